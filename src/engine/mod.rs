@@ -1,0 +1,65 @@
+//! The effects: what starts and stops replicas.
+//!
+//! An engine is told what to do and says what it sees; it decides nothing. Every call is
+//! idempotent, and a failure comes back as data that the planner can judge by its kind.
+
+pub mod docker;
+pub mod fake;
+pub mod fixed;
+
+use crate::service::replica::{Observed, ReplicaId};
+use crate::service::spec::{Slot, Spec};
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use std::fmt;
+use std::time::Duration;
+
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// Every replica that is ours, of whatever service, in whatever state.
+    async fn observe(&self) -> Result<Vec<Observed>, EngineError>;
+
+    /// Makes and starts one replica. When it fails, nothing is left behind.
+    async fn start(
+        &self,
+        spec: &Spec,
+        slot: Slot,
+        generation: u64,
+    ) -> Result<ReplicaId, EngineError>;
+
+    /// Asks the replica to end, ends it by force after `grace`, removes it. A replica that is
+    /// already gone is a success.
+    async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError>;
+
+    /// Says "look again" whenever something may have changed. Reconnects for ever and never
+    /// ends; after a reconnection it says so once, because anything may have happened.
+    fn changes(&self) -> BoxStream<'static, ()>;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineError {
+    pub kind: ErrorKind,
+    /// What was attempted, as in "create the container".
+    pub op: &'static str,
+    /// What went wrong and what to do about it.
+    pub message: String,
+}
+
+/// What the planner needs to know of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The host port belongs to somebody else: try another slot.
+    PortTaken,
+    /// The engine does not answer, or may not be spoken to: nothing can be known or done.
+    Unreachable,
+    /// Anything else; may succeed later, so it is tried again with back-off.
+    Failed,
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.op, self.message)
+    }
+}
+
+impl std::error::Error for EngineError {}

@@ -1,0 +1,4 @@
+//! The decisions. Pure: no async, no clock, no log; the same input gives the same plan.
+
+pub mod scaler;
+pub mod window;

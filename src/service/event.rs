@@ -1,0 +1,225 @@
+//! What happened to the replicas: one closed list for the log, the metrics and observers.
+
+use super::replica::{Ailment, ReplicaId};
+use super::spec::{ServiceName, Slot};
+use super::time::Human;
+use std::fmt;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub enum Event {
+    Starting {
+        service: ServiceName,
+        slot: Slot,
+    },
+    StartFailed {
+        service: ServiceName,
+        slot: Slot,
+        why: String,
+    },
+    PortTaken {
+        service: ServiceName,
+        slot: Slot,
+    },
+    /// Found running when Tidegate itself started.
+    Adopted {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+    },
+    /// First good health check; `after` runs from the start of the container.
+    Ready {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+        after: Option<Duration>,
+    },
+    Sick {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+        ailment: Ailment,
+    },
+    Draining {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+        in_flight: u64,
+        because: String,
+    },
+    Drained {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+        took: Duration,
+        left: u64,
+    },
+    Stopped {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+    },
+    StopFailed {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+        why: String,
+    },
+    Scaled {
+        service: ServiceName,
+        from: u32,
+        to: u32,
+        because: String,
+    },
+    /// One health check was made. Frequent; never logged.
+    Checked {
+        service: ServiceName,
+        ok: bool,
+    },
+    EngineUp,
+    EngineDown {
+        why: String,
+    },
+    Reloaded {
+        result: Result<String, String>,
+    },
+}
+
+impl Event {
+    pub fn level(&self) -> log::Level {
+        match self {
+            Event::StartFailed { .. }
+            | Event::PortTaken { .. }
+            | Event::Sick { .. }
+            | Event::StopFailed { .. }
+            | Event::EngineDown { .. }
+            | Event::Reloaded { result: Err(_) } => log::Level::Warn,
+            Event::Checked { .. } => log::Level::Trace,
+            _ => log::Level::Info,
+        }
+    }
+
+    pub fn service(&self) -> Option<&ServiceName> {
+        match self {
+            Event::Starting { service, .. }
+            | Event::StartFailed { service, .. }
+            | Event::PortTaken { service, .. }
+            | Event::Adopted { service, .. }
+            | Event::Ready { service, .. }
+            | Event::Sick { service, .. }
+            | Event::Draining { service, .. }
+            | Event::Drained { service, .. }
+            | Event::Stopped { service, .. }
+            | Event::StopFailed { service, .. }
+            | Event::Scaled { service, .. }
+            | Event::Checked { service, .. } => Some(service),
+            Event::EngineUp | Event::EngineDown { .. } | Event::Reloaded { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Starting { service, slot } => {
+                write!(f, "{service}: starting a replica on {slot}")
+            }
+            Event::StartFailed { service, slot, why } => {
+                write!(f, "{service}: could not start a replica on {slot}: {why}")
+            }
+            Event::PortTaken { service, slot } => {
+                write!(f, "{service}: skipping port {slot}: somebody else holds it")
+            }
+            Event::Adopted { service, slot, id } => {
+                write!(f, "{service}: adopted {id} on {slot}, already running")
+            }
+            Event::Ready {
+                service,
+                slot,
+                id,
+                after: Some(after),
+            } => {
+                write!(
+                    f,
+                    "{service}: {id} on {slot} is ready, {} after its start",
+                    Human(*after)
+                )
+            }
+            Event::Ready {
+                service,
+                slot,
+                id,
+                after: None,
+            } => {
+                write!(f, "{service}: {id} on {slot} is ready")
+            }
+            Event::Sick {
+                service,
+                slot,
+                id,
+                ailment,
+            } => {
+                write!(f, "{service}: {id} on {slot} left rotation: {ailment}")
+            }
+            Event::Draining {
+                service,
+                slot,
+                id,
+                in_flight,
+                because,
+            } => {
+                write!(
+                    f,
+                    "{service}: draining {id} on {slot} ({in_flight} in flight): {because}"
+                )
+            }
+            Event::Drained {
+                service,
+                slot,
+                id,
+                took,
+                left: 0,
+            } => {
+                write!(f, "{service}: {id} on {slot} drained in {}", Human(*took))
+            }
+            Event::Drained {
+                service,
+                slot,
+                id,
+                took,
+                left,
+            } => write!(
+                f,
+                "{service}: {id} on {slot} still had {left} in flight after {}",
+                Human(*took)
+            ),
+            Event::Stopped { service, slot, id } => write!(f, "{service}: {id} on {slot} is gone"),
+            Event::StopFailed {
+                service,
+                slot,
+                id,
+                why,
+            } => {
+                write!(f, "{service}: could not stop {id} on {slot}: {why}")
+            }
+            Event::Scaled {
+                service,
+                from,
+                to,
+                because,
+            } => {
+                write!(f, "{service}: {from} -> {to} replicas: {because}")
+            }
+            Event::Checked { service, ok } => write!(f, "{service}: health check ok={ok}"),
+            Event::EngineUp => f.write_str("the container engine answers"),
+            Event::EngineDown { why } => write!(
+                f,
+                "the container engine does not answer; traffic goes on with the replicas known: {why}"
+            ),
+            Event::Reloaded { result: Ok(what) } => write!(f, "configuration reloaded: {what}"),
+            Event::Reloaded { result: Err(why) } => {
+                write!(f, "configuration not reloaded, the old one stays: {why}")
+            }
+        }
+    }
+}

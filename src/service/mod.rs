@@ -1,0 +1,18 @@
+//! The nouns: what a service is, what a replica is, and the picture of both that requests read.
+//!
+//! Imports nothing of ours. One task holds the [`store::Writer`]; everybody else holds a
+//! [`store::Reader`].
+
+pub mod event;
+pub mod gate;
+pub mod lease;
+pub mod load;
+pub mod replica;
+pub mod snapshot;
+pub mod spec;
+pub mod store;
+pub mod time;
+
+mod sync {
+    pub use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+}

@@ -1,0 +1,216 @@
+//! One running copy of a service.
+
+use super::gate::Gate;
+use super::spec::{ServiceName, Slot, SpecHash};
+use super::sync::{AtomicU64, Ordering};
+use super::time::Moment;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The engine's own name for a replica: a container id, or an address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplicaId(pub Arc<str>);
+
+impl ReplicaId {
+    pub fn new(id: impl AsRef<str>) -> Self {
+        ReplicaId(Arc::from(id.as_ref()))
+    }
+
+    /// Twelve characters, as `docker ps` shows them.
+    pub fn short(&self) -> &str {
+        match self.0.char_indices().nth(12) {
+            Some((end, _)) if self.0.bytes().all(|b| b.is_ascii_hexdigit()) => &self.0[..end],
+            _ => &self.0,
+        }
+    }
+}
+
+impl fmt::Display for ReplicaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.short())
+    }
+}
+
+/// A replica as the request path knows it.
+#[derive(Debug)]
+pub struct Replica {
+    pub service: ServiceName,
+    pub id: ReplicaId,
+    pub slot: Slot,
+    /// Never used twice, so a recycled address never meets an old pooled connection.
+    pub generation: u64,
+    pub address: SocketAddr,
+    pub gate: Gate,
+    requests: AtomicU64,
+    /// Rung when a draining replica has answered its last request.
+    wake: Arc<Notify>,
+}
+
+impl Replica {
+    pub fn new(
+        service: ServiceName,
+        id: ReplicaId,
+        slot: Slot,
+        generation: u64,
+        address: SocketAddr,
+        wake: Arc<Notify>,
+    ) -> Self {
+        Replica {
+            service,
+            id,
+            slot,
+            generation,
+            address,
+            gate: Gate::open(),
+            requests: AtomicU64::new(0),
+            wake,
+        }
+    }
+
+    pub(super) fn enter(&self) -> bool {
+        let entered = self.gate.enter();
+        if entered {
+            self.requests.fetch_add(1, Ordering::Relaxed);
+        }
+        entered
+    }
+
+    pub(super) fn leave(&self) {
+        if self.gate.leave() {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Requests sent to this replica since it became ready.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+}
+
+/// What the engine sees of a replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    pub service: ServiceName,
+    pub id: ReplicaId,
+    pub slot: Slot,
+    pub generation: u64,
+    pub spec: SpecHash,
+    pub state: RunState,
+    /// Where it may be reached, best first.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// The engine's view of the process, before any health check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// Made but not started: the engine, or Tidegate, died in between.
+    Created,
+    Running,
+    Paused,
+    Exited {
+        /// As the process left it; 128 + signal when it was killed. Unknown when the engine
+        /// does not say.
+        code: Option<i64>,
+    },
+}
+
+/// Where a replica stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Running, not yet healthy.
+    Starting,
+    /// In rotation.
+    Ready,
+    /// Out of rotation, finishing what it has.
+    Draining,
+    /// Out of rotation because it failed; about to be replaced.
+    Sick,
+    /// Being stopped and removed.
+    Stopping,
+}
+
+impl Phase {
+    pub const ALL: [Phase; 5] = [
+        Phase::Starting,
+        Phase::Ready,
+        Phase::Draining,
+        Phase::Sick,
+        Phase::Stopping,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Starting => "starting",
+            Phase::Ready => "ready",
+            Phase::Draining => "draining",
+            Phase::Sick => "sick",
+            Phase::Stopping => "stopping",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why a replica is replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Ailment {
+    Exited { code: Option<i64> },
+    Paused,
+    HalfMade,
+    Unhealthy { why: String },
+    NeverHealthy { after: Duration, why: String },
+}
+
+impl Ailment {
+    /// The value of the metric label `reason`.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Ailment::Exited { .. } => "exited",
+            Ailment::Paused => "paused",
+            Ailment::HalfMade => "half_made",
+            Ailment::Unhealthy { .. } => "unhealthy",
+            Ailment::NeverHealthy { .. } => "never_healthy",
+        }
+    }
+}
+
+impl fmt::Display for Ailment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ailment::Exited { code: Some(code) } => write!(f, "exited with code {code}"),
+            Ailment::Exited { code: None } => f.write_str("exited"),
+            Ailment::Paused => f.write_str("paused"),
+            Ailment::HalfMade => f.write_str("made but never started"),
+            Ailment::Unhealthy { why } => write!(f, "unhealthy: {why}"),
+            Ailment::NeverHealthy { after, why } => {
+                write!(
+                    f,
+                    "not healthy within {}: {why}",
+                    super::time::Human(*after)
+                )
+            }
+        }
+    }
+}
+
+/// A replica as status, metrics and the dashboard show it.
+#[derive(Clone, Debug)]
+pub struct ReplicaView {
+    pub id: ReplicaId,
+    pub slot: Slot,
+    pub generation: u64,
+    pub phase: Phase,
+    pub since: Moment,
+    pub address: Option<SocketAddr>,
+    /// Why it is in this phase, when there is something to say.
+    pub because: Option<String>,
+    /// The live counters, once it has been ready.
+    pub live: Option<Arc<Replica>>,
+}
