@@ -1,0 +1,733 @@
+//! One service under control: what is wanted, what was seen, what is under way.
+
+use super::probing::{self, Prober, Verdict};
+use super::{Input as LoopInput, Sink};
+use crate::engine::{EngineError, ErrorKind, fixed};
+use crate::plan::backoff::{Backoff, SETTLED_AFTER};
+use crate::plan::scaler::Scaler;
+use crate::plan::window::{Sample, Window};
+use crate::plan::{Condition, Input, Reason, Seen};
+use crate::plugin::Probe;
+use crate::service::event::Event;
+use crate::service::load::{Cursor, ServiceLoad};
+use crate::service::replica::{
+    Ailment, Observed, Phase, Replica, ReplicaId, ReplicaView, RunState,
+};
+use crate::service::snapshot::ServiceView;
+use crate::service::spec::{ServiceName, Slot, Source, Spec, SpecHash};
+use crate::service::store::Writer;
+use crate::service::time::Moment;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// A stop that failed is tried again after this.
+const STOP_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// For containers whose service nobody configures any more, so nobody says otherwise.
+const ORPHAN_GRACE: Duration = Duration::from_secs(10);
+
+/// A service as the control loop is given it.
+#[derive(Clone)]
+pub struct Managed {
+    pub spec: Arc<Spec>,
+    pub probe: Arc<dyn Probe>,
+    /// `None`: nobody scales it.
+    pub scaler: Option<Arc<dyn Scaler>>,
+}
+
+/// A service under control.
+pub(super) struct State {
+    name: ServiceName,
+    /// `None` once the service left the configuration.
+    managed: Option<Managed>,
+    template: Option<SpecHash>,
+    stop_grace_period: Duration,
+    load: Arc<ServiceLoad>,
+    cursor: Arc<Cursor>,
+    window: Window,
+    wanted: u32,
+    scaled_because: String,
+    backoff: Backoff,
+    taken: BTreeSet<Slot>,
+    starting: BTreeMap<Slot, Start>,
+    replicas: BTreeMap<ReplicaId, Tracked>,
+    /// Stopped and removed; a listing up to this one may still show it.
+    gone: BTreeMap<ReplicaId, u64>,
+    pub(super) because: Vec<Reason>,
+}
+
+/// A start that the engine does not show for certain yet.
+struct Start {
+    since: Moment,
+    because: Reason,
+    /// Once it is done: only a listing that began later is sure to show the replica.
+    shown_after: Option<u64>,
+}
+
+struct Tracked {
+    observed: Observed,
+    since: Moment,
+    /// When Tidegate began to start it; unknown when it was found running.
+    began: Option<Moment>,
+    health: Health,
+    drain: Option<Drain>,
+    stop: Option<Stop>,
+    because: Option<String>,
+    replica: Option<Arc<Replica>>,
+    prober: Option<Prober>,
+}
+
+enum Health {
+    Unknown,
+    Healthy,
+    Failed(Ailment),
+}
+
+struct Drain {
+    since: Moment,
+}
+
+enum Stop {
+    UnderWay,
+    RetryAt(Moment),
+}
+
+impl State {
+    pub fn new(managed: Managed, writer: &Writer) -> State {
+        let name = managed.spec.name.clone();
+        let mut state = State::orphan(name, writer);
+        state.wanted = managed.spec.bounds.min;
+        state.scaled_because = "the minimum, until traffic says otherwise".to_owned();
+        state.reconfigured(managed)
+    }
+
+    /// A service that exists only as containers left behind.
+    pub fn orphan(name: ServiceName, writer: &Writer) -> State {
+        State {
+            name,
+            managed: None,
+            template: None,
+            stop_grace_period: ORPHAN_GRACE,
+            load: Arc::new(writer.new_load()),
+            cursor: Arc::new(Cursor::default()),
+            window: Window::default(),
+            wanted: 0,
+            scaled_because: String::new(),
+            backoff: Backoff::default(),
+            taken: BTreeSet::new(),
+            starting: BTreeMap::new(),
+            replicas: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            because: Vec::new(),
+        }
+    }
+
+    pub fn reconfigured(mut self, managed: Managed) -> State {
+        let template = managed.spec.template().map(|template| template.hash());
+        let probing_changed = self.managed.as_ref().is_some_and(|old| {
+            old.spec.health != managed.spec.health || !Arc::ptr_eq(&old.probe, &managed.probe)
+        });
+        if template != self.template {
+            // A new template deserves a new try, and its ports may differ.
+            self.backoff = Backoff::default();
+            self.taken.clear();
+        }
+        if probing_changed {
+            for tracked in self.replicas.values_mut() {
+                tracked.prober = None;
+            }
+        }
+        self.template = template;
+        self.stop_grace_period = managed.spec.stop_grace_period;
+        self.wanted = managed.spec.bounds.clamp(self.wanted);
+        self.managed = Some(managed);
+        self
+    }
+
+    pub fn remove(&mut self) {
+        if self.is_fixed() {
+            self.replicas.clear();
+        }
+        self.managed = None;
+        self.wanted = 0;
+        self.scaled_because = Reason::Removed.to_string();
+    }
+
+    pub fn is_fixed(&self) -> bool {
+        self.managed
+            .as_ref()
+            .is_some_and(|managed| matches!(managed.spec.source, Source::Addresses(_)))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.is_fixed() || self.replicas.is_empty() && self.starting.is_empty()
+    }
+
+    /// Left the configuration, and nothing of it is left.
+    pub fn is_over(&self) -> bool {
+        self.managed.is_none() && self.is_empty()
+    }
+
+    pub fn starts_under_way(&self) -> u32 {
+        let under_way = |start: &&Start| start.shown_after.is_none();
+        self.starting.values().filter(under_way).count() as u32
+    }
+
+    // === what happened ===
+
+    /// Takes over the addresses of a fixed service, which no engine lists.
+    pub fn adopt_fixed(&mut self, report: &mpsc::Sender<LoopInput>, sink: &Sink, now: Moment) {
+        let Some(managed) = &self.managed else {
+            return;
+        };
+        let seen = match managed.spec.source {
+            Source::Addresses(_) => fixed::observe(&managed.spec),
+            Source::Container(_) => return self.probe_all(report, sink),
+        };
+        self.replicas
+            .retain(|id, _| seen.iter().any(|observed| observed.id == *id));
+        for observed in seen {
+            match self.replicas.get_mut(&observed.id) {
+                Some(tracked) => tracked.observed = observed,
+                None => {
+                    let tracked = Tracked::new(observed, now);
+                    self.replicas.insert(tracked.observed.id.clone(), tracked);
+                }
+            }
+        }
+        self.probe_all(report, sink);
+    }
+
+    /// Takes over what the engine listed. `sequence` tells when the listing began, `first` that
+    /// Tidegate itself has just begun.
+    pub fn observed(
+        &mut self,
+        seen: Vec<Observed>,
+        sequence: u64,
+        first: bool,
+        report: &mpsc::Sender<LoopInput>,
+        sink: &Sink,
+        now: Moment,
+    ) {
+        if self.is_fixed() {
+            return;
+        }
+        self.replicas.retain(|id, tracked| {
+            let there = seen.iter().any(|observed| observed.id == *id);
+            if !there && tracked.stop.is_none() {
+                sink(&Event::Sick {
+                    service: self.name.clone(),
+                    slot: tracked.observed.slot,
+                    id: id.clone(),
+                    ailment: Ailment::Exited { code: None },
+                });
+            }
+            there
+        });
+        for observed in seen {
+            // A start of ours passes through this state; it is not half-made.
+            if observed.state == RunState::Created && self.starting.contains_key(&observed.slot) {
+                continue;
+            }
+            if self
+                .gone
+                .get(&observed.id)
+                .is_some_and(|last| sequence <= *last)
+            {
+                continue;
+            }
+            let tracked = match self.replicas.get_mut(&observed.id) {
+                Some(tracked) => {
+                    tracked.look_again(observed, now);
+                    tracked
+                }
+                None => {
+                    let mut tracked = Tracked::new(observed, now);
+                    if let Some(start) = self.starting.get(&tracked.observed.slot) {
+                        tracked.began = Some(start.since);
+                        tracked.because = Some(start.because.to_string());
+                    } else if first {
+                        sink(&Event::Adopted {
+                            service: self.name.clone(),
+                            slot: tracked.observed.slot,
+                            id: tracked.observed.id.clone(),
+                        });
+                    }
+                    self.replicas
+                        .entry(tracked.observed.id.clone())
+                        .or_insert(tracked)
+                }
+            };
+            if let Some(ailment) = ailment_of(&tracked.observed.state) {
+                let failed = tracked.fail(&self.name, ailment, now, sink);
+                if failed {
+                    self.backoff
+                        .failed(now, jitter(tracked.observed.generation));
+                }
+            }
+        }
+        if first && let Some(managed) = &self.managed {
+            // What was running was wanted: a restart scales nothing down before a whole interval
+            // was observed.
+            self.wanted = managed.spec.bounds.clamp(self.replicas.len() as u32);
+        }
+        self.starting
+            .retain(|_, start| start.shown_after.is_none_or(|after| sequence <= after));
+        self.gone.retain(|_, last| sequence <= *last);
+        self.probe_all(report, sink);
+    }
+
+    pub fn probed(
+        &mut self,
+        id: &ReplicaId,
+        verdict: Verdict,
+        writer: &Writer,
+        now: Moment,
+        sink: &Sink,
+    ) {
+        let fixed = self.is_fixed();
+        let Some(tracked) = self.replicas.get_mut(id) else {
+            return;
+        };
+        let ailment = match verdict {
+            Verdict::Healthy { address } => {
+                if fixed || !matches!(tracked.health, Health::Failed(_)) {
+                    tracked.ready(&self.name, address, writer, now, sink);
+                }
+                return;
+            }
+            Verdict::Unhealthy { why } => Ailment::Unhealthy { why },
+            Verdict::NeverHealthy { after, why } => Ailment::NeverHealthy { after, why },
+        };
+        if tracked.fail(&self.name, ailment, now, sink) && !fixed {
+            self.backoff
+                .failed(now, jitter(tracked.observed.generation));
+        }
+    }
+
+    pub fn start_done(&mut self, slot: Slot, sequence: u64) {
+        if let Some(start) = self.starting.get_mut(&slot) {
+            start.shown_after = Some(sequence);
+        }
+    }
+
+    pub fn start_failed(&mut self, slot: Slot, error: &EngineError, now: Moment) {
+        self.starting.remove(&slot);
+        match error.kind {
+            ErrorKind::PortTaken => {
+                self.taken.insert(slot);
+            }
+            ErrorKind::Failed => self.backoff.failed(now, jitter(u64::from(slot))),
+            // Says nothing about the image; the engine's return is awaited anyway.
+            ErrorKind::Unreachable => {}
+        }
+    }
+
+    pub fn stopped(
+        &mut self,
+        id: &ReplicaId,
+        result: Result<(), EngineError>,
+        sequence: u64,
+        now: Moment,
+        sink: &Sink,
+    ) {
+        let Some(tracked) = self.replicas.get_mut(id) else {
+            return;
+        };
+        let (service, slot) = (self.name.clone(), tracked.observed.slot);
+        match result {
+            Ok(()) => {
+                self.replicas.remove(id);
+                self.gone.insert(id.clone(), sequence);
+                sink(&Event::Stopped {
+                    service,
+                    slot,
+                    id: id.clone(),
+                });
+            }
+            Err(error) => {
+                tracked.stop = Some(Stop::RetryAt(now + STOP_RETRY_AFTER));
+                sink(&Event::StopFailed {
+                    service,
+                    slot,
+                    id: id.clone(),
+                    why: error.to_string(),
+                });
+            }
+        }
+    }
+
+    // === what is decided ===
+
+    /// Samples the counters and asks the scaler; returns when it wants to be asked again.
+    pub fn scale(&mut self, now: Moment, sink: &Sink) -> Option<Moment> {
+        let managed = self.managed.as_ref()?;
+        let scaler = managed.scaler.as_ref()?;
+        let sample = Sample {
+            at: now,
+            requests: self.load.counted(),
+        };
+        self.window.record(sample, scaler.history());
+        let decision = scaler.decide(&self.window, self.wanted, now);
+        let wanted = managed.spec.bounds.clamp(decision.replicas);
+        self.scaled_because = match wanted.cmp(&decision.replicas) {
+            std::cmp::Ordering::Equal => decision.because,
+            std::cmp::Ordering::Less => format!("{}, at most {wanted}", decision.because),
+            std::cmp::Ordering::Greater => format!("{}, at least {wanted}", decision.because),
+        };
+        if wanted != self.wanted {
+            sink(&Event::Scaled {
+                service: self.name.clone(),
+                from: self.wanted,
+                to: wanted,
+                because: self.scaled_because.clone(),
+            });
+            self.wanted = wanted;
+        }
+        decision.wake
+    }
+
+    pub fn seen(&mut self, now: Moment) -> Vec<Seen> {
+        let settled = |tracked: &Tracked| {
+            tracked.phase() == Phase::Ready && now.since(tracked.since) >= SETTLED_AFTER
+        };
+        let newest = self
+            .replicas
+            .values()
+            .max_by_key(|tracked| tracked.observed.generation);
+        if newest.is_some_and(settled) {
+            self.backoff.succeeded();
+        }
+        self.replicas
+            .values()
+            .map(|tracked| Seen {
+                id: tracked.observed.id.clone(),
+                slot: tracked.observed.slot,
+                current: self.template.as_ref() == Some(&tracked.observed.spec),
+                condition: tracked.condition(now),
+            })
+            .collect()
+    }
+
+    pub fn input<'a>(
+        &'a self,
+        replicas: &'a [Seen],
+        starts_left: u32,
+        engine_up: bool,
+        now: Moment,
+    ) -> Input<'a> {
+        let template = self
+            .managed
+            .as_ref()
+            .and_then(|managed| managed.spec.template());
+        Input {
+            replicas,
+            starting: self.starting.keys().copied().collect(),
+            taken: &self.taken,
+            first_slot: template.map_or(0, |template| template.first_port),
+            wanted: self.managed.as_ref().map(|_| self.wanted),
+            stop_grace_period: self.stop_grace_period,
+            backoff: &self.backoff,
+            starts_left,
+            engine_up,
+            now,
+        }
+    }
+
+    /// When a failed stop is due again.
+    pub fn next_retry(&self, now: Moment) -> Option<Moment> {
+        let retries = self
+            .replicas
+            .values()
+            .filter_map(|tracked| match tracked.stop {
+                Some(Stop::RetryAt(at)) if at > now => Some(at),
+                _ => None,
+            });
+        retries.min()
+    }
+
+    // === what is done about it ===
+
+    pub fn starting(&mut self, slot: Slot, now: Moment, because: Reason) -> Option<Arc<Spec>> {
+        let spec = Arc::clone(&self.managed.as_ref()?.spec);
+        let start = Start {
+            since: now,
+            because,
+            shown_after: None,
+        };
+        self.starting.insert(slot, start);
+        Some(spec)
+    }
+
+    pub fn drain(&mut self, id: &ReplicaId, because: Reason, now: Moment, sink: &Sink) {
+        let Some(tracked) = self.replicas.get_mut(id) else {
+            return;
+        };
+        let in_flight = tracked
+            .replica
+            .as_ref()
+            .map_or(0, |replica| replica.gate.close());
+        tracked.drain = Some(Drain { since: now });
+        tracked.since = now;
+        tracked.because = Some(because.to_string());
+        sink(&Event::Draining {
+            service: self.name.clone(),
+            slot: tracked.observed.slot,
+            id: id.clone(),
+            in_flight,
+            because: because.to_string(),
+        });
+    }
+
+    pub fn take_back(&mut self, id: &ReplicaId) {
+        if let Some(tracked) = self.replicas.get_mut(id) {
+            tracked.drain = None;
+            if let Some(replica) = &tracked.replica {
+                replica.gate.reopen();
+            }
+        }
+    }
+
+    pub fn stopping(&mut self, id: &ReplicaId, because: Reason, now: Moment, sink: &Sink) {
+        let Some(tracked) = self.replicas.get_mut(id) else {
+            return;
+        };
+        let left = tracked.in_flight();
+        if let Some(drain) = tracked.drain.take() {
+            sink(&Event::Drained {
+                service: self.name.clone(),
+                slot: tracked.observed.slot,
+                id: id.clone(),
+                took: now.since(drain.since),
+                left,
+            });
+        }
+        if let Some(replica) = &tracked.replica {
+            replica.gate.close();
+        }
+        tracked.stop = Some(Stop::UnderWay);
+        tracked.prober = None;
+        tracked.since = now;
+        tracked.because = Some(because.to_string());
+    }
+
+    // === what others see ===
+
+    pub fn view(&self) -> ServiceView {
+        let mut replicas: Vec<ReplicaView> = self.replicas.values().map(Tracked::view).collect();
+        replicas.sort_by_key(|view| (view.slot, view.generation));
+        let mut ready: Vec<Arc<Replica>> = self
+            .replicas
+            .values()
+            .filter(|tracked| tracked.phase() == Phase::Ready)
+            .filter_map(|tracked| tracked.replica.clone())
+            .collect();
+        ready.sort_by_key(|replica| replica.slot);
+        let bounds = self.managed.as_ref().map(|managed| managed.spec.bounds);
+        let mut because = vec![self.scaled_because.clone()];
+        because.extend(self.because.iter().map(Reason::to_string));
+        because.retain(|reason| !reason.is_empty());
+        ServiceView {
+            name: self.name.clone(),
+            desired: if self.is_fixed() {
+                replicas.len() as u32
+            } else {
+                self.wanted
+            },
+            ready,
+            cursor: Arc::clone(&self.cursor),
+            load: Arc::clone(&self.load),
+            replicas,
+            min: bounds.map_or(0, |bounds| bounds.min),
+            max: bounds.map_or(0, |bounds| bounds.max),
+            because,
+        }
+    }
+
+    /// Sees to it that every replica that runs is asked after its health.
+    fn probe_all(&mut self, report: &mpsc::Sender<LoopInput>, sink: &Sink) {
+        let Some(managed) = &self.managed else {
+            return;
+        };
+        for tracked in self.replicas.values_mut() {
+            if tracked.prober.is_some() || !tracked.is_alive() {
+                continue;
+            }
+            let target = probing::Target {
+                service: self.name.clone(),
+                id: tracked.observed.id.clone(),
+                addresses: tracked.observed.addresses.clone(),
+            };
+            tracked.prober = Some(probing::spawn(
+                target,
+                Arc::clone(&managed.probe),
+                managed.spec.health.clone(),
+                report.clone(),
+                Arc::clone(sink),
+            ));
+        }
+    }
+}
+
+// === one replica ===
+
+impl Tracked {
+    fn new(observed: Observed, now: Moment) -> Tracked {
+        Tracked {
+            observed,
+            since: now,
+            began: None,
+            health: Health::Unknown,
+            drain: None,
+            stop: None,
+            because: None,
+            replica: None,
+            prober: None,
+        }
+    }
+
+    fn look_again(&mut self, observed: Observed, now: Moment) {
+        if self.observed.addresses != observed.addresses && self.is_alive() {
+            // Restarted by somebody else: whatever was known of its health is void.
+            self.prober = None;
+            if matches!(self.health, Health::Healthy) {
+                self.health = Health::Unknown;
+                self.since = now;
+            }
+        }
+        self.observed = observed;
+    }
+
+    fn is_alive(&self) -> bool {
+        self.observed.state == RunState::Running && self.stop.is_none()
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.replica
+            .as_ref()
+            .map_or(0, |replica| replica.gate.inside())
+    }
+
+    fn phase(&self) -> Phase {
+        match (&self.stop, &self.health, &self.drain) {
+            (Some(_), _, _) => Phase::Stopping,
+            (None, Health::Failed(_), _) => Phase::Sick,
+            (None, _, Some(_)) => Phase::Draining,
+            (None, Health::Healthy, None) => Phase::Ready,
+            (None, Health::Unknown, None) => Phase::Starting,
+        }
+    }
+
+    fn condition(&self, now: Moment) -> Condition {
+        match (&self.stop, &self.health, &self.drain) {
+            (Some(Stop::RetryAt(at)), _, _) if *at <= now => {
+                let ailment = match &self.health {
+                    Health::Failed(ailment) => ailment.clone(),
+                    _ => {
+                        return Condition::Draining {
+                            since: Moment::default(),
+                            in_flight: 0,
+                        };
+                    }
+                };
+                Condition::Sick(ailment)
+            }
+            (Some(_), _, _) => Condition::Stopping,
+            (None, Health::Failed(ailment), _) => Condition::Sick(ailment.clone()),
+            (None, _, Some(drain)) => Condition::Draining {
+                since: drain.since,
+                in_flight: self.in_flight(),
+            },
+            (None, Health::Healthy, None) => Condition::Ready,
+            (None, Health::Unknown, None) => Condition::Starting,
+        }
+    }
+
+    fn ready(
+        &mut self,
+        service: &ServiceName,
+        address: std::net::SocketAddr,
+        writer: &Writer,
+        now: Moment,
+        sink: &Sink,
+    ) {
+        let same = self
+            .replica
+            .as_ref()
+            .is_some_and(|replica| replica.address == address);
+        if !same {
+            self.replica = Some(Arc::new(writer.new_replica(
+                service.clone(),
+                self.observed.id.clone(),
+                self.observed.slot,
+                self.observed.generation,
+                address,
+            )));
+        }
+        if matches!(self.health, Health::Healthy) {
+            return;
+        }
+        self.health = Health::Healthy;
+        self.since = now;
+        self.because = None;
+        sink(&Event::Ready {
+            service: service.clone(),
+            slot: self.observed.slot,
+            id: self.observed.id.clone(),
+            after: self.began.map(|began| now.since(began)),
+        });
+    }
+
+    /// Takes the replica out of rotation. Returns whether that counts against its image: it never
+    /// got ready, or not for long.
+    fn fail(&mut self, service: &ServiceName, ailment: Ailment, now: Moment, sink: &Sink) -> bool {
+        if self.stop.is_some() || matches!(self.health, Health::Failed(_)) {
+            return false;
+        }
+        let settled =
+            matches!(self.health, Health::Healthy) && now.since(self.since) >= SETTLED_AFTER;
+        let adopted_half_made = ailment == Ailment::HalfMade;
+        sink(&Event::Sick {
+            service: service.clone(),
+            slot: self.observed.slot,
+            id: self.observed.id.clone(),
+            ailment: ailment.clone(),
+        });
+        self.health = Health::Failed(ailment);
+        self.since = now;
+        !settled && !adopted_half_made
+    }
+
+    fn view(&self) -> ReplicaView {
+        let because = match &self.health {
+            Health::Failed(ailment) => Some(ailment.to_string()),
+            _ => self.because.clone(),
+        };
+        ReplicaView {
+            id: self.observed.id.clone(),
+            slot: self.observed.slot,
+            generation: self.observed.generation,
+            phase: self.phase(),
+            since: self.since,
+            address: self.replica.as_ref().map(|replica| replica.address),
+            because,
+            live: self.replica.clone(),
+        }
+    }
+}
+
+fn ailment_of(state: &RunState) -> Option<Ailment> {
+    match state {
+        RunState::Running => None,
+        RunState::Created => Some(Ailment::HalfMade),
+        RunState::Paused => Some(Ailment::Paused),
+        RunState::Exited { code } => Some(Ailment::Exited { code: *code }),
+    }
+}
+
+/// A number in 0..1 that differs from replica to replica and is the same in every run.
+fn jitter(seed: u64) -> f64 {
+    let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    mixed as f64 / (1u64 << 24) as f64
+}

@@ -1,0 +1,489 @@
+//! The only writer of the replica set.
+//!
+//! A loop over one closed list of events. Whatever an event says, it only means "look again": the
+//! loop brings its picture up to date, plans each service, carries the plan out and publishes a
+//! snapshot. What takes long (the engine, health checks) runs in tasks that report back as events.
+
+mod managed;
+mod probing;
+
+pub use managed::Managed;
+
+use crate::engine::{Engine, EngineError, ErrorKind};
+use crate::plan::{self, Action};
+use crate::service::event::Event;
+use crate::service::replica::{Observed, ReplicaId};
+use crate::service::snapshot::Snapshot;
+use crate::service::spec::{ServiceName, Slot};
+use crate::service::store::Writer;
+use crate::service::time::Moment;
+use futures_util::StreamExt;
+use managed::State;
+use probing::Verdict;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+/// Events that wait for the loop. Senders wait when it is full, so nothing is lost.
+const EVENTS_WAITING: usize = 1024;
+/// How often the world is looked at when nothing says it changed: a missed event costs this much.
+const RELIST_EVERY: Duration = Duration::from_secs(5);
+/// How often the counters are sampled for the scalers.
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// The engine is asked again this often while it does not answer.
+const ENGINE_RETRY_EVERY: Duration = Duration::from_millis(500);
+/// A plan and what follows from it settle within a few rounds; more would be a planner's mistake.
+const ROUNDS_MAX: usize = 64;
+
+/// Is told of everything that happens.
+pub type Sink = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// What other tasks may ask of the control loop.
+pub enum Command {
+    /// Replaces the whole set of services.
+    Reconfigure {
+        services: Vec<Managed>,
+        done: oneshot::Sender<()>,
+    },
+    /// Stops and removes every container, as after `run --rm`.
+    RemoveAll { done: oneshot::Sender<()> },
+}
+
+/// Everything that can happen to the loop.
+enum Input {
+    Command(Command),
+    Observed {
+        sequence: u64,
+        result: Result<Vec<Observed>, EngineError>,
+    },
+    Started {
+        service: ServiceName,
+        slot: Slot,
+        result: Result<ReplicaId, EngineError>,
+    },
+    Stopped {
+        service: ServiceName,
+        id: ReplicaId,
+        result: Result<(), EngineError>,
+    },
+    Probed {
+        service: ServiceName,
+        id: ReplicaId,
+        verdict: Verdict,
+    },
+}
+
+/// Sends commands to a running loop.
+#[derive(Clone)]
+pub struct Handle(mpsc::Sender<Input>);
+
+impl Handle {
+    /// Replaces the services and waits until the first snapshot with them is published.
+    pub async fn reconfigure(&self, services: Vec<Managed>) {
+        let (done, finished) = oneshot::channel();
+        let command = Command::Reconfigure { services, done };
+        if self.0.send(Input::Command(command)).await.is_ok() {
+            let _ = finished.await;
+        }
+    }
+
+    /// Stops and removes every container of ours.
+    pub async fn remove_all(&self) {
+        let (done, finished) = oneshot::channel();
+        let command = Command::RemoveAll { done };
+        if self.0.send(Input::Command(command)).await.is_ok() {
+            let _ = finished.await;
+        }
+    }
+}
+
+pub struct Control {
+    engine: Arc<dyn Engine>,
+    writer: Writer,
+    sink: Sink,
+    sender: mpsc::Sender<Input>,
+    inputs: mpsc::Receiver<Input>,
+    began: Instant,
+    services: BTreeMap<ServiceName, State>,
+    starts_max: u32,
+    last_generation: u64,
+    observing: Observing,
+    engine_up: bool,
+    removing: Option<oneshot::Sender<()>>,
+}
+
+/// When the engine was asked last, and what is still to be asked.
+struct Observing {
+    /// Counts the listings; a listing may only be trusted about what happened before it began.
+    sequence: u64,
+    under_way: bool,
+    wanted: bool,
+    next: Moment,
+    /// Nothing is planned before the engine was seen once.
+    seen_once: bool,
+}
+
+impl Control {
+    /// The engine is not spoken to while no service needs it.
+    pub fn new(
+        engine: Arc<dyn Engine>,
+        writer: Writer,
+        sink: Sink,
+        starts_max: u32,
+    ) -> (Control, Handle) {
+        let (sender, inputs) = mpsc::channel(EVENTS_WAITING);
+        let handle = Handle(sender.clone());
+        let control = Control {
+            engine_up: true,
+            engine,
+            writer,
+            sink,
+            sender,
+            inputs,
+            began: Instant::now(),
+            services: BTreeMap::new(),
+            starts_max,
+            last_generation: 0,
+            observing: Observing {
+                sequence: 0,
+                under_way: false,
+                wanted: true,
+                next: Moment::default(),
+                seen_once: false,
+            },
+            removing: None,
+        };
+        (control, handle)
+    }
+
+    /// Runs until `shutdown` says so. Containers stay as they are: the next start adopts them.
+    pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+        let mut changes = self.engine.changes();
+        loop {
+            let wake = self.settle();
+            tokio::select! {
+                Some(input) = self.inputs.recv() => {
+                    self.handle(input);
+                    while let Ok(input) = self.inputs.try_recv() {
+                        self.handle(input);
+                    }
+                }
+                Some(()) = changes.next(), if self.needs_engine() => self.observing.wanted = true,
+                () = self.writer.woken() => {}
+                () = tokio::time::sleep_until(self.began + wake.0) => {}
+                _ = shutdown.wait_for(|over| *over) => return,
+            }
+        }
+    }
+
+    fn needs_engine(&self) -> bool {
+        self.services.values().any(|state| !state.is_fixed())
+    }
+
+    fn now(&self) -> Moment {
+        Moment(self.began.elapsed())
+    }
+
+    fn handle(&mut self, input: Input) {
+        match input {
+            Input::Command(Command::Reconfigure { services, done }) => {
+                self.reconfigure(services);
+                self.settle();
+                let _ = done.send(());
+            }
+            Input::Command(Command::RemoveAll { done }) => {
+                self.removing = Some(done);
+                for state in self.services.values_mut() {
+                    state.remove();
+                }
+            }
+            Input::Observed { sequence, result } => self.observed(sequence, result),
+            Input::Started {
+                service,
+                slot,
+                result,
+            } => self.started(&service, slot, result),
+            Input::Stopped {
+                service,
+                id,
+                result,
+            } => self.stopped(&service, &id, result),
+            Input::Probed {
+                service,
+                id,
+                verdict,
+            } => {
+                let now = self.now();
+                if let Some(state) = self.services.get_mut(&service) {
+                    state.probed(&id, verdict, &self.writer, now, &self.sink);
+                }
+            }
+        }
+    }
+
+    fn reconfigure(&mut self, services: Vec<Managed>) {
+        let now = self.now();
+        let mut old = std::mem::take(&mut self.services);
+        for managed in services {
+            let name = managed.spec.name.clone();
+            let state = match old.remove(&name) {
+                Some(state) => state.reconfigured(managed),
+                None => State::new(managed, &self.writer),
+            };
+            self.services.insert(name, state);
+        }
+        for (name, mut state) in old {
+            state.remove();
+            self.services.insert(name, state);
+        }
+        for state in self.services.values_mut() {
+            state.adopt_fixed(&self.sender, &self.sink, now);
+        }
+        self.observing.wanted = true;
+    }
+
+    fn observed(&mut self, sequence: u64, result: Result<Vec<Observed>, EngineError>) {
+        let now = self.now();
+        self.observing.under_way = false;
+        let seen = match result {
+            Ok(seen) => seen,
+            Err(error) => {
+                if self.engine_up {
+                    (self.sink)(&Event::EngineDown {
+                        why: error.to_string(),
+                    });
+                }
+                self.engine_up = false;
+                self.observing.next = now + ENGINE_RETRY_EVERY;
+                return;
+            }
+        };
+        let first = !self.observing.seen_once;
+        if !self.engine_up || first {
+            (self.sink)(&Event::EngineUp);
+        }
+        self.engine_up = true;
+        self.observing.seen_once = true;
+        self.observing.next = now + RELIST_EVERY;
+        self.last_generation = seen
+            .iter()
+            .map(|replica| replica.generation)
+            .fold(self.last_generation, u64::max);
+
+        let mut by_service: BTreeMap<ServiceName, Vec<Observed>> = BTreeMap::new();
+        for replica in seen {
+            by_service
+                .entry(replica.service.clone())
+                .or_default()
+                .push(replica);
+        }
+        for name in by_service.keys() {
+            if !self.services.contains_key(name) {
+                let orphan = State::orphan(name.clone(), &self.writer);
+                self.services.insert(name.clone(), orphan);
+            }
+        }
+        for (name, state) in &mut self.services {
+            let seen = by_service.remove(name).unwrap_or_default();
+            state.observed(seen, sequence, first, &self.sender, &self.sink, now);
+        }
+    }
+
+    fn started(
+        &mut self,
+        service: &ServiceName,
+        slot: Slot,
+        result: Result<ReplicaId, EngineError>,
+    ) {
+        let now = self.now();
+        self.observing.wanted = true;
+        let Some(state) = self.services.get_mut(service) else {
+            return;
+        };
+        match result {
+            Ok(_) => state.start_done(slot, self.observing.sequence),
+            Err(error) => {
+                state.start_failed(slot, &error, now);
+                let event = if error.kind == ErrorKind::PortTaken {
+                    Event::PortTaken {
+                        service: service.clone(),
+                        slot,
+                    }
+                } else {
+                    Event::StartFailed {
+                        service: service.clone(),
+                        slot,
+                        why: error.to_string(),
+                    }
+                };
+                (self.sink)(&event);
+            }
+        }
+    }
+
+    fn stopped(&mut self, service: &ServiceName, id: &ReplicaId, result: Result<(), EngineError>) {
+        let now = self.now();
+        self.observing.wanted = true;
+        if let Some(state) = self.services.get_mut(service) {
+            state.stopped(id, result, self.observing.sequence, now, &self.sink);
+        }
+    }
+
+    /// Plans and acts until nothing more is to be done now, publishes, and says when to look
+    /// again.
+    fn settle(&mut self) -> Moment {
+        let now = self.now();
+        self.services.retain(|_, state| !state.is_over());
+        self.observe_if_due(now);
+        let mut wake = now + SAMPLE_EVERY;
+        for state in self.services.values_mut() {
+            if let Some(at) = state.scale(now, &self.sink) {
+                wake = wake.min(at);
+            }
+        }
+        if self.observing.seen_once {
+            for _ in 0..ROUNDS_MAX {
+                let (acted, at) = self.plan_and_act(now);
+                if !acted {
+                    wake = at.map_or(wake, |at| wake.min(at));
+                    break;
+                }
+            }
+        }
+        self.writer.publish(self.snapshot(now));
+        self.finish_removing();
+        if self.needs_engine() && !self.observing.under_way {
+            wake = wake.min(self.observing.next);
+        }
+        // Never in the past, so that an overdue instant cannot spin the loop.
+        wake.max(now + Duration::from_millis(1))
+    }
+
+    fn plan_and_act(&mut self, now: Moment) -> (bool, Option<Moment>) {
+        let mut acted = false;
+        let mut wake: Option<Moment> = None;
+        let starting: u32 = self.services.values().map(State::starts_under_way).sum();
+        let mut starts_left = self.starts_max.saturating_sub(starting);
+        let names: Vec<ServiceName> = self.services.keys().cloned().collect();
+        for name in names {
+            let state = self.services.get_mut(&name).expect("taken from the keys");
+            if state.is_fixed() {
+                continue;
+            }
+            let seen = state.seen(now);
+            let plan = plan::plan(&state.input(&seen, starts_left, self.engine_up, now));
+            if let Some(at) = [plan.wake, state.next_retry(now)]
+                .into_iter()
+                .flatten()
+                .min()
+            {
+                wake = Some(wake.map_or(at, |wake| wake.min(at)));
+            }
+            state.because = plan.because;
+            for action in plan.actions {
+                acted = true;
+                if matches!(action, Action::Start { .. }) {
+                    starts_left = starts_left.saturating_sub(1);
+                }
+                self.act(&name, action, now);
+            }
+        }
+        (acted, wake)
+    }
+
+    fn act(&mut self, service: &ServiceName, action: Action, now: Moment) {
+        let generation = self.next_generation();
+        let state = self.services.get_mut(service).expect("planned for");
+        let engine = Arc::clone(&self.engine);
+        let sender = self.sender.clone();
+        let service = service.clone();
+        match action {
+            Action::Start { slot, because } => {
+                let Some(spec) = state.starting(slot, now, because) else {
+                    return;
+                };
+                (self.sink)(&Event::Starting {
+                    service: service.clone(),
+                    slot,
+                });
+                tokio::spawn(async move {
+                    let result = engine.start(&spec, slot, generation).await;
+                    let _ = sender
+                        .send(Input::Started {
+                            service,
+                            slot,
+                            result,
+                        })
+                        .await;
+                });
+            }
+            Action::Drain { id, because, .. } => state.drain(&id, because, now, &self.sink),
+            Action::Return { id, .. } => state.take_back(&id),
+            Action::Stop {
+                id, grace, because, ..
+            } => {
+                state.stopping(&id, because, now, &self.sink);
+                tokio::spawn(async move {
+                    let result = engine.stop(&id, grace).await;
+                    let _ = sender
+                        .send(Input::Stopped {
+                            service,
+                            id,
+                            result,
+                        })
+                        .await;
+                });
+            }
+        }
+    }
+
+    fn observe_if_due(&mut self, now: Moment) {
+        if !self.needs_engine() {
+            return;
+        }
+        let due = self.observing.wanted || now >= self.observing.next;
+        if self.observing.under_way || !due {
+            return;
+        }
+        self.observing.sequence += 1;
+        self.observing.under_way = true;
+        self.observing.wanted = false;
+        let sequence = self.observing.sequence;
+        let (engine, sender) = (Arc::clone(&self.engine), self.sender.clone());
+        tokio::spawn(async move {
+            let result = engine.observe().await;
+            let _ = sender.send(Input::Observed { sequence, result }).await;
+        });
+    }
+
+    /// Greater than any that was ever given out, also before a restart: wall-clock milliseconds,
+    /// or one more than the greatest one seen.
+    fn next_generation(&mut self) -> u64 {
+        let clock = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        self.last_generation = (self.last_generation + 1).max(clock.as_millis() as u64);
+        self.last_generation
+    }
+
+    fn snapshot(&self, now: Moment) -> Snapshot {
+        Snapshot {
+            services: self
+                .services
+                .iter()
+                .map(|(name, state)| (name.clone(), Arc::new(state.view())))
+                .collect(),
+            engine_up: self.engine_up && (self.observing.seen_once || !self.needs_engine()),
+            taken: now,
+        }
+    }
+
+    fn finish_removing(&mut self) {
+        let gone = self.services.values().all(State::is_empty);
+        if gone && let Some(done) = self.removing.take() {
+            let _ = done.send(());
+        }
+    }
+}

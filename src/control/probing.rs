@@ -1,0 +1,174 @@
+//! One task a replica: asks its health check again and again and reports when the answer turns.
+
+use super::{Input, Sink};
+use crate::plugin::Probe;
+use crate::service::event::Event;
+use crate::service::replica::ReplicaId;
+use crate::service::spec::{HealthTiming, ServiceName};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// A starting replica is asked this often: each tenth of a second is one that users wait.
+const STARTING_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What the health check has come to think of a replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Healthy {
+        address: SocketAddr,
+    },
+    /// Failed `retries` times in a row after it had been healthy.
+    Unhealthy {
+        why: String,
+    },
+    /// Not once healthy within `start_period`.
+    NeverHealthy {
+        after: Duration,
+        why: String,
+    },
+}
+
+pub struct Target {
+    pub service: ServiceName,
+    pub id: ReplicaId,
+    /// Where it may be reached, best first.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// Stops the probing when it is dropped.
+#[derive(Debug)]
+pub struct Prober(AbortHandle);
+
+impl Drop for Prober {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+pub fn spawn(
+    target: Target,
+    probe: Arc<dyn Probe>,
+    timing: HealthTiming,
+    report: mpsc::Sender<Input>,
+    sink: Sink,
+) -> Prober {
+    let probing = Probing {
+        target,
+        probe,
+        timing,
+        report,
+        sink,
+    };
+    Prober(tokio::spawn(probing.run()).abort_handle())
+}
+
+struct Probing {
+    target: Target,
+    probe: Arc<dyn Probe>,
+    timing: HealthTiming,
+    report: mpsc::Sender<Input>,
+    sink: Sink,
+}
+
+impl Probing {
+    async fn run(self) {
+        let mut interval = STARTING_INTERVAL.min(self.timing.interval);
+        loop {
+            let address = self.until_healthy(interval).await;
+            let why = self.while_healthy(address).await;
+            self.say(Verdict::Unhealthy { why }).await;
+            interval = self.timing.interval;
+        }
+    }
+
+    async fn until_healthy(&self, interval: Duration) -> SocketAddr {
+        let began = Instant::now();
+        let mut said = false;
+        let mut tick = ticks(interval);
+        loop {
+            tick.tick().await;
+            let why = match self.first_that_answers().await {
+                Ok(address) => {
+                    self.say(Verdict::Healthy { address }).await;
+                    return address;
+                }
+                Err(why) => why,
+            };
+            let after = began.elapsed();
+            if !said && after >= self.timing.start_period {
+                said = true;
+                self.say(Verdict::NeverHealthy { after, why }).await;
+                tick = ticks(self.timing.interval);
+                tick.tick().await;
+            }
+        }
+    }
+
+    async fn while_healthy(&self, address: SocketAddr) -> String {
+        let mut failures = 0;
+        let mut tick = ticks(self.timing.interval);
+        tick.tick().await;
+        loop {
+            tick.tick().await;
+            match self.check(address).await {
+                Ok(()) => failures = 0,
+                Err(why) => {
+                    failures += 1;
+                    if failures >= self.timing.retries {
+                        return why;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn first_that_answers(&self) -> Result<SocketAddr, String> {
+        let mut failures = Vec::new();
+        for &address in &self.target.addresses {
+            match self.check(address).await {
+                Ok(()) => return Ok(address),
+                Err(why) => failures.push(format!("{address} {why}")),
+            }
+        }
+        if failures.is_empty() {
+            return Err("it has no address".to_owned());
+        }
+        Err(failures.join("; "))
+    }
+
+    async fn check(&self, address: SocketAddr) -> Result<(), String> {
+        let checked = tokio::time::timeout(self.timing.timeout, self.probe.check(address)).await;
+        let result = checked.unwrap_or_else(|_| {
+            Err(format!(
+                "no answer within {}",
+                crate::service::time::Human(self.timing.timeout)
+            ))
+        });
+        (self.sink)(&Event::Checked {
+            service: self.target.service.clone(),
+            ok: result.is_ok(),
+        });
+        result
+    }
+
+    async fn say(&self, verdict: Verdict) {
+        let _ = self
+            .report
+            .send(Input::Probed {
+                service: self.target.service.clone(),
+                id: self.target.id.clone(),
+                verdict,
+            })
+            .await;
+    }
+}
+
+fn ticks(period: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}

@@ -1,0 +1,115 @@
+//! Why something is done, or not done yet. Kept as data; shown as a sentence.
+
+use crate::service::replica::Ailment;
+use crate::service::spec::Slot;
+use crate::service::time::{Human, Moment};
+use std::fmt;
+use std::time::Duration;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Fewer replicas than wanted.
+    BelowWanted {
+        wanted: u32,
+    },
+    /// One more than wanted while those of an old template are replaced.
+    Surge {
+        outdated: u32,
+    },
+    /// More replicas than wanted.
+    AboveWanted {
+        wanted: u32,
+    },
+    /// Made from a template that is not the service's any more.
+    Outdated,
+    /// The service left the configuration.
+    Removed,
+    Ailing(Ailment),
+    /// Drained: nothing in flight.
+    Empty,
+    /// Draining took longer than `stop_grace_period`.
+    Overdue {
+        in_flight: u64,
+        after: Duration,
+    },
+    WaitsForDrain {
+        slot: Slot,
+        in_flight: u64,
+        left: Duration,
+    },
+    WaitsForBackoff {
+        failures: u32,
+        left: Duration,
+    },
+    WaitsForStarts,
+    WaitsForReady {
+        ready: u32,
+        wanted: u32,
+    },
+    /// No port is left: all of them belong to somebody else.
+    NoPort {
+        first: Slot,
+        last: Slot,
+    },
+    EngineDown,
+}
+
+impl Reason {
+    /// The time left until `at`, for the reasons that wait.
+    pub(super) fn left(at: Moment, now: Moment) -> Duration {
+        at.since(now)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::BelowWanted { wanted: 1 } => f.write_str("1 replica is wanted"),
+            Reason::BelowWanted { wanted } => write!(f, "{wanted} replicas are wanted"),
+            Reason::Surge { outdated } => {
+                write!(
+                    f,
+                    "one ahead while {outdated} of an old template are replaced"
+                )
+            }
+            Reason::AboveWanted { wanted } => write!(f, "only {wanted} wanted"),
+            Reason::Outdated => f.write_str("made from an old template"),
+            Reason::Removed => f.write_str("the service left the configuration"),
+            Reason::Ailing(ailment) => ailment.fmt(f),
+            Reason::Empty => f.write_str("nothing in flight"),
+            Reason::Overdue { in_flight, after } => write!(
+                f,
+                "{in_flight} still in flight after {}, the stop grace period",
+                Human(*after)
+            ),
+            Reason::WaitsForDrain {
+                slot,
+                in_flight,
+                left,
+            } => write!(
+                f,
+                "waiting for {in_flight} in flight on {slot}, at most {}",
+                Human(*left)
+            ),
+            Reason::WaitsForBackoff { failures, left } => write!(
+                f,
+                "waiting {} before the next start: {failures} failures in a row",
+                Human(*left)
+            ),
+            Reason::WaitsForStarts => f.write_str("waiting for other starts to finish"),
+            Reason::WaitsForReady { ready, wanted } => {
+                write!(
+                    f,
+                    "waiting for a replacement to be ready: {ready} of {wanted} are"
+                )
+            }
+            Reason::NoPort { first, last } => write!(
+                f,
+                "no port is free from {first} to {last}; free one or choose another first_port"
+            ),
+            Reason::EngineDown => {
+                f.write_str("the container engine does not answer; waiting for it")
+            }
+        }
+    }
+}

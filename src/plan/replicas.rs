@@ -1,0 +1,306 @@
+//! Which replica starts, drains or stops next.
+//!
+//! The wanted slots are always the lowest free ones, so ports are stable, the highest goes first
+//! and a sick replica is replaced in its place. One rule guards every planned stop: a ready
+//! replica leaves only while at least as many as are wanted stay ready.
+
+use super::backoff::Backoff;
+use super::reason::Reason;
+use crate::service::replica::{Ailment, ReplicaId};
+use crate::service::spec::{LAST_PORT, Slot};
+use crate::service::time::Moment;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long a sick replica gets between SIGTERM and SIGKILL. Its port is needed, and whatever it
+/// still had to say it would have said to the health check.
+pub const SICK_GRACE: Duration = Duration::from_millis(500);
+
+/// A service as it is. Everything the decision depends on, and nothing else.
+#[derive(Clone, Debug)]
+pub struct Input<'a> {
+    pub replicas: &'a [Seen],
+    /// Slots on which a start is under way that the engine does not show yet.
+    pub starting: BTreeSet<Slot>,
+    /// Slots whose port belongs to somebody else.
+    pub taken: &'a BTreeSet<Slot>,
+    pub first_slot: Slot,
+    /// `None`: the service left the configuration.
+    pub wanted: Option<u32>,
+    pub stop_grace_period: Duration,
+    pub backoff: &'a Backoff,
+    /// How many more starts the host may bear at once.
+    pub starts_left: u32,
+    pub engine_up: bool,
+    pub now: Moment,
+}
+
+/// One replica as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub id: ReplicaId,
+    pub slot: Slot,
+    /// Made from today's template.
+    pub current: bool,
+    pub condition: Condition,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    Starting,
+    Ready,
+    Sick(Ailment),
+    Draining { since: Moment, in_flight: u64 },
+    Stopping,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub actions: Vec<Action>,
+    /// Why things are as they are and what is waited for.
+    pub because: Vec<Reason>,
+    /// The next instant at which the plan could change by itself.
+    pub wake: Option<Moment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Makes a replica on a free slot.
+    Start { slot: Slot, because: Reason },
+    /// Takes a ready replica out of rotation.
+    Drain {
+        id: ReplicaId,
+        slot: Slot,
+        because: Reason,
+    },
+    /// Puts a draining replica that is wanted again back into rotation.
+    Return {
+        id: ReplicaId,
+        slot: Slot,
+        because: Reason,
+    },
+    /// SIGTERM, SIGKILL after `grace`, removed.
+    Stop {
+        id: ReplicaId,
+        slot: Slot,
+        grace: Duration,
+        because: Reason,
+    },
+}
+
+impl Plan {
+    fn waits(&mut self, because: Reason) {
+        if !self.because.contains(&because) {
+            self.because.push(because);
+        }
+    }
+
+    fn wake_at(&mut self, at: Moment) {
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+    }
+}
+
+pub fn plan(input: &Input<'_>) -> Plan {
+    let mut plan = Plan::default();
+    if !input.engine_up {
+        plan.waits(Reason::EngineDown);
+        return plan;
+    }
+    let targets = Targets::choose(input, &mut plan);
+    stop_what_is_sick_or_drained(input, &targets, &mut plan);
+    drain_what_is_too_many_or_old(input, &targets, &mut plan);
+    start_what_is_missing(input, &targets, &mut plan);
+    plan
+}
+
+/// The slots that should hold a replica.
+struct Targets {
+    slots: BTreeSet<Slot>,
+    /// Of these, the one that is there only while old replicas are replaced.
+    surge: Option<Slot>,
+    wanted: u32,
+    outdated: u32,
+}
+
+impl Targets {
+    fn choose(input: &Input<'_>, plan: &mut Plan) -> Targets {
+        let wanted = input.wanted.unwrap_or(0);
+        let mut free = (input.first_slot..=LAST_PORT).filter(|slot| !input.taken.contains(slot));
+        let mut slots: BTreeSet<Slot> = free.by_ref().take(wanted as usize).collect();
+        if (slots.len() as u32) < wanted {
+            plan.waits(Reason::NoPort {
+                first: input.first_slot,
+                last: LAST_PORT,
+            });
+        }
+        let outdated = input
+            .replicas
+            .iter()
+            .filter(|replica| !replica.current && slots.contains(&replica.slot))
+            .filter(|replica| matches!(replica.condition, Condition::Starting | Condition::Ready))
+            .count() as u32;
+        let surge = if outdated > 0 { free.next() } else { None };
+        slots.extend(surge);
+        Targets {
+            slots,
+            surge,
+            wanted,
+            outdated,
+        }
+    }
+
+    fn keeps(&self, replica: &Seen) -> bool {
+        replica.current && self.slots.contains(&replica.slot)
+    }
+}
+
+fn stop_what_is_sick_or_drained(input: &Input<'_>, targets: &Targets, plan: &mut Plan) {
+    for replica in input.replicas {
+        let (id, slot) = (replica.id.clone(), replica.slot);
+        match &replica.condition {
+            Condition::Sick(ailment) => plan.actions.push(Action::Stop {
+                id,
+                slot,
+                grace: SICK_GRACE.min(input.stop_grace_period),
+                because: Reason::Ailing(ailment.clone()),
+            }),
+            // A start that nobody waits for any more has no requests to finish.
+            Condition::Starting
+                if !targets.keeps(replica) && !waits_as_surge(input, targets, replica) =>
+            {
+                plan.actions.push(Action::Stop {
+                    id,
+                    slot,
+                    grace: input.stop_grace_period,
+                    because: why_unwanted(input, targets, replica),
+                });
+            }
+            Condition::Draining { .. } if targets.keeps(replica) => {
+                plan.actions.push(Action::Return {
+                    id,
+                    slot,
+                    because: Reason::BelowWanted {
+                        wanted: targets.wanted,
+                    },
+                });
+            }
+            Condition::Draining { since, in_flight } => {
+                let deadline = *since + input.stop_grace_period;
+                let because = if *in_flight == 0 {
+                    Reason::Empty
+                } else if input.now >= deadline {
+                    Reason::Overdue {
+                        in_flight: *in_flight,
+                        after: input.stop_grace_period,
+                    }
+                } else {
+                    plan.wake_at(deadline);
+                    plan.waits(Reason::WaitsForDrain {
+                        slot,
+                        in_flight: *in_flight,
+                        left: Reason::left(deadline, input.now),
+                    });
+                    continue;
+                };
+                plan.actions.push(Action::Stop {
+                    id,
+                    slot,
+                    grace: input.stop_grace_period,
+                    because,
+                });
+            }
+            Condition::Starting | Condition::Ready | Condition::Stopping => {}
+        }
+    }
+}
+
+/// An outdated replica that has not become ready may be the only one there is: it stays until
+/// the surge is ready, unless its slot is not wanted at all.
+fn waits_as_surge(input: &Input<'_>, targets: &Targets, replica: &Seen) -> bool {
+    targets.slots.contains(&replica.slot) && ready(input) < targets.wanted
+}
+
+fn drain_what_is_too_many_or_old(input: &Input<'_>, targets: &Targets, plan: &mut Plan) {
+    let mut staying = ready(input);
+    let mut leaving: Vec<&Seen> = input
+        .replicas
+        .iter()
+        .filter(|replica| replica.condition == Condition::Ready && !targets.keeps(replica))
+        .collect();
+    // What nobody wants goes before what is merely old; of each, the highest slot first.
+    leaving.sort_by_key(|replica| {
+        (
+            targets.slots.contains(&replica.slot),
+            std::cmp::Reverse(replica.slot),
+        )
+    });
+    for replica in leaving {
+        if staying <= targets.wanted {
+            plan.waits(Reason::WaitsForReady {
+                ready: staying,
+                wanted: targets.wanted + u32::from(targets.surge.is_some()),
+            });
+            return;
+        }
+        staying -= 1;
+        plan.actions.push(Action::Drain {
+            id: replica.id.clone(),
+            slot: replica.slot,
+            because: why_unwanted(input, targets, replica),
+        });
+    }
+}
+
+fn start_what_is_missing(input: &Input<'_>, targets: &Targets, plan: &mut Plan) {
+    let mut left = input.starts_left;
+    for &slot in &targets.slots {
+        let held = input.replicas.iter().any(|replica| replica.slot == slot);
+        if held || input.starting.contains(&slot) {
+            continue;
+        }
+        if let Some(until) = input.backoff.until(input.now) {
+            plan.wake_at(until);
+            plan.waits(Reason::WaitsForBackoff {
+                failures: input.backoff.failures(),
+                left: Reason::left(until, input.now),
+            });
+            return;
+        }
+        if left == 0 {
+            plan.waits(Reason::WaitsForStarts);
+            return;
+        }
+        left -= 1;
+        let because = if targets.surge == Some(slot) {
+            Reason::Surge {
+                outdated: targets.outdated,
+            }
+        } else {
+            Reason::BelowWanted {
+                wanted: targets.wanted,
+            }
+        };
+        plan.actions.push(Action::Start { slot, because });
+    }
+}
+
+fn ready(input: &Input<'_>) -> u32 {
+    let ready = |replica: &&Seen| replica.condition == Condition::Ready;
+    input.replicas.iter().filter(ready).count() as u32
+}
+
+fn why_unwanted(input: &Input<'_>, targets: &Targets, replica: &Seen) -> Reason {
+    if input.wanted.is_none() {
+        Reason::Removed
+    } else if targets.slots.contains(&replica.slot) {
+        Reason::Outdated
+    } else {
+        Reason::AboveWanted {
+            wanted: targets.wanted,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "replicas_tests.rs"]
+mod tests;
