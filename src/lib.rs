@@ -11,4 +11,5 @@ pub mod plan;
 pub mod plugin;
 #[path = "../plugins/mod.rs"]
 pub mod plugins;
+pub mod proxy;
 pub mod service;

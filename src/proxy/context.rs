@@ -1,0 +1,78 @@
+//! What one request carries through its life.
+
+use super::route::Target;
+use super::{Chain, Settings};
+use crate::plugin::Exchange;
+use crate::service::lease::Lease;
+use crate::service::spec::Slot;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+pub struct Context {
+    /// The configuration this request began with; a reload does not change it under way.
+    pub settings: Arc<Settings>,
+    pub exchange: Exchange,
+    pub target: Option<Arc<Target>>,
+    pub lease: Option<Lease>,
+    pub attempts: u32,
+    /// The replicas that failed this request, by generation; the last one may be at work on it.
+    pub tried: Vec<u64>,
+    pub slot: Option<Slot>,
+    pub started: Instant,
+    pub request_body_bytes: u64,
+    _in_flight: Passing,
+}
+
+impl Context {
+    pub fn new(settings: Arc<Settings>, in_flight: &InFlight) -> Context {
+        Context {
+            settings,
+            exchange: Exchange {
+                service: None,
+                client: None,
+                id: None,
+            },
+            target: None,
+            lease: None,
+            attempts: 0,
+            tried: Vec::new(),
+            slot: None,
+            started: Instant::now(),
+            request_body_bytes: 0,
+            _in_flight: in_flight.enter(),
+        }
+    }
+
+    /// The filters and observers for this request.
+    pub fn chain(&self) -> &Chain {
+        match &self.target {
+            Some(target) => &target.chain,
+            None => &self.settings.chain,
+        }
+    }
+}
+
+/// Counts the requests inside the proxy, whatever they do, so that a stopping process knows when
+/// it may leave.
+#[derive(Clone, Default)]
+pub struct InFlight(Arc<AtomicU64>);
+
+impl InFlight {
+    fn enter(&self) -> Passing {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Passing(Arc::clone(&self.0))
+    }
+
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+struct Passing(Arc<AtomicU64>);
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}

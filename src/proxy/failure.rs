@@ -1,0 +1,69 @@
+//! The only map from what went wrong to the status that goes down.
+
+use http::StatusCode;
+use pingora::{Error, ErrorSource, ErrorType};
+
+/// Nothing can be answered: the client is gone.
+pub const CLIENT_GONE: u16 = 0;
+
+pub fn status(error: &Error) -> u16 {
+    if let ErrorType::HTTPStatus(code) = error.etype() {
+        return *code;
+    }
+    let status = match (error.esource(), error.etype()) {
+        (
+            ErrorSource::Upstream,
+            ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::ConnectTimedout,
+        ) => StatusCode::GATEWAY_TIMEOUT,
+        (ErrorSource::Upstream, _) => StatusCode::BAD_GATEWAY,
+        (ErrorSource::Downstream, ErrorType::ReadTimedout) => StatusCode::REQUEST_TIMEOUT,
+        (
+            ErrorSource::Downstream,
+            ErrorType::ReadError
+            | ErrorType::WriteError
+            | ErrorType::WriteTimedout
+            | ErrorType::ConnectionClosed,
+        ) => return CLIENT_GONE,
+        (ErrorSource::Downstream, _) => StatusCode::BAD_REQUEST,
+        (ErrorSource::Internal | ErrorSource::Unset, _) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    status.as_u16()
+}
+
+/// Whether the connection failed before anything was sent, so any request may go elsewhere.
+pub fn is_connect(error: &Error) -> bool {
+    matches!(
+        error.etype(),
+        ErrorType::ConnectRefused
+            | ErrorType::ConnectNoRoute
+            | ErrorType::ConnectTimedout
+            | ErrorType::ConnectError
+            | ErrorType::ConnectionClosed
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_has_its_status() {
+        use ErrorType::*;
+        let table = [
+            (Error::new_up(ConnectRefused), 502),
+            (Error::new_up(ConnectTimedout), 504),
+            (Error::new_up(ReadTimedout), 504),
+            (Error::new_up(ConnectionClosed), 502),
+            (Error::new_up(InvalidHTTPHeader), 502),
+            (Error::new_down(ReadTimedout), 408),
+            (Error::new_down(InvalidHTTPHeader), 400),
+            (Error::new_down(ConnectionClosed), CLIENT_GONE),
+            (Error::new_down(WriteError), CLIENT_GONE),
+            (Error::new_in(InternalError), 500),
+            (Error::new(HTTPStatus(413)), 413),
+        ];
+        for (error, expected) in table {
+            assert_eq!(status(&error), expected, "{error}");
+        }
+    }
+}

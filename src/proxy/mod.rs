@@ -1,0 +1,445 @@
+//! The request path, as guard clauses over Pingora's hooks.
+//!
+//! It reads snapshots and never meets the engine or the control loop: a dead Docker daemon cannot
+//! stop traffic.
+
+mod context;
+mod failure;
+mod headers;
+pub mod round_robin;
+pub mod route;
+
+pub use context::{Context, InFlight};
+
+use crate::plugin::{Answer, Filter, Observer, Record, Request, Response, Verdict};
+use crate::service::lease::Lease;
+use crate::service::store::Reader;
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::prelude::{HttpPeer, Session};
+use pingora::proxy::{FailToProxy, ProxyHttp};
+use pingora::{Error, ErrorSource, ErrorType, Result};
+use route::Routes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pooled connections to a replica are dropped after this much silence, before any usual
+/// program's own keep-alive limit can close them under a request.
+const UPSTREAM_IDLE: Duration = Duration::from_secs(30);
+/// A service without a ready replica is asked for again after this.
+const RETRY_AFTER_SECS: &str = "1";
+/// What is left of a refused upload is read this long, so that the client sees the answer and
+/// not a reset.
+const REFUSED_BODY_DRAIN: Duration = Duration::from_secs(2);
+const ATTEMPTS_MAX: u32 = 4;
+
+/// Filters and observers, in the order in which they run.
+#[derive(Clone, Default)]
+pub struct Chain {
+    pub filters: Vec<Arc<dyn Filter>>,
+    pub observers: Vec<Arc<dyn Observer>>,
+}
+
+/// What a reload swaps in place.
+pub struct Settings {
+    pub routes: Routes,
+    /// For requests that no route claims.
+    pub chain: Chain,
+    pub keepalive_timeout: Duration,
+    pub client_read_timeout: Duration,
+    pub client_write_timeout: Duration,
+    pub max_header_bytes: u64,
+}
+
+pub struct Edge {
+    reader: Reader,
+    settings: Arc<ArcSwap<Settings>>,
+    in_flight: InFlight,
+}
+
+impl Edge {
+    pub fn new(reader: Reader, settings: Arc<ArcSwap<Settings>>, in_flight: InFlight) -> Edge {
+        Edge {
+            reader,
+            settings,
+            in_flight,
+        }
+    }
+
+    /// Claims the next replica that this request has not tried.
+    fn claim(&self, ctx: &Context) -> Option<Lease> {
+        let target = ctx.target.as_ref()?;
+        let snapshot = self.reader.load();
+        let service = snapshot.service(target.service.as_str())?;
+        round_robin::claim(service, &ctx.tried)
+    }
+
+    fn take(&self, ctx: &mut Context, lease: Lease) {
+        ctx.attempts += 1;
+        ctx.tried.push(lease.replica().generation);
+        ctx.slot = Some(lease.replica().slot);
+        ctx.lease = Some(lease);
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Edge {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(self.settings.load_full(), &self.in_flight)
+    }
+
+    fn init_downstream_modules(&self, _modules: &mut pingora::modules::http::HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+        let settings = &ctx.settings;
+        if session.is_process_shutting_down() {
+            session.set_keepalive(None);
+        } else {
+            session.set_keepalive(Some(settings.keepalive_timeout.as_secs().max(1)));
+        }
+        session.set_read_timeout(Some(settings.client_read_timeout));
+        session.set_write_timeout(Some(settings.client_write_timeout));
+        session.set_total_drain_timeout(Some(REFUSED_BODY_DRAIN));
+        ctx.exchange.client = session
+            .client_addr()
+            .and_then(|address| address.as_inet())
+            .map(|address| address.ip());
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        let head = session.req_header();
+        ctx.target = ctx
+            .settings
+            .routes
+            .find(host(head).unwrap_or_default(), head.uri.path())
+            .cloned();
+        ctx.exchange.service = ctx.target.as_ref().map(|target| target.service.clone());
+
+        if let Verdict::Answer(answer) = filter_request(session, ctx) {
+            return respond(session, ctx, answer).await;
+        }
+        let head = session.req_header();
+        if headers::size(head) > ctx.settings.max_header_bytes {
+            let answer = plain(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+            return respond(session, ctx, answer).await;
+        }
+        if has_dot_segments(head.uri.path()) {
+            return respond(session, ctx, plain(StatusCode::BAD_REQUEST)).await;
+        }
+        let Some(target) = ctx.target.clone() else {
+            let answer = match head.uri.path() {
+                "/" if [Method::GET, Method::HEAD].contains(&head.method) => front_page(),
+                _ => plain(StatusCode::NOT_FOUND),
+            };
+            return respond(session, ctx, answer).await;
+        };
+        if content_length(head).is_some_and(|length| length > target.forward.max_request_body_bytes)
+        {
+            session.set_keepalive(None);
+            return respond(session, ctx, plain(StatusCode::PAYLOAD_TOO_LARGE)).await;
+        }
+        if let Some(service) = self.reader.load().service(target.service.as_str()) {
+            let scaler = target.scaler.as_ref();
+            service
+                .load
+                .note(scaler.is_some_and(|scaler| scaler.counts(head.uri.path())));
+        }
+        let Some(lease) = self.claim(ctx) else {
+            return respond(session, ctx, unavailable()).await;
+        };
+        self.take(ctx, lease);
+        Ok(false)
+    }
+
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
+        if ctx.lease.is_none() {
+            let Some(lease) = self.claim(ctx) else {
+                return Err(Error::explain(
+                    ErrorType::HTTPStatus(StatusCode::BAD_GATEWAY.as_u16()),
+                    "every ready replica was tried",
+                ));
+            };
+            self.take(ctx, lease);
+        }
+        let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
+            return Err(Error::new_in(ErrorType::InternalError));
+        };
+        let replica = lease.replica();
+        let mut peer = HttpPeer::new(replica.address, false, String::new());
+        peer.group_key = replica.generation;
+        let options = &mut peer.options;
+        options.connection_timeout = Some(target.forward.connect_timeout);
+        options.total_connection_timeout = Some(target.forward.connect_timeout);
+        options.read_timeout = Some(target.forward.read_timeout);
+        options.write_timeout = Some(target.forward.write_timeout);
+        options.idle_timeout = Some(UPSTREAM_IDLE);
+        if session.is_upgrade_req() {
+            // A tunnel may be silent for longer than an answer may take.
+            session.set_read_timeout(None);
+            options.read_timeout = None;
+        }
+        Ok(Box::new(peer))
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        upstream: &mut RequestHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        headers::set_forwarded(upstream, ctx.exchange.client);
+        Ok(())
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        // An empty last piece would be written as a second end of body (pingora#935).
+        if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
+        let Some(target) = &ctx.target else {
+            return Ok(());
+        };
+        ctx.request_body_bytes += body.as_ref().map_or(0, |piece| piece.len() as u64);
+        if ctx.request_body_bytes > target.forward.max_request_body_bytes {
+            return Err(Error::explain(
+                ErrorType::HTTPStatus(StatusCode::PAYLOAD_TOO_LARGE.as_u16()),
+                "the request body is larger than max_request_body",
+            ));
+        }
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        if session.is_process_shutting_down() {
+            session.set_keepalive(None);
+        }
+        filter_response(head, ctx);
+        Ok(())
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        // Nothing was sent, so any method may be tried elsewhere.
+        ctx.lease = None;
+        ctx.request_body_bytes = 0;
+        error.set_retry(ctx.attempts < ATTEMPTS_MAX && failure::is_connect(&error));
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Context,
+        client_reused: bool,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("replica {}", peer._address));
+        let nothing_sent_down = session
+            .response_written()
+            .is_none_or(|response| response.status.is_informational());
+        let timed_out = matches!(
+            error.etype(),
+            ErrorType::ReadTimedout | ErrorType::WriteTimedout
+        );
+        let again = nothing_sent_down
+            && !timed_out
+            && *error.esource() == ErrorSource::Upstream
+            && !session.as_ref().retry_buffer_truncated()
+            && session.req_header().method.is_idempotent()
+            && ctx.attempts < ATTEMPTS_MAX;
+        if client_reused {
+            // The connection was stale, which says nothing about the replica.
+            ctx.tried.pop();
+        }
+        ctx.lease = None;
+        ctx.request_body_bytes = 0;
+        error.set_retry(again);
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Context,
+    ) -> FailToProxy {
+        let code = failure::status(error);
+        let answered = session
+            .response_written()
+            .is_some_and(|response| !response.status.is_informational());
+        if let Ok(status) = StatusCode::from_u16(code)
+            && !answered
+        {
+            session.set_keepalive(None);
+            if let Err(error) = respond(session, ctx, plain(status)).await {
+                log::debug!("the client left before it was told {status}: {error}");
+            }
+        }
+        FailToProxy {
+            error_code: code,
+            can_reuse_downstream: false,
+        }
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {
+        // Observers see every failure with its reason; a line each would drown the log.
+        true
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
+        ctx.lease = None;
+        let head = session.req_header();
+        let text = error.map(ToString::to_string);
+        let record = Record {
+            exchange: &ctx.exchange,
+            method: &head.method,
+            target: head
+                .uri
+                .path_and_query()
+                .map_or("/", |target| target.as_str()),
+            host: host(head),
+            status: session
+                .response_written()
+                .map_or(0, |response| response.status.as_u16()),
+            slot: ctx.slot,
+            duration: ctx.started.elapsed(),
+            retries: ctx.attempts.saturating_sub(1),
+            request_body_bytes: ctx.request_body_bytes,
+            response_body_bytes: session.body_bytes_sent() as u64,
+            error: text.as_deref(),
+        };
+        for observer in &ctx.chain().observers {
+            observer.request(&record);
+        }
+    }
+}
+
+fn host(head: &RequestHeader) -> Option<&str> {
+    let authority = head.uri.authority().map(|authority| authority.as_str());
+    authority.or_else(|| head.headers.get(header::HOST)?.to_str().ok())
+}
+
+fn content_length(head: &RequestHeader) -> Option<u64> {
+    head.headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
+/// A path that a route and a program behind it could read differently.
+fn has_dot_segments(path: &str) -> bool {
+    path.split('/').any(|segment| {
+        let plain = segment.len() <= 6 && {
+            let lowered = segment.to_ascii_lowercase().replace("%2e", ".");
+            lowered == "." || lowered == ".."
+        };
+        plain
+    })
+}
+
+fn filter_request(session: &mut Session, ctx: &mut Context) -> Verdict {
+    let Context {
+        settings,
+        exchange,
+        target,
+        ..
+    } = ctx;
+    let chain = target
+        .as_ref()
+        .map_or(&settings.chain, |target| &target.chain);
+    let mut request = Request {
+        head: session.req_header_mut(),
+        exchange,
+    };
+    for filter in &chain.filters {
+        if let Verdict::Answer(answer) = filter.request(&mut request) {
+            return Verdict::Answer(answer);
+        }
+    }
+    Verdict::Continue
+}
+
+fn filter_response(head: &mut ResponseHeader, ctx: &Context) {
+    let mut response = Response {
+        head,
+        exchange: &ctx.exchange,
+    };
+    for filter in &ctx.chain().filters {
+        filter.response(&mut response);
+    }
+}
+
+/// Answers instead of a service. Returns true, as `request_filter` wants it.
+async fn respond(session: &mut Session, ctx: &Context, answer: Answer) -> Result<bool> {
+    let mut head = ResponseHeader::build(answer.status, Some(answer.headers.len() + 4))?;
+    for (name, value) in answer.headers {
+        head.insert_header(name, value)?;
+    }
+    head.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
+    filter_response(&mut head, ctx);
+    let bodiless = session.req_header().method == Method::HEAD;
+    let end = bodiless || answer.body.is_empty();
+    session.write_response_header(Box::new(head), end).await?;
+    if !end {
+        session.write_response_body(Some(answer.body), true).await?;
+    }
+    Ok(true)
+}
+
+fn plain(status: StatusCode) -> Answer {
+    Answer {
+        status,
+        headers: vec![(
+            "content-type",
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        )],
+        body: Bytes::from(format!("{status}\n")),
+    }
+}
+
+fn unavailable() -> Answer {
+    let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE);
+    let seconds = HeaderValue::from_static(RETRY_AFTER_SECS);
+    answer.headers.push(("retry-after", seconds));
+    answer
+}
+
+fn front_page() -> Answer {
+    Answer {
+        status: StatusCode::OK,
+        headers: vec![(
+            "content-type",
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        )],
+        body: Bytes::from_static(include_bytes!("front_page.html")),
+    }
+}
