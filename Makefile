@@ -1,0 +1,45 @@
+# `make` lists what there is. Everything here is also a command you can type.
+
+# Rust may have been installed a moment ago, where this shell does not look yet.
+CARGO_HOME ?= $(HOME)/.cargo
+export PATH := $(CARGO_HOME)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help run build image test loom fmt lint clean-containers
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: ## Install what is missing, build, and serve the example on port 80
+	@scripts/setup
+	cargo build --release
+	scripts/acts-image
+	exec target/release/tidegate run -c conf/acts.yaml
+
+build: ## Build target/release/tidegate
+	@scripts/setup --no-docker
+	cargo build --release
+
+image: ## Build the example service as the image acts:latest
+	@scripts/setup
+	scripts/acts-image
+
+test: ## Run every test; some start containers
+	@scripts/setup --test
+	scripts/acts-image
+	cargo test --workspace
+	@$(MAKE) --no-print-directory loom
+
+loom: ## Check the lock-free code under every interleaving
+	RUSTFLAGS="--cfg loom" cargo test --release --lib loom
+
+fmt: ## Format the code
+	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	cargo fmt --all
+
+lint: ## Let clippy complain; no warning is accepted
+	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+	cargo clippy --workspace --all-targets -- -D warnings
+
+clean-containers: ## Remove the containers Tidegate started, and no others
+	docker ps --all --quiet --filter label=io.tidegate.managed=true | xargs --no-run-if-empty docker rm --force --volumes
