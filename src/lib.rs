@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admin;
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod engine;

@@ -44,7 +44,7 @@ pub enum Reason {
     WaitsForStarts,
     WaitsForReady {
         ready: u32,
-        wanted: u32,
+        needed: u32,
     },
     /// No port is left: all of them belong to somebody else.
     NoPort {
@@ -97,10 +97,10 @@ impl fmt::Display for Reason {
                 Human(*left)
             ),
             Reason::WaitsForStarts => f.write_str("waiting for other starts to finish"),
-            Reason::WaitsForReady { ready, wanted } => {
+            Reason::WaitsForReady { ready, needed } => {
                 write!(
                     f,
-                    "waiting for a replacement to be ready: {ready} of {wanted} are"
+                    "waiting for a replacement to be ready: {ready} of {needed} are"
                 )
             }
             Reason::NoPort { first, last } => write!(

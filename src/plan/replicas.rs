@@ -238,7 +238,7 @@ fn drain_what_is_too_many_or_old(input: &Input<'_>, targets: &Targets, plan: &mu
         if staying <= targets.wanted {
             plan.waits(Reason::WaitsForReady {
                 ready: staying,
-                wanted: targets.wanted + u32::from(targets.surge.is_some()),
+                needed: targets.wanted + 1,
             });
             return;
         }

@@ -1,1 +1,427 @@
+use super::*;
+use proptest::prelude::*;
 
+/// A service in a picture: each word is a slot and its condition, as in `8000=ready 8001=old`.
+#[derive(Debug)]
+struct Picture {
+    replicas: Vec<Seen>,
+    starting: BTreeSet<Slot>,
+    taken: BTreeSet<Slot>,
+    wanted: Option<u32>,
+    backoff: Backoff,
+    starts_left: u32,
+    engine_up: bool,
+}
+
+const NOW: Moment = Moment::from_secs(1000);
+const GRACE: Duration = Duration::from_secs(10);
+
+fn picture(words: &str) -> Picture {
+    let mut picture = Picture {
+        replicas: Vec::new(),
+        starting: BTreeSet::new(),
+        taken: BTreeSet::new(),
+        wanted: Some(1),
+        backoff: Backoff::default(),
+        starts_left: 4,
+        engine_up: true,
+    };
+    for word in words.split_whitespace() {
+        let (slot, condition) = word.split_once('=').expect("slot=condition");
+        let slot: Slot = slot.parse().expect("a slot");
+        let draining = |in_flight, secs| Condition::Draining {
+            since: NOW - Duration::from_secs(secs),
+            in_flight,
+        };
+        let condition = match condition {
+            "pending" => {
+                picture.starting.insert(slot);
+                continue;
+            }
+            "taken" => {
+                picture.taken.insert(slot);
+                continue;
+            }
+            "starting" => Condition::Starting,
+            "ready" | "old" => Condition::Ready,
+            "sick" => Condition::Sick(Ailment::Exited { code: Some(137) }),
+            "busy" => draining(2, 3),
+            "drained" | "old-drained" => draining(0, 3),
+            "overdue" => draining(2, 10),
+            "stopping" => Condition::Stopping,
+            other => panic!("unknown condition {other}"),
+        };
+        picture.replicas.push(Seen {
+            id: ReplicaId::new(format!("r{slot}")),
+            slot,
+            current: !word.contains("old"),
+            condition,
+        });
+    }
+    picture
+}
+
+impl Picture {
+    fn wanted(mut self, wanted: u32) -> Self {
+        self.wanted = Some(wanted);
+        self
+    }
+
+    fn removed(mut self) -> Self {
+        self.wanted = None;
+        self
+    }
+
+    fn starts_left(mut self, left: u32) -> Self {
+        self.starts_left = left;
+        self
+    }
+
+    fn engine_down(mut self) -> Self {
+        self.engine_up = false;
+        self
+    }
+
+    fn failed(mut self, times: u32) -> Self {
+        for _ in 0..times {
+            self.backoff.failed(NOW, 0.0);
+        }
+        self
+    }
+
+    fn input(&self) -> Input<'_> {
+        Input {
+            replicas: &self.replicas,
+            starting: self.starting.clone(),
+            taken: &self.taken,
+            first_slot: 8000,
+            wanted: self.wanted,
+            stop_grace_period: GRACE,
+            backoff: &self.backoff,
+            starts_left: self.starts_left,
+            engine_up: self.engine_up,
+            now: NOW,
+        }
+    }
+}
+
+#[track_caller]
+fn check(picture: Picture, expected: &[&str]) {
+    let plan = plan(&picture.input());
+    let mut lines: Vec<String> = plan.actions.iter().map(line).collect();
+    lines.extend(plan.because.iter().map(|reason| format!("- {reason}")));
+    assert_eq!(lines, expected);
+}
+
+fn line(action: &Action) -> String {
+    match action {
+        Action::Start { slot, because } => format!("start {slot}: {because}"),
+        Action::Drain { slot, because, .. } => format!("drain {slot}: {because}"),
+        Action::Return { slot, because, .. } => format!("return {slot}: {because}"),
+        Action::Stop { slot, because, .. } => format!("stop {slot}: {because}"),
+    }
+}
+
+#[test]
+fn the_first_replica_starts_on_the_first_port() {
+    check(picture(""), &["start 8000: 1 replica is wanted"]);
+}
+
+#[test]
+fn growing_takes_the_next_ports_and_starts_nothing_twice() {
+    let after = picture("8000=ready 8001=pending 8002=starting").wanted(4);
+    check(after, &["start 8003: 4 replicas are wanted"]);
+}
+
+#[test]
+fn a_port_that_somebody_else_holds_is_skipped() {
+    let after = picture("8000=ready 8001=taken").wanted(2);
+    check(after, &["start 8002: 2 replicas are wanted"]);
+}
+
+#[test]
+fn shrinking_drains_the_highest_ports_first() {
+    check(
+        picture("8000=ready 8001=ready 8002=ready").wanted(1),
+        &["drain 8002: only 1 wanted", "drain 8001: only 1 wanted"],
+    );
+}
+
+#[test]
+fn a_ready_replica_is_kept_until_enough_others_are_ready() {
+    // 8000 was lost and comes back; until then 8001 is the only one there is.
+    check(
+        picture("8000=starting 8001=ready").wanted(1),
+        &["- waiting for a replacement to be ready: 1 of 2 are"],
+    );
+}
+
+#[test]
+fn a_sick_replica_is_stopped_at_once_and_its_port_waits_for_it() {
+    check(
+        picture("8000=sick 8001=ready").wanted(2),
+        &["stop 8000: exited with code 137"],
+    );
+    check(picture("8000=stopping 8001=ready").wanted(2), &[]);
+    check(
+        picture("8001=ready").wanted(2),
+        &["start 8000: 2 replicas are wanted"],
+    );
+}
+
+#[test]
+fn a_draining_replica_stops_when_empty_or_overdue() {
+    check(
+        picture("8000=ready 8001=busy"),
+        &["- waiting for 2 in flight on 8001, at most 7s"],
+    );
+    check(
+        picture("8000=ready 8001=drained"),
+        &["stop 8001: nothing in flight"],
+    );
+    check(
+        picture("8000=ready 8001=overdue"),
+        &["stop 8001: 2 still in flight after 10s, the stop grace period"],
+    );
+}
+
+#[test]
+fn a_draining_replica_that_is_wanted_again_returns() {
+    check(
+        picture("8000=ready 8001=busy").wanted(2),
+        &["return 8001: 2 replicas are wanted"],
+    );
+}
+
+#[test]
+fn an_old_template_is_replaced_one_by_one_with_one_ahead() {
+    let surge = "start 8002: one ahead while 2 of an old template are replaced";
+    let waits = "- waiting for a replacement to be ready: 2 of 3 are";
+    let old = "made from an old template";
+    for (words, expected) in [
+        ("8000=old 8001=old", [surge, waits]),
+        (
+            "8000=old 8001=old 8002=ready",
+            [&format!("drain 8001: {old}"), waits],
+        ),
+        (
+            "8000=old 8001=old-drained 8002=ready",
+            ["stop 8001: nothing in flight", waits],
+        ),
+        (
+            "8000=old 8002=ready",
+            ["start 8001: 2 replicas are wanted", waits],
+        ),
+        (
+            "8000=old 8001=ready 8002=ready",
+            [&format!("drain 8000: {old}"), ""],
+        ),
+        (
+            "8001=ready 8002=ready",
+            ["start 8000: 2 replicas are wanted", waits],
+        ),
+        (
+            "8000=ready 8001=ready 8002=ready",
+            ["drain 8002: only 2 wanted", ""],
+        ),
+    ] {
+        let expected: Vec<&str> = expected
+            .into_iter()
+            .filter(|line| !line.is_empty())
+            .collect();
+        check(picture(words).wanted(2), &expected);
+    }
+}
+
+#[test]
+fn a_service_that_left_the_configuration_drains_and_stops() {
+    check(
+        picture("8000=ready 8001=starting").removed(),
+        &[
+            "stop 8001: the service left the configuration",
+            "drain 8000: the service left the configuration",
+        ],
+    );
+}
+
+#[test]
+fn starts_are_held_back_by_the_hosts_limit_and_by_failures() {
+    check(
+        picture("").wanted(3).starts_left(1),
+        &[
+            "start 8000: 3 replicas are wanted",
+            "- waiting for other starts to finish",
+        ],
+    );
+    check(
+        picture("").failed(3),
+        &["- waiting 2s before the next start: 3 failures in a row"],
+    );
+}
+
+#[test]
+fn nothing_is_done_while_the_engine_is_away() {
+    check(
+        picture("8000=sick").engine_down(),
+        &["- the container engine does not answer; waiting for it"],
+    );
+}
+
+/// A world that carries plans out at once and without failures.
+fn carry_out(picture: &mut Picture, plan: &Plan) {
+    for action in &plan.actions {
+        match action {
+            Action::Start { slot, .. } => picture.replicas.push(Seen {
+                id: ReplicaId::new(format!("new{slot}")),
+                slot: *slot,
+                current: true,
+                condition: Condition::Ready,
+            }),
+            Action::Stop { id, .. } => picture.replicas.retain(|replica| replica.id != *id),
+            Action::Drain { id, .. } => set(
+                picture,
+                id,
+                Condition::Draining {
+                    since: NOW,
+                    in_flight: 0,
+                },
+            ),
+            Action::Return { id, .. } => set(picture, id, Condition::Ready),
+        }
+    }
+}
+
+fn set(picture: &mut Picture, id: &ReplicaId, condition: Condition) {
+    for replica in &mut picture.replicas {
+        if replica.id == *id {
+            replica.condition = condition.clone();
+        }
+    }
+}
+
+fn any_condition() -> impl Strategy<Value = Condition> {
+    prop_oneof![
+        3 => Just(Condition::Ready),
+        1 => Just(Condition::Starting),
+        1 => Just(Condition::Stopping),
+        1 => Just(Condition::Sick(Ailment::Paused)),
+        1 => (0..3u64, 0..20u64).prop_map(|(in_flight, secs)| Condition::Draining {
+            since: NOW - Duration::from_secs(secs),
+            in_flight,
+        }),
+    ]
+}
+
+prop_compose! {
+    fn any_picture()(
+        replicas in prop::collection::btree_map(8000..8014u16, (any_condition(), prop::bool::weighted(0.7)), 0..12),
+        starting in prop::collection::btree_set(8000..8014u16, 0..3),
+        taken in prop::collection::btree_set(8000..8014u16, 0..3),
+        wanted in prop::option::weighted(0.9, 0..11u32),
+        failures in 0..3u32,
+        starts_left in 0..5u32,
+    ) -> Picture {
+        let mut picture = picture("").failed(failures).starts_left(starts_left);
+        picture.wanted = wanted;
+        picture.replicas = replicas
+            .into_iter()
+            .map(|(slot, (condition, current))| Seen {
+                id: ReplicaId::new(format!("r{slot}")),
+                slot,
+                current,
+                condition,
+            })
+            .collect();
+        picture.starting = starting;
+        picture.taken = taken;
+        picture
+    }
+}
+
+fn ready_after(picture: &Picture, plan: &Plan) -> u32 {
+    let drained = plan
+        .actions
+        .iter()
+        .filter(|action| matches!(action, Action::Drain { .. }))
+        .count();
+    let returned = plan
+        .actions
+        .iter()
+        .filter(|action| matches!(action, Action::Return { .. }))
+        .count();
+    ready(&picture.input()) + returned as u32 - drained as u32
+}
+
+proptest! {
+    #[test]
+    fn the_same_input_gives_the_same_plan(picture in any_picture()) {
+        prop_assert_eq!(plan(&picture.input()), plan(&picture.input()));
+    }
+
+    #[test]
+    fn a_plan_never_drains_below_what_is_wanted(picture in any_picture()) {
+        let before = ready(&picture.input());
+        let wanted = picture.wanted.unwrap_or(0);
+        let after = ready_after(&picture, &plan(&picture.input()));
+        prop_assert!(after >= before.min(wanted), "{before} ready, {wanted} wanted, {after} left");
+    }
+
+    #[test]
+    fn no_start_meets_a_held_or_foreign_port_or_the_hosts_limit(picture in any_picture()) {
+        let plan = plan(&picture.input());
+        let mut starts = BTreeSet::new();
+        for action in &plan.actions {
+            if let Action::Start { slot, .. } = action {
+                prop_assert!(!picture.taken.contains(slot) && !picture.starting.contains(slot));
+                prop_assert!(picture.replicas.iter().all(|replica| replica.slot != *slot));
+                prop_assert!(starts.insert(*slot));
+            }
+        }
+        prop_assert!(starts.len() as u32 <= picture.starts_left);
+    }
+
+    #[test]
+    fn what_is_in_flight_is_never_stopped_before_its_deadline(picture in any_picture()) {
+        for action in plan(&picture.input()).actions {
+            let Action::Stop { id, .. } = action else { continue };
+            let stopped = picture.replicas.iter().find(|replica| replica.id == id).unwrap();
+            match stopped.condition {
+                Condition::Ready | Condition::Stopping => prop_assert!(false, "stopped {stopped:?}"),
+                Condition::Draining { since, in_flight } => {
+                    prop_assert!(in_flight == 0 || NOW.since(since) >= GRACE);
+                }
+                Condition::Sick(_) | Condition::Starting => {}
+            }
+        }
+    }
+
+    #[test]
+    fn carried_out_plans_come_to_rest_with_exactly_what_is_wanted(mut picture in any_picture()) {
+        picture.starts_left = 4;
+        picture.backoff = Backoff::default();
+        for _ in 0..100 {
+            // The world finishes what was under way; starts that nobody saw have failed.
+            picture.starting.clear();
+            for replica in &mut picture.replicas {
+                match &mut replica.condition {
+                    Condition::Starting => replica.condition = Condition::Ready,
+                    Condition::Draining { in_flight, .. } => *in_flight = 0,
+                    _ => {}
+                }
+            }
+            picture.replicas.retain(|replica| replica.condition != Condition::Stopping);
+            let next = plan(&picture.input());
+            carry_out(&mut picture, &next);
+            if next.actions.is_empty() {
+                break;
+            }
+        }
+        prop_assert_eq!(plan(&picture.input()).actions, vec![]);
+        let wanted = picture.wanted.unwrap_or(0) as usize;
+        let slots: BTreeSet<Slot> = picture.replicas.iter().map(|replica| replica.slot).collect();
+        let lowest: BTreeSet<Slot> =
+            (8000..).filter(|slot| !picture.taken.contains(slot)).take(wanted).collect();
+        prop_assert_eq!(slots, lowest);
+        prop_assert!(picture.replicas.iter().all(|replica| replica.current));
+    }
+}

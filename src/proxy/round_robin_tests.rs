@@ -1,1 +1,183 @@
+use super::*;
+use crate::service::replica::{Replica, ReplicaId};
+use crate::service::snapshot::{ServiceView, Snapshot};
+use crate::service::spec::{ServiceName, Slot};
+use crate::service::store::{Reader, Writer, store};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+/// A service whose set of ready replicas a test changes.
+struct Stage {
+    writer: Writer,
+    reader: Reader,
+    view: ServiceView,
+}
+
+impl Stage {
+    fn new(slots: impl IntoIterator<Item = Slot>) -> Stage {
+        let (writer, reader) = store();
+        let view = ServiceView {
+            name: ServiceName::new("web"),
+            ready: Vec::new(),
+            cursor: Arc::default(),
+            load: Arc::new(writer.new_load()),
+            replicas: Vec::new(),
+            min: 0,
+            max: 0,
+            desired: 0,
+            because: Vec::new(),
+        };
+        let mut stage = Stage {
+            writer,
+            reader,
+            view,
+        };
+        stage.set(slots);
+        stage
+    }
+
+    /// Replicas that stay keep their identity and their counts.
+    fn set(&mut self, slots: impl IntoIterator<Item = Slot>) {
+        let old: BTreeMap<Slot, Arc<Replica>> = self
+            .view
+            .ready
+            .drain(..)
+            .map(|replica| (replica.slot, replica))
+            .collect();
+        for slot in slots {
+            let replica = old.get(&slot).cloned().unwrap_or_else(|| {
+                Arc::new(self.writer.new_replica(
+                    self.view.name.clone(),
+                    ReplicaId::new(slot.to_string()),
+                    slot,
+                    u64::from(slot),
+                    ([127, 0, 0, 1], slot).into(),
+                ))
+            });
+            self.view.ready.push(replica);
+        }
+        let service = Arc::new(self.view.clone());
+        self.writer.publish(Snapshot {
+            services: BTreeMap::from([(service.name.clone(), service)]),
+            ..Snapshot::default()
+        });
+    }
+
+    fn claim(&self, tried: &[u64]) -> Option<Lease> {
+        claim(self.reader.load().service("web")?, tried)
+    }
+
+    fn next(&self) -> Slot {
+        self.claim(&[]).expect("a ready replica").replica().slot
+    }
+
+    fn take(&self, count: usize) -> Vec<Slot> {
+        (0..count).map(|_| self.next()).collect()
+    }
+}
+
+#[test]
+fn six_requests_over_three_replicas_are_a_b_c_a_b_c() {
+    let stage = Stage::new([1, 2, 3]);
+    assert_eq!(stage.take(6), [1, 2, 3, 1, 2, 3]);
+}
+
+#[test]
+fn the_order_goes_on_when_replicas_come_and_go() {
+    let mut stage = Stage::new([1, 2, 3]);
+    assert_eq!(stage.take(2), [1, 2]);
+    stage.set([1, 2, 3, 4]);
+    assert_eq!(stage.take(3), [3, 4, 1]);
+    stage.set([1, 3, 4]);
+    assert_eq!(stage.take(3), [3, 4, 1]);
+    stage.set([2, 3]);
+    assert_eq!(stage.take(3), [2, 3, 2]);
+}
+
+#[test]
+fn a_replica_that_failed_the_request_is_passed_over() {
+    let stage = Stage::new([1, 2, 3]);
+    assert_eq!(stage.next(), 1);
+    assert_eq!(stage.claim(&[2]).unwrap().replica().slot, 3);
+    assert_eq!(stage.next(), 1);
+    assert!(stage.claim(&[1, 2, 3]).is_none());
+}
+
+#[test]
+fn a_draining_replica_gets_nothing_even_from_an_old_snapshot() {
+    let stage = Stage::new([1, 2]);
+    stage.view.ready[0].gate.close();
+    assert_eq!(stage.take(3), [2, 2, 2]);
+    stage.view.ready[1].gate.close();
+    assert!(stage.claim(&[]).is_none());
+}
+
+#[test]
+fn shares_are_exactly_equal_whatever_the_concurrency() {
+    const THREADS: usize = 4;
+    const EACH: usize = 30_000;
+    let stage = Stage::new([1, 2, 3]);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| (0..EACH).for_each(|_| drop(stage.claim(&[]))));
+        }
+    });
+    let requests: Vec<u64> = stage
+        .view
+        .ready
+        .iter()
+        .map(|replica| replica.requests())
+        .collect();
+    assert_eq!(requests, [(THREADS * EACH / 3) as u64; 3]);
+}
+
+proptest! {
+    /// Whatever comes and goes: between two turns of a replica that stays, every other replica
+    /// that stays has exactly one.
+    #[test]
+    fn nobody_is_served_twice_before_everybody_else_who_stays_was_served_once(
+        steps in prop::collection::vec((prop::collection::btree_set(1..9u16, 1..8), 1..12usize), 1..20)
+    ) {
+        let mut stage = Stage::new([]);
+        let mut served: Vec<Slot> = Vec::new();
+        let mut always = steps[0].0.clone();
+        for (slots, requests) in &steps {
+            always = always.intersection(slots).copied().collect();
+            stage.set(slots.iter().copied());
+            served.extend(stage.take(*requests));
+        }
+        for slot in &always {
+            for other in &always {
+                let turns: Vec<&Slot> =
+                    served.iter().filter(|turn| *turn == slot || *turn == other).collect();
+                prop_assert!(
+                    slot == other || turns.windows(2).all(|pair| pair[0] != pair[1]),
+                    "{slot} and {other} do not alternate in {served:?}"
+                );
+            }
+        }
+    }
+
+    /// A dead replica costs its neighbours nothing: the others still share equally.
+    #[test]
+    fn retries_keep_the_shares_of_the_others_equal(replicas in 2..8u16, rounds in 1..30u64, dead in 0..8u16) {
+        let stage = Stage::new(1..=replicas);
+        let dead = u64::from(dead % replicas + 1);
+        let alive = u64::from(replicas) - 1;
+        let mut answered: BTreeMap<u64, u64> = BTreeMap::new();
+        for _ in 0..rounds * alive {
+            let mut tried = Vec::new();
+            loop {
+                let lease = stage.claim(&tried).expect("somebody is alive");
+                let generation = lease.replica().generation;
+                if generation != dead {
+                    *answered.entry(generation).or_default() += 1;
+                    break;
+                }
+                tried.push(generation);
+            }
+        }
+        prop_assert!(answered.values().all(|count| *count == rounds), "{answered:?}");
+    }
+}

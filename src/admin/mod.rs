@@ -1,0 +1,178 @@
+//! The admin listener: metrics, health and the state of every service, all from one snapshot.
+//!
+//! Reading never changes anything. Writing needs the token, or the unix socket, whose file mode
+//! is the permission.
+
+pub mod view;
+
+use crate::service::store::Reader;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use prometheus::{Encoder, TextEncoder};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Asks the composition root to reload; it answers with what changed, or why nothing did.
+pub type ReloadRequest = oneshot::Sender<Result<String, String>>;
+
+/// Everything the admin API reads and may ask for.
+#[derive(Clone)]
+pub struct Admin {
+    pub reader: Reader,
+    pub metrics: Metrics,
+    pub reload: mpsc::Sender<ReloadRequest>,
+    /// True once the process is leaving.
+    pub leaving: watch::Receiver<bool>,
+    pub token: Arc<str>,
+}
+
+/// Gathers the text of every installed plugin's metrics.
+pub type Metrics = Arc<dyn Fn() -> Vec<prometheus::proto::MetricFamily> + Send + Sync>;
+
+/// How a request came in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    Tcp,
+    /// The unix socket: whoever may open it may write.
+    Socket,
+}
+
+pub fn router(admin: Admin, door: Door) -> Router {
+    let writes = Router::new()
+        .route("/api/v1/reload", post(reload))
+        .layer(middleware::from_fn_with_state(admin.clone(), may_write));
+    Router::new()
+        .route("/", get(front))
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/api/v1/services", get(services))
+        .route("/api/v1/services/{name}", get(service))
+        .route("/api/v1/version", get(version))
+        .merge(writes)
+        .fallback(async || problem(StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .layer(middleware::map_response(harden))
+        .layer(Extension(door))
+        .with_state(admin)
+}
+
+async fn harden(mut response: Response) -> Response {
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        let value = header::HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
+async fn may_write(
+    State(admin): State<Admin>,
+    Extension(door): Extension<Door>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if door == Door::Socket || has_token(request.headers(), &admin.token) {
+        return next.run(request).await;
+    }
+    problem(
+        StatusCode::UNAUTHORIZED,
+        "writing needs `Authorization: Bearer TOKEN`; the token is in TIDEGATE_ADMIN_TOKEN or in \
+         the file `admin-token` in the state folder",
+    )
+}
+
+fn has_token(headers: &HeaderMap, token: &str) -> bool {
+    let given = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .unwrap_or_default();
+    // The time depends on the token's length alone.
+    let differs = given
+        .bytes()
+        .zip(token.bytes())
+        .fold(0, |acc, (a, b)| acc | (a ^ b));
+    !token.is_empty() && given.len() == token.len() && differs == 0
+}
+
+async fn front() -> Html<&'static str> {
+    Html(include_str!("front.html"))
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    let mut text = Vec::new();
+    match TextEncoder::new().encode(&(admin.metrics)(), &mut text) {
+        Ok(()) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}
+
+/// Ready while the process stays and each service that wants replicas has one in rotation.
+async fn ready(State(admin): State<Admin>) -> Response {
+    if *admin.leaving.borrow() {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "draining");
+    }
+    let snapshot = admin.reader.load();
+    let empty: Vec<&str> = snapshot
+        .services
+        .values()
+        .filter(|service| service.desired > 0 && service.ready.is_empty())
+        .map(|service| service.name.as_str())
+        .collect();
+    if snapshot.services.is_empty() {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "starting");
+    }
+    if !empty.is_empty() {
+        let message = format!("nothing is ready in: {}", empty.join(", "));
+        return problem(StatusCode::SERVICE_UNAVAILABLE, message);
+    }
+    "ready\n".into_response()
+}
+
+async fn services(State(admin): State<Admin>) -> Json<view::Overview> {
+    Json(view::overview(&admin.reader.load()))
+}
+
+async fn service(State(admin): State<Admin>, Path(name): Path<String>) -> Response {
+    let snapshot = admin.reader.load();
+    match snapshot.service(&name) {
+        Some(service) => Json(view::service(service, snapshot.taken)).into_response(),
+        None => problem(
+            StatusCode::NOT_FOUND,
+            format!("there is no service `{name}`"),
+        ),
+    }
+}
+
+async fn version() -> Json<view::Version> {
+    Json(view::Version::default())
+}
+
+async fn reload(State(admin): State<Admin>) -> Response {
+    let (reply, answer) = oneshot::channel();
+    if admin.reload.send(reply).await.is_err() {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "the process is leaving");
+    }
+    match answer.await {
+        Ok(Ok(changed)) => Json(view::Reloaded { changed }).into_response(),
+        Ok(Err(why)) => problem(StatusCode::UNPROCESSABLE_ENTITY, why),
+        Err(_) => problem(StatusCode::SERVICE_UNAVAILABLE, "the process is leaving"),
+    }
+}
+
+fn problem(status: StatusCode, error: impl Into<String>) -> Response {
+    (
+        status,
+        Json(view::Problem {
+            error: error.into(),
+        }),
+    )
+        .into_response()
+}

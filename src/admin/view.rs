@@ -1,0 +1,98 @@
+//! What the admin API says, as JSON. The command line reads the same types.
+
+use crate::service::snapshot::{ServiceView, Snapshot};
+use crate::service::time::Moment;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Overview {
+    /// Whether the container engine answers.
+    pub engine_up: bool,
+    pub services: Vec<Service>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Service {
+    pub name: String,
+    pub min: u32,
+    pub max: u32,
+    pub desired: u32,
+    pub ready: u32,
+    /// Requests since Tidegate started.
+    pub requests: u64,
+    /// Of these, the ones that count for scaling.
+    pub requests_counted: u64,
+    pub because: Vec<String>,
+    /// In slot order.
+    pub replicas: Vec<Replica>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Replica {
+    pub slot: u16,
+    pub id: String,
+    /// `starting`, `ready`, `draining`, `sick` or `stopping`.
+    pub state: String,
+    /// Seconds in this state.
+    pub since_seconds: f64,
+    pub address: Option<String>,
+    pub in_flight: u64,
+    /// Since it became ready.
+    pub requests: u64,
+    pub because: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Version {
+    pub version: String,
+}
+
+impl Default for Version {
+    fn default() -> Self {
+        Version {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Reloaded {
+    pub changed: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Problem {
+    pub error: String,
+}
+
+pub fn overview(snapshot: &Snapshot) -> Overview {
+    let services = snapshot.services.values();
+    Overview {
+        engine_up: snapshot.engine_up,
+        services: services.map(|view| service(view, snapshot.taken)).collect(),
+    }
+}
+
+pub fn service(view: &ServiceView, taken: Moment) -> Service {
+    let replicas = view.replicas.iter().map(|replica| Replica {
+        slot: replica.slot,
+        id: replica.id.0.to_string(),
+        state: replica.phase.as_str().to_owned(),
+        since_seconds: taken.since(replica.since).as_secs_f64(),
+        address: replica.address.map(|address| address.to_string()),
+        in_flight: replica.live.as_ref().map_or(0, |live| live.gate.inside()),
+        requests: replica.live.as_ref().map_or(0, |live| live.requests()),
+        because: replica.because.clone(),
+    });
+    Service {
+        name: view.name.to_string(),
+        min: view.min,
+        max: view.max,
+        desired: view.desired,
+        ready: view.ready.len() as u32,
+        requests: view.load.total(),
+        requests_counted: view.load.counted(),
+        because: view.because.clone(),
+        replicas: replicas.collect(),
+    }
+}

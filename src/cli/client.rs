@@ -1,0 +1,116 @@
+//! Talks to the running Tidegate over its unix socket.
+
+use crate::admin::view::Problem;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::net::UnixStream;
+
+/// A reload waits for the configuration to be checked and swapped, nothing slower.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+pub struct Client {
+    socket: PathBuf,
+}
+
+#[derive(Debug)]
+pub enum ClientError {
+    /// Nobody listens there.
+    NotRunning {
+        socket: PathBuf,
+        why: String,
+    },
+    /// It said no, and why.
+    Refused(String),
+    Broken(String),
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientError::NotRunning { socket, why } => write!(
+                f,
+                "no Tidegate answers at {}: {why}\n  hint: start it with `tidegate run`, or name \
+                 the `state_dir` of the running one with --state-dir",
+                socket.display()
+            ),
+            ClientError::Refused(why) => f.write_str(why),
+            ClientError::Broken(why) => write!(f, "the running Tidegate answered strangely: {why}"),
+        }
+    }
+}
+
+impl Client {
+    pub fn new(state_dir: &Path) -> Client {
+        Client {
+            socket: state_dir.join("admin.sock"),
+        }
+    }
+
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.call(Method::GET, path)
+    }
+
+    pub fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.call(Method::POST, path)
+    }
+
+    fn call<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, ClientError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| ClientError::Broken(error.to_string()))?;
+        runtime.block_on(async {
+            tokio::time::timeout(ANSWER_WITHIN, self.exchange(method, path))
+                .await
+                .unwrap_or_else(|_| Err(ClientError::Broken("no answer in time".to_owned())))
+        })
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+    ) -> Result<T, ClientError> {
+        let broken = |error: &dyn fmt::Display| ClientError::Broken(error.to_string());
+        let stream =
+            UnixStream::connect(&self.socket)
+                .await
+                .map_err(|error| ClientError::NotRunning {
+                    socket: self.socket.clone(),
+                    why: error.to_string(),
+                })?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| broken(&error))?;
+        tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "tidegate")
+            .body(Empty::<Bytes>::new())
+            .map_err(|error| broken(&error))?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|error| broken(&error))?;
+        let status = response.status();
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(|error| broken(&error))?;
+        let body = body.to_bytes();
+        if !status.is_success() {
+            let problem: Result<Problem, _> = serde_json::from_slice(&body);
+            let why = problem.map_or_else(|_| status.to_string(), |problem| problem.error);
+            return Err(ClientError::Refused(why));
+        }
+        serde_json::from_slice(&body).map_err(|error| broken(&error))
+    }
+}
