@@ -1,2 +1,169 @@
+//! The command line: one command a file, each returning its exit code.
+
+mod check;
 mod client;
+mod plan;
+mod reload;
+mod run;
 mod status;
+
+use crate::config::{self, Env, Flags, Overrides, Text};
+use crate::plugin::Registry;
+use clap::{Args, Parser, Subcommand};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Failed while running.
+const FAILED: u8 = 1;
+/// Bad configuration, as in `sysexits.h`.
+const BAD_CONFIGURATION: u8 = 64;
+/// `plan` would change something.
+const WOULD_CHANGE: u8 = 3;
+
+/// An edge load balancer that runs its own backends.
+#[derive(Parser)]
+#[command(name = "tidegate", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve: balance requests, and start and replace the containers behind
+    Run(run::Run),
+    /// Check a configuration and say everything that is wrong with it
+    Check(ConfigFile),
+    /// Show what `run` would start and stop, without doing it (exit code 3: something)
+    Plan(plan::Plan),
+    /// Show the services of the running Tidegate and their replicas
+    #[command(alias = "ps")]
+    Status(status::Status),
+    /// Make the running Tidegate read its configuration again
+    Reload(reload::Reload),
+    /// Show the version
+    Version(Output),
+}
+
+#[derive(Args)]
+struct ConfigFile {
+    /// The configuration [default: $TIDEGATE_CONFIG, ./tidegate.yaml, /etc/tidegate/tidegate.yaml]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// What may be said on the command line instead of in the file.
+#[derive(Args)]
+struct ServiceFlags {
+    /// The image to run
+    #[arg(long)]
+    image: Option<String>,
+    /// The port that the program listens on inside the container
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+    /// Where to listen, as in 0.0.0.0:80; may be given more than once
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<SocketAddr>,
+    /// The fewest replicas
+    #[arg(long, value_name = "N")]
+    min: Option<u32>,
+    /// The most replicas
+    #[arg(long, value_name = "N")]
+    max: Option<u32>,
+}
+
+/// How to reach the running Tidegate.
+#[derive(Args)]
+struct Running {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The state folder of the running Tidegate [default: the configuration's `state_dir`]
+    #[arg(long, value_name = "DIR", env = "TIDEGATE_STATE_DIR")]
+    state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Args)]
+struct Output {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Parses the command line and does what it says.
+pub fn main(registry: Registry) -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(run) => run.run(registry),
+        Command::Check(file) => check::run(file, &registry),
+        Command::Plan(plan) => plan.run(&registry),
+        Command::Status(status) => status.run(),
+        Command::Reload(reload) => reload.run(),
+        Command::Version(output) => version(&output),
+    }
+}
+
+fn version(output: &Output) -> ExitCode {
+    let version = env!("CARGO_PKG_VERSION");
+    if output.json {
+        print_json(&crate::admin::view::Version::default())
+    } else {
+        print(format_args!("tidegate {version}\n"))
+    }
+}
+
+impl ConfigFile {
+    fn find(&self) -> Result<Text, ExitCode> {
+        config::find(self.config.clone(), &Env::process())
+            .map_err(|problems| fail(BAD_CONFIGURATION, problems))
+    }
+}
+
+impl ServiceFlags {
+    fn overrides(&self) -> Overrides {
+        let flags = Flags {
+            listen: (!self.listen.is_empty()).then(|| self.listen.clone()),
+            image: self.image.clone(),
+            port: self.port,
+            min: self.min,
+            max: self.max,
+        };
+        Overrides::new(flags, Env::process())
+    }
+}
+
+impl Running {
+    /// The state folder does not depend on the rest of the file being right, so that `reload` of
+    /// a bad file still reaches the process that says what is wrong.
+    fn client(&self) -> Result<client::Client, ExitCode> {
+        let folder = match &self.state_dir {
+            Some(folder) => folder.clone(),
+            None => config::state_dir(&self.file.find()?, &Env::process()),
+        };
+        Ok(client::Client::new(&folder))
+    }
+}
+
+fn fail(code: u8, message: impl fmt::Display) -> ExitCode {
+    eprintln!("tidegate: {message}");
+    ExitCode::from(code)
+}
+
+/// Prints to standard output. A reader that left, as in `tidegate status | head`, is no failure.
+fn print(text: impl fmt::Display) -> ExitCode {
+    use std::io::Write;
+    match write!(std::io::stdout().lock(), "{text}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail(FAILED, error),
+    }
+}
+
+fn print_json(value: &impl serde::Serialize) -> ExitCode {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => print(format_args!("{text}\n")),
+        Err(error) => fail(FAILED, error),
+    }
+}

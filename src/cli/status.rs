@@ -1,11 +1,34 @@
 //! `tidegate status`: what is running, and why it is as it is.
 
+use super::{FAILED, Running, fail, print, print_json};
 use crate::admin::view::{Overview, Service};
 use crate::service::time::Human;
+use clap::Args;
 use std::fmt::Write;
+use std::process::ExitCode;
 use std::time::Duration;
 
-pub fn table(overview: &Overview) -> String {
+#[derive(Args)]
+pub struct Status {
+    #[command(flatten)]
+    running: Running,
+}
+
+impl Status {
+    pub fn run(self) -> ExitCode {
+        let client = match self.running.client() {
+            Ok(client) => client,
+            Err(code) => return code,
+        };
+        match client.get::<Overview>("/api/v1/services") {
+            Ok(overview) if self.running.output.json => print_json(&overview),
+            Ok(overview) => print(table(&overview)),
+            Err(error) => fail(FAILED, error),
+        }
+    }
+}
+
+fn table(overview: &Overview) -> String {
     let mut out = String::new();
     if !overview.engine_up {
         out.push_str("the container engine does not answer; this is what was known last\n\n");

@@ -4,9 +4,11 @@
 //! loop brings its picture up to date, plans each service, carries the plan out and publishes a
 //! snapshot. What takes long (the engine, health checks) runs in tasks that report back as events.
 
+mod forecast;
 mod managed;
 mod probing;
 
+pub use forecast::{Forecast, forecast};
 pub use managed::Managed;
 
 use crate::engine::{Engine, EngineError, ErrorKind};

@@ -11,6 +11,9 @@ pub trait Observer: Send + Sync {
     fn request(&self, _record: &Record<'_>) {}
 
     fn event(&self, _event: &Event) {}
+
+    /// Writes out what is held back; the process ends next. May block for a moment.
+    fn flush(&self) {}
 }
 
 /// A finished request.

@@ -1,0 +1,30 @@
+//! `tidegate reload`
+
+use super::{BAD_CONFIGURATION, FAILED, Running, client, fail, print, print_json};
+use crate::admin::view::Reloaded;
+use clap::Args;
+use std::process::ExitCode;
+
+#[derive(Args)]
+pub struct Reload {
+    #[command(flatten)]
+    running: Running,
+}
+
+impl Reload {
+    pub fn run(self) -> ExitCode {
+        let client = match self.running.client() {
+            Ok(client) => client,
+            Err(code) => return code,
+        };
+        match client.post::<Reloaded>("/api/v1/reload") {
+            Ok(reloaded) if self.running.output.json => print_json(&reloaded),
+            Ok(reloaded) => print(format_args!("reloaded: {}\n", reloaded.changed)),
+            Err(client::ClientError::Refused(why)) => fail(
+                BAD_CONFIGURATION,
+                format_args!("not reloaded, the old configuration stays:\n{why}"),
+            ),
+            Err(error) => fail(FAILED, error),
+        }
+    }
+}

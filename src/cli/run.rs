@@ -1,0 +1,46 @@
+//! `tidegate run`
+
+use super::{BAD_CONFIGURATION, ConfigFile, FAILED, ServiceFlags, fail};
+use crate::app::{self, Options, StartError};
+use crate::plugin::Registry;
+use clap::Args;
+use std::process::ExitCode;
+
+#[derive(Args)]
+pub struct Run {
+    #[command(flatten)]
+    file: ConfigFile,
+    #[command(flatten)]
+    service: ServiceFlags,
+    /// Remove the containers on exit; otherwise they stay and the next start adopts them
+    #[arg(long = "rm")]
+    remove: bool,
+}
+
+impl Run {
+    pub fn run(self, registry: Registry) -> ExitCode {
+        let text = match self.file.find() {
+            Ok(text) => text,
+            Err(code) => return code,
+        };
+        start_logging();
+        let options = Options {
+            overrides: self.service.overrides(),
+            file: self.file.config,
+            remove: self.remove,
+        };
+        match app::run(&text, options, registry) {
+            error @ StartError::Config(_) => fail(BAD_CONFIGURATION, error),
+            error @ StartError::System(_) => fail(FAILED, error),
+        }
+    }
+}
+
+/// `TIDEGATE_LOG` says what is shown, as in `debug` or `tidegate=debug,pingora=warn`.
+fn start_logging() {
+    let filter = env_logger::Env::new().filter_or("TIDEGATE_LOG", "tidegate=info,warn");
+    env_logger::Builder::from_env(filter)
+        .format_timestamp_millis()
+        .format_target(false)
+        .init();
+}

@@ -1,0 +1,80 @@
+//! What the control loop would do next, without doing it.
+
+use super::Managed;
+use crate::engine::{Engine, EngineError};
+use crate::plan::backoff::Backoff;
+use crate::plan::{Action, Condition, Input, Reason, Seen, plan};
+use crate::service::replica::{Ailment, Observed, RunState};
+use crate::service::spec::{ServiceName, SpecHash};
+use crate::service::time::Moment;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// The first steps for one service; what follows depends on how they go.
+pub struct Forecast {
+    pub service: ServiceName,
+    pub actions: Vec<Action>,
+    pub because: Vec<Reason>,
+}
+
+/// Looks at the engine once and plans each service, taking whatever runs for healthy and the
+/// traffic for what it was.
+pub async fn forecast(
+    engine: &dyn Engine,
+    services: &[Managed],
+) -> Result<Vec<Forecast>, EngineError> {
+    let containers = services.iter().filter(|managed| managed.spec.template().is_some());
+    let containers: Vec<&Managed> = containers.collect();
+    if containers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut seen: BTreeMap<ServiceName, Vec<Observed>> = BTreeMap::new();
+    for replica in engine.observe().await? {
+        seen.entry(replica.service.clone()).or_default().push(replica);
+    }
+    let mut forecasts: Vec<Forecast> = containers
+        .into_iter()
+        .map(|managed| {
+            let name = &managed.spec.name;
+            of_service(name, Some(managed), &seen.remove(name).unwrap_or_default())
+        })
+        .collect();
+    forecasts.extend(seen.iter().map(|(name, left)| of_service(name, None, left)));
+    Ok(forecasts)
+}
+
+fn of_service(name: &ServiceName, managed: Option<&Managed>, seen: &[Observed]) -> Forecast {
+    let template = managed.and_then(|managed| managed.spec.template());
+    let hash: Option<SpecHash> = template.map(|template| template.hash());
+    let replicas: Vec<Seen> = seen
+        .iter()
+        .map(|observed| Seen {
+            id: observed.id.clone(),
+            slot: observed.slot,
+            current: hash.as_ref() == Some(&observed.spec),
+            condition: match observed.state {
+                RunState::Running => Condition::Ready,
+                RunState::Created => Condition::Sick(Ailment::HalfMade),
+                RunState::Paused => Condition::Sick(Ailment::Paused),
+                RunState::Exited { code } => Condition::Sick(Ailment::Exited { code }),
+            },
+        })
+        .collect();
+    let plan = plan(&Input {
+        replicas: &replicas,
+        starting: BTreeSet::new(),
+        taken: &BTreeSet::new(),
+        first_slot: template.map_or(0, |template| template.first_port),
+        wanted: managed.map(|managed| managed.spec.bounds.clamp(replicas.len() as u32)),
+        stop_grace_period: managed.map_or(Duration::ZERO, |managed| managed.spec.stop_grace_period),
+        backoff: &Backoff::default(),
+        starts_left: u32::MAX,
+        engine_up: true,
+        now: Moment::default(),
+    });
+    Forecast {
+        service: name.clone(),
+        actions: plan.actions,
+        because: plan.because,
+    }
+}
