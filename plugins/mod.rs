@@ -1,7 +1,36 @@
 //! What is in the box. Nothing registers itself from afar: this list is all there is.
 
-use crate::plugin::Registry;
+pub mod filter;
+pub mod health;
+pub mod observe;
+pub mod scale;
+
+use crate::plugin::prelude::Registry;
 
 pub fn standard() -> Registry {
     Registry::new()
+        .with::<filter::request_id::RequestId>()
+        .with::<health::http::Http>()
+        .with::<health::tcp::Tcp>()
+        .with::<observe::access_log::AccessLog>()
+        .with::<observe::prometheus::Prometheus>()
+        .with::<scale::requests::Requests>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::prelude::*;
+
+    #[test]
+    fn each_plugin_works_without_keys_and_has_a_line_in_the_readme() {
+        let readme = include_str!("README.md");
+        let registry = standard();
+        for name in registry.names() {
+            let mut hooks = Hooks::new(testing::store().1);
+            let installed = registry.install(name, Default::default(), &mut hooks);
+            assert!(installed.is_ok(), "{name}: {installed:?}");
+            assert!(readme.contains(&format!("| [`{name}`](")), "{name}");
+        }
+    }
 }

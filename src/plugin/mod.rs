@@ -31,11 +31,14 @@ mod filter;
 mod hooks;
 mod observer;
 mod registry;
+pub mod testing;
+mod values;
 
 pub use filter::{Answer, Exchange, Filter, Request, Response, Verdict};
 pub use hooks::{Background, Hooks, Installed};
 pub use observer::{Observer, Record};
 pub use registry::{InstallError, Plugin, PluginError, Registry};
+pub use values::duration;
 
 use async_trait::async_trait;
 use std::net::SocketAddr;
@@ -51,16 +54,19 @@ pub trait Probe: Send + Sync {
 pub mod prelude {
     pub use super::{
         Answer, Background, Exchange, Filter, Hooks, Observer, Plugin, PluginError, Probe, Record,
-        Request, Response, Verdict,
+        Registry, Request, Response, Verdict, duration, testing,
     };
     pub use crate::plan::scaler::{Decision, Scaler};
     pub use crate::plan::window::{Sample, Window};
     pub use crate::service::event::Event;
-    pub use crate::service::replica::{Phase, ReplicaView};
+    pub use crate::service::replica::{Ailment, Phase, ReplicaId, ReplicaView};
     pub use crate::service::snapshot::{ServiceView, Snapshot};
+    pub use crate::service::spec::{ServiceName, Slot};
     pub use crate::service::store::Reader;
     pub use crate::service::time::{Human, Moment};
     pub use async_trait::async_trait;
+    pub use bytes::Bytes;
+    pub use http::{HeaderName, HeaderValue};
     pub use pingora::http::{Method, RequestHeader, ResponseHeader, StatusCode};
     pub use prometheus;
     pub use serde::Deserialize;

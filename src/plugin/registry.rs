@@ -99,6 +99,11 @@ impl Registry {
 }
 
 fn install<P: Plugin>(values: serde_yaml::Value, hooks: &mut Hooks) -> Result<(), InstallError> {
+    // A plugin that is listed without keys has its defaults.
+    let values = match values {
+        serde_yaml::Value::Null => serde_yaml::Value::Mapping(serde_yaml::Mapping::new()),
+        values => values,
+    };
     let plugin: P =
         serde_path_to_error::deserialize(values).map_err(|error| InstallError::Values {
             path: error.path().to_string(),

@@ -1,0 +1,3 @@
+//! Filters: see each request before it is sent on, and each answer before it goes down.
+
+pub mod request_id;

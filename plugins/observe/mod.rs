@@ -1,0 +1,4 @@
+//! Observers: tell the outside what happens here.
+
+pub mod access_log;
+pub mod prometheus;

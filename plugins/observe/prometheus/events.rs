@@ -1,0 +1,261 @@
+//! What is counted of the things that happen to replicas.
+
+use super::register;
+use crate::plugin::prelude::*;
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry as Metrics};
+
+/// Containers start, and requests drain, within milliseconds or within minutes.
+const LIFE_BUCKETS: [f64; 10] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
+
+/// Every value of the label `reason`.
+const REASONS: [&str; 5] = [
+    "exited",
+    "paused",
+    "half_made",
+    "unhealthy",
+    "never_healthy",
+];
+
+#[derive(Clone)]
+pub struct Events {
+    starts: IntCounterVec,
+    start_failures: IntCounterVec,
+    start_durations: HistogramVec,
+    health_checks: IntCounterVec,
+    replacements: IntCounterVec,
+    drain_durations: HistogramVec,
+    scale_events: IntCounterVec,
+    reloads: IntCounterVec,
+    last_reload: IntGauge,
+}
+
+impl Events {
+    pub fn new(metrics: &Metrics) -> Self {
+        let counter = |name, help, labels: &[&str]| {
+            register(metrics, IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        let histogram = |name, help| {
+            let opts = HistogramOpts::new(name, help).buckets(LIFE_BUCKETS.to_vec());
+            register(metrics, HistogramVec::new(opts, &["service"]))
+        };
+        let events = Events {
+            starts: counter(
+                "tidegate_container_starts_total",
+                "Attempts to start a replica.",
+                &["service"],
+            ),
+            start_failures: counter(
+                "tidegate_container_start_failures_total",
+                "Attempts to start a replica that the engine refused.",
+                &["service"],
+            ),
+            start_durations: histogram(
+                "tidegate_container_start_duration_seconds",
+                "Time from a replica's start to its first good health check.",
+            ),
+            health_checks: counter(
+                "tidegate_health_checks_total",
+                "Health checks made.",
+                &["service", "result"],
+            ),
+            replacements: counter(
+                "tidegate_replacements_total",
+                "Replicas that left rotation because they failed, to be replaced.",
+                &["service", "reason"],
+            ),
+            drain_durations: histogram(
+                "tidegate_drain_duration_seconds",
+                "Time from leaving rotation to the last answer.",
+            ),
+            scale_events: counter(
+                "tidegate_scale_events_total",
+                "Changes of the wanted number of replicas.",
+                &["service", "direction"],
+            ),
+            reloads: counter(
+                "tidegate_config_reloads_total",
+                "Attempts to reload the configuration.",
+                &["result"],
+            ),
+            last_reload: register(
+                metrics,
+                IntGauge::new(
+                    "tidegate_config_last_reload_successful",
+                    "Whether the configuration in use is the one last loaded.",
+                ),
+            ),
+        };
+        events.last_reload.set(1);
+        for result in ["success", "failure"] {
+            events.reloads.with_label_values(&[result]);
+        }
+        events
+    }
+
+    /// Shows zero for what has not happened to `service` yet: `increase()` misses the step of a
+    /// counter that is first seen at 1.
+    pub fn begin(&self, service: &str) {
+        self.starts.with_label_values(&[service]);
+        self.start_failures.with_label_values(&[service]);
+        for result in ["ok", "failed"] {
+            self.health_checks.with_label_values(&[service, result]);
+        }
+        for reason in REASONS {
+            self.replacements.with_label_values(&[service, reason]);
+        }
+        for direction in ["up", "down"] {
+            self.scale_events.with_label_values(&[service, direction]);
+        }
+    }
+
+    pub fn count(&self, event: &Event) {
+        let service = event.service().map_or("", ServiceName::as_str);
+        match event {
+            Event::Starting { .. } => self.starts.with_label_values(&[service]).inc(),
+            Event::StartFailed { .. } => self.start_failures.with_label_values(&[service]).inc(),
+            Event::Ready { after, .. } => {
+                if let Some(after) = after {
+                    let durations = self.start_durations.with_label_values(&[service]);
+                    durations.observe(after.as_secs_f64());
+                }
+            }
+            Event::Checked { ok, .. } => {
+                let result = if *ok { "ok" } else { "failed" };
+                self.health_checks
+                    .with_label_values(&[service, result])
+                    .inc();
+            }
+            Event::Sick { ailment, .. } => {
+                let reason = ailment.label();
+                self.replacements
+                    .with_label_values(&[service, reason])
+                    .inc();
+            }
+            Event::Drained { took, .. } => {
+                let durations = self.drain_durations.with_label_values(&[service]);
+                durations.observe(took.as_secs_f64());
+            }
+            Event::Scaled { from, to, .. } => {
+                let direction = if to > from { "up" } else { "down" };
+                self.scale_events
+                    .with_label_values(&[service, direction])
+                    .inc();
+            }
+            Event::Reloaded { result } => {
+                self.last_reload.set(result.is_ok().into());
+                let result = if result.is_ok() { "success" } else { "failure" };
+                self.reloads.with_label_values(&[result]).inc();
+            }
+            // The picture at scrape time shows where these lead to.
+            Event::PortTaken { .. }
+            | Event::Adopted { .. }
+            | Event::Draining { .. }
+            | Event::Stopped { .. }
+            | Event::StopFailed { .. }
+            | Event::EngineUp
+            | Event::EngineDown { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Prometheus;
+    use super::*;
+
+    #[test]
+    fn what_happens_to_replicas_is_counted() {
+        let installed = testing::install::<Prometheus>("").unwrap();
+        let service = ServiceName::new("shop");
+        let id = ReplicaId::new("0123456789abcdef");
+        let slot = 8000;
+        let (shop, some) = (|| service.clone(), || id.clone());
+        let events = [
+            Event::Starting {
+                service: shop(),
+                slot,
+            },
+            Event::StartFailed {
+                service: shop(),
+                slot,
+                why: "no image".into(),
+            },
+            Event::Ready {
+                service: shop(),
+                slot,
+                id: some(),
+                after: Some(Duration::from_millis(300)),
+            },
+            Event::Checked {
+                service: shop(),
+                ok: true,
+            },
+            Event::Checked {
+                service: shop(),
+                ok: false,
+            },
+            Event::Sick {
+                service: shop(),
+                slot,
+                id: some(),
+                ailment: Ailment::Paused,
+            },
+            Event::Drained {
+                service: shop(),
+                slot,
+                id: some(),
+                took: Duration::from_secs(3),
+                left: 0,
+            },
+            Event::Scaled {
+                service: shop(),
+                from: 1,
+                to: 2,
+                because: String::new(),
+            },
+            Event::Reloaded {
+                result: Ok("no change".into()),
+            },
+            Event::Reloaded {
+                result: Err("line 3".into()),
+            },
+        ];
+        for event in &events {
+            installed.observers[0].event(event);
+        }
+        let text = testing::metrics(&installed);
+        for line in [
+            r#"tidegate_container_starts_total{service="shop"} 1"#,
+            r#"tidegate_container_start_failures_total{service="shop"} 1"#,
+            r#"tidegate_container_start_duration_seconds_bucket{service="shop",le="0.5"} 1"#,
+            r#"tidegate_health_checks_total{result="ok",service="shop"} 1"#,
+            r#"tidegate_health_checks_total{result="failed",service="shop"} 1"#,
+            r#"tidegate_replacements_total{reason="paused",service="shop"} 1"#,
+            r#"tidegate_drain_duration_seconds_sum{service="shop"} 3"#,
+            r#"tidegate_scale_events_total{direction="up",service="shop"} 1"#,
+            r#"tidegate_config_reloads_total{result="success"} 1"#,
+            r#"tidegate_config_reloads_total{result="failure"} 1"#,
+            "tidegate_config_last_reload_successful 0",
+        ] {
+            assert!(
+                text.contains(&format!("{line}\n")),
+                "{line} is not in\n{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_reason_begins_at_zero() {
+        let ailments = [
+            Ailment::Exited { code: None },
+            Ailment::Paused,
+            Ailment::HalfMade,
+            Ailment::Unhealthy { why: String::new() },
+            Ailment::NeverHealthy {
+                after: Duration::ZERO,
+                why: String::new(),
+            },
+        ];
+        assert_eq!(ailments.each_ref().map(Ailment::label), REASONS);
+    }
+}

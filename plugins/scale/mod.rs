@@ -1,0 +1,3 @@
+//! Scalers: how many replicas a service wants.
+
+pub mod requests;
