@@ -284,7 +284,7 @@ impl Observers {
         Arc::new(move || {
             let plugged = observers.0.load();
             let registries = plugged.iter().flat_map(|plugged| &plugged.metrics);
-            registries.flat_map(prometheus::Registry::gather).collect()
+            admin::metrics::merge(registries.flat_map(prometheus::Registry::gather))
         })
     }
 }

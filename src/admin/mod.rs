@@ -3,6 +3,7 @@
 //! Reading never changes anything. Writing needs the token, or the unix socket, whose file mode
 //! is the permission.
 
+pub mod metrics;
 pub mod view;
 
 use crate::service::store::Reader;

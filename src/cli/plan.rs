@@ -82,7 +82,13 @@ fn steps(forecast: &Forecast) -> impl Iterator<Item = Step> {
 
 fn lines(steps: &[Step], forecasts: &[Forecast]) -> String {
     let mut out = String::new();
-    for Step { service, action, slot, because } in steps {
+    for Step {
+        service,
+        action,
+        slot,
+        because,
+    } in steps
+    {
         let _ = writeln!(out, "{service}: {action} {slot}: {because}");
     }
     for forecast in forecasts {

@@ -23,14 +23,18 @@ pub async fn forecast(
     engine: &dyn Engine,
     services: &[Managed],
 ) -> Result<Vec<Forecast>, EngineError> {
-    let containers = services.iter().filter(|managed| managed.spec.template().is_some());
+    let containers = services
+        .iter()
+        .filter(|managed| managed.spec.template().is_some());
     let containers: Vec<&Managed> = containers.collect();
     if containers.is_empty() {
         return Ok(Vec::new());
     }
     let mut seen: BTreeMap<ServiceName, Vec<Observed>> = BTreeMap::new();
     for replica in engine.observe().await? {
-        seen.entry(replica.service.clone()).or_default().push(replica);
+        seen.entry(replica.service.clone())
+            .or_default()
+            .push(replica);
     }
     let mut forecasts: Vec<Forecast> = containers
         .into_iter()

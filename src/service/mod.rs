@@ -14,5 +14,5 @@ pub mod store;
 pub mod time;
 
 mod sync {
-    pub use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    pub use std::sync::atomic::{AtomicU64, Ordering};
 }

@@ -48,9 +48,9 @@ impl fmt::Display for Human {
         let millis = self.0.as_millis();
         match millis {
             0..1_000 => write!(f, "{millis}ms"),
-            1_000..120_000 if millis % 1_000 == 0 => write!(f, "{}s", millis / 1_000),
+            1_000..120_000 if millis.is_multiple_of(1_000) => write!(f, "{}s", millis / 1_000),
             1_000..120_000 => write!(f, "{:.1}s", self.0.as_secs_f64()),
-            _ if (millis / 1_000) % 60 == 0 => write!(f, "{}m", millis / 60_000),
+            _ if (millis / 1_000).is_multiple_of(60) => write!(f, "{}m", millis / 60_000),
             _ => write!(f, "{}m{}s", millis / 60_000, (millis / 1_000) % 60),
         }
     }

@@ -66,6 +66,10 @@ impl Observer for Recorder {
             self.dropped.inc();
         }
     }
+
+    fn flush(&self) {
+        self.queue.flush();
+    }
 }
 
 /// Starts the writer's thread, then passes USR1 on to it. The thread outlives this task: until

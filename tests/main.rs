@@ -1,0 +1,6 @@
+//! The one integration crate. Each module is a story; `tests/README.md` says how to run which.
+
+mod support;
+
+mod gate; // the claim against the drain, under loom
+mod proxy; // the real binary in front of plain addresses
