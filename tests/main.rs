@@ -3,4 +3,5 @@
 mod support;
 
 mod gate; // the claim against the drain, under loom
+mod tidy; // the rules of the house
 mod proxy; // the real binary in front of plain addresses

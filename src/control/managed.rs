@@ -4,10 +4,9 @@ use super::probing::{self, Prober, Verdict};
 use super::{Input as LoopInput, Sink};
 use crate::engine::{EngineError, ErrorKind, fixed};
 use crate::plan::backoff::{Backoff, SETTLED_AFTER};
-use crate::plan::scaler::Scaler;
 use crate::plan::window::{Sample, Window};
 use crate::plan::{Condition, Input, Reason, Seen};
-use crate::plugin::Probe;
+use crate::plugin::{Probe, Scaler};
 use crate::service::event::Event;
 use crate::service::load::{Cursor, ServiceLoad};
 use crate::service::replica::{

@@ -1,7 +1,6 @@
 //! Where a plugin puts its parts.
 
-use super::{Filter, Observer, Probe};
-use crate::plan::scaler::Scaler;
+use super::{Filter, Observer, Probe, Scaler};
 use crate::service::store::Reader;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;

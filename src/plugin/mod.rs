@@ -34,6 +34,7 @@ mod registry;
 pub mod testing;
 mod values;
 
+pub use crate::plan::scaler::Scaler;
 pub use filter::{Answer, Exchange, Filter, Request, Response, Verdict};
 pub use hooks::{Background, Hooks, Installed};
 pub use observer::{Observer, Record};

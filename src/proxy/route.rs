@@ -5,7 +5,7 @@
 //! so one catch-all service can stand behind all others.
 
 use super::Chain;
-use crate::plan::scaler::Scaler;
+use crate::plugin::Scaler;
 use crate::service::spec::{Forward, RouteSpec, ServiceName};
 use std::collections::HashMap;
 use std::sync::Arc;
