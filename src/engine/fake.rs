@@ -1,1 +1,420 @@
+//! An engine without effects, for tests: it does what its script says, on tokio's clock, the
+//! same way every time.
+//!
+//! Clones share one world: the test holds one and turns the screws, the control loop another.
 
+use super::{Engine, EngineError, ErrorKind};
+use crate::service::replica::{Observed, ReplicaId, RunState};
+use crate::service::spec::{ServiceName, Slot, Spec};
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+#[derive(Clone)]
+pub struct FakeEngine {
+    world: Arc<Mutex<World>>,
+    changed: watch::Sender<()>,
+    born: Instant,
+}
+
+/// What the engine was told, and when, counted from its making.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    pub at: Duration,
+    pub what: Asked,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Observe,
+    Start {
+        service: ServiceName,
+        slot: Slot,
+        generation: u64,
+    },
+    Stop {
+        id: ReplicaId,
+        grace: Duration,
+    },
+}
+
+#[derive(Default)]
+struct World {
+    replicas: Vec<Observed>,
+    made: u64,
+    calls: Vec<Call>,
+    start_times: HashMap<ServiceName, Duration>,
+    slot_start_times: HashMap<Slot, Duration>,
+    stop_time: Duration,
+    observe_time: Duration,
+    failures: VecDeque<ErrorKind>,
+    taken_ports: BTreeSet<Slot>,
+    unreachable: bool,
+}
+
+impl Default for FakeEngine {
+    fn default() -> Self {
+        FakeEngine {
+            world: Arc::default(),
+            changed: watch::Sender::new(()),
+            born: Instant::now(),
+        }
+    }
+}
+
+impl FakeEngine {
+    /// Starts and stops at once, and nothing fails.
+    pub fn new() -> Self {
+        FakeEngine::default()
+    }
+
+    /// How long each start of this service takes.
+    pub fn start_time(&self, service: &str, time: Duration) {
+        let service = ServiceName::new(service);
+        self.world().start_times.insert(service, time);
+    }
+
+    /// How long a start in this slot takes, whatever the service.
+    pub fn slot_start_time(&self, slot: Slot, time: Duration) {
+        self.world().slot_start_times.insert(slot, time);
+    }
+
+    /// How long a replica takes to end when asked; longer than the grace: until killed.
+    pub fn stop_time(&self, time: Duration) {
+        self.world().stop_time = time;
+    }
+
+    /// How old a picture is when `observe` hands it out.
+    pub fn observe_time(&self, time: Duration) {
+        self.world().observe_time = time;
+    }
+
+    /// The next `count` starts take their time and then fail.
+    pub fn fail_starts(&self, count: usize, kind: ErrorKind) {
+        let failures = std::iter::repeat_n(kind, count);
+        self.world().failures.extend(failures);
+    }
+
+    /// Somebody else listens on this slot's port.
+    pub fn take_port(&self, slot: Slot) {
+        self.world().taken_ports.insert(slot);
+    }
+
+    pub fn free_port(&self, slot: Slot) {
+        self.world().taken_ports.remove(&slot);
+    }
+
+    /// Every call fails until it is reachable again; replicas live on meanwhile.
+    pub fn reachable(&self, reachable: bool) {
+        self.world().unreachable = !reachable;
+        if reachable {
+            self.announce();
+        }
+    }
+
+    /// The live replica in this slot ends by itself.
+    pub fn exit(&self, slot: Slot, code: i64) {
+        self.set_state(slot, RunState::Exited { code: Some(code) });
+    }
+
+    /// The live replica in this slot is frozen.
+    pub fn pause(&self, slot: Slot) {
+        self.set_state(slot, RunState::Paused);
+    }
+
+    pub fn unpause(&self, slot: Slot) {
+        self.set_state(slot, RunState::Running);
+    }
+
+    /// A replica that was there before, as after a restart of Tidegate.
+    pub fn insert(&self, replica: Observed) {
+        self.world().replicas.push(replica);
+        self.announce();
+    }
+
+    /// What is there, whether or not the engine can be reached; in the order it was made.
+    pub fn replicas(&self) -> Vec<Observed> {
+        self.world().replicas.clone()
+    }
+
+    pub fn calls(&self) -> Vec<Call> {
+        self.world().calls.clone()
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn announce(&self) {
+        if !self.world().unreachable {
+            self.changed.send_replace(());
+        }
+    }
+
+    fn set_state(&self, slot: Slot, state: RunState) {
+        let mut world = self.world();
+        let replicas = world.replicas.iter_mut();
+        for replica in replicas.filter(|replica| replica.slot == slot && is_live(replica)) {
+            replica.state = state.clone();
+        }
+        drop(world);
+        self.announce();
+    }
+
+    /// Notes the call; the answer is the world, if it can be reached.
+    fn asked(&self, op: &'static str, what: Asked) -> Result<MutexGuard<'_, World>, EngineError> {
+        let at = self.born.elapsed();
+        self.world().calls.push(Call { at, what });
+        self.reach(op)
+    }
+
+    fn reach(&self, op: &'static str) -> Result<MutexGuard<'_, World>, EngineError> {
+        let world = self.world();
+        match world.unreachable {
+            true => Err(error(ErrorKind::Unreachable, op, "the script says so")),
+            false => Ok(world),
+        }
+    }
+}
+
+/// Whether it holds its port.
+fn is_live(replica: &Observed) -> bool {
+    matches!(replica.state, RunState::Running | RunState::Paused)
+}
+
+fn error(kind: ErrorKind, op: &'static str, message: &str) -> EngineError {
+    EngineError {
+        kind,
+        op,
+        message: message.to_owned(),
+    }
+}
+
+#[async_trait]
+impl Engine for FakeEngine {
+    async fn observe(&self) -> Result<Vec<Observed>, EngineError> {
+        const OP: &str = "list the replicas";
+        let (time, picture) = {
+            let world = self.asked(OP, Asked::Observe)?;
+            (world.observe_time, world.replicas.clone())
+        };
+        wait(time).await;
+        self.reach(OP).map(|_| picture)
+    }
+
+    async fn start(
+        &self,
+        spec: &Spec,
+        slot: Slot,
+        generation: u64,
+    ) -> Result<ReplicaId, EngineError> {
+        const OP: &str = "start the replica";
+        let asked = Asked::Start {
+            service: spec.name.clone(),
+            slot,
+            generation,
+        };
+        let (time, failure) = {
+            let mut world = self.asked(OP, asked)?;
+            let by_slot = world.slot_start_times.get(&slot).copied();
+            let by_service = world.start_times.get(&spec.name).copied();
+            let time = by_slot.or(by_service).unwrap_or_default();
+            (time, world.failures.pop_front())
+        };
+        wait(time).await;
+        let id = {
+            let mut world = self.reach(OP)?;
+            if let Some(kind) = failure {
+                return Err(error(kind, OP, "the script says so"));
+            }
+            let mut replicas = world.replicas.iter();
+            let ours = replicas.any(|other| other.slot == slot && is_live(other));
+            if ours || world.taken_ports.contains(&slot) {
+                let message = format!("port {slot} is already allocated");
+                return Err(error(ErrorKind::PortTaken, OP, &message));
+            }
+            let Some(template) = spec.template() else {
+                return Err(error(ErrorKind::Failed, OP, "the service has no image"));
+            };
+            world.made += 1;
+            let id = ReplicaId::new(format!("fake-{}", world.made));
+            world.replicas.push(Observed {
+                service: spec.name.clone(),
+                id: id.clone(),
+                slot,
+                generation,
+                spec: template.hash(),
+                state: RunState::Running,
+                addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, slot))],
+            });
+            id
+        };
+        self.announce();
+        Ok(id)
+    }
+
+    async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError> {
+        const OP: &str = "stop the replica";
+        let asked = Asked::Stop {
+            id: id.clone(),
+            grace,
+        };
+        let time = {
+            let world = self.asked(OP, asked)?;
+            let mut replicas = world.replicas.iter();
+            let runs = replicas.any(|r| r.id == *id && r.state == RunState::Running);
+            if runs {
+                world.stop_time.min(grace)
+            } else {
+                Duration::ZERO
+            }
+        };
+        wait(time).await;
+        self.reach(OP)?.replicas.retain(|replica| replica.id != *id);
+        self.announce();
+        Ok(())
+    }
+
+    fn changes(&self) -> BoxStream<'static, ()> {
+        stream::unfold(self.changed.subscribe(), |mut changed| async move {
+            match changed.changed().await {
+                Ok(()) => Some(((), changed)),
+                // Nobody is left who could change anything.
+                Err(_) => std::future::pending().await,
+            }
+        })
+        .boxed()
+    }
+}
+
+/// Tokio's clock has a grain of a millisecond: even a sleep of nothing would take one.
+async fn wait(time: Duration) {
+    if !time.is_zero() {
+        sleep(time).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing;
+    use futures_util::FutureExt;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn slots(engine: &FakeEngine) -> Vec<(Slot, RunState)> {
+        let replicas = engine.replicas();
+        replicas.into_iter().map(|r| (r.slot, r.state)).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_takes_its_time_and_shows_only_when_done() {
+        let engine = FakeEngine::new();
+        engine.start_time("web", 3 * SECOND);
+        engine.slot_start_time(8001, SECOND);
+        let web = testing::containers("web");
+        let began = Instant::now();
+        let (first, second) = tokio::join!(engine.start(&web, 8000, 1), async {
+            let id = engine.start(&web, 8001, 2).await;
+            assert_eq!(began.elapsed(), SECOND);
+            assert_eq!(slots(&engine), [(8001, RunState::Running)]);
+            id
+        });
+        assert_eq!(began.elapsed(), 3 * SECOND);
+        assert_eq!(second.unwrap().to_string(), "fake-1");
+        assert_eq!(first.unwrap().to_string(), "fake-2");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_that_is_given_up_leaves_nothing() {
+        let engine = FakeEngine::new();
+        engine.start_time("web", 3 * SECOND);
+        let web = testing::containers("web");
+        let start = engine.start(&web, 8000, 1);
+        assert!(tokio::time::timeout(SECOND, start).await.is_err());
+        sleep(5 * SECOND).await;
+        assert_eq!(slots(&engine), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_come_in_the_order_of_the_script() {
+        let engine = FakeEngine::new();
+        let web = testing::containers("web");
+        engine.fail_starts(1, ErrorKind::Failed);
+        engine.take_port(8000);
+        let kind = async |slot| engine.start(&web, slot, 1).await.map_err(|e| e.kind);
+        assert_eq!(kind(8001).await, Err(ErrorKind::Failed));
+        assert_eq!(kind(8000).await, Err(ErrorKind::PortTaken));
+        assert!(kind(8001).await.is_ok());
+        assert_eq!(kind(8001).await, Err(ErrorKind::PortTaken));
+        engine.free_port(8000);
+        assert!(kind(8000).await.is_ok());
+        engine.reachable(false);
+        assert_eq!(kind(8002).await, Err(ErrorKind::Unreachable));
+        assert_eq!(engine.replicas().len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_ended_replica_stays_until_removed_and_frees_its_port() {
+        let engine = FakeEngine::new();
+        let web = testing::containers("web");
+        let id = engine.start(&web, 8000, 1).await.unwrap();
+        engine.exit(8000, 137);
+        let exited = RunState::Exited { code: Some(137) };
+        assert_eq!(slots(&engine), [(8000, exited)]);
+        engine.start(&web, 8000, 2).await.unwrap();
+        engine.stop(&id, SECOND).await.unwrap();
+        engine.stop(&id, SECOND).await.unwrap();
+        assert_eq!(slots(&engine), [(8000, RunState::Running)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_lasts_no_longer_than_its_grace() {
+        let engine = FakeEngine::new();
+        let web = testing::containers("web");
+        engine.stop_time(10 * SECOND);
+        for (paused, lasts) in [(false, 2 * SECOND), (true, Duration::ZERO)] {
+            let id = engine.start(&web, 8000, 1).await.unwrap();
+            if paused {
+                engine.pause(8000);
+            }
+            let began = Instant::now();
+            engine.stop(&id, 2 * SECOND).await.unwrap();
+            assert_eq!(began.elapsed(), lasts);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_picture_is_an_old_picture() {
+        let engine = FakeEngine::new();
+        engine.observe_time(SECOND);
+        let web = testing::containers("web");
+        let (seen, _) = tokio::join!(engine.observe(), engine.start(&web, 8000, 1));
+        assert_eq!(seen.unwrap(), []);
+        assert_eq!(engine.observe().await.unwrap(), engine.replicas());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_change_is_said_and_many_at_once_are_one() {
+        let engine = FakeEngine::new();
+        let mut changes = engine.changes();
+        assert_eq!(changes.next().now_or_never(), None);
+        engine
+            .start(&testing::containers("web"), 8000, 1)
+            .await
+            .unwrap();
+        engine.exit(8000, 1);
+        assert_eq!(changes.next().now_or_never(), Some(Some(())));
+        assert_eq!(changes.next().now_or_never(), None);
+        engine.reachable(false);
+        assert_eq!(changes.next().now_or_never(), None);
+        engine.reachable(true);
+        assert_eq!(changes.next().now_or_never(), Some(Some(())));
+    }
+}

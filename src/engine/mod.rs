@@ -16,7 +16,8 @@ use std::time::Duration;
 
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
-    /// Every replica that is ours, of whatever service, in whatever state.
+    /// Every replica that is ours, of whatever service, in whatever state. One whose start has
+    /// not returned yet may show as nothing, as created or as running.
     async fn observe(&self) -> Result<Vec<Observed>, EngineError>;
 
     /// Makes and starts one replica. When it fails, nothing is left behind.
@@ -63,3 +64,49 @@ impl fmt::Display for EngineError {
 }
 
 impl std::error::Error for EngineError {}
+
+#[cfg(test)]
+mod testing {
+    use crate::service::spec::*;
+    use std::time::Duration;
+
+    pub fn service(name: &str, source: Source) -> Spec {
+        let second = Duration::from_secs(1);
+        Spec {
+            name: ServiceName::new(name),
+            source,
+            routes: Vec::new(),
+            health: HealthTiming {
+                interval: second,
+                timeout: second,
+                retries: 1,
+                start_period: second,
+            },
+            bounds: Bounds { min: 1, max: 1 },
+            stop_grace_period: second,
+            forward: Forward {
+                connect_timeout: second,
+                read_timeout: second,
+                write_timeout: second,
+                max_request_body_bytes: 0,
+            },
+        }
+    }
+
+    pub fn containers(name: &str) -> Spec {
+        let template = Template {
+            image: format!("{name}:latest"),
+            port: 80,
+            first_port: 8000,
+            command: None,
+            entrypoint: None,
+            environment: Default::default(),
+            volumes: Vec::new(),
+            networks: Vec::new(),
+            user: None,
+            nano_cpus: None,
+            memory_bytes: None,
+        };
+        service(name, Source::Container(template))
+    }
+}

@@ -1,7 +1,11 @@
 //! What the stories are told with: the real binary, real upstreams, a plain client.
 
 pub mod client;
+pub mod docker;
 pub mod edge;
+pub mod http;
+pub mod image;
+pub mod registry;
 pub mod upstream;
 
 use std::time::{Duration, Instant};

@@ -1,0 +1,257 @@
+//! Making and starting one container, with everything that it needs to stand on.
+
+use super::error::{Failure, failed};
+use super::{Daemon, LOOK_TIMEOUT, label};
+use crate::engine::{EngineError, ErrorKind};
+use crate::service::replica::ReplicaId;
+use crate::service::spec::{Slot, Spec, Template};
+use bollard::models::{
+    ContainerCreateBody, EndpointSettings, HostConfig, NetworkConnectRequest, NetworkCreateRequest,
+    NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum, VolumeCreateRequest,
+};
+use bollard::query_parameters::{
+    CreateContainerOptions, InspectNetworkOptions, StartContainerOptions,
+};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// The first container on a new volume waits while Docker copies the image's files into it.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A fifth of a second when idle. Docker starts containers one after the other where they share
+/// a network, so ten at once on a busy machine take their time.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Threads count as processes. A fork bomb ends here; a Java program with a thousand threads
+/// does not.
+const PIDS_LIMIT: i64 = 4096;
+
+const CREATE: &str = "create the container";
+
+impl Daemon {
+    pub(super) async fn start(
+        &self,
+        spec: &Spec,
+        slot: Slot,
+        generation: u64,
+    ) -> Result<ReplicaId, EngineError> {
+        let Some(template) = spec.template() else {
+            let message = format!("service {} has addresses and no image", spec.name);
+            return Err(failed(CREATE, message));
+        };
+        let client = self.client(CREATE).await?;
+        self.ensure_image(&client, &template.image).await?;
+        for network in &template.networks {
+            let made = self.ensure_network(&client, network).await;
+            made.map_err(|failure| failure.about(network))?;
+        }
+        for volume in template.volumes.iter().filter_map(|bind| volume_of(bind)) {
+            let made = self.ensure_volume(&client, volume).await;
+            made.map_err(|failure| failure.about(volume))?;
+        }
+        let id = self
+            .create(&client, spec, template, slot, generation)
+            .await?;
+        match self.launch(&client, &id, template).await {
+            Ok(()) => Ok(ReplicaId::new(id)),
+            Err(failure) => {
+                if let Err(left) = self.remove(&client, &id).await {
+                    let id = ReplicaId::new(id);
+                    log::warn!(
+                        "container {id} could not be started and remains: {}",
+                        left.message()
+                    );
+                }
+                Err(about_slot(slot, failure.into()))
+            }
+        }
+    }
+
+    async fn create(
+        &self,
+        client: &bollard::Docker,
+        spec: &Spec,
+        template: &Template,
+        slot: Slot,
+        generation: u64,
+    ) -> Result<String, Failure> {
+        let name = format!("tidegate-{}-{slot}", spec.name);
+        let unique = format!("{name}-{generation}");
+        let body = ContainerCreateBody {
+            labels: Some(label::replica(
+                &self.instance,
+                spec,
+                template,
+                slot,
+                generation,
+            )),
+            ..container(spec, template, slot)
+        };
+        let create = |name| {
+            let options = CreateContainerOptions {
+                name: Some(name),
+                ..Default::default()
+            };
+            client.create_container(Some(options), body.clone())
+        };
+        let created = match self.ask(CREATE, CREATE_TIMEOUT, create(name)).await {
+            // The name is another's: one of ours on its way out, or a stranger's.
+            Err(failure) if failure.is(409) => {
+                self.ask(CREATE, CREATE_TIMEOUT, create(unique)).await?
+            }
+            other => other?,
+        };
+        for warning in &created.warnings {
+            log::debug!("service {}: Docker says: {warning}", spec.name);
+        }
+        Ok(created.id)
+    }
+
+    async fn launch(
+        &self,
+        client: &bollard::Docker,
+        id: &str,
+        template: &Template,
+    ) -> Result<(), Failure> {
+        for network in template.networks.iter().skip(1) {
+            let request = NetworkConnectRequest {
+                container: id.to_owned(),
+                endpoint_config: None,
+            };
+            let connect = client.connect_network(network, request);
+            self.ask("join the network", LOOK_TIMEOUT, connect).await?;
+        }
+        let start = client.start_container(id, None::<StartContainerOptions>);
+        self.ask("start the container", START_TIMEOUT, start).await
+    }
+
+    async fn ensure_network(&self, client: &bollard::Docker, name: &str) -> Result<(), Failure> {
+        const OP: &str = "make the network";
+        // Docker 20.10 would make two networks of one name.
+        let _turn = self.turns.take(format!("network {name}")).await;
+        let inspect = client.inspect_network(name, None::<InspectNetworkOptions>);
+        match self.ask(OP, LOOK_TIMEOUT, inspect).await {
+            Err(failure) if failure.is(404) => {}
+            other => return other.map(drop),
+        }
+        let request = NetworkCreateRequest {
+            name: name.to_owned(),
+            driver: Some("bridge".into()),
+            labels: Some(label::owned(&self.instance)),
+            ..Default::default()
+        };
+        let create = client.create_network(request);
+        match self.ask(OP, LOOK_TIMEOUT, create).await {
+            Err(failure) if failure.is(409) => Ok(()),
+            Err(failure) => Err(failure),
+            Ok(_) => {
+                log::info!("made the network {name}");
+                Ok(())
+            }
+        }
+    }
+
+    async fn ensure_volume(&self, client: &bollard::Docker, name: &str) -> Result<(), Failure> {
+        const OP: &str = "make the volume";
+        match self
+            .ask(OP, LOOK_TIMEOUT, client.inspect_volume(name))
+            .await
+        {
+            Err(failure) if failure.is(404) => {}
+            other => return other.map(drop),
+        }
+        let request = VolumeCreateRequest {
+            name: Some(name.to_owned()),
+            labels: Some(label::owned(&self.instance)),
+            ..Default::default()
+        };
+        self.ask(OP, LOOK_TIMEOUT, client.create_volume(request))
+            .await?;
+        log::info!("made the volume {name}");
+        Ok(())
+    }
+}
+
+/// Docker's text names the endpoint and buries the port.
+fn about_slot(slot: Slot, error: EngineError) -> EngineError {
+    if error.kind != ErrorKind::PortTaken {
+        return error;
+    }
+    let reason = error.message.rsplit(": ").next().unwrap_or_default();
+    let message = format!("127.0.0.1:{slot} belongs to somebody else ({reason})");
+    EngineError { message, ..error }
+}
+
+/// The named volume of a bind; none for a path of the host, or an anonymous one.
+fn volume_of(bind: &str) -> Option<&str> {
+    let (source, _) = bind.split_once(':')?;
+    let is_path = source.starts_with(['/', '.', '~']);
+    (!is_path && !source.is_empty()).then_some(source)
+}
+
+/// What the service asks for, and what every container gets: no restarts behind our back, no
+/// way to more rights than it began with, a bound on its processes.
+fn container(spec: &Spec, template: &Template, slot: Slot) -> ContainerCreateBody {
+    let inside = format!("{}/tcp", template.port);
+    let published = PortBinding {
+        host_ip: Some("127.0.0.1".into()),
+        host_port: Some(slot.to_string()),
+    };
+    let network = template.networks.first();
+    let host_config = HostConfig {
+        binds: Some(template.volumes.clone()),
+        memory: template.memory_bytes,
+        nano_cpus: template.nano_cpus,
+        network_mode: network.cloned(),
+        port_bindings: Some(HashMap::from([(inside.clone(), Some(vec![published]))])),
+        restart_policy: Some(RestartPolicy {
+            name: Some(RestartPolicyNameEnum::NO),
+            maximum_retry_count: None,
+        }),
+        security_opt: Some(vec!["no-new-privileges".into()]),
+        pids_limit: Some(PIDS_LIMIT),
+        ..Default::default()
+    };
+    let networking_config = network.map(|name| NetworkingConfig {
+        endpoints_config: Some(HashMap::from([(name.clone(), EndpointSettings::default())])),
+    });
+    let environment = template.environment.iter();
+    let environment = environment.map(|(key, value)| format!("{key}={value}"));
+    let grace = spec.stop_grace_period;
+    ContainerCreateBody {
+        image: Some(template.image.clone()),
+        cmd: template.command.clone(),
+        entrypoint: template.entrypoint.clone().map(|words| match words.len() {
+            // Docker's way to say: none, not even the image's own.
+            0 => vec![String::new()],
+            _ => words,
+        }),
+        env: Some(environment.collect()),
+        user: template.user.clone(),
+        exposed_ports: Some(vec![inside]),
+        stop_timeout: i64::try_from(grace.as_millis().div_ceil(1_000)).ok(),
+        host_config: Some(host_config),
+        networking_config,
+        ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_are_volumes() {
+        assert_eq!(volume_of("acts-data:/data"), Some("acts-data"));
+        assert_eq!(volume_of("acts-data:/data:ro"), Some("acts-data"));
+        for path in [
+            "/srv:/data",
+            "./srv:/data",
+            "~/srv:/data",
+            "/data",
+            ":/data",
+        ] {
+            assert_eq!(volume_of(path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Docker's events, reduced to "look again".
+
+use super::{Daemon, LOOK_TIMEOUT, label};
+use bollard::models::EventMessage;
+use bollard::query_parameters::EventsOptions;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
+
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// After so much silence the daemon is asked whether it is still there: a host that vanished
+/// from the network closes no connection.
+const QUIET: Duration = Duration::from_secs(30);
+
+/// A subscription asks for the latest past as well, so that what happens between looking and
+/// listening is not missed; and the clock of a remote daemon may be a little off.
+const OVERLAP: Duration = Duration::from_secs(2);
+
+const OP: &str = "watch the containers";
+
+/// What may change how a replica is seen. Docker leaves the rest out, above all the `exec_*` of
+/// health checks, which come every second.
+const ACTIONS: [&str; 8] = [
+    "start",
+    "die",
+    "oom",
+    "kill",
+    "pause",
+    "unpause",
+    "health_status",
+    "destroy",
+];
+
+pub(super) fn changes(daemon: Arc<Daemon>) -> BoxStream<'static, ()> {
+    let watch = Watch {
+        daemon,
+        events: None,
+        since: Instant::now(),
+        backoff: BACKOFF_MIN,
+    };
+    stream::unfold(watch, |mut watch| async move {
+        watch.next().await;
+        Some(((), watch))
+    })
+    .boxed()
+}
+
+struct Watch {
+    daemon: Arc<Daemon>,
+    events: Option<BoxStream<'static, Result<EventMessage, bollard::errors::Error>>>,
+    /// When the subscription began.
+    since: Instant,
+    backoff: Duration,
+}
+
+impl Watch {
+    /// Returns when there is reason to look again: something happened, or the daemon is back.
+    async fn next(&mut self) {
+        loop {
+            let Some(events) = &mut self.events else {
+                return self.subscribe().await;
+            };
+            let lost = match tokio::time::timeout(QUIET, events.next()).await {
+                Ok(Some(Ok(event))) => {
+                    self.daemon.heard.note(&event);
+                    // What has piled up meanwhile is one reason, not many.
+                    while let Some(Some(Ok(event))) = events.next().now_or_never() {
+                        self.daemon.heard.note(&event);
+                    }
+                    return;
+                }
+                Ok(Some(Err(error))) => error.to_string(),
+                Ok(None) => "the stream ended".to_owned(),
+                Err(_) => match ping(&self.daemon).await {
+                    Ok(()) => continue,
+                    Err(why) => why,
+                },
+            };
+            log::debug!("Docker's events are lost: {lost}");
+            self.events = None;
+            self.daemon.heard.forget();
+            self.daemon.forget_client();
+            if self.since.elapsed() > BACKOFF_MAX {
+                self.backoff = BACKOFF_MIN;
+            }
+            self.pause().await;
+        }
+    }
+
+    async fn subscribe(&mut self) {
+        let mut said = false;
+        let client = loop {
+            match self.daemon.client(OP).await {
+                Ok(client) => break client,
+                Err(failure) => {
+                    if !said {
+                        log::debug!("waiting for Docker: {}", failure.message());
+                        said = true;
+                    }
+                    self.pause().await;
+                }
+            }
+        };
+        let since = (SystemTime::now() - OVERLAP)
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let actions = ACTIONS.map(String::from).to_vec();
+        let options = EventsOptions {
+            since: Some(format!("{}.{:09}", since.as_secs(), since.subsec_nanos())),
+            until: None,
+            filters: Some(HashMap::from([
+                label::filter(&self.daemon.instance),
+                ("type".into(), vec!["container".into()]),
+                ("event".into(), actions),
+            ])),
+        };
+        self.events = Some(client.events(Some(options)).boxed());
+        self.since = Instant::now();
+        log::debug!("watching Docker's events");
+    }
+
+    async fn pause(&mut self) {
+        tokio::time::sleep(self.backoff).await;
+        self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
+    }
+}
+
+async fn ping(daemon: &Daemon) -> Result<(), String> {
+    let pong = async {
+        let client = daemon.client(OP).await?;
+        daemon.ask(OP, LOOK_TIMEOUT, client.ping()).await
+    };
+    match pong.await {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(failure.message().to_owned()),
+    }
+}

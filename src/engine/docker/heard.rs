@@ -1,0 +1,137 @@
+//! What the events said before the list did.
+//!
+//! Docker announces the end of a process first, then cleans up after it, and lists it as running
+//! until that is done: measured with 20.10, 50 to 280 ms. Looking when the event comes would see
+//! nothing new, and no second event follows. So what was heard is laid over what is listed, for
+//! a while.
+
+use super::held;
+use crate::service::replica::{Observed, RunState};
+use bollard::models::EventMessage;
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// By then the list knows, or something is wrong that hearsay should not hide.
+const TRUSTED: Duration = Duration::from_secs(5);
+
+#[derive(Default)]
+pub struct Heard {
+    states: Mutex<HashMap<String, (RunState, Instant)>>,
+}
+
+impl Heard {
+    pub fn note(&self, event: &EventMessage) {
+        let Some(actor) = &event.actor else { return };
+        let state = match event.action.as_deref() {
+            Some("start" | "unpause") => RunState::Running,
+            Some("pause") => RunState::Paused,
+            Some("die") => {
+                let attributes = actor.attributes.as_ref();
+                let code = attributes.and_then(|known| known.get("exitCode")?.parse().ok());
+                RunState::Exited { code }
+            }
+            _ => return,
+        };
+        if let Some(id) = actor.id.clone() {
+            held(&self.states).insert(id, (state, Instant::now()));
+        }
+    }
+
+    /// After a gap in the events nothing heard before it counts.
+    pub fn forget(&self) {
+        held(&self.states).clear();
+    }
+
+    /// Puts right what the list does not know yet.
+    pub fn correct(&self, seen: &mut [Observed]) {
+        let mut states = held(&self.states);
+        states.retain(|_, (_, at)| at.elapsed() <= TRUSTED);
+        for replica in seen {
+            let Some((state, _)) = states.get(&*replica.id.0) else {
+                continue;
+            };
+            if let RunState::Exited { .. } = state {
+                replica.addresses.clear();
+            }
+            replica.state = state.clone();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::replica::ReplicaId;
+    use crate::service::spec::{ServiceName, SpecHash};
+
+    fn hear(heard: &Heard, action: &str) {
+        let event = serde_json::json!({
+            "Type": "container",
+            "Action": action,
+            "Actor": { "ID": "c0ffee", "Attributes": { "exitCode": "137" } },
+        });
+        heard.note(&serde_json::from_value(event).unwrap());
+    }
+
+    fn state_when_listed_as(heard: &Heard, state: RunState) -> RunState {
+        let mut seen = [Observed {
+            service: ServiceName::new("web"),
+            id: ReplicaId::new("c0ffee"),
+            slot: 8000,
+            generation: 1,
+            spec: SpecHash::new("a"),
+            state,
+            addresses: vec![([127, 0, 0, 1], 8000).into()],
+        }];
+        heard.correct(&mut seen);
+        let exited = matches!(seen[0].state, RunState::Exited { .. });
+        assert_eq!(seen[0].addresses.is_empty(), exited);
+        seen[0].state.clone()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_newest_event_counts_more_than_the_list() {
+        let heard = Heard::default();
+        let exited = RunState::Exited { code: Some(137) };
+        hear(&heard, "pause");
+        assert_eq!(
+            state_when_listed_as(&heard, RunState::Running),
+            RunState::Paused
+        );
+        hear(&heard, "unpause");
+        assert_eq!(
+            state_when_listed_as(&heard, RunState::Paused),
+            RunState::Running
+        );
+        hear(&heard, "kill");
+        hear(&heard, "die");
+        for _ in 0..2 {
+            assert_eq!(state_when_listed_as(&heard, RunState::Running), exited);
+        }
+        hear(&heard, "start");
+        assert_eq!(
+            state_when_listed_as(&heard, RunState::Running),
+            RunState::Running
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hearsay_grows_old() {
+        let heard = Heard::default();
+        hear(&heard, "die");
+        tokio::time::advance(TRUSTED * 2).await;
+        assert_eq!(
+            state_when_listed_as(&heard, RunState::Running),
+            RunState::Running
+        );
+        assert!(held(&heard.states).is_empty());
+        hear(&heard, "die");
+        heard.forget();
+        assert_eq!(
+            state_when_listed_as(&heard, RunState::Running),
+            RunState::Running
+        );
+    }
+}

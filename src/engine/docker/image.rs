@@ -1,0 +1,207 @@
+//! The image: the local one as it is, else pulled.
+
+use super::error::{Failure, failed};
+use super::registry::Logins;
+use super::{Daemon, LOOK_TIMEOUT};
+use crate::engine::EngineError;
+use crate::service::time::Human;
+use bollard::models::CreateImageInfo;
+use bollard::query_parameters::CreateImageOptions;
+use bytesize::ByteSize;
+use futures_util::StreamExt;
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// A pull may take as long as it likes while it moves. Docker reports several times a second,
+/// and gives up on a registry that does not answer sooner than this.
+const PULL_STALL_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Often enough to see that it moves, seldom enough for a log.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
+
+const OP: &str = "find the image";
+
+impl Daemon {
+    pub(super) async fn ensure_image(
+        &self,
+        client: &bollard::Docker,
+        image: &str,
+    ) -> Result<(), EngineError> {
+        if self.has_image(client, image).await? {
+            return Ok(());
+        }
+        let _turn = self.turns.take(format!("image {image}")).await;
+        if self.has_image(client, image).await? {
+            return Ok(());
+        }
+        self.pull(client, image).await
+    }
+
+    async fn has_image(&self, client: &bollard::Docker, image: &str) -> Result<bool, Failure> {
+        let inspect = client.inspect_image(image);
+        match self.ask(OP, LOOK_TIMEOUT, inspect).await {
+            Err(failure) if failure.is(404) => Ok(false),
+            other => other.map(|_| true),
+        }
+    }
+
+    async fn pull(&self, client: &bollard::Docker, image: &str) -> Result<(), EngineError> {
+        log::info!("pulling {image}, which is not on this machine");
+        let logins = Logins::load();
+        let (name, tag) = name_and_tag(image);
+        let options = CreateImageOptions {
+            from_image: Some(name.to_owned()),
+            tag: Some(tag.to_owned()),
+            ..Default::default()
+        };
+        let mut reports = client.create_image(Some(options), None, logins.find(image));
+        let mut progress = Progress::default();
+        let begun = Instant::now();
+        let mut said = begun;
+        loop {
+            match timeout(PULL_STALL_TIMEOUT, reports.next()).await {
+                Ok(Some(Ok(report))) => progress.note(report),
+                Ok(Some(Err(error))) => {
+                    let failure = Failure::new(OP, &self.host, error);
+                    if failure.unreachable() {
+                        self.forget_client();
+                        return Err(failure.into());
+                    }
+                    return Err(not_pulled(image, &logins, failure.message()));
+                }
+                Ok(None) => break,
+                Err(_) => {
+                    let why = format!("nothing came for {}", Human(PULL_STALL_TIMEOUT));
+                    return Err(not_pulled(image, &logins, &why));
+                }
+            }
+            if said.elapsed() >= PROGRESS_INTERVAL {
+                said = Instant::now();
+                log::info!("pulling {image}: {progress}");
+            }
+        }
+        log::info!("pulled {image} in {:.1} s", begun.elapsed().as_secs_f64());
+        Ok(())
+    }
+}
+
+fn not_pulled(image: &str, logins: &Logins, why: &str) -> EngineError {
+    let hint = match logins.helper_for(image) {
+        Some(helper) => format!(
+            "credential helpers such as `{helper}` are not run; `docker pull {image}` uses them"
+        ),
+        None => "build it or, if it is private, `docker login` first".to_owned(),
+    };
+    let message = format!(
+        "image `{image}` is not on this machine and cannot be pulled: {}; {hint}",
+        why.trim()
+    );
+    failed(OP, message)
+}
+
+/// As Docker wants them: a digest counts as a tag, and without any tag it would pull them all.
+fn name_and_tag(image: &str) -> (&str, &str) {
+    if let Some((name, digest)) = image.split_once('@') {
+        // A tag beside a digest means nothing.
+        return (untagged(name).0, digest);
+    }
+    let (name, tag) = untagged(image);
+    (name, tag.unwrap_or("latest"))
+}
+
+/// The colon of a registry's port is not one of a tag.
+fn untagged(image: &str) -> (&str, Option<&str>) {
+    match image.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+        _ => (image, None),
+    }
+}
+
+/// How far each layer has come, from Docker's reports.
+#[derive(Default)]
+struct Progress {
+    layers: HashMap<String, Layer>,
+}
+
+#[derive(Default)]
+struct Layer {
+    bytes: u64,
+    total: u64,
+    done: bool,
+}
+
+impl Progress {
+    fn note(&mut self, report: CreateImageInfo) {
+        let (Some(id), Some(status)) = (report.id, report.status) else {
+            return;
+        };
+        if status.starts_with("Pulling from") {
+            return;
+        }
+        let layer = self.layers.entry(id).or_default();
+        layer.done |= matches!(status.as_str(), "Pull complete" | "Already exists");
+        let detail = report.progress_detail.filter(|_| status == "Downloading");
+        if let Some((current, total)) = detail.and_then(|d| Some((d.current?, d.total?))) {
+            layer.bytes = u64::try_from(current).unwrap_or(0);
+            layer.total = u64::try_from(total).unwrap_or(0);
+        }
+        if matches!(status.as_str(), "Download complete" | "Pull complete") {
+            layer.bytes = layer.total;
+        }
+    }
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let layers = self.layers.values();
+        let done = layers.clone().filter(|layer| layer.done).count();
+        let bytes: u64 = layers.clone().map(|layer| layer.bytes).sum();
+        let total: u64 = layers.map(|layer| layer.total).sum();
+        write!(
+            f,
+            "{done} of {} layers, {} of {} so far",
+            self.layers.len(),
+            ByteSize(bytes),
+            ByteSize(total)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_asked_for_by_name_and_tag() {
+        for (image, name, tag) in [
+            ("acts", "acts", "latest"),
+            ("acts:1.2", "acts", "1.2"),
+            ("box:5000/acts", "box:5000/acts", "latest"),
+            ("box:5000/team/acts:1", "box:5000/team/acts", "1"),
+            ("acts@sha256:ab", "acts", "sha256:ab"),
+            ("box:5000/acts:1@sha256:ab", "box:5000/acts", "sha256:ab"),
+        ] {
+            assert_eq!(name_and_tag(image), (name, tag), "{image}");
+        }
+    }
+
+    #[test]
+    fn progress_counts_layers_and_bytes() {
+        let mut progress = Progress::default();
+        for report in [
+            r#"{"status":"Pulling from library/acts","id":"latest"}"#,
+            r#"{"status":"Already exists","progressDetail":{},"id":"a"}"#,
+            r#"{"status":"Pulling fs layer","progressDetail":{},"id":"b"}"#,
+            r#"{"status":"Downloading","progressDetail":{"current":512,"total":2048},"id":"b"}"#,
+            r#"{"status":"Downloading","progressDetail":{"current":1024,"total":1024},"id":"c"}"#,
+            r#"{"status":"Extracting","progressDetail":{"current":1,"total":1024},"id":"c"}"#,
+            r#"{"status":"Digest: sha256:ab"}"#,
+        ] {
+            progress.note(serde_json::from_str(report).unwrap());
+        }
+        let text = progress.to_string();
+        assert_eq!(text, "1 of 3 layers, 1.5 KiB of 3.0 KiB so far");
+    }
+}

@@ -1,0 +1,257 @@
+//! Docker is the memory: what a replica is, written on its container and read back.
+
+use crate::service::replica::{Observed, ReplicaId, RunState};
+use crate::service::spec::{ServiceName, Slot, Spec, SpecHash, Template};
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, EndpointSettings};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+
+pub const MANAGED: &str = "io.tidegate.managed";
+pub const INSTANCE: &str = "io.tidegate.instance";
+pub const SERVICE: &str = "io.tidegate.service";
+pub const SLOT: &str = "io.tidegate.slot";
+pub const SPEC: &str = "io.tidegate.spec";
+pub const GENERATION: &str = "io.tidegate.generation";
+/// The port inside the container, so that a restart knows it without the configuration.
+pub const PORT: &str = "io.tidegate.port";
+
+/// What everything carries that this instance makes: containers, networks, volumes.
+pub fn owned(instance: &str) -> HashMap<String, String> {
+    HashMap::from([
+        (MANAGED.into(), "true".into()),
+        (INSTANCE.into(), instance.into()),
+    ])
+}
+
+pub fn replica(
+    instance: &str,
+    spec: &Spec,
+    template: &Template,
+    slot: Slot,
+    generation: u64,
+) -> HashMap<String, String> {
+    let mut labels = owned(instance);
+    labels.extend([
+        (SERVICE.into(), spec.name.to_string()),
+        (SLOT.into(), slot.to_string()),
+        (SPEC.into(), template.hash().as_str().into()),
+        (GENERATION.into(), generation.to_string()),
+        (PORT.into(), template.port.to_string()),
+    ]);
+    labels
+}
+
+/// The filter that leaves only this instance's containers.
+pub fn filter(instance: &str) -> (String, Vec<String>) {
+    let labels = vec![format!("{MANAGED}=true"), format!("{INSTANCE}={instance}")];
+    ("label".into(), labels)
+}
+
+pub fn is_ours(instance: &str, labels: &HashMap<String, String>) -> bool {
+    owned(instance)
+        .iter()
+        .all(|(key, value)| labels.get(key) == Some(value))
+}
+
+/// A replica as Docker lists it. None: it is being removed. An error: the labels are broken.
+pub fn observed(container: &ContainerSummary) -> Result<Option<Observed>, String> {
+    let Some(state) = run_state(container) else {
+        return Ok(None);
+    };
+    let labels = container.labels.as_ref().ok_or("it has no labels")?;
+    let slot: Slot = read(labels, SLOT)?;
+    Ok(Some(Observed {
+        service: ServiceName::new(text(labels, SERVICE)?),
+        id: ReplicaId::new(container.id.as_ref().ok_or("it has no id")?),
+        slot,
+        generation: read(labels, GENERATION)?,
+        spec: SpecHash::new(text(labels, SPEC)?),
+        addresses: match state {
+            RunState::Running | RunState::Paused => addresses(container, slot, read(labels, PORT)?),
+            RunState::Created | RunState::Exited { .. } => Vec::new(),
+        },
+        state,
+    }))
+}
+
+fn text<'a>(labels: &'a HashMap<String, String>, key: &str) -> Result<&'a str, String> {
+    match labels.get(key).map(String::as_str) {
+        None | Some("") => Err(format!("the label {key} is missing")),
+        Some(value) => Ok(value),
+    }
+}
+
+fn read<T: FromStr>(labels: &HashMap<String, String>, key: &str) -> Result<T, String> {
+    let value = text(labels, key)?;
+    value
+        .parse()
+        .map_err(|_| format!("the label {key} is `{value}`, which is not a number in its range"))
+}
+
+fn run_state(container: &ContainerSummary) -> Option<RunState> {
+    use ContainerSummaryStateEnum as Docker;
+    match container.state.unwrap_or(Docker::EMPTY) {
+        Docker::CREATED => Some(RunState::Created),
+        // Being stopped by somebody; it still runs, and its end makes an event.
+        Docker::RUNNING | Docker::STOPPING => Some(RunState::Running),
+        Docker::PAUSED => Some(RunState::Paused),
+        // Only when somebody gave it a restart policy behind our back.
+        Docker::RESTARTING | Docker::EXITED | Docker::DEAD | Docker::EMPTY => {
+            let code = container.status.as_deref().and_then(exit_code);
+            Some(RunState::Exited { code })
+        }
+        Docker::REMOVING => None,
+    }
+}
+
+/// The 137 of "Exited (137) 2 minutes ago".
+fn exit_code(status: &str) -> Option<i64> {
+    let (_, rest) = status.split_once('(')?;
+    let (code, _) = rest.split_once(')')?;
+    code.parse().ok()
+}
+
+/// The container's own addresses, those on its first network first, then the published port.
+fn addresses(container: &ContainerSummary, slot: Slot, port: u16) -> Vec<SocketAddr> {
+    let settings = container.network_settings.as_ref();
+    let mut networks: Vec<(&String, &EndpointSettings)> = settings
+        .and_then(|settings| settings.networks.as_ref())
+        .into_iter()
+        .flatten()
+        .collect();
+    let mode = container.host_config.as_ref();
+    let first = match mode.and_then(|config| config.network_mode.as_deref()) {
+        None | Some("default") => "bridge",
+        Some(name) => name,
+    };
+    networks.sort_by_key(|(name, _)| (*name != first, *name));
+    let direct = networks
+        .iter()
+        .flat_map(|(_, network)| [&network.ip_address, &network.global_ipv6_address])
+        .filter_map(|ip| ip.as_deref()?.parse::<IpAddr>().ok())
+        .map(|ip| SocketAddr::new(ip, port));
+    // On the host's own network nothing is published.
+    let local = if first == "host" { port } else { slot };
+    let published = SocketAddr::from((Ipv4Addr::LOCALHOST, local));
+    direct.chain([published]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bollard::models::{ContainerSummaryHostConfig, ContainerSummaryNetworkSettings};
+
+    fn container(state: ContainerSummaryStateEnum, status: &str) -> ContainerSummary {
+        let mut labels = owned("test");
+        for (key, value) in [
+            (SERVICE, "web"),
+            (SLOT, "8001"),
+            (SPEC, "abc"),
+            (GENERATION, "1767225600000"),
+            (PORT, "80"),
+        ] {
+            labels.insert(key.into(), value.into());
+        }
+        ContainerSummary {
+            id: Some("c0ffee".into()),
+            labels: Some(labels),
+            state: Some(state),
+            status: Some(status.into()),
+            ..Default::default()
+        }
+    }
+
+    fn on(networks: &[(&str, &str)]) -> Option<ContainerSummaryNetworkSettings> {
+        let endpoint = |ip: &str| EndpointSettings {
+            ip_address: Some(ip.into()),
+            global_ipv6_address: Some(String::new()),
+            ..Default::default()
+        };
+        let networks = networks
+            .iter()
+            .map(|(name, ip)| (name.to_string(), endpoint(ip)))
+            .collect();
+        Some(ContainerSummaryNetworkSettings {
+            networks: Some(networks),
+        })
+    }
+
+    #[test]
+    fn a_container_is_read_back_from_its_labels() {
+        let seen = observed(&container(
+            ContainerSummaryStateEnum::RUNNING,
+            "Up 2 seconds",
+        ));
+        let seen = seen.unwrap().unwrap();
+        assert_eq!(seen.service.as_str(), "web");
+        assert_eq!((seen.slot, seen.generation), (8001, 1_767_225_600_000));
+        assert_eq!(seen.spec.as_str(), "abc");
+        assert_eq!(seen.state, RunState::Running);
+    }
+
+    #[test]
+    fn states_are_those_of_the_process() {
+        use ContainerSummaryStateEnum as Docker;
+        let exited = |code| Some(RunState::Exited { code });
+        for (state, status, expected) in [
+            (Docker::CREATED, "Created", Some(RunState::Created)),
+            (
+                Docker::PAUSED,
+                "Up 2 hours (Paused)",
+                Some(RunState::Paused),
+            ),
+            (
+                Docker::EXITED,
+                "Exited (137) 2 minutes ago",
+                exited(Some(137)),
+            ),
+            (Docker::EXITED, "", exited(None)),
+            (Docker::DEAD, "Dead", exited(None)),
+            (
+                Docker::RESTARTING,
+                "Restarting (1) 5 seconds ago",
+                exited(Some(1)),
+            ),
+            (Docker::REMOVING, "Removal In Progress", None),
+        ] {
+            let seen = observed(&container(state, status)).unwrap();
+            assert_eq!(seen.map(|seen| seen.state), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_first_configured_network_is_dialled_first_and_the_published_port_last() {
+        let mut container = container(ContainerSummaryStateEnum::RUNNING, "Up");
+        container.host_config = Some(ContainerSummaryHostConfig {
+            network_mode: Some("web".into()),
+            ..Default::default()
+        });
+        container.network_settings = on(&[("db", "10.1.0.2"), ("web", "10.9.0.2"), ("away", "")]);
+        let seen = observed(&container).unwrap().unwrap();
+        let addresses: Vec<_> = seen.addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(addresses, ["10.9.0.2:80", "10.1.0.2:80", "127.0.0.1:8001"]);
+    }
+
+    #[test]
+    fn a_broken_label_is_named() {
+        for (key, value) in [
+            (SLOT, "99999"),
+            (GENERATION, "new"),
+            (SERVICE, ""),
+            (PORT, "x"),
+        ] {
+            let mut container = container(ContainerSummaryStateEnum::RUNNING, "Up");
+            let labels = container.labels.as_mut().unwrap();
+            labels.insert(key.into(), value.into());
+            assert!(observed(&container).unwrap_err().contains(key));
+        }
+    }
+
+    #[test]
+    fn another_instance_is_not_ours() {
+        assert!(is_ours("a", &owned("a")));
+        assert!(!is_ours("a", &owned("b")));
+        assert!(!is_ours("a", &HashMap::new()));
+    }
+}

@@ -1,0 +1,107 @@
+//! Ending a container: politely, then by force, then gone.
+
+use super::error::{Failure, failed};
+use super::{Daemon, LOOK_TIMEOUT, label};
+use crate::engine::EngineError;
+use crate::service::replica::ReplicaId;
+use bollard::query_parameters::{
+    InspectContainerOptions, RemoveContainerOptions, StopContainerOptions, WaitContainerOptions,
+};
+use futures_util::StreamExt;
+use std::time::Duration;
+
+/// Killing, unmounting and deleting takes a tenth of a second; a busy disk may need many.
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(30);
+
+const OP: &str = "stop the container";
+
+impl Daemon {
+    pub(super) async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError> {
+        let client = self.client(OP).await?;
+        let inspect = client.inspect_container(&id.0, None::<InspectContainerOptions>);
+        let container = match self.ask(OP, LOOK_TIMEOUT, inspect).await {
+            Err(failure) if failure.is(404) => return Ok(()),
+            other => other?,
+        };
+        let labels = container.config.and_then(|config| config.labels);
+        if !label::is_ours(&self.instance, &labels.unwrap_or_default()) {
+            let message = format!("container {id} does not carry our labels and is left alone");
+            return Err(failed(OP, message));
+        }
+        let state = container.state.unwrap_or_default();
+        let listens = state.running == Some(true) && state.paused != Some(true);
+        if listens && !grace.is_zero() {
+            self.ask_to_end(&client, id, grace).await?;
+        }
+        self.remove(&client, &id.0).await?;
+        Ok(())
+    }
+
+    /// Sends the image's stop signal and waits until the process has ended, at most for `grace`.
+    async fn ask_to_end(
+        &self,
+        client: &bollard::Docker,
+        id: &ReplicaId,
+        grace: Duration,
+    ) -> Result<(), Failure> {
+        // Docker counts in whole seconds; it gets the next one up, and the removal that follows
+        // cuts it short to the millisecond.
+        let seconds = i32::try_from(grace.as_secs()).map_or(i32::MAX, |s| s.saturating_add(1));
+        let options = StopContainerOptions {
+            t: Some(seconds),
+            signal: None,
+        };
+        let stop = client.stop_container(&id.0, Some(options));
+        match tokio::time::timeout(grace, stop).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let failure = Failure::new(OP, &self.host, error);
+                if failure.unreachable() {
+                    self.forget_client();
+                    return Err(failure);
+                }
+                log::debug!("container {id} goes by force: {}", failure.message());
+            }
+            Err(_) => log::debug!("container {id} is still running after its grace period"),
+        }
+        Ok(())
+    }
+
+    /// Kills what still runs and removes the container with its anonymous volumes. Returns when
+    /// it is gone.
+    pub(super) async fn remove(&self, client: &bollard::Docker, id: &str) -> Result<(), Failure> {
+        let options = RemoveContainerOptions {
+            force: true,
+            v: true,
+            link: false,
+        };
+        let removal = client.remove_container(id, Some(options));
+        match self
+            .ask("remove the container", REMOVE_TIMEOUT, removal)
+            .await
+        {
+            Err(failure) if failure.is(404) => Ok(()),
+            // Somebody else is removing it.
+            Err(failure) if failure.is(409) => self.wait_until_gone(client, id).await,
+            other => other,
+        }
+    }
+
+    async fn wait_until_gone(&self, client: &bollard::Docker, id: &str) -> Result<(), Failure> {
+        let options = WaitContainerOptions {
+            condition: "removed".into(),
+        };
+        let mut ends = client.wait_container(id, Some(options));
+        let end = async {
+            match ends.next().await {
+                // The error is the process's exit code: not ours to judge.
+                Some(Err(bollard::errors::Error::DockerContainerWaitError { .. })) | None => Ok(()),
+                Some(answer) => answer.map(drop),
+            }
+        };
+        match self.ask("await the removal", REMOVE_TIMEOUT, end).await {
+            Err(failure) if failure.is(404) => Ok(()),
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The smallest service that the engine's tests can run: one static file, no crates; `image.rs`
+//! compiles it by itself.
+//!
+//! As the first process of a container it ignores SIGTERM, as programs without a handler do
+//! there; with `ON_TERM=exit` it ends.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::{env, fs, process, thread};
+
+const SIGTERM: i32 = 15;
+
+unsafe extern "C" {
+    fn signal(number: i32, handler: extern "C" fn(i32)) -> usize;
+    fn _exit(code: i32) -> !;
+}
+
+extern "C" fn leave(_: i32) {
+    unsafe { _exit(0) }
+}
+
+fn main() {
+    if env::var("ON_TERM").as_deref() == Ok("exit") {
+        unsafe { signal(SIGTERM, leave) };
+    }
+    let port = env::var("PORT").map_or(80, |port| port.parse().unwrap());
+    for client in TcpListener::bind(("0.0.0.0", port)).unwrap().incoming() {
+        thread::spawn(move || client.map(serve));
+    }
+}
+
+fn serve(client: TcpStream) {
+    let mut lines = BufReader::new(&client).lines().map_while(Result::ok);
+    let request = lines.next().unwrap_or_default();
+    lines.find(|line| line.is_empty());
+    let path = request.split(' ').nth(1).unwrap_or("/");
+    let words: Vec<&str> = path.split('/').skip(1).collect();
+    let answer = match words[..] {
+        ["exit", code] => process::exit(code.parse().unwrap()),
+        ["env", name] => env::var(name).ok(),
+        ["read", file] => fs::read_to_string(format!("/data/{file}")).ok(),
+        ["write", file, text] => fs::write(format!("/data/{file}"), text)
+            .map(|()| text.into())
+            .ok(),
+        _ => Some(env::var("HOSTNAME").unwrap_or_default()),
+    };
+    let (status, body) = match answer {
+        Some(body) => ("200 OK", body),
+        None => ("404 Not Found", String::new()),
+    };
+    let length = body.len();
+    let _ = write!(
+        &client,
+        "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    );
+}
