@@ -104,6 +104,7 @@ impl State {
     /// A service that exists only as containers left behind.
     pub fn orphan(name: ServiceName, writer: &Writer) -> State {
         State {
+            backoff: Backoff::new(name.as_str()),
             name,
             managed: None,
             template: None,
@@ -113,7 +114,6 @@ impl State {
             window: Window::default(),
             wanted: 0,
             scaled_because: String::new(),
-            backoff: Backoff::default(),
             taken: BTreeSet::new(),
             starting: BTreeMap::new(),
             replicas: BTreeMap::new(),
@@ -129,7 +129,7 @@ impl State {
         });
         if template != self.template {
             // A new template deserves a new try, and its ports may differ.
-            self.backoff = Backoff::default();
+            self.backoff = Backoff::new(self.name.as_str());
             self.taken.clear();
         }
         if probing_changed {
@@ -261,8 +261,7 @@ impl State {
             if let Some(ailment) = ailment_of(&tracked.observed.state) {
                 let failed = tracked.fail(&self.name, ailment, now, sink);
                 if failed {
-                    self.backoff
-                        .failed(now, jitter(tracked.observed.generation));
+                    self.backoff.failed(tracked.observed.generation, now);
                 }
             }
         }
@@ -300,8 +299,7 @@ impl State {
             Verdict::NeverHealthy { after, why } => Ailment::NeverHealthy { after, why },
         };
         if tracked.fail(&self.name, ailment, now, sink) && !fixed {
-            self.backoff
-                .failed(now, jitter(tracked.observed.generation));
+            self.backoff.failed(tracked.observed.generation, now);
         }
     }
 
@@ -311,13 +309,13 @@ impl State {
         }
     }
 
-    pub fn start_failed(&mut self, slot: Slot, error: &EngineError, now: Moment) {
+    pub fn start_failed(&mut self, slot: Slot, generation: u64, error: &EngineError, now: Moment) {
         self.starting.remove(&slot);
         match error.kind {
             ErrorKind::PortTaken => {
                 self.taken.insert(slot);
             }
-            ErrorKind::Failed => self.backoff.failed(now, jitter(u64::from(slot))),
+            ErrorKind::Failed => self.backoff.failed(generation, now),
             // Says nothing about the image; the engine's return is awaited anyway.
             ErrorKind::Unreachable => {}
         }
@@ -388,15 +386,10 @@ impl State {
     }
 
     pub fn seen(&mut self, now: Moment) -> Vec<Seen> {
-        let settled = |tracked: &Tracked| {
-            tracked.phase() == Phase::Ready && now.since(tracked.since) >= SETTLED_AFTER
-        };
-        let newest = self
-            .replicas
-            .values()
-            .max_by_key(|tracked| tracked.observed.generation);
-        if newest.is_some_and(settled) {
-            self.backoff.succeeded();
+        for tracked in self.replicas.values() {
+            if tracked.phase() == Phase::Ready && now.since(tracked.since) >= SETTLED_AFTER {
+                self.backoff.settled(tracked.observed.generation);
+            }
         }
         self.replicas
             .values()
@@ -723,10 +716,4 @@ fn ailment_of(state: &RunState) -> Option<Ailment> {
         RunState::Paused => Some(Ailment::Paused),
         RunState::Exited { code } => Some(Ailment::Exited { code: *code }),
     }
-}
-
-/// A number in 0..1 that differs from replica to replica and is the same in every run.
-fn jitter(seed: u64) -> f64 {
-    let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-    mixed as f64 / (1u64 << 24) as f64
 }

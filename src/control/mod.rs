@@ -63,6 +63,7 @@ enum Input {
     Started {
         service: ServiceName,
         slot: Slot,
+        generation: u64,
         result: Result<ReplicaId, EngineError>,
     },
     Stopped {
@@ -205,8 +206,9 @@ impl Control {
             Input::Started {
                 service,
                 slot,
+                generation,
                 result,
-            } => self.started(&service, slot, result),
+            } => self.started(&service, slot, generation, result),
             Input::Stopped {
                 service,
                 id,
@@ -297,6 +299,7 @@ impl Control {
         &mut self,
         service: &ServiceName,
         slot: Slot,
+        generation: u64,
         result: Result<ReplicaId, EngineError>,
     ) {
         let now = self.now();
@@ -307,7 +310,7 @@ impl Control {
         match result {
             Ok(_) => state.start_done(slot, self.observing.sequence),
             Err(error) => {
-                state.start_failed(slot, &error, now);
+                state.start_failed(slot, generation, &error, now);
                 let event = if error.kind == ErrorKind::PortTaken {
                     Event::PortTaken {
                         service: service.clone(),
@@ -416,6 +419,7 @@ impl Control {
                         .send(Input::Started {
                             service,
                             slot,
+                            generation,
                             result,
                         })
                         .await;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::service::time::Human;
 use proptest::prelude::*;
 
 /// A service in a picture: each word is a slot and its condition, as in `8000=ready 8001=old`.
@@ -84,7 +85,7 @@ impl Picture {
 
     fn failed(mut self, times: u32) -> Self {
         for _ in 0..times {
-            self.backoff.failed(NOW, 0.0);
+            self.backoff.failed(0, NOW);
         }
         self
     }
@@ -253,10 +254,13 @@ fn starts_are_held_back_by_the_hosts_limit_and_by_failures() {
             "- waiting for other starts to finish",
         ],
     );
-    check(
-        picture("").failed(3),
-        &["- waiting 2s before the next start: 3 failures in a row"],
+    let failed = picture("").failed(3);
+    let left = failed.backoff.until(NOW).expect("it waits").since(NOW);
+    let waits = format!(
+        "- waiting {} before the next start: 3 failures in a row",
+        Human(left)
     );
+    check(failed, &[&waits]);
 }
 
 #[test]

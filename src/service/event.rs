@@ -159,7 +159,7 @@ impl fmt::Display for Event {
                 id,
                 ailment,
             } => {
-                write!(f, "{service}: {id} on {slot} left rotation: {ailment}")
+                write!(f, "{service}: {id} on {slot} is sick: {ailment}")
             }
             Event::Draining {
                 service,

@@ -1,0 +1,323 @@
+//! The control loop with the fake engine on paused time: scenarios as text, with what they led
+//! to beside them.
+//!
+//! `UPDATE_EXPECT=1 cargo test control` writes the `.log` files anew; read the difference.
+
+use async_trait::async_trait;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tidegate::control::{Control, Managed};
+use tidegate::engine::ErrorKind;
+use tidegate::engine::fake::FakeEngine;
+use tidegate::plugin::{Hooks, Probe, Registry, Scaler};
+use tidegate::service::event::Event;
+use tidegate::service::replica::RunState;
+use tidegate::service::spec::{
+    Bounds, Forward, HealthTiming, ServiceName, Slot, Source, Spec, Template,
+};
+use tidegate::service::store::{self, Reader};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+macro_rules! scenarios {
+    ($($name:ident)*) => {
+        $(
+            #[tokio::test(start_paused = true)]
+            async fn $name() {
+                play(stringify!($name)).await;
+            }
+        )*
+    };
+}
+
+scenarios! {
+    the_two_minute_rule
+    a_dead_replica_is_replaced_on_its_port
+    a_sick_replica_is_replaced_on_its_port
+    an_image_that_never_gets_healthy_is_started_ever_more_slowly
+    a_port_that_somebody_else_holds_is_skipped
+    a_new_template_rolls_through_with_one_ahead
+    a_service_that_leaves_drains_and_stops
+    nothing_happens_while_the_engine_is_away
+    a_restart_adopts_what_runs_and_scales_nothing_down
+    starts_are_bounded_over_all_services
+}
+
+async fn play(name: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let script = std::fs::read_to_string(folder.join(format!("{name}.txt"))).expect("a script");
+    let mut stage = Stage::new();
+    for line in script.lines().map(str::trim) {
+        if !line.is_empty() && !line.starts_with('#') {
+            stage.step(line).await;
+        }
+    }
+    let log = stage.log.lock().expect("no panic").clone();
+    let golden = folder.join(format!("{name}.log"));
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&golden, &log).expect("written");
+    }
+    let expected = std::fs::read_to_string(&golden).unwrap_or_default();
+    assert_eq!(
+        log, expected,
+        "{name}: read the difference; UPDATE_EXPECT=1 accepts it"
+    );
+}
+
+/// Everything a scenario plays with.
+struct Stage {
+    began: Instant,
+    engine: FakeEngine,
+    sick: Arc<Mutex<BTreeSet<Slot>>>,
+    log: Arc<Mutex<String>>,
+    services: Vec<Managed>,
+    starts_max: u32,
+    running: Option<Running>,
+}
+
+struct Running {
+    handle: tidegate::control::Handle,
+    reader: Reader,
+    over: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+    held: Vec<tidegate::service::lease::Lease>,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        Stage {
+            began: Instant::now(),
+            engine: FakeEngine::new(),
+            sick: Arc::default(),
+            log: Arc::default(),
+            services: Vec::new(),
+            starts_max: 4,
+            running: None,
+        }
+    }
+
+    async fn step(&mut self, line: &str) {
+        let mut words: Vec<&str> = line.split_whitespace().collect();
+        if words[0] == "at" {
+            let at = self.began + duration(words[1]);
+            tokio::time::sleep_until(at).await;
+            words.drain(..2);
+        }
+        let (verb, arguments) = words.split_first().expect("a verb");
+        match *verb {
+            "service" => self.declare(arguments),
+            "remove" => self
+                .services
+                .retain(|managed| managed.spec.name.as_str() != arguments[0]),
+            "starts" => self.starts_max = arguments[0].parse().expect("a number"),
+            "start-time" => self.engine.start_time(arguments[0], duration(arguments[1])),
+            "run" => self.run().await,
+            "reload" => {
+                let handle = self.running().handle.clone();
+                handle.reconfigure(self.services.clone()).await;
+            }
+            "restart" => {
+                let running = self.running.take().expect("it runs");
+                let _ = running.over.send(true);
+                running.task.await.expect("no panic");
+                self.note("-- tidegate restarts --");
+                self.run().await;
+            }
+            "requests" => self.requests(arguments[0], arguments[1].parse().expect("a number")),
+            "exit" => self
+                .engine
+                .exit(slot(arguments[0]), arguments[1].parse().expect("a code")),
+            "pause" => self.engine.pause(slot(arguments[0])),
+            "sick" => drop(
+                self.sick
+                    .lock()
+                    .expect("no panic")
+                    .insert(slot(arguments[0])),
+            ),
+            "well" => drop(
+                self.sick
+                    .lock()
+                    .expect("no panic")
+                    .remove(&slot(arguments[0])),
+            ),
+            "take-port" => self.engine.take_port(slot(arguments[0])),
+            "fail-starts" => {
+                self.engine
+                    .fail_starts(arguments[0].parse().expect("a number"), ErrorKind::Failed);
+            }
+            "engine" => self.engine.reachable(arguments[0] == "up"),
+            "hold" => self.hold(arguments[0]),
+            "release" => self.running.as_mut().expect("it runs").held.clear(),
+            "show" => self.show(),
+            other => panic!("unknown verb `{other}` in `{line}`"),
+        }
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("`run` comes first")
+    }
+
+    async fn run(&mut self) {
+        let (writer, reader) = store::store();
+        let (log, began) = (Arc::clone(&self.log), self.began);
+        let sink = Arc::new(move |event: &Event| {
+            if !matches!(event, Event::Checked { .. }) {
+                write_line(&log, began, &event.to_string());
+            }
+        });
+        let engine = Arc::new(self.engine.clone());
+        let (control, handle) = Control::new(engine, writer, sink, self.starts_max);
+        let (over, shutdown) = watch::channel(false);
+        let task = tokio::spawn(control.run(shutdown));
+        handle.reconfigure(self.services.clone()).await;
+        self.running = Some(Running {
+            handle,
+            reader,
+            over,
+            task,
+            held: Vec::new(),
+        });
+    }
+
+    /// `service NAME key=value…`; declaring it again changes it at the next reload.
+    fn declare(&mut self, arguments: &[&str]) {
+        let name = arguments[0];
+        let value = |key: &str, default: &str| {
+            let given = arguments
+                .iter()
+                .find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+            given.unwrap_or(default).to_owned()
+        };
+        let number = |key: &str, default: &str| value(key, default).parse().expect("a number");
+        let spec = Spec {
+            name: ServiceName::new(name),
+            source: Source::Container(Template {
+                image: value("image", "web:1"),
+                port: 80,
+                first_port: number("first-port", "8000") as u16,
+                command: None,
+                entrypoint: None,
+                environment: Default::default(),
+                volumes: Vec::new(),
+                networks: Vec::new(),
+                user: None,
+                nano_cpus: None,
+                memory_bytes: None,
+            }),
+            routes: Vec::new(),
+            health: HealthTiming {
+                interval: Duration::from_secs(1),
+                timeout: Duration::from_secs(1),
+                retries: number("retries", "1"),
+                start_period: duration(&value("start-period", "30s")),
+            },
+            bounds: Bounds {
+                min: number("min", "1"),
+                max: number("max", "10"),
+            },
+            stop_grace_period: duration(&value("grace", "10s")),
+            forward: Forward {
+                connect_timeout: Duration::from_secs(1),
+                read_timeout: Duration::from_secs(1),
+                write_timeout: Duration::from_secs(1),
+                max_request_body_bytes: 0,
+            },
+        };
+        let probe = FakeProbe {
+            engine: self.engine.clone(),
+            sick: Arc::clone(&self.sick),
+        };
+        let managed = Managed {
+            spec: Arc::new(spec),
+            probe: Arc::new(probe),
+            scaler: Some(two_minute_rule()),
+        };
+        self.services
+            .retain(|managed| managed.spec.name.as_str() != name);
+        self.services.push(managed);
+    }
+
+    fn requests(&self, service: &str, count: u32) {
+        let snapshot = self.running().reader.load();
+        let load = &snapshot.service(service).expect("a service").load;
+        (0..count).for_each(|_| load.note(true));
+    }
+
+    /// Keeps a request in flight on each ready replica.
+    fn hold(&mut self, service: &str) {
+        let running = self.running.as_mut().expect("it runs");
+        let snapshot = running.reader.load();
+        let ready = &snapshot.service(service).expect("a service").ready;
+        running.held.extend(
+            ready
+                .iter()
+                .filter_map(tidegate::service::lease::Lease::claim),
+        );
+    }
+
+    fn show(&self) {
+        let snapshot = self.running().reader.load();
+        for service in snapshot.services.values() {
+            let mut line = format!("   {}: wants {}:", service.name, service.desired);
+            for replica in &service.replicas {
+                let _ = write!(line, " {}={}", replica.slot, replica.phase);
+            }
+            let _ = write!(line, " ({})", service.because.join("; "));
+            self.note(&line);
+        }
+    }
+
+    fn note(&self, line: &str) {
+        write_line(&self.log, self.began, line);
+    }
+}
+
+fn write_line(log: &Mutex<String>, began: Instant, line: &str) {
+    let mut log = log.lock().expect("no panic");
+    let _ = writeln!(log, "{:>8.1}s {line}", began.elapsed().as_secs_f64());
+}
+
+fn duration(text: &str) -> Duration {
+    humantime::parse_duration(text).expect("a duration")
+}
+
+fn slot(text: &str) -> Slot {
+    text.parse().expect("a slot")
+}
+
+fn two_minute_rule() -> Arc<dyn Scaler> {
+    let (_writer, reader) = store::store();
+    let mut hooks = Hooks::new(reader);
+    let registry: Registry = tidegate::plugins::standard();
+    registry
+        .install("requests", serde_yaml::Value::Null, &mut hooks)
+        .expect("in the box");
+    hooks.finish().scaler.expect("a scaler")
+}
+
+/// Healthy when the container runs and nobody called it sick.
+struct FakeProbe {
+    engine: FakeEngine,
+    sick: Arc<Mutex<BTreeSet<Slot>>>,
+}
+
+#[async_trait]
+impl Probe for FakeProbe {
+    async fn check(&self, address: SocketAddr) -> Result<(), String> {
+        let slot = address.port();
+        if self.sick.lock().expect("no panic").contains(&slot) {
+            return Err("answered 500".to_owned());
+        }
+        let replicas = self.engine.replicas();
+        let found = replicas.iter().find(|replica| replica.slot == slot);
+        match found.map(|replica| &replica.state) {
+            Some(RunState::Running) => Ok(()),
+            Some(RunState::Paused) => std::future::pending().await,
+            _ => Err("connection refused".to_owned()),
+        }
+    }
+}
