@@ -42,7 +42,7 @@ impl Backoff {
             let delay = FIRST.saturating_mul(1 << doublings).min(LONGEST);
             self.not_before = now
                 + delay.mul_f64(
-                    1.0 + JITTER * fraction(self.seed.wrapping_add(u64::from(self.failures))),
+                    1.0 - JITTER * fraction(self.seed.wrapping_add(u64::from(self.failures))),
                 );
         }
     }
