@@ -219,6 +219,7 @@ fn plain(message: &str) -> String {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
         "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
         "f32" | "f64" => "a number",
+        _ if expected.starts_with("a nonzero ") => "a whole number from 1",
         "a boolean" => "`true` or `false`",
         "a sequence" => "a list",
         "a map" | "a YAML mapping" => "a mapping",

@@ -104,7 +104,7 @@ plugins:
         edge.yaml:5: services.web.healthcheck.path: expected a string, found a list
         edge.yaml:6: services.web.healthcheck: unknown key `intervall`
           hint: did you mean `interval`?
-        edge.yaml:8: services.web.scale.requests_per_replica: expected a whole number, found `many`
+        edge.yaml:8: services.web.scale.requests_per_replica: expected a whole number from 1, found `many`
         edge.yaml:9: services.web.scale.exclude: expected a list, found `/up`
         edge.yaml:10: services.web.scale: unknown key `exlude`
           hint: did you mean `exclude`?
@@ -118,6 +118,10 @@ plugins:
     check(
         &web("healthcheck: {path: /a b}"),
         "edge.yaml:4: services.web.healthcheck: `/a b` is not a path",
+    );
+    check(
+        &web("scale: {requests_per_replica: 0}"),
+        "edge.yaml:4: services.web.scale.requests_per_replica: expected a whole number from 1, found `0`",
     );
     check(
         &web("scale: {exclude: [/a, [b], 7]}"),

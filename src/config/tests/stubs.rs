@@ -2,6 +2,7 @@
 
 use crate::plugin::Registry;
 use crate::plugin::prelude::*;
+use std::num::NonZeroU32;
 
 pub fn registry() -> Registry {
     Registry::new()
@@ -58,8 +59,7 @@ impl Probe for Always {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Requests {
-    #[serde(default)]
-    requests_per_replica: u32,
+    requests_per_replica: Option<NonZeroU32>,
     #[serde(default)]
     exclude: Vec<String>,
 }
@@ -80,7 +80,7 @@ impl Scaler for Requests {
 
     fn decide(&self, _: &Window, _: u32, _: Moment) -> Decision {
         Decision {
-            replicas: self.requests_per_replica,
+            replicas: self.requests_per_replica.map_or(1, NonZeroU32::get),
             because: String::new(),
             wake: None,
         }
