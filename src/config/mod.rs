@@ -1,11 +1,32 @@
 //! From what the user typed to what the program may rely on.
 //!
-//! `raw` is the file's shape, `check` turns it into a [`Config`] and collects every problem on
-//! the way, `error` shows them, `diff` compares two configurations for a reload.
+//! `source` finds the text and what beats it, `yaml` parses it, `places` knows the lines, `raw`
+//! is the file's shape, `check` turns it into a [`Config`] and collects every problem on the way,
+//! `error` shows them, `diff` compares two configurations for a reload.
+
+mod check;
+mod diff;
+mod error;
+mod places;
+mod raw;
+mod shape;
+mod source;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+pub use diff::{Change, Diff, diff};
+pub use error::{Problem, Problems};
+pub use source::{Env, Flags, Overrides, Text, find};
 
 use crate::plan::scaler::Scaler;
-use crate::plugin::{Background, Filter, Observer, Probe};
+use crate::plugin::{Background, Filter, Observer, Probe, Registry};
 use crate::service::spec::Spec;
+use crate::service::store::Reader;
+use error::Report;
+use places::Places;
+use serde_yaml::{Mapping, Value};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +50,73 @@ pub struct Config {
     pub background: Vec<(Arc<Plugged>, Background)>,
 }
 
+/// Checks `source`, with `overrides` written over it.
+///
+/// Plugins of `previous` that did not change are kept, with whatever they have counted.
+pub fn load(
+    source: &Text,
+    overrides: &Overrides,
+    registry: &Registry,
+    reader: Reader,
+    previous: Option<&Config>,
+) -> Result<Config, Problems> {
+    let mut tree = match yaml::parse(&source.content) {
+        Ok(tree) => tree,
+        Err(fault) => {
+            let report = Report::new(&source.name, Places::default());
+            report.fault(fault);
+            return report.finish(None);
+        }
+    };
+    if tree.value.is_null() {
+        tree.value = Value::Mapping(Mapping::new());
+    }
+    let misplaced = overrides.apply(&mut tree);
+    let report = Report::new(&source.name, tree.places);
+    for fault in tree.faults {
+        report.fault(fault);
+    }
+    for misplaced in misplaced {
+        misplaced.report(&report);
+    }
+    let at = report.root();
+    if !tree.value.is_mapping() {
+        at.error_hint(
+            format!("expected a mapping, found {}", shape::what(&tree.value)),
+            "begin with `services:`",
+        );
+        return report.finish(None);
+    }
+    let config = check::check(&at, tree.value, &overrides.env, registry, reader, previous);
+    report.finish(config)
+}
+
+/// The state folder alone, whatever else is wrong with `source`: whoever wants to tell a running
+/// Tidegate to reload a bad file has to find it.
+pub fn state_dir(source: &Text, env: &Env) -> PathBuf {
+    let typed = || {
+        let tree = yaml::parse(&source.content).ok()?;
+        Some(tree.value.get("state_dir")?.as_str()?.to_owned())
+    };
+    let named = env.get("TIDEGATE_STATE_DIR").or_else(typed);
+    let named = named.map(PathBuf::from).filter(|path| path.is_absolute());
+    named
+        .or_else(|| check::default_state_dir(check::is_root(), env))
+        .unwrap_or_else(|| PathBuf::from("/var/lib/tidegate"))
+}
+
+impl Config {
+    /// Every plugin, whatever it is used for.
+    pub fn plugged(&self) -> impl Iterator<Item = &Arc<Plugged>> {
+        let of_services = self.services.iter().flat_map(|service| {
+            let probe = std::iter::once(&service.probe_plugin);
+            let scaler = service.scaler_plugin.iter();
+            service.plugins.iter().chain(probe).chain(scaler)
+        });
+        self.plugins.iter().chain(of_services)
+    }
+}
+
 /// How the proxy itself runs, whatever the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -47,8 +135,12 @@ pub struct Server {
 pub struct Service {
     pub spec: Arc<Spec>,
     pub probe: Arc<dyn Probe>,
+    /// What `probe` is a part of.
+    pub probe_plugin: Arc<Plugged>,
     /// `None` for fixed addresses, which nobody scales.
     pub scaler: Option<Arc<dyn Scaler>>,
+    /// What `scaler` is a part of.
+    pub scaler_plugin: Option<Arc<Plugged>>,
     /// For this service alone, after those for every service.
     pub plugins: Vec<Arc<Plugged>>,
 }
@@ -57,8 +149,10 @@ pub struct Service {
 /// it whatever it has counted.
 pub struct Plugged {
     pub name: String,
-    pub values: serde_yaml::Value,
+    pub values: Value,
     pub filters: Vec<Arc<dyn Filter>>,
     pub observers: Vec<Arc<dyn Observer>>,
+    pub probe: Option<Arc<dyn Probe>>,
+    pub scaler: Option<Arc<dyn Scaler>>,
     pub metrics: Vec<prometheus::Registry>,
 }

@@ -1,0 +1,329 @@
+//! One service: its source, its timing and its bounds.
+
+use super::container::{first_port, template};
+use super::plugins::{Installer, Scope};
+use super::route::routes;
+use super::value::{self, address, count, duration, maybe_zero_duration};
+use crate::config::error::At;
+use crate::config::raw;
+use crate::config::shape::{split_off, what};
+use crate::config::source::Env;
+use crate::config::{Plugged, Service};
+use crate::service::spec::{Bounds, Forward, HealthTiming, RouteSpec, ServiceName, Source, Spec};
+use serde_yaml::{Mapping, Value};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+const MIN: u32 = 1;
+const MAX: u32 = 10;
+/// Also how many addresses a service may have.
+const REPLICAS_MAX: u32 = 1000;
+const RETRIES_MAX: u32 = 100;
+const REQUEST_BODY_BYTES: u64 = 100 << 20;
+const REQUEST_BODY_BYTES_MAX: u64 = 1 << 40;
+
+/// A service as far as it can be relied on.
+pub struct Checked {
+    /// `None` when there was a problem; every one is reported.
+    pub service: Option<Service>,
+    /// What is compared with other services, whatever else is wrong with this one.
+    pub outline: Outline,
+}
+
+pub struct Outline {
+    pub name: ServiceName,
+    pub routes: Option<Vec<RouteSpec>>,
+    /// The first host port, and how many.
+    pub ports: Option<(u16, u32)>,
+}
+
+impl Outline {
+    pub fn unknown(name: ServiceName) -> Self {
+        Outline {
+            name,
+            routes: None,
+            ports: None,
+        }
+    }
+}
+
+pub fn service(
+    at: &At<'_>,
+    name: &ServiceName,
+    value: Value,
+    env: &Env,
+    installer: &Installer<'_>,
+) -> Checked {
+    at.accept(value::name(name.as_str(), "a service"));
+    // What is given and does not fit is missing from the shape, and reported already.
+    let is_given = |key: &str| value.get(key).is_some_and(|value| !value.is_null());
+    let is_fixed = is_given("addresses");
+    let has_image = is_given("image");
+    let has_routes = is_given("routes");
+    let mut raw: raw::Service = at.shape(value);
+
+    let routes = match raw.routes.take() {
+        None if has_routes => None,
+        typed => routes(&at.key("routes"), typed.unwrap_or_default()),
+    };
+    let default = if is_fixed { "tcp" } else { "http" };
+    let in_health = at.key("healthcheck");
+    let health = mapping(&in_health, raw.healthcheck.take(), "{ type: tcp }");
+    let health = health.and_then(|typed| health_of(&in_health, name, typed, default, installer));
+    let plugins = installer.of_service(&at.key("plugins"), raw.plugins.take(), name);
+    let forward = forward_of(at, &raw);
+    let grace = at.read(
+        "stop_grace_period",
+        raw.stop_grace_period.as_ref(),
+        Duration::from_secs(10),
+        maybe_zero_duration,
+    );
+
+    let (source, scaling, ports);
+    if is_fixed {
+        only_for_containers(at, &raw);
+        let addresses = raw.addresses.take();
+        let addresses = addresses.map(|typed| fixed(&at.key("addresses"), typed));
+        let count = addresses.as_ref().map_or(0, Vec::len) as u32;
+        let bounds = Bounds {
+            min: count,
+            max: count,
+        };
+        source = addresses.map(Source::Addresses);
+        scaling = Some((bounds, None));
+        ports = None;
+    } else {
+        if !has_image {
+            at.error_hint(
+                "needs an `image` or `addresses`",
+                "`image` for containers that Tidegate runs, `addresses` for what runs already",
+            );
+        }
+        let first_port = first_port(at, &raw);
+        source = template(at, &mut raw, first_port, env).map(Source::Container);
+        let in_scale = at.key("scale");
+        let scale = mapping(&in_scale, raw.scale.take(), "{ min: 1, max: 10 }");
+        let scale = scale.map(|typed| scale_of(&in_scale, name, typed, installer));
+        let (bounds, plugged) = scale.unwrap_or((None, None));
+        ports = first_port.zip(bounds.map(|bounds| bounds.max));
+        scaling = bounds.zip(plugged.map(Some));
+    }
+
+    let outline = Outline {
+        name: name.clone(),
+        routes: routes.clone(),
+        ports,
+    };
+    let build = || {
+        let (bounds, scaler_plugin) = scaling?;
+        let (health, probe_plugin) = health?;
+        let spec = Spec {
+            name: name.clone(),
+            source: source?,
+            routes: routes?,
+            health,
+            bounds,
+            stop_grace_period: grace?,
+            forward: forward?,
+        };
+        Some(Service {
+            spec: Arc::new(spec),
+            probe: probe_plugin.probe.clone()?,
+            probe_plugin,
+            scaler: scaler_plugin
+                .as_ref()
+                .and_then(|plugged| plugged.scaler.clone()),
+            scaler_plugin,
+            plugins,
+        })
+    };
+    Checked {
+        service: build(),
+        outline,
+    }
+}
+
+fn only_for_containers(at: &At<'_>, raw: &raw::Service) {
+    let given = [
+        ("image", raw.image.is_some()),
+        ("port", raw.port.is_some()),
+        ("first_port", raw.first_port.is_some()),
+        ("command", raw.command.is_some()),
+        ("entrypoint", raw.entrypoint.is_some()),
+        ("environment", raw.environment.is_some()),
+        ("volumes", raw.volumes.is_some()),
+        ("networks", raw.networks.is_some()),
+        ("user", raw.user.is_some()),
+        ("cpus", raw.cpus.is_some()),
+        ("memory", raw.memory.is_some()),
+        ("scale", raw.scale.is_some()),
+    ];
+    for (key, _) in given.iter().filter(|(_, is_given)| *is_given) {
+        at.key(key).error_hint(
+            "is for containers, and this service has fixed `addresses`",
+            format!("remove `{key}` or `addresses`"),
+        );
+    }
+}
+
+fn fixed(at: &At<'_>, typed: Vec<Value>) -> Vec<SocketAddr> {
+    if typed.is_empty() {
+        at.error_hint(
+            "is empty",
+            "write at least one, as in `[\"10.0.0.7:8080\"]`",
+        );
+    }
+    if typed.len() > REPLICAS_MAX as usize {
+        at.error(format!(
+            "expected at most {REPLICAS_MAX} addresses, found {}",
+            typed.len()
+        ));
+    }
+    addresses(at, &typed, |at, address| {
+        if address.port() == 0 {
+            at.error(format!("`{address}` has no port that can be dialled"));
+        } else if address.ip().is_unspecified() {
+            at.error_hint(
+                format!("`{address}` is an address to listen on, not one to dial"),
+                format!("for this machine itself: `127.0.0.1:{}`", address.port()),
+            );
+        }
+    })
+}
+
+/// A list of addresses, none of them twice.
+pub fn addresses(
+    at: &At<'_>,
+    typed: &[Value],
+    check: impl Fn(&At<'_>, SocketAddr),
+) -> Vec<SocketAddr> {
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for (index, value) in typed.iter().enumerate() {
+        let at = at.index(index);
+        let parsed = at.scalar(value).map(|typed| address(&typed));
+        let Some(address) = parsed.and_then(|parsed| at.accept(parsed)) else {
+            continue;
+        };
+        if addresses.contains(&address) {
+            at.error(format!("`{address}` is listed twice"));
+            continue;
+        }
+        check(&at, address);
+        addresses.push(address);
+    }
+    addresses
+}
+
+fn health_of(
+    at: &At<'_>,
+    name: &ServiceName,
+    mut typed: Mapping,
+    default: &str,
+    installer: &Installer<'_>,
+) -> Option<(HealthTiming, Arc<Plugged>)> {
+    let core = split_off(&mut typed, raw::Health::KEYS);
+    let raw: raw::Health = at.shape(Value::Mapping(core));
+    let second = Duration::from_secs(1);
+    let interval = at.read("interval", raw.interval.as_ref(), second, duration);
+    let timeout = at.read("timeout", raw.timeout.as_ref(), second, duration);
+    let retries = at.read("retries", raw.retries.as_ref(), 1, count(1..=RETRIES_MAX));
+    let start_period = at.read(
+        "start_period",
+        raw.start_period.as_ref(),
+        Duration::from_secs(30),
+        duration,
+    );
+    let plugged = installer.named(
+        at,
+        raw.r#type.as_ref(),
+        default,
+        typed,
+        Scope::Probe(name),
+        raw::Health::KEYS,
+    );
+    let timing = HealthTiming {
+        interval: interval?,
+        timeout: timeout?,
+        retries: retries?,
+        start_period: start_period?,
+    };
+    Some((timing, plugged?))
+}
+
+/// What is at `at`; left out, it is an empty mapping.
+fn mapping(at: &At<'_>, typed: Option<Value>, example: &str) -> Option<Mapping> {
+    match typed {
+        None => Some(Mapping::new()),
+        Some(Value::Mapping(mapping)) => Some(mapping),
+        Some(other) => {
+            at.error_hint(
+                format!("expected a mapping, found {}", what(&other)),
+                format!("as in `{example}`"),
+            );
+            None
+        }
+    }
+}
+
+fn scale_of(
+    at: &At<'_>,
+    name: &ServiceName,
+    mut typed: Mapping,
+    installer: &Installer<'_>,
+) -> (Option<Bounds>, Option<Arc<Plugged>>) {
+    let core = split_off(&mut typed, raw::Scale::KEYS);
+    let raw: raw::Scale = at.shape(Value::Mapping(core));
+    let bound = count(1..=REPLICAS_MAX);
+    let min = at.read("min", raw.min.as_ref(), MIN, &bound);
+    let max = at.read("max", raw.max.as_ref(), MAX, &bound);
+    let plugged = installer.named(
+        at,
+        raw.policy.as_ref(),
+        "requests",
+        typed,
+        Scope::Scaler(name),
+        raw::Scale::KEYS,
+    );
+    let bounds = min.zip(max).map(|(min, max)| Bounds { min, max });
+    if let Some(Bounds { min, max }) = bounds
+        && min > max
+    {
+        let by_default = if raw.max.is_none() { " by default" } else { "" };
+        at.error_on(
+            &["max", "min"],
+            format!("`max` is {max}{by_default} but `min` is {min}"),
+            format!("raise `max` to at least {min}, or lower `min`"),
+        );
+    }
+    (bounds, plugged)
+}
+
+fn forward_of(at: &At<'_>, raw: &raw::Service) -> Option<Forward> {
+    let minute = Duration::from_secs(60);
+    let connect = at.read(
+        "connect_timeout",
+        raw.connect_timeout.as_ref(),
+        Duration::from_secs(1),
+        duration,
+    );
+    let read = at.read("read_timeout", raw.read_timeout.as_ref(), minute, duration);
+    let write = at.read(
+        "write_timeout",
+        raw.write_timeout.as_ref(),
+        minute,
+        duration,
+    );
+    let body = at.read(
+        "max_request_body",
+        raw.max_request_body.as_ref(),
+        REQUEST_BODY_BYTES,
+        value::size(1..=REQUEST_BODY_BYTES_MAX),
+    );
+    Some(Forward {
+        connect_timeout: connect?,
+        read_timeout: read?,
+        write_timeout: write?,
+        max_request_body_bytes: body?,
+    })
+}

@@ -1,0 +1,251 @@
+//! Single values: what each may be, in words.
+
+use crate::config::error::At;
+use crate::config::raw::Scalar;
+use bytesize::ByteSize;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// What is wrong with a value.
+#[derive(Debug)]
+pub struct Fault {
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    pub fn new(message: impl Into<String>) -> Self {
+        Fault {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    pub fn hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Fault {
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
+    }
+}
+
+impl At<'_> {
+    /// The value of `parse`; a fault is reported here.
+    pub fn accept<T>(&self, parsed: Result<T, Fault>) -> Option<T> {
+        match parsed {
+            Ok(value) => return Some(value),
+            Err(Fault {
+                message,
+                hint: Some(hint),
+            }) => self.error_hint(message, hint),
+            Err(Fault { message, .. }) => self.error(message),
+        }
+        None
+    }
+
+    /// The value of `key`, or `default` when it is left out. `None` when there was a problem.
+    pub fn read<T>(
+        &self,
+        key: &str,
+        typed: Option<&Scalar>,
+        default: T,
+        parse: impl Fn(&Scalar) -> Result<T, Fault>,
+    ) -> Option<T> {
+        match typed {
+            None => Some(default),
+            Some(typed) => self.key(key).accept(parse(typed)),
+        }
+    }
+
+    /// The value of `key`, if it is there and in order.
+    pub fn optional<T>(
+        &self,
+        key: &str,
+        typed: Option<&Scalar>,
+        parse: impl Fn(&Scalar) -> Result<T, Fault>,
+    ) -> Option<T> {
+        self.key(key).accept(parse(typed?))
+    }
+}
+
+pub fn text(typed: &Scalar) -> Result<String, Fault> {
+    match typed.to_string() {
+        text if text.trim().is_empty() => Err(Fault::new("is empty")),
+        text => Ok(text),
+    }
+}
+
+pub fn count(range: RangeInclusive<u32>) -> impl Fn(&Scalar) -> Result<u32, Fault> {
+    move |typed| {
+        let number = match typed {
+            Scalar::Integer(number) => u32::try_from(*number).ok(),
+            // What comes from the environment, or was quoted.
+            Scalar::Text(text) => text.trim().parse().ok(),
+            Scalar::Number(_) | Scalar::Bool(_) => None,
+        };
+        number
+            .filter(|number| range.contains(number))
+            .ok_or_else(|| {
+                Fault::new(format!(
+                    "expected a whole number from {} to {}, found `{typed}`",
+                    range.start(),
+                    range.end()
+                ))
+            })
+    }
+}
+
+pub fn port(typed: &Scalar) -> Result<u16, Fault> {
+    let range = 1..=u32::from(u16::MAX);
+    match count(range)(typed) {
+        Ok(port) => Ok(port as u16),
+        Err(_) => Err(Fault::new(format!(
+            "expected a port from 1 to 65535, found `{typed}`"
+        ))),
+    }
+}
+
+/// Nothing that Tidegate waits for takes longer; keeps sums of instants in range, too.
+pub const DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub fn duration(typed: &Scalar) -> Result<Duration, Fault> {
+    match maybe_zero_duration(typed)? {
+        Duration::ZERO => Err(Fault::hint(
+            "must be longer than zero",
+            "the shortest is `1ms`",
+        )),
+        duration => Ok(duration),
+    }
+}
+
+pub fn maybe_zero_duration(typed: &Scalar) -> Result<Duration, Fault> {
+    let shown = typed.to_string();
+    if shown.parse::<f64>().is_ok() {
+        return Err(Fault::hint(
+            format!("expected a duration with a unit, found `{shown}`"),
+            format!("add a unit: `{shown}s` or `{shown}ms`"),
+        ));
+    }
+    let duration = humantime::parse_duration(&shown).map_err(|_| {
+        Fault::hint(
+            format!("expected a duration, found `{shown}`"),
+            "write a number and a unit, as in `500ms`, `10s` or `1m30s`",
+        )
+    })?;
+    if duration > DURATION_MAX {
+        return Err(Fault::new(format!(
+            "expected at most `1day`, found `{shown}`"
+        )));
+    }
+    if duration > Duration::ZERO && duration < Duration::from_millis(1) {
+        return Err(Fault::new(format!(
+            "expected at least `1ms`, found `{shown}`"
+        )));
+    }
+    Ok(duration)
+}
+
+/// In bytes. Units are powers of 1024 throughout, as in Compose: `64m`, `64mb` and `64MiB` are
+/// the same.
+pub fn size(range: RangeInclusive<u64>) -> impl Fn(&Scalar) -> Result<u64, Fault> {
+    move |typed| {
+        let shown = typed.to_string();
+        let bytes = bytes(&shown).ok_or_else(|| {
+            Fault::hint(
+                format!("expected a size, found `{shown}`"),
+                "write a number and a unit, as in `64KiB`, `256m` or `1GiB`",
+            )
+        })?;
+        if range.contains(&bytes) {
+            return Ok(bytes);
+        }
+        Err(Fault::new(format!(
+            "expected {} to {}, found `{shown}`",
+            ByteSize::b(*range.start()).display().iec(),
+            ByteSize::b(*range.end()).display().iec()
+        )))
+    }
+}
+
+fn bytes(shown: &str) -> Option<u64> {
+    let shown = shown.trim();
+    let unit_at = shown.find(|c: char| c.is_ascii_alphabetic());
+    let (number, unit) = shown.split_at(unit_at.unwrap_or(shown.len()));
+    let unit = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => "B".to_owned(),
+        unit => {
+            let prefix = unit.strip_suffix("ib").or(unit.strip_suffix('b'));
+            format!("{}iB", prefix.unwrap_or(unit))
+        }
+    };
+    let size: ByteSize = format!("{number}{unit}").parse().ok()?;
+    Some(size.as_u64())
+}
+
+pub fn address(typed: &Scalar) -> Result<SocketAddr, Fault> {
+    let shown = typed.to_string();
+    shown.parse().map_err(|_| {
+        let message = format!("expected an IP address and a port, found `{shown}`");
+        let port = shown.strip_prefix(':').unwrap_or(&shown);
+        if port.parse::<u16>().is_ok() {
+            return Fault::hint(message, format!("for every interface: `0.0.0.0:{port}`"));
+        }
+        if shown.contains("://") {
+            return Fault::hint(message, "leave the scheme out, as in `10.0.0.7:8080`");
+        }
+        if shown
+            .trim_matches(['[', ']'])
+            .parse::<std::net::IpAddr>()
+            .is_ok()
+        {
+            return Fault::hint(message, "add a port, as in `10.0.0.7:8080` or `[::1]:8080`");
+        }
+        if shown.contains(|c: char| c.is_ascii_alphabetic()) {
+            return Fault::hint(message, "host names are not looked up: write the address");
+        }
+        Fault::hint(message, "as in `10.0.0.7:8080` or `[::1]:8080`")
+    })
+}
+
+/// What names of services and instances are made of.
+pub const NAME_BYTES_MAX: usize = 40;
+
+pub fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= NAME_BYTES_MAX
+        && !name.starts_with('-')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// The name closest to `text`, if there is anything to make one of.
+pub fn name_from(text: &str) -> Option<String> {
+    let name: String = text
+        .chars()
+        .map(|c| match c.to_ascii_lowercase() {
+            c if c.is_ascii_alphanumeric() => c,
+            _ => '-',
+        })
+        .skip_while(|c| *c == '-')
+        .take(NAME_BYTES_MAX)
+        .collect();
+    Some(name.trim_end_matches('-').to_owned()).filter(|name| !name.is_empty())
+}
+
+/// A problem with a name, and the one that it could have been.
+pub fn name(typed: &str, what: &str) -> Result<(), Fault> {
+    if is_name(typed) {
+        return Ok(());
+    }
+    let rule = format!("use a-z, 0-9 and `-`, at most {NAME_BYTES_MAX} characters");
+    let hint = match name_from(typed) {
+        Some(name) => format!("{rule}, as in `{name}`"),
+        None => rule,
+    };
+    Err(Fault::hint(
+        format!("`{typed}` cannot be the name of {what}"),
+        hint,
+    ))
+}

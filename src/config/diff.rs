@@ -1,0 +1,196 @@
+//! What a reload changes, as a value.
+
+use super::{Config, Plugged, Service};
+use crate::service::spec::{ServiceName, Source};
+use std::fmt;
+use std::sync::Arc;
+
+/// The difference between two configurations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diff {
+    pub added: Vec<ServiceName>,
+    pub removed: Vec<ServiceName>,
+    /// What changed of the services that stay, in the new order.
+    pub changed: Vec<(ServiceName, Vec<Change>)>,
+    /// Whether the plugins for every service changed.
+    pub plugins: bool,
+    /// Whether timeouts or limits changed that hold for every service.
+    pub limits: bool,
+    /// Keys whose new values wait for the next start.
+    pub needs_restart: Vec<&'static str>,
+}
+
+/// What changed of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// What containers are made from: every replica is replaced.
+    Template,
+    /// Where replicas sit: those outside of the new range move.
+    Ports,
+    Addresses,
+    Routes,
+    Scale,
+    Health,
+    Forward,
+    /// How long a replica may take to end.
+    Stop,
+    Plugins,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Change::Template => "template",
+            Change::Ports => "ports",
+            Change::Addresses => "addresses",
+            Change::Routes => "routes",
+            Change::Scale => "scale",
+            Change::Health => "health",
+            Change::Forward => "forward",
+            Change::Stop => "stop",
+            Change::Plugins => "plugins",
+        })
+    }
+}
+
+pub fn diff(old: &Config, new: &Config) -> Diff {
+    let mut diff = Diff {
+        plugins: !all_same(&old.plugins, &new.plugins),
+        limits: limits(old) != limits(new),
+        needs_restart: needs_restart(old, new),
+        ..Diff::default()
+    };
+    for service in &new.services {
+        match same_kind(old, service) {
+            None => diff.added.push(service.spec.name.clone()),
+            Some(before) => {
+                let changes = changes(before, service);
+                if !changes.is_empty() {
+                    diff.changed.push((service.spec.name.clone(), changes));
+                }
+            }
+        }
+    }
+    let gone = |service: &&Service| same_kind(new, service).is_none();
+    let gone = old.services.iter().filter(gone);
+    diff.removed = gone.map(|service| service.spec.name.clone()).collect();
+    diff
+}
+
+/// The service of the same name and engine: one that goes from an image to addresses is another.
+fn same_kind<'c>(config: &'c Config, service: &Service) -> Option<&'c Service> {
+    config.services.iter().find(|other| {
+        other.spec.name == service.spec.name
+            && other.spec.template().is_some() == service.spec.template().is_some()
+    })
+}
+
+fn limits(config: &Config) -> super::Server {
+    super::Server {
+        threads: 0,
+        ..config.server.clone()
+    }
+}
+
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let differs = [
+        ("listen", old.listen != new.listen),
+        ("admin", old.admin != new.admin),
+        ("instance", old.instance != new.instance),
+        ("state_dir", old.state_dir != new.state_dir),
+        ("threads", old.server.threads != new.server.threads),
+    ];
+    chosen(&differs)
+}
+
+fn changes(old: &Service, new: &Service) -> Vec<Change> {
+    let (before, after) = (&old.spec, &new.spec);
+    let [template, ports, addresses] = match (&before.source, &after.source) {
+        (Source::Container(before), Source::Container(after)) => [
+            before.hash() != after.hash(),
+            before.first_port != after.first_port,
+            false,
+        ],
+        (Source::Addresses(before), Source::Addresses(after)) => [false, false, before != after],
+        (Source::Container(_), Source::Addresses(_))
+        | (Source::Addresses(_), Source::Container(_)) => [true, true, true],
+    };
+    let old_scaler = old.scaler_plugin.as_slice();
+    let new_scaler = new.scaler_plugin.as_slice();
+    // The bounds of fixed addresses are only their number.
+    let bounds = after.template().is_some() && before.bounds != after.bounds;
+    chosen(&[
+        (Change::Template, template),
+        (Change::Ports, ports),
+        (Change::Addresses, addresses),
+        (Change::Routes, before.routes != after.routes),
+        (Change::Scale, bounds || !all_same(old_scaler, new_scaler)),
+        (
+            Change::Health,
+            before.health != after.health || !same(&old.probe_plugin, &new.probe_plugin),
+        ),
+        (Change::Forward, before.forward != after.forward),
+        (
+            Change::Stop,
+            before.stop_grace_period != after.stop_grace_period,
+        ),
+        (Change::Plugins, !all_same(&old.plugins, &new.plugins)),
+    ])
+}
+
+fn chosen<T: Copy>(flags: &[(T, bool)]) -> Vec<T> {
+    let chosen = flags.iter().filter(|(_, is_chosen)| *is_chosen);
+    chosen.map(|(value, _)| *value).collect()
+}
+
+fn all_same(old: &[Arc<Plugged>], new: &[Arc<Plugged>]) -> bool {
+    old.len() == new.len() && old.iter().zip(new).all(|(old, new)| same(old, new))
+}
+
+fn same(old: &Arc<Plugged>, new: &Arc<Plugged>) -> bool {
+    Arc::ptr_eq(old, new) || (old.name == new.name && old.values == new.values)
+}
+
+impl Diff {
+    pub fn is_empty(&self) -> bool {
+        *self == Diff::default()
+    }
+}
+
+impl fmt::Display for Diff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("nothing changed");
+        }
+        let changed = self.changed.iter().map(|(name, changes)| {
+            let changes: Vec<String> = changes.iter().map(Change::to_string).collect();
+            format!("{name} ({})", changes.join(", "))
+        });
+        let names = |names: &[ServiceName]| names.iter().map(ServiceName::to_string).collect();
+        let mut parts: Vec<String> = Vec::new();
+        parts.extend(listed("added", names(&self.added)));
+        parts.extend(listed("removed", names(&self.removed)));
+        parts.extend(listed("changed", changed.collect()));
+        if self.plugins {
+            parts.push("plugins changed".to_owned());
+        }
+        if self.limits {
+            parts.push("timeouts or limits changed".to_owned());
+        }
+        if !self.needs_restart.is_empty() {
+            let keys = self.needs_restart.join(", ");
+            parts.push(format!("only a restart changes {keys}"));
+        }
+        f.write_str(&parts.join("; "))
+    }
+}
+
+/// "2 services changed: acts (template), legacy (routes)".
+fn listed(what: &str, names: Vec<String>) -> Option<String> {
+    let services = match names.len() {
+        0 => return None,
+        1 => "1 service".to_owned(),
+        count => format!("{count} services"),
+    };
+    Some(format!("{services} {what}: {}", names.join(", ")))
+}

@@ -1,0 +1,90 @@
+//! From key paths back to lines, and to the flags and variables that beat lines.
+
+use std::collections::BTreeMap;
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Line(usize),
+    /// The flag or the environment variable of this name.
+    Given(&'static str),
+}
+
+#[derive(Clone, Debug)]
+struct Mark {
+    place: Place,
+    text: Option<String>,
+}
+
+/// Where each key path was written.
+#[derive(Debug, Default)]
+pub struct Places(BTreeMap<String, Mark>);
+
+impl Places {
+    /// The place of `path`, or of the closest one around it.
+    pub fn of(&self, path: &str) -> Option<Place> {
+        let mut path = path;
+        loop {
+            if let Some(mark) = self.0.get(path) {
+                return Some(mark.place);
+            }
+            if path.is_empty() {
+                return None;
+            }
+            path = &path[..path.rfind(['.', '[']).unwrap_or(0)];
+        }
+    }
+
+    pub fn has(&self, path: &str) -> bool {
+        self.0.contains_key(path)
+    }
+
+    /// The scalar at `path` as it was typed.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        self.0.get(path)?.text.as_deref()
+    }
+
+    /// What is at `path` comes from a flag or an environment variable.
+    pub fn give(&mut self, path: &str, origin: &'static str) {
+        self.0.retain(|other, _| !within(other, path));
+        let mark = Mark {
+            place: Place::Given(origin),
+            text: None,
+        };
+        self.0.insert(path.to_owned(), mark);
+    }
+
+    pub fn add(&mut self, path: &str, line: usize) {
+        // The first of two equal keys is the one that is kept.
+        self.0.entry(path.to_owned()).or_insert(Mark {
+            place: Place::Line(line),
+            text: None,
+        });
+    }
+
+    /// The scalar at `path` was typed as `text`.
+    pub fn typed(&mut self, path: &str, text: &str) {
+        if let Some(mark) = self.0.get_mut(path) {
+            mark.text.get_or_insert_with(|| text.to_owned());
+        }
+    }
+
+    /// Everything below `from` is below `to` as well.
+    pub fn copy(&mut self, from: &str, to: &str) {
+        let copies: Vec<(String, Mark)> = self
+            .0
+            .range(from.to_owned()..)
+            .take_while(|(path, _)| path.starts_with(from))
+            .filter(|(path, _)| within(path, from))
+            .map(|(path, mark)| (format!("{to}{}", &path[from.len()..]), mark.clone()))
+            .collect();
+        for (path, mark) in copies {
+            self.0.entry(path).or_insert(mark);
+        }
+    }
+}
+
+fn within(path: &str, outer: &str) -> bool {
+    path.strip_prefix(outer)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}

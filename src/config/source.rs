@@ -1,0 +1,305 @@
+//! Where values come from: the file, and the flags and environment variables that beat it.
+
+use super::check::name_from;
+use super::error::{Problems, Report, join, quoted};
+use super::yaml::Tree;
+use serde_yaml::{Mapping, Value};
+use std::fmt;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Far more than anybody writes; keeps a wrong path from filling the memory.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// A configuration as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// The file's name as the user gave it, for messages.
+    pub name: String,
+    pub content: String,
+}
+
+impl Text {
+    /// What holds without a file.
+    pub fn built_in() -> Self {
+        Text {
+            name: "built-in defaults".to_owned(),
+            content: String::new(),
+        }
+    }
+}
+
+/// Finds the configuration: the file of `-c`, else of `TIDEGATE_CONFIG`, else `./tidegate.yaml`,
+/// else `/etc/tidegate/tidegate.yaml`, else the built-in defaults.
+///
+/// A file that was named must be there; the others need not be.
+pub fn find(explicit: Option<PathBuf>, env: &Env) -> Result<Text, Problems> {
+    find_among(
+        explicit,
+        env,
+        &["tidegate.yaml", "/etc/tidegate/tidegate.yaml"],
+    )
+}
+
+pub(super) fn find_among(
+    explicit: Option<PathBuf>,
+    env: &Env,
+    usual: &[&str],
+) -> Result<Text, Problems> {
+    let named = explicit
+        .map(|path| (path, "check the path behind `-c`"))
+        .or_else(|| {
+            let path = PathBuf::from(env.get("TIDEGATE_CONFIG")?);
+            Some((path, "check the path in `TIDEGATE_CONFIG`, or unset it"))
+        });
+    if let Some((path, hint)) = named {
+        return read(&path).map_err(|error| unreadable(&path, &error, hint));
+    }
+    for path in usual.iter().map(Path::new) {
+        match read(path) {
+            Ok(text) => return Ok(text),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => {
+                let hint = "make it readable, or name another file with `-c`";
+                return Err(unreadable(path, &error, hint));
+            }
+        }
+    }
+    Ok(Text::built_in())
+}
+
+fn read(path: &Path) -> std::io::Result<Text> {
+    let mut content = String::new();
+    let file = File::open(path)?;
+    let bytes = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut content)?;
+    if bytes as u64 > FILE_BYTES_MAX {
+        return Err(ErrorKind::FileTooLarge.into());
+    }
+    Ok(Text {
+        name: path.display().to_string(),
+        content,
+    })
+}
+
+fn unreadable(path: &Path, error: &std::io::Error, hint: &str) -> Problems {
+    let why = match error.kind() {
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        ErrorKind::PermissionDenied => "reading it is not permitted".to_owned(),
+        ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+        ErrorKind::FileTooLarge => {
+            format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20)
+        }
+        _ => error.to_string(),
+    };
+    let message = format!("cannot read the configuration: {why}");
+    Problems::whole(path.display().to_string(), message, Some(hint.to_owned()))
+}
+
+/// Looks environment variables up; an argument, so that nothing else has to be set to test it.
+#[derive(Clone)]
+pub struct Env(Arc<Lookup>);
+
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+impl Env {
+    pub fn new(lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Env(Arc::new(lookup))
+    }
+
+    /// The environment of this process.
+    pub fn process() -> Self {
+        Env::new(|name| std::env::var(name).ok())
+    }
+
+    /// A variable that is set to nothing counts as not set, as `${NAME:-}` leaves it.
+    pub fn get(&self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+}
+
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Env")
+    }
+}
+
+/// The flags of the command line that stand for configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    pub listen: Option<Vec<SocketAddr>>,
+    pub image: Option<String>,
+    pub port: Option<u16>,
+    pub min: Option<u32>,
+    pub max: Option<u32>,
+}
+
+/// What beats the file: flags first, then the environment.
+#[derive(Clone, Debug)]
+pub struct Overrides {
+    flags: Flags,
+    pub(super) env: Env,
+}
+
+/// A value and the flag or variable that it came from.
+type Given<T> = (&'static str, T);
+
+impl Overrides {
+    pub fn new(flags: Flags, env: Env) -> Self {
+        Overrides { flags, env }
+    }
+
+    /// Writes what is given over `tree`, and reports what cannot be put anywhere.
+    pub(super) fn apply(&self, tree: &mut Tree) -> Vec<Misplaced> {
+        let Value::Mapping(root) = &mut tree.value else {
+            return Vec::new();
+        };
+        let mut set = |path: &str, origin, value| {
+            tree.places.give(path, origin);
+            root.insert(path.into(), value);
+        };
+        if let Some((origin, addresses)) = self.listen() {
+            let addresses = addresses.into_iter().map(Value::String).collect();
+            set("listen", origin, Value::Sequence(addresses));
+        }
+        if let Some((origin, folder)) = self.variable("TIDEGATE_STATE_DIR") {
+            set("state_dir", origin, Value::String(folder));
+        }
+        match self.variable("TIDEGATE_ADMIN_LISTEN") {
+            Some((origin, off)) if off == "off" => set("admin", origin, Value::String(off)),
+            Some((origin, address)) => {
+                let admin = [("listen".into(), Value::String(address))];
+                set("admin", origin, Value::Mapping(admin.into_iter().collect()));
+            }
+            None => {}
+        }
+        self.apply_to_service(tree)
+    }
+
+    fn apply_to_service(&self, tree: &mut Tree) -> Vec<Misplaced> {
+        let flags = &self.flags;
+        let given = [
+            ("image", self.one("--image", &flags.image, "TIDEGATE_IMAGE")),
+            ("port", self.one("--port", &flags.port, "TIDEGATE_PORT")),
+            ("min", self.one("--min", &flags.min, "TIDEGATE_MIN")),
+            ("max", self.one("--max", &flags.max, "TIDEGATE_MAX")),
+        ];
+        let given: Vec<(&str, Given<String>)> = given
+            .into_iter()
+            .filter_map(|(key, given)| Some((key, given?)))
+            .collect();
+        let Value::Mapping(root) = &mut tree.value else {
+            return Vec::new();
+        };
+        let services = root.entry("services".into()).or_insert(Value::Null);
+        if services.is_null() {
+            *services = Value::Mapping(Mapping::new());
+        }
+        let Value::Mapping(services) = services else {
+            return Vec::new();
+        };
+        let image = given.iter().find(|(key, _)| *key == "image");
+        if services.is_empty() {
+            let Some((_, (origin, image))) = image else {
+                return Vec::new();
+            };
+            let name = name_of(image);
+            tree.places.give(&join("services", &name), origin);
+            services.insert(name.into(), Value::Mapping(Mapping::new()));
+        }
+        let is_container = |service: &Value| service.get("addresses").is_none();
+        let mut containers: Vec<(&str, &mut Value)> = services
+            .iter_mut()
+            .filter(|(_, service)| is_container(service))
+            .filter_map(|(name, service)| Some((name.as_str()?, service)))
+            .collect();
+        let [(name, service)] = containers.as_mut_slice() else {
+            let names: Vec<&str> = containers.iter().map(|(name, _)| *name).collect();
+            let message = match names.as_slice() {
+                [] => "there is no container service that it could be for".to_owned(),
+                several => format!("it could be for any of {}", quoted(several.iter().copied())),
+            };
+            let misplaced = |(_, (origin, _)): (&str, Given<String>)| Misplaced {
+                origin,
+                message: message.clone(),
+            };
+            return given.into_iter().map(misplaced).collect();
+        };
+        let path = join("services", name);
+        for (key, (origin, value)) in given {
+            let (target, path) = match key {
+                "min" | "max" => (entry(service, "scale"), join(&path, "scale")),
+                _ => (Some(&mut **service), path.clone()),
+            };
+            // What is no mapping is reported as such when it is read.
+            let Some(target) = target.and_then(mapping) else {
+                continue;
+            };
+            target.insert(key.into(), Value::String(value));
+            tree.places.give(&join(&path, key), origin);
+        }
+        Vec::new()
+    }
+
+    fn listen(&self) -> Option<Given<Vec<String>>> {
+        if let Some(addresses) = &self.flags.listen {
+            let addresses = addresses.iter().map(SocketAddr::to_string);
+            return Some(("--listen", addresses.collect()));
+        }
+        let (origin, listed) = self.variable("TIDEGATE_LISTEN")?;
+        let addresses = listed.split(',').map(|address| address.trim().to_owned());
+        Some((origin, addresses.collect()))
+    }
+
+    fn one(
+        &self,
+        flag: &'static str,
+        value: &Option<impl ToString>,
+        variable: &'static str,
+    ) -> Option<Given<String>> {
+        let flag = value.as_ref().map(|value| (flag, value.to_string()));
+        flag.or_else(|| self.variable(variable))
+    }
+
+    fn variable(&self, name: &'static str) -> Option<Given<String>> {
+        Some((name, self.env.get(name)?))
+    }
+}
+
+/// An override that fits no service, or more than one.
+pub(super) struct Misplaced {
+    origin: &'static str,
+    message: String,
+}
+
+impl Misplaced {
+    pub fn report(self, report: &Report) {
+        report.given(
+            self.origin,
+            self.message,
+            "leave it out, and write it into the file",
+        );
+    }
+}
+
+fn entry<'v>(value: &'v mut Value, key: &str) -> Option<&'v mut Value> {
+    Some(mapping(value)?.entry(key.into()).or_insert(Value::Null))
+}
+
+/// The mapping that is here, or that nothing is made into.
+fn mapping(value: &mut Value) -> Option<&mut Mapping> {
+    if value.is_null() {
+        *value = Value::Mapping(Mapping::new());
+    }
+    value.as_mapping_mut()
+}
+
+/// The last part of an image's name, without tag and digest.
+fn name_of(image: &str) -> String {
+    let last = image.rsplit('/').next().unwrap_or_default();
+    let name = last.split([':', '@']).next().unwrap_or_default();
+    name_from(name).unwrap_or_else(|| "service".to_owned())
+}

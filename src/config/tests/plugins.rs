@@ -1,0 +1,216 @@
+//! Lists of plugins, health checks and scaling policies.
+
+use super::{check, good, reload, web};
+use std::sync::Arc;
+
+fn names(plugins: &[Arc<crate::config::Plugged>]) -> Vec<&str> {
+    plugins
+        .iter()
+        .map(|plugged| plugged.name.as_str())
+        .collect()
+}
+
+#[test]
+fn what_is_always_there_comes_first_unless_it_is_listed() {
+    let config = good(&web("plugins: [clock]"));
+    assert_eq!(names(&config.plugins), ["request-id"]);
+    assert_eq!(names(&config.services[0].plugins), ["clock"]);
+    assert_eq!(config.background.len(), 1);
+    let all: Vec<&str> = config
+        .plugged()
+        .map(|plugged| plugged.name.as_str())
+        .collect();
+    assert_eq!(all, ["request-id", "clock", "http", "requests"]);
+    let config = good(&format!(
+        "plugins: [limit: {{requests: 5}}, request-id: {{header: x-id}}, access-log:]\n{}",
+        web("")
+    ));
+    assert_eq!(
+        names(&config.plugins),
+        ["limit", "request-id", "access-log"]
+    );
+}
+
+#[test]
+fn entries_of_the_list_are_checked() {
+    check(
+        &format!(
+            "plugins:
+- acces-log
+- nonsense
+- limit
+- limit: {{requests: 1}}
+- clock: 5
+- {{a: {{}}, b: {{}}}}
+- 7
+- http
+- access-log: {{format: jsn, colour: red}}
+{}",
+            web("")
+        ),
+        "
+        edge.yaml:2: plugins[0]: unknown plugin `acces-log`
+          hint: did you mean `access-log`?
+        edge.yaml:3: plugins[1]: unknown plugin `nonsense`
+          hint: the plugins of this build: `http`, `tcp`, `requests`, `request-id`, `limit`, `access-log`, `clock`
+        edge.yaml:4: plugins[2].limit: `requests` is missing
+        edge.yaml:5: plugins[3]: `limit` is listed twice
+          hint: keep one of the two, with the values of both
+        edge.yaml:6: plugins[4].clock: expected a mapping, found `5`
+        edge.yaml:7: plugins[5]: expected the name of a plugin, found a mapping of 2 keys
+          hint: write `- name`, or `- name: { key: value }`
+        edge.yaml:8: plugins[6]: expected the name of a plugin, found `7`
+          hint: write `- name`, or `- name: { key: value }`
+        edge.yaml:9: plugins[7]: `http` does nothing in this list
+          hint: name it in its place: `healthcheck: { type: http }`
+        edge.yaml:10: plugins[8].access-log.format: expected one of `json`, `text`, found `jsn`
+          hint: did you mean `json`?
+        edge.yaml:10: plugins[8].access-log: unknown key `colour`
+          hint: the keys here are `format`
+        ",
+    );
+    check(
+        &web("plugins: [request-id]"),
+        "
+        edge.yaml:4: services.web.plugins[0]: `request-id` runs for every service already
+          hint: list it under the top-level `plugins` to change its values
+        ",
+    );
+    check(
+        &web("plugins: clock"),
+        "
+        edge.yaml:4: services.web.plugins: expected a list, found `clock`
+        ",
+    );
+}
+
+#[test]
+fn values_of_plugins_are_checked_at_their_own_lines() {
+    check(
+        &web("
+healthcheck:
+  path: [a]
+  intervall: 2s
+scale:
+  requests_per_replica: many
+  exclude: /up
+  exlude: []
+plugins:
+- limit:
+    requests: -1
+    burst: 5
+- limit: {}"),
+        "
+        edge.yaml:5: services.web.healthcheck.path: expected a string, found a list
+        edge.yaml:6: services.web.healthcheck: unknown key `intervall`
+          hint: did you mean `interval`?
+        edge.yaml:8: services.web.scale.requests_per_replica: expected a whole number from 1, found `many`
+        edge.yaml:9: services.web.scale.exclude: expected a list, found `/up`
+        edge.yaml:10: services.web.scale: unknown key `exlude`
+          hint: did you mean `exclude`?
+        edge.yaml:13: services.web.plugins[0].limit.requests: expected a whole number, found `-1`
+        edge.yaml:14: services.web.plugins[0].limit: unknown key `burst`
+          hint: the keys here are `requests`
+        edge.yaml:15: services.web.plugins[1]: `limit` is listed twice
+          hint: keep one of the two, with the values of both
+        ",
+    );
+    check(
+        &web("healthcheck: {path: /a b}"),
+        "edge.yaml:4: services.web.healthcheck: `/a b` is not a path",
+    );
+    check(
+        &web("scale: {requests_per_replica: 0}"),
+        "edge.yaml:4: services.web.scale.requests_per_replica: expected a whole number from 1, found `0`",
+    );
+    check(
+        &web("scale: {exclude: [/a, [b], 7]}"),
+        "
+        edge.yaml:4: services.web.scale.exclude[1]: expected a string, found a list
+        ",
+    );
+}
+
+#[test]
+fn a_health_check_is_one_and_a_policy_too() {
+    check(
+        &web("healthcheck: {type: htp}\nscale: {policy: random}"),
+        "
+        edge.yaml:4: services.web.healthcheck.type: `htp` is not a health check
+          hint: did you mean `http`?
+        edge.yaml:5: services.web.scale.policy: `random` is not a scaling policy
+          hint: the scaling policies of this build: `requests`
+        ",
+    );
+    check(
+        &web("healthcheck: {type: requests}\nscale: {policy: http}"),
+        "
+        edge.yaml:4: services.web.healthcheck.type: `requests` is not a health check
+          hint: the health checks of this build: `http`, `tcp`
+        edge.yaml:5: services.web.scale.policy: `http` is not a scaling policy
+          hint: the scaling policies of this build: `requests`
+        ",
+    );
+    check(
+        &web("healthcheck: {type: [http]}\nscale: {policy: ''}"),
+        "
+        edge.yaml:4: services.web.healthcheck.type: expected a single value, found a list
+        edge.yaml:5: services.web.scale.policy: is empty
+        ",
+    );
+    check(
+        &web("healthcheck: tcp"),
+        "
+        edge.yaml:4: services.web.healthcheck: expected a mapping, found `tcp`
+          hint: as in `{ type: tcp }`
+        ",
+    );
+}
+
+#[test]
+fn a_reload_keeps_the_plugins_that_did_not_change() {
+    let yaml = format!(
+        "plugins: [limit: {{requests: 5}}, clock]\n{}",
+        web("plugins: [access-log]")
+    );
+    let old = good(&yaml);
+    assert_eq!(old.background.len(), 1);
+    let new = reload(&yaml.replace("5", "6"), Some(&old)).unwrap();
+    let kept = |name: &str| {
+        let find = |config: &crate::config::Config| {
+            config
+                .plugged()
+                .find(|plugged| plugged.name == name)
+                .cloned()
+                .unwrap()
+        };
+        Arc::ptr_eq(&find(&old), &find(&new))
+    };
+    assert!(!kept("limit"));
+    for name in ["request-id", "clock", "access-log", "http", "requests"] {
+        assert!(kept(name), "{name}");
+    }
+    assert!(
+        new.background.is_empty(),
+        "the task of `clock` runs already"
+    );
+}
+
+#[test]
+fn a_plugin_that_moves_to_another_service_is_another() {
+    let yaml = |a: &str, b: &str| {
+        format!(
+            "services:
+  a: {{addresses: [1.1.1.1:1], routes: [path: /a], plugins: [{a}]}}
+  b: {{addresses: [1.1.1.1:1], routes: [path: /b], plugins: [{b}]}}
+"
+        )
+    };
+    let old = good(&yaml("clock", ""));
+    let new = reload(&yaml("", "clock"), Some(&old)).unwrap();
+    assert!(!Arc::ptr_eq(
+        &old.services[0].plugins[0],
+        &new.services[1].plugins[0]
+    ));
+    assert_eq!(new.background.len(), 1);
+}

@@ -1,0 +1,348 @@
+//! From text to values and the places where they stand.
+//!
+//! One pass over the parser's events makes both, so that they cannot disagree. Keys are always
+//! text here, whatever they look like: `80: x` has the key "80".
+
+use super::error::join;
+use super::places::{Place, Places};
+use saphyr::{Scalar, ScalarStyle, Tag};
+use saphyr_parser::{Event, Marker, Parser};
+use serde_yaml::{Mapping, Value};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// Deeper than any configuration; bounds the recursion of whoever walks the value.
+const DEPTH_MAX: usize = 64;
+/// Counted with what aliases stand for, so that ten lines of them cannot fill the memory.
+const NODES_MAX: usize = 100_000;
+
+/// A problem with the text: a key given twice, or the place where it stops being YAML.
+#[derive(Debug)]
+pub struct Fault {
+    pub line: usize,
+    pub column: Option<usize>,
+    pub path: String,
+    pub message: String,
+}
+
+#[derive(Debug, Default)]
+pub struct Tree {
+    pub value: Value,
+    pub places: Places,
+    /// What does not keep the rest from being read.
+    pub faults: Vec<Fault>,
+}
+
+pub fn parse(text: &str) -> Result<Tree, Fault> {
+    let mut builder = Builder::default();
+    if !text.is_empty() {
+        builder.tree.places.add("", 1);
+    }
+    let lines = text.lines().count().max(1);
+    let bounded = |mut fault: Fault| {
+        // The parser's end of file may be a line of its own.
+        if fault.line > lines {
+            let last = text.lines().last().unwrap_or_default();
+            fault.line = lines;
+            fault.column = Some(last.chars().count() + 1);
+        }
+        fault
+    };
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| {
+            bounded(Fault::new(
+                error.marker(),
+                format!("not valid YAML: {}", error.info()),
+            ))
+        })?;
+        builder.line = span.start.line().min(lines);
+        builder.event(event, &span.start).map_err(bounded)?;
+    }
+    Ok(Tree {
+        faults: builder.tree.faults.into_iter().map(bounded).collect(),
+        ..builder.tree
+    })
+}
+
+impl Fault {
+    fn new(marker: &Marker, message: impl Into<String>) -> Self {
+        Fault {
+            line: marker.line(),
+            column: Some(marker.col() + 1),
+            path: String::new(),
+            message: message.into(),
+        }
+    }
+
+    fn at(self, path: impl Into<String>) -> Self {
+        Fault {
+            path: path.into(),
+            ..self
+        }
+    }
+}
+
+/// A list or mapping that is still open.
+struct Open {
+    anchor: usize,
+    path: String,
+    content: Content,
+}
+
+enum Content {
+    List(Vec<Value>),
+    Map {
+        entries: Mapping,
+        /// The key whose value comes next.
+        key: Option<String>,
+    },
+}
+
+#[derive(Default)]
+struct Builder {
+    tree: Tree,
+    open: Vec<Open>,
+    anchors: HashMap<usize, (Value, String)>,
+    documents: usize,
+    nodes: usize,
+    line: usize,
+}
+
+impl Builder {
+    fn event(&mut self, event: Event<'_>, marker: &Marker) -> Result<(), Fault> {
+        match event {
+            Event::DocumentStart(_) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err(Fault::new(marker, "a second document: one is all there is"));
+                }
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                if self.wants_key() {
+                    return self.key(&text, marker);
+                }
+                let path = self.path();
+                self.tree.places.add(&path, self.line);
+                let value = self.scalar(text, style, tag, &path, marker);
+                self.add(value, anchor, path, marker)?;
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.start(anchor, tag, marker, Content::List(Vec::new()))?;
+            }
+            Event::MappingStart(anchor, tag) => {
+                let content = Content::Map {
+                    entries: Mapping::new(),
+                    key: None,
+                };
+                self.start(anchor, tag, marker, content)?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(marker)?,
+            Event::Alias(anchor) => {
+                let Some((value, from)) = self.anchors.get(&anchor).cloned() else {
+                    return Err(Fault::new(marker, "an alias inside of its own anchor"));
+                };
+                if self.wants_key() {
+                    return Err(Fault::new(marker, "a key must be plain text"));
+                }
+                let path = self.path();
+                self.nodes += nodes(&value);
+                self.tree.places.add(&path, self.line);
+                self.tree.places.copy(&from, &path);
+                self.add(value, 0, path, marker)?;
+            }
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+        }
+        Ok(())
+    }
+
+    fn wants_key(&self) -> bool {
+        matches!(
+            self.open.last(),
+            Some(Open {
+                content: Content::Map { key: None, .. },
+                ..
+            })
+        )
+    }
+
+    /// The path of the value that comes next.
+    fn path(&self) -> String {
+        let Some(open) = self.open.last() else {
+            return String::new();
+        };
+        match &open.content {
+            Content::List(items) => format!("{}[{}]", open.path, items.len()),
+            Content::Map { key, .. } => join(&open.path, key.as_deref().unwrap_or_default()),
+        }
+    }
+
+    fn key(&mut self, text: &str, marker: &Marker) -> Result<(), Fault> {
+        let Some(open) = self.open.last_mut() else {
+            return Ok(());
+        };
+        let Content::Map { entries, key } = &mut open.content else {
+            return Ok(());
+        };
+        let path = join(&open.path, text);
+        *key = Some(text.to_owned());
+        if entries.contains_key(text) {
+            let message = match self.tree.places.of(&path) {
+                Some(Place::Line(first)) => {
+                    format!("`{text}` is given twice, first on line {first}")
+                }
+                _ => format!("`{text}` is given twice"),
+            };
+            let fault = Fault::new(marker, message).at(&open.path);
+            self.tree.faults.push(fault);
+        }
+        self.tree.places.add(&path, self.line);
+        Ok(())
+    }
+
+    fn scalar(
+        &mut self,
+        text: Cow<'_, str>,
+        style: ScalarStyle,
+        tag: Option<Cow<'_, Tag>>,
+        path: &str,
+        marker: &Marker,
+    ) -> Value {
+        self.tree.places.typed(path, &text);
+        self.custom(tag.as_deref(), path, marker);
+        let shown = text.to_string();
+        match Scalar::parse_from_cow_and_metadata(text, style, tag.as_ref()) {
+            Some(Scalar::Null) => Value::Null,
+            Some(Scalar::Boolean(value)) => Value::Bool(value),
+            Some(Scalar::Integer(value)) => Value::Number(value.into()),
+            Some(Scalar::FloatingPoint(value)) => Value::Number(value.into_inner().into()),
+            Some(Scalar::String(value)) => Value::String(value.into_owned()),
+            None => {
+                let tag = tag.map(|tag| tag.suffix.clone()).unwrap_or_default();
+                let message = format!("`{shown}` does not fit the tag `!!{tag}`");
+                let fault = Fault::new(marker, message).at(path);
+                self.tree.faults.push(fault);
+                Value::Null
+            }
+        }
+    }
+
+    /// Reports a tag that is not YAML's own.
+    fn custom(&mut self, tag: Option<&Tag>, path: &str, marker: &Marker) {
+        let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) else {
+            return;
+        };
+        let fault = Fault::new(marker, format!("the tag `{tag}` means nothing here"));
+        self.tree.faults.push(fault.at(path));
+    }
+
+    fn start(
+        &mut self,
+        anchor: usize,
+        tag: Option<Cow<'_, Tag>>,
+        marker: &Marker,
+        content: Content,
+    ) -> Result<(), Fault> {
+        if self.wants_key() {
+            return Err(Fault::new(marker, "a key must be plain text"));
+        }
+        if self.open.len() >= DEPTH_MAX {
+            return Err(Fault::new(
+                marker,
+                format!("nested deeper than {DEPTH_MAX} levels"),
+            ));
+        }
+        let path = self.path();
+        self.custom(tag.as_deref(), &path, marker);
+        self.tree.places.add(&path, self.line);
+        self.open.push(Open {
+            anchor,
+            path,
+            content,
+        });
+        Ok(())
+    }
+
+    fn end(&mut self, marker: &Marker) -> Result<(), Fault> {
+        let Some(open) = self.open.pop() else {
+            return Ok(());
+        };
+        let value = match open.content {
+            Content::List(items) => Value::Sequence(items),
+            Content::Map { entries, .. } => Value::Mapping(self.merged(entries, &open.path)),
+        };
+        self.add(value, open.anchor, open.path, marker)
+    }
+
+    /// Takes in what `<<` names; a key that is written out wins.
+    fn merged(&mut self, mut entries: Mapping, path: &str) -> Mapping {
+        let Some(merge) = entries.shift_remove("<<") else {
+            return entries;
+        };
+        let from = join(path, "<<");
+        let sources = match merge {
+            Value::Sequence(items) => items
+                .into_iter()
+                .enumerate()
+                .map(|(index, item)| (item, format!("{from}[{index}]")))
+                .collect(),
+            other => vec![(other, from)],
+        };
+        for (source, from) in sources {
+            let Value::Mapping(source) = source else {
+                let line = match self.tree.places.of(&from) {
+                    Some(Place::Line(line)) => line,
+                    _ => self.line,
+                };
+                self.tree.faults.push(Fault {
+                    line,
+                    column: None,
+                    path: from,
+                    message: "`<<` takes a mapping, as in `<<: *anchor`".to_owned(),
+                });
+                continue;
+            };
+            for (key, value) in source {
+                let name = key.as_str().unwrap_or_default();
+                if !entries.contains_key(name) {
+                    self.tree.places.copy(&join(&from, name), &join(path, name));
+                    entries.insert(key, value);
+                }
+            }
+        }
+        entries
+    }
+
+    /// Puts a finished value where it belongs.
+    fn add(
+        &mut self,
+        value: Value,
+        anchor: usize,
+        path: String,
+        marker: &Marker,
+    ) -> Result<(), Fault> {
+        self.nodes += 1;
+        if self.nodes > NODES_MAX {
+            return Err(Fault::new(marker, format!("more than {NODES_MAX} values")));
+        }
+        if anchor != 0 {
+            self.anchors.insert(anchor, (value.clone(), path));
+        }
+        match self.open.last_mut().map(|open| &mut open.content) {
+            None => self.tree.value = value,
+            Some(Content::List(items)) => items.push(value),
+            Some(Content::Map { entries, key }) => {
+                let key = Value::String(key.take().unwrap_or_default());
+                entries.entry(key).or_insert(value);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn nodes(value: &Value) -> usize {
+    match value {
+        Value::Sequence(items) => 1 + items.iter().map(nodes).sum::<usize>(),
+        Value::Mapping(entries) => 1 + entries.values().map(nodes).sum::<usize>(),
+        _ => 1,
+    }
+}
