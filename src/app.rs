@@ -87,7 +87,8 @@ pub fn forecast(config: &Config) -> Result<Vec<Forecast>, StartError> {
         .enable_all()
         .build()
         .map_err(|error| system(&error))?;
-    let forecast = control::forecast(&docker, &managed_of(config));
+    let services = managed_of(config);
+    let forecast = control::forecast(&docker, &services);
     runtime.block_on(forecast).map_err(|error| system(&error))
 }
 
@@ -140,15 +141,17 @@ fn start(
             socket: config.state_dir.join("admin.sock"),
         },
     ));
-    server.add_service(background_service("control", ControlService(Mutex::new(Some(control)))));
+    server.add_service(background_service(
+        "control",
+        ControlService(Mutex::new(Some(control))),
+    ));
 
     let edge = Edge::new(reader.clone(), Arc::clone(&settings), in_flight.clone());
     let mut proxy = pingora::proxy::http_proxy_service(&server.configuration, edge);
     for address in &config.listen {
-        proxy.add_listener(
-            ListenerConfig::tcp(address.to_string())
-                .l4_buffer(L4BufferSettings::new(CLIENT_BUFFER_BYTES, CLIENT_BUFFER_BYTES)),
-        );
+        proxy.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(
+            L4BufferSettings::new(CLIENT_BUFFER_BYTES, CLIENT_BUFFER_BYTES),
+        ));
     }
     server.add_service(proxy);
 
@@ -167,7 +170,12 @@ fn start(
         tasks: Tasks::default(),
         _lock: lock,
     };
-    let keeping = Keeping(Mutex::new(Some((keeper, background, reload_requests, leaving_sender))));
+    let keeping = Keeping(Mutex::new(Some((
+        keeper,
+        background,
+        reload_requests,
+        leaving_sender,
+    ))));
     server.add_service(background_service("keeper", keeping));
 
     server.run(RunArgs {
@@ -205,8 +213,17 @@ fn print_what_runs(config: &Config, text: &Text) {
         log::info!("admin on http://{admin}");
     }
     for service in &config.services {
-        let routes: Vec<String> = service.spec.routes.iter().map(ToString::to_string).collect();
-        let routes = if routes.is_empty() { "every request".to_owned() } else { routes.join(", ") };
+        let routes: Vec<String> = service
+            .spec
+            .routes
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let routes = if routes.is_empty() {
+            "every request".to_owned()
+        } else {
+            routes.join(", ")
+        };
         log::info!("{}: serves {routes}", service.spec.name);
     }
 }
@@ -262,7 +279,10 @@ impl Observers {
 
     fn all(&self) -> Vec<Arc<dyn Observer>> {
         let plugged = self.0.load();
-        plugged.iter().flat_map(|plugged| plugged.observers.clone()).collect()
+        plugged
+            .iter()
+            .flat_map(|plugged| plugged.observers.clone())
+            .collect()
     }
 
     fn sink(&self) -> Sink {
@@ -298,8 +318,13 @@ fn install_signal_handlers() -> Result<(), StartError> {
         .build()
         .map_err(|error| system(&error))?;
     let _inside = runtime.enter();
-    for kind in [SignalKind::hangup(), SignalKind::user_defined1(), SignalKind::quit()] {
-        signal(kind).map_err(|error| system(&error))?;
+    for kind in [
+        SignalKind::hangup(),
+        SignalKind::user_defined1(),
+        SignalKind::quit(),
+    ] {
+        // The handler stays when its stream goes.
+        drop(signal(kind).map_err(|error| system(&error))?);
     }
     Ok(())
 }
@@ -313,7 +338,11 @@ fn lock_state_dir(dir: &Path, instance: &str) -> Result<fs::File, StartError> {
             dir.display()
         ))
     };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(explain)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(explain)?;
     let path = dir.join(format!("{instance}.lock"));
     let file = fs::OpenOptions::new()
         .create(true)
@@ -353,9 +382,8 @@ fn admin_token(dir: &Path) -> Result<String, StartError> {
         .mode(0o600)
         .open(&path)
         .and_then(|mut file| io::Write::write_all(&mut file, token.as_bytes()));
-    written.map_err(|error| {
-        StartError::System(format!("cannot write {}: {error}", path.display()))
-    })?;
+    written
+        .map_err(|error| StartError::System(format!("cannot write {}: {error}", path.display())))?;
     Ok(token)
 }
 
@@ -377,7 +405,9 @@ fn try_to_bind(address: SocketAddr) -> Result<(), StartError> {
         ),
         _ => "choose an address of this machine with `listen` or --listen".to_owned(),
     };
-    Err(StartError::System(format!("cannot listen on {address}: {error}\n  hint: {hint}")))
+    Err(StartError::System(format!(
+        "cannot listen on {address}: {error}\n  hint: {hint}"
+    )))
 }
 
 fn raise_open_files() {
@@ -442,9 +472,10 @@ struct Signals;
 #[async_trait]
 impl ShutdownSignalWatch for Signals {
     async fn recv(&self) -> ShutdownSignal {
-        let (Ok(mut term), Ok(mut int)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
+        let (Ok(mut term), Ok(mut int)) = (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+        ) else {
             return std::future::pending().await;
         };
         tokio::select! {
@@ -457,7 +488,9 @@ impl ShutdownSignalWatch for Signals {
 }
 
 fn exit_at_next_interrupt() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     if let Ok(runtime) = runtime {
         runtime.block_on(async {
             if let Ok(mut int) = signal(SignalKind::interrupt()) {
@@ -510,7 +543,8 @@ impl Keeper {
         leaving: watch::Sender<bool>,
         mut shutdown: ShutdownWatch,
     ) {
-        let (Ok(mut hup), Ok(mut quit)) = (signal(SignalKind::hangup()), signal(SignalKind::quit()))
+        let (Ok(mut hup), Ok(mut quit)) =
+            (signal(SignalKind::hangup()), signal(SignalKind::quit()))
         else {
             log::error!("cannot listen for signals");
             return;
@@ -528,7 +562,7 @@ impl Keeper {
                 _ = quit.recv() => {
                     log::warn!("QUIT is ignored: this version cannot hand its sockets over yet; use TERM");
                 }
-                _ = shutdown.wait_for(|over| *over) => break,
+                _ = over(&mut shutdown) => break,
             }
         }
         let _ = leaving.send(true);
@@ -538,7 +572,9 @@ impl Keeper {
     /// A bad file changes nothing and says why; a good one is swapped in whole.
     async fn reload(&mut self) -> Result<String, String> {
         let result = self.try_reload().await;
-        self.observers.tell(&Event::Reloaded { result: result.clone() });
+        self.observers.tell(&Event::Reloaded {
+            result: result.clone(),
+        });
         result
     }
 
@@ -561,6 +597,7 @@ impl Keeper {
         self.tasks.keep_only(&new);
         self.tasks.start(background);
         self.handle.reconfigure(managed_of(&new)).await;
+        new.keep_what_needs_a_restart(&self.config);
         self.config = new;
         Ok(changed)
     }
@@ -571,14 +608,20 @@ impl Keeper {
         let mut quiet = Duration::ZERO;
         while quiet < LEAVE_QUIET && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(LEAVE_POLL).await;
-            quiet = if self.in_flight.count() == 0 { quiet + LEAVE_POLL } else { Duration::ZERO };
+            quiet = if self.in_flight.count() == 0 {
+                quiet + LEAVE_POLL
+            } else {
+                Duration::ZERO
+            };
         }
         match self.in_flight.count() {
             0 => log::info!("nothing is in flight any more"),
             left => log::warn!("{left} requests were still in flight at the drain timeout"),
         }
         if self.options.remove
-            && tokio::time::timeout(REMOVE_WITHIN, self.handle.remove_all()).await.is_err()
+            && tokio::time::timeout(REMOVE_WITHIN, self.handle.remove_all())
+                .await
+                .is_err()
         {
             log::error!("not every container could be removed in time");
         }
@@ -587,6 +630,12 @@ impl Keeper {
         }
         std::process::exit(0);
     }
+}
+
+/// Resolves once the server is told to leave.
+async fn over(shutdown: &mut ShutdownWatch) {
+    // What it returns is a guard that must not live across an await.
+    let _ = shutdown.wait_for(|over| *over).await;
 }
 
 /// The background tasks of plugins. They end with the plugin.

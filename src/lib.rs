@@ -5,7 +5,8 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
-pub mod cli;
+mod app;
+mod cli;
 pub mod config;
 pub mod control;
 pub mod engine;
@@ -15,3 +16,8 @@ pub mod plugin;
 pub mod plugins;
 pub mod proxy;
 pub mod service;
+
+/// Runs the command line with the plugins of `registry`: all that a `main` has to do.
+pub fn main(registry: plugin::Registry) -> std::process::ExitCode {
+    cli::main(registry)
+}

@@ -5,5 +5,5 @@ mod support;
 mod control; // the control loop on paused time, as text
 mod engine_docker; // the docker engine on a real daemon
 mod gate; // the claim against the drain, under loom
-mod tidy; // the rules of the house
-mod proxy; // the real binary in front of plain addresses
+mod proxy;
+mod tidy; // the rules of the house // the real binary in front of plain addresses

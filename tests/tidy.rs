@@ -17,8 +17,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("proxy", &["plugin", "service"]),
     ("config", &["plugin", "service"]),
     ("admin", &["service"]),
-    ("app", &["admin", "config", "control", "engine", "plugin", "proxy", "service"]),
-    ("cli", &["admin", "app", "config", "control", "plan", "plugin", "service"]),
+    (
+        "app",
+        &[
+            "admin", "config", "control", "engine", "plugin", "proxy", "service",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "admin", "app", "config", "control", "plan", "plugin", "service",
+        ],
+    ),
 ];
 
 /// Which rooms may name a crate that must not leak.
@@ -53,7 +63,9 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
 /// The room of a source file, as in `proxy` for `src/proxy/route.rs`.
 fn room(path: &Path) -> Option<String> {
     let inside = path.strip_prefix(root()).ok()?;
-    let mut parts = inside.iter().map(|part| part.to_string_lossy().into_owned());
+    let mut parts = inside
+        .iter()
+        .map(|part| part.to_string_lossy().into_owned());
     match parts.next()?.as_str() {
         "plugins" => Some("plugins".to_owned()),
         _ => {
@@ -67,8 +79,14 @@ fn room(path: &Path) -> Option<String> {
 /// Lines of code: tests may reach wherever they like, comments may name anything.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).expect("readable");
-    let until_tests = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    let lines = until_tests.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
+    let until_tests = text
+        .split("\n#[cfg(test)]\nmod tests {")
+        .next()
+        .unwrap_or_default();
+    let lines = until_tests
+        .lines()
+        .map(str::trim_start)
+        .filter(|line| !line.starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -83,11 +101,19 @@ fn sources() -> Vec<(PathBuf, String, String)> {
 fn imports(code: &str) -> BTreeSet<String> {
     let mut rooms = BTreeSet::new();
     for after in code.split("crate::").skip(1) {
-        let group = after.strip_prefix('{').and_then(|rest| rest.split('}').next());
-        let names = group.unwrap_or(after).split(',').take(if group.is_some() { 99 } else { 1 });
+        let group = after
+            .strip_prefix('{')
+            .and_then(|rest| rest.split('}').next());
+        let names = group
+            .unwrap_or(after)
+            .split(',')
+            .take(if group.is_some() { 99 } else { 1 });
         for name in names {
-            let name: String =
-                name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let name: String = name
+                .trim()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
             rooms.insert(name);
         }
     }
@@ -99,7 +125,10 @@ fn every_room_imports_only_whom_it_may() {
     let mut broken = Vec::new();
     for (path, room, code) in sources() {
         let Some((_, allowed)) = MAY_IMPORT.iter().find(|(name, _)| *name == room) else {
-            panic!("{}: a new room; add it to MAY_IMPORT in tests/tidy.rs", path.display());
+            panic!(
+                "{}: a new room; add it to MAY_IMPORT in tests/tidy.rs",
+                path.display()
+            );
         };
         for other in imports(&code) {
             let known = MAY_IMPORT.iter().any(|(name, _)| *name == other);
@@ -120,9 +149,13 @@ fn crates_that_must_not_leak_are_named_only_in_their_rooms() {
     let mut broken = Vec::new();
     for (path, room, code) in sources() {
         for (name, rooms) in MAY_NAME {
-            let named = code.contains(&format!("{name}::")) || code.contains(&format!("use {name}"));
+            let named =
+                code.contains(&format!("{name}::")) || code.contains(&format!("use {name}"));
             if named && !rooms.contains(&room.as_str()) {
-                broken.push(format!("{}: `{name}` belongs into {rooms:?} only", path.display()));
+                broken.push(format!(
+                    "{}: `{name}` belongs into {rooms:?} only",
+                    path.display()
+                ));
             }
         }
     }
@@ -135,7 +168,15 @@ fn the_planner_knows_no_clock_no_log_and_no_task() {
         if room != "plan" {
             continue;
         }
-        for banned in ["async ", "Instant::", "SystemTime", "log::", "tokio", "std::env", "std::fs"] {
+        for banned in [
+            "async ",
+            "Instant::",
+            "SystemTime",
+            "log::",
+            "tokio",
+            "std::env",
+            "std::fs",
+        ] {
             assert!(
                 !code.contains(banned),
                 "{}: `{banned}` in plan/; the planner is a pure function, give it what it needs \
@@ -166,8 +207,15 @@ fn every_shipped_configuration_loads() {
 
 #[test]
 fn unsafe_code_is_forbidden_in_every_crate() {
-    for path in ["src/lib.rs", "examples/acts/src/main.rs", "tests/outsider/src/main.rs"] {
+    for path in [
+        "src/lib.rs",
+        "examples/acts/src/main.rs",
+        "tests/outsider/src/main.rs",
+    ] {
         let text = fs::read_to_string(root().join(path)).expect("readable");
-        assert!(text.contains("#![forbid(unsafe_code)]"), "{path}: add #![forbid(unsafe_code)]");
+        assert!(
+            text.contains("#![forbid(unsafe_code)]"),
+            "{path}: add #![forbid(unsafe_code)]"
+        );
     }
 }

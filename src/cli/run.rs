@@ -42,5 +42,7 @@ fn start_logging() {
     env_logger::Builder::from_env(filter)
         .format_timestamp_millis()
         .format_target(false)
+        // It would show the environment of every container, secrets included.
+        .filter_module("bollard", log::LevelFilter::Warn)
         .init();
 }

@@ -20,7 +20,7 @@ pub use diff::{Change, Diff, diff};
 pub use error::{Problem, Problems};
 pub use source::{Env, Flags, Overrides, Text, find};
 
-use crate::plan::scaler::Scaler;
+use crate::plugin::Scaler;
 use crate::plugin::{Background, Filter, Observer, Probe, Registry};
 use crate::service::spec::Spec;
 use crate::service::store::Reader;
@@ -106,6 +106,15 @@ pub fn state_dir(source: &Text, env: &Env) -> PathBuf {
 }
 
 impl Config {
+    /// Takes over what `running` cannot change, so that a later comparison still tells of it.
+    pub fn keep_what_needs_a_restart(&mut self, running: &Config) {
+        self.listen.clone_from(&running.listen);
+        self.admin = running.admin;
+        self.instance.clone_from(&running.instance);
+        self.state_dir.clone_from(&running.state_dir);
+        self.server.threads = running.server.threads;
+    }
+
     /// Every plugin, whatever it is used for.
     pub fn plugged(&self) -> impl Iterator<Item = &Arc<Plugged>> {
         let of_services = self.services.iter().flat_map(|service| {
@@ -127,6 +136,8 @@ pub struct Server {
     pub client_read_timeout: Duration,
     /// The longest time that a client may take nothing of an answer.
     pub client_write_timeout: Duration,
+    /// How long requests may still take once the process was told to leave.
+    pub drain_timeout: Duration,
     pub max_header_bytes: u64,
     /// How many containers may be starting at once, over all services.
     pub max_concurrent_starts: u32,

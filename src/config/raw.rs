@@ -61,6 +61,7 @@ pub struct Timeouts {
     pub keepalive: Option<Scalar>,
     pub client_read: Option<Scalar>,
     pub client_write: Option<Scalar>,
+    pub drain: Option<Scalar>,
 }
 
 impl Shape for Timeouts {}

@@ -126,11 +126,10 @@ impl ProxyHttp for Edge {
         }
         let head = session.req_header();
         if headers::size(head) > ctx.settings.max_header_bytes {
-            let answer = plain(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-            return respond(session, ctx, answer).await;
+            return refuse(session, ctx, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).await;
         }
         if has_dot_segments(head.uri.path()) {
-            return respond(session, ctx, plain(StatusCode::BAD_REQUEST)).await;
+            return refuse(session, ctx, StatusCode::BAD_REQUEST).await;
         }
         let Some(target) = ctx.target.clone() else {
             let answer = match head.uri.path() {
@@ -141,8 +140,7 @@ impl ProxyHttp for Edge {
         };
         if content_length(head).is_some_and(|length| length > target.forward.max_request_body_bytes)
         {
-            session.set_keepalive(None);
-            return respond(session, ctx, plain(StatusCode::PAYLOAD_TOO_LARGE)).await;
+            return refuse(session, ctx, StatusCode::PAYLOAD_TOO_LARGE).await;
         }
         if let Some(service) = self.reader.load().service(target.service.as_str()) {
             let scaler = target.scaler.as_ref();
@@ -297,8 +295,7 @@ impl ProxyHttp for Edge {
         if let Ok(status) = StatusCode::from_u16(code)
             && !answered
         {
-            session.set_keepalive(None);
-            if let Err(error) = respond(session, ctx, plain(status)).await {
+            if let Err(error) = refuse(session, ctx, status).await {
                 log::debug!("the client left before it was told {status}: {error}");
             }
         }
@@ -358,11 +355,9 @@ fn content_length(head: &RequestHeader) -> Option<u64> {
 /// A path that a route and a program behind it could read differently.
 fn has_dot_segments(path: &str) -> bool {
     path.split('/').any(|segment| {
-        let plain = segment.len() <= 6 && {
-            let lowered = segment.to_ascii_lowercase().replace("%2e", ".");
-            lowered == "." || lowered == ".."
-        };
-        plain
+        let encoded = "%2e%2e".len();
+        segment.len() <= encoded
+            && [".", ".."].contains(&segment.to_ascii_lowercase().replace("%2e", ".").as_str())
     })
 }
 
@@ -413,6 +408,12 @@ async fn respond(session: &mut Session, ctx: &Context, answer: Answer) -> Result
         session.write_response_body(Some(answer.body), true).await?;
     }
     Ok(true)
+}
+
+/// Turns a request down that is not as it should be, and with it the rest of its connection.
+async fn refuse(session: &mut Session, ctx: &Context, status: StatusCode) -> Result<bool> {
+    session.set_keepalive(None);
+    respond(session, ctx, plain(status)).await
 }
 
 fn plain(status: StatusCode) -> Answer {

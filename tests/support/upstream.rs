@@ -15,7 +15,6 @@ use tokio::task::JoinHandle;
 
 pub struct Upstream {
     pub address: SocketAddr,
-    pub name: &'static str,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
 }
@@ -56,7 +55,6 @@ impl Upstream {
         });
         Upstream {
             address,
-            name,
             shared,
             server,
         }

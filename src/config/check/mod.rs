@@ -196,6 +196,7 @@ fn server(
     let keepalive = timeout("keepalive", &timeouts.keepalive);
     let client_read = timeout("client_read", &timeouts.client_read);
     let client_write = timeout("client_write", &timeouts.client_write);
+    let drain = timeout("drain", &timeouts.drain);
     let header = size(HEADER_BYTES_MIN..=HEADER_BYTES_MAX);
     let header = at.read("max_header_size", max_header_size, HEADER_BYTES, header);
     let starts = at.read(
@@ -209,6 +210,7 @@ fn server(
         keepalive_timeout: keepalive?,
         client_read_timeout: client_read?,
         client_write_timeout: client_write?,
+        drain_timeout: drain?,
         max_header_bytes: header?,
         max_concurrent_starts: starts?,
     })
