@@ -1,5 +1,7 @@
 //! A Tidegate with a plugin of somebody else's: all that a stranger has to write.
 
+#![forbid(unsafe_code)]
+
 use tidegate::plugin::prelude::*;
 
 /// Tells clients which country this edge stands in.
