@@ -67,7 +67,7 @@ fn of_service(name: &ServiceName, managed: Option<&Managed>, seen: &[Observed]) 
     let plan = plan(&Input {
         replicas: &replicas,
         starting: BTreeSet::new(),
-        taken: &BTreeSet::new(),
+        taken: BTreeSet::new(),
         first_slot: template.map_or(0, |template| template.first_port),
         wanted: managed.map(|managed| managed.spec.bounds.clamp(replicas.len() as u32)),
         stop_grace_period: managed.map_or(Duration::ZERO, |managed| managed.spec.stop_grace_period),

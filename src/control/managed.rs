@@ -16,7 +16,8 @@ use crate::service::snapshot::ServiceView;
 use crate::service::spec::{ServiceName, Slot, Source, Spec, SpecHash};
 use crate::service::store::Writer;
 use crate::service::time::Moment;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -25,6 +26,8 @@ use tokio::sync::mpsc;
 const STOP_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// For containers whose service nobody configures any more, so nobody says otherwise.
 const ORPHAN_GRACE: Duration = Duration::from_secs(10);
+/// A port that was somebody else's for so long is tried again, when a replica is missing anyway.
+const TAKEN_FOR: Duration = Duration::from_secs(60);
 
 /// A service as the control loop is given it.
 #[derive(Clone)]
@@ -48,23 +51,35 @@ pub(super) struct State {
     wanted: u32,
     scaled_because: String,
     backoff: Backoff,
-    taken: BTreeSet<Slot>,
+    /// Ports that were somebody else's, and when.
+    taken: BTreeMap<Slot, Moment>,
     starting: BTreeMap<Slot, Start>,
     replicas: BTreeMap<ReplicaId, Tracked>,
-    /// Stopped and removed; a listing up to this one may still show it.
-    gone: BTreeMap<ReplicaId, u64>,
     pub(super) because: Vec<Reason>,
 }
 
 /// A start that the engine does not show for certain yet.
 struct Start {
+    generation: u64,
     since: Moment,
     because: Reason,
-    /// Once it is done: only a listing that began later is sure to show the replica.
+    /// Whether a listing has shown the replica.
+    shown: bool,
+    failed: bool,
+    /// Once it has ended, well or not: only a listing that began later is sure to show what came
+    /// of it.
     shown_after: Option<u64>,
 }
 
+impl Start {
+    fn is_surely_shown(&self, sequence: u64) -> bool {
+        self.shown_after.is_some_and(|after| sequence > after)
+    }
+}
+
 struct Tracked {
+    /// Nothing that an engine runs.
+    is_address: bool,
     observed: Observed,
     since: Moment,
     /// When Tidegate began to start it; unknown when it was found running.
@@ -94,11 +109,7 @@ enum Stop {
 
 impl State {
     pub fn new(managed: Managed, writer: &Writer) -> State {
-        let name = managed.spec.name.clone();
-        let mut state = State::orphan(name, writer);
-        state.wanted = managed.spec.bounds.min;
-        state.scaled_because = "the minimum, until traffic says otherwise".to_owned();
-        state.reconfigured(managed)
+        State::orphan(managed.spec.name.clone(), writer).reconfigured(managed)
     }
 
     /// A service that exists only as containers left behind.
@@ -114,21 +125,24 @@ impl State {
             window: Window::default(),
             wanted: 0,
             scaled_because: String::new(),
-            taken: BTreeSet::new(),
+            taken: BTreeMap::new(),
             starting: BTreeMap::new(),
             replicas: BTreeMap::new(),
-            gone: BTreeMap::new(),
             because: Vec::new(),
         }
     }
 
     pub fn reconfigured(mut self, managed: Managed) -> State {
         let template = managed.spec.template().map(|template| template.hash());
-        let probing_changed = self.managed.as_ref().is_some_and(|old| {
+        let probing_changed = self.managed.as_ref().is_none_or(|old| {
             old.spec.health != managed.spec.health || !Arc::ptr_eq(&old.probe, &managed.probe)
         });
+        if self.managed.is_none() {
+            self.wanted = managed.spec.bounds.min;
+            self.scaled_because = "the minimum, until traffic says otherwise".to_owned();
+        }
         if template != self.template {
-            // A new template deserves a new try, and its ports may differ.
+            // A new template deserves a new try.
             self.backoff = Backoff::new(self.name.as_str());
             self.taken.clear();
         }
@@ -145,9 +159,7 @@ impl State {
     }
 
     pub fn remove(&mut self) {
-        if self.is_fixed() {
-            self.replicas.clear();
-        }
+        self.replicas.retain(|_, tracked| !tracked.is_address);
         self.managed = None;
         self.wanted = 0;
         self.scaled_because = Reason::Removed.to_string();
@@ -159,8 +171,24 @@ impl State {
             .is_some_and(|managed| matches!(managed.spec.source, Source::Addresses(_)))
     }
 
+    /// No container of it is left, and none is under way.
     pub fn is_empty(&self) -> bool {
-        self.is_fixed() || self.replicas.is_empty() && self.starting.is_empty()
+        self.starting.is_empty() && self.replicas.values().all(|tracked| tracked.is_address)
+    }
+
+    pub fn needs_engine(&self) -> bool {
+        let runs_containers = self
+            .managed
+            .as_ref()
+            .is_some_and(|managed| managed.spec.template().is_some());
+        runs_containers || !self.is_empty()
+    }
+
+    /// Whether there is anything to plan: for containers of a service that has addresses now,
+    /// not before one of these is ready to take over.
+    pub fn is_planned(&self) -> bool {
+        let takes_over = |tracked: &Tracked| tracked.is_address && tracked.phase() == Phase::Ready;
+        !self.is_fixed() || !self.is_empty() && self.replicas.values().any(takes_over)
     }
 
     /// Left the configuration, and nothing of it is left.
@@ -180,18 +208,19 @@ impl State {
         let Some(managed) = &self.managed else {
             return;
         };
-        let seen = match managed.spec.source {
-            Source::Addresses(_) => fixed::observe(&managed.spec),
-            Source::Container(_) => return self.probe_all(report, sink),
-        };
-        self.replicas
-            .retain(|id, _| seen.iter().any(|observed| observed.id == *id));
-        for observed in seen {
-            match self.replicas.get_mut(&observed.id) {
-                Some(tracked) => tracked.observed = observed,
-                None => {
-                    let tracked = Tracked::new(observed, now);
-                    self.replicas.insert(tracked.observed.id.clone(), tracked);
+        if let Source::Addresses(_) = managed.spec.source {
+            let seen = fixed::observe(&managed.spec);
+            self.replicas.retain(|id, tracked| {
+                !tracked.is_address || seen.iter().any(|observed| observed.id == *id)
+            });
+            for observed in seen {
+                match self.replicas.get_mut(&observed.id) {
+                    Some(tracked) => tracked.observed = observed,
+                    None => {
+                        let mut tracked = Tracked::new(observed, now);
+                        tracked.is_address = true;
+                        self.replicas.insert(tracked.observed.id.clone(), tracked);
+                    }
                 }
             }
         }
@@ -209,34 +238,37 @@ impl State {
         sink: &Sink,
         now: Moment,
     ) {
-        if self.is_fixed() {
-            return;
-        }
         self.replicas.retain(|id, tracked| {
             let there = seen.iter().any(|observed| observed.id == *id);
-            if !there && tracked.stop.is_none() {
-                sink(&Event::Sick {
-                    service: self.name.clone(),
-                    slot: tracked.observed.slot,
-                    id: id.clone(),
-                    ailment: Ailment::Exited { code: None },
-                });
-            }
             // One that is being stopped stays until the engine says that it is done.
-            there || matches!(tracked.stop, Some(Stop::UnderWay))
+            if there || tracked.is_address || matches!(tracked.stop, Some(Stop::UnderWay)) {
+                return true;
+            }
+            tracked.fail(&self.name, Ailment::Exited { code: None }, now, sink);
+            sink(&Event::Stopped {
+                service: self.name.clone(),
+                slot: tracked.observed.slot,
+                id: id.clone(),
+            });
+            false
         });
         for observed in seen {
-            // A start of ours passes through this state; it is not half-made.
-            if observed.state == RunState::Created && self.starting.contains_key(&observed.slot) {
-                continue;
-            }
-            if self
-                .gone
-                .get(&observed.id)
-                .is_some_and(|last| sequence <= *last)
+            let start = self.starting.get_mut(&observed.slot);
+            let start = start.filter(|start| start.generation == observed.generation);
+            // A start of ours passes through this state, and is not half-made; what is left of
+            // one that failed may be gone by now.
+            if let Some(start) = &start
+                && !start.is_surely_shown(sequence)
+                && (start.failed || observed.state == RunState::Created)
+                && !self.replicas.contains_key(&observed.id)
             {
                 continue;
             }
+            if observed.state == RunState::Running {
+                // It is ours, then: a start came through whose answer was lost.
+                self.taken.remove(&observed.slot);
+            }
+            let mut count_failure = true;
             let tracked = match self.replicas.get_mut(&observed.id) {
                 Some(tracked) => {
                     tracked.look_again(observed, now);
@@ -244,15 +276,20 @@ impl State {
                 }
                 None => {
                     let mut tracked = Tracked::new(observed, now);
-                    if let Some(start) = self.starting.get(&tracked.observed.slot) {
+                    if let Some(start) = start {
+                        start.shown = true;
                         tracked.began = Some(start.since);
                         tracked.because = Some(start.because.to_string());
-                    } else if first {
-                        sink(&Event::Adopted {
-                            service: self.name.clone(),
-                            slot: tracked.observed.slot,
-                            id: tracked.observed.id.clone(),
-                        });
+                    } else {
+                        // Found dead: nobody knows of what, or when.
+                        count_failure = false;
+                        if first && tracked.is_alive() {
+                            sink(&Event::Adopted {
+                                service: self.name.clone(),
+                                slot: tracked.observed.slot,
+                                id: tracked.observed.id.clone(),
+                            });
+                        }
                     }
                     self.replicas
                         .entry(tracked.observed.id.clone())
@@ -261,7 +298,7 @@ impl State {
             };
             if let Some(ailment) = ailment_of(&tracked.observed.state) {
                 let failed = tracked.fail(&self.name, ailment, now, sink);
-                if failed {
+                if failed && count_failure {
                     self.backoff.failed(tracked.observed.generation, now);
                 }
             }
@@ -269,12 +306,27 @@ impl State {
         if first && let Some(managed) = &self.managed {
             // What was running was wanted: a restart scales nothing down before a whole interval
             // was observed.
-            self.wanted = managed.spec.bounds.clamp(self.replicas.len() as u32);
+            let containers = self.replicas.values().filter(|tracked| !tracked.is_address);
+            self.wanted = managed.spec.bounds.clamp(containers.count() as u32);
         }
-        self.starting
-            .retain(|_, start| start.shown_after.is_none_or(|after| sequence <= after));
-        self.gone.retain(|_, last| sequence <= *last);
+        self.forget_starts(sequence, sink, now);
         self.probe_all(report, sink);
+    }
+
+    /// Forgets the starts that are done and that this listing was sure to show.
+    fn forget_starts(&mut self, sequence: u64, sink: &Sink, now: Moment) {
+        self.starting.retain(|slot, start| {
+            let surely_shown = start.is_surely_shown(sequence);
+            if surely_shown && !start.shown && !start.failed {
+                self.backoff.failed(start.generation, now);
+                sink(&Event::StartFailed {
+                    service: self.name.clone(),
+                    slot: *slot,
+                    why: "it was removed as soon as it ran".to_owned(),
+                });
+            }
+            !surely_shown
+        });
     }
 
     pub fn probed(
@@ -285,13 +337,15 @@ impl State {
         now: Moment,
         sink: &Sink,
     ) {
-        let fixed = self.is_fixed();
         let Some(tracked) = self.replicas.get_mut(id) else {
             return;
         };
+        let fixed = tracked.is_address;
         let ailment = match verdict {
             Verdict::Healthy { address } => {
-                if fixed || !matches!(tracked.health, Health::Failed(_)) {
+                // What was said before it was told to stop, or had other addresses, comes late.
+                let late = tracked.stop.is_some() || !tracked.observed.addresses.contains(&address);
+                if !late && (fixed || !matches!(tracked.health, Health::Failed(_))) {
                     tracked.ready(&self.name, address, writer, now, sink);
                 }
                 return;
@@ -310,13 +364,17 @@ impl State {
         }
     }
 
-    pub fn start_failed(&mut self, slot: Slot, generation: u64, error: &EngineError, now: Moment) {
-        self.starting.remove(&slot);
+    pub fn start_failed(&mut self, slot: Slot, error: &EngineError, sequence: u64, now: Moment) {
+        let Some(start) = self.starting.get_mut(&slot) else {
+            return;
+        };
+        start.failed = true;
+        start.shown_after = Some(sequence);
         match error.kind {
             ErrorKind::PortTaken => {
-                self.taken.insert(slot);
+                self.taken.insert(slot, now);
             }
-            ErrorKind::Failed => self.backoff.failed(generation, now),
+            ErrorKind::Failed => self.backoff.failed(start.generation, now),
             // Says nothing about the image; the engine's return is awaited anyway.
             ErrorKind::Unreachable => {}
         }
@@ -325,8 +383,7 @@ impl State {
     pub fn stopped(
         &mut self,
         id: &ReplicaId,
-        result: Result<(), EngineError>,
-        sequence: u64,
+        result: &Result<(), EngineError>,
         now: Moment,
         sink: &Sink,
     ) {
@@ -334,22 +391,18 @@ impl State {
             return;
         };
         let (service, slot) = (self.name.clone(), tracked.observed.slot);
+        let id = id.clone();
         match result {
             Ok(()) => {
-                self.replicas.remove(id);
-                self.gone.insert(id.clone(), sequence);
-                sink(&Event::Stopped {
-                    service,
-                    slot,
-                    id: id.clone(),
-                });
+                self.replicas.remove(&id);
+                sink(&Event::Stopped { service, slot, id });
             }
             Err(error) => {
                 tracked.stop = Some(Stop::RetryAt(now + STOP_RETRY_AFTER));
                 sink(&Event::StopFailed {
                     service,
                     slot,
-                    id: id.clone(),
+                    id,
                     why: error.to_string(),
                 });
             }
@@ -387,13 +440,14 @@ impl State {
     }
 
     pub fn seen(&mut self, now: Moment) -> Vec<Seen> {
+        self.let_addresses_go();
+        self.forgive_ports(now);
         for tracked in self.replicas.values() {
             if tracked.phase() == Phase::Ready && now.since(tracked.since) >= SETTLED_AFTER {
                 self.backoff.settled(tracked.observed.generation);
             }
         }
-        self.replicas
-            .values()
+        self.containers()
             .map(|tracked| Seen {
                 id: tracked.observed.id.clone(),
                 slot: tracked.observed.slot,
@@ -401,6 +455,29 @@ impl State {
                 condition: tracked.condition(now),
             })
             .collect()
+    }
+
+    fn containers(&self) -> impl Iterator<Item = &Tracked> {
+        let replicas = self.replicas.values();
+        replicas.filter(|tracked| !tracked.is_address)
+    }
+
+    /// Addresses of a service that has an image now serve until its containers can.
+    fn let_addresses_go(&mut self) {
+        let ready = self
+            .containers()
+            .filter(|tracked| tracked.phase() == Phase::Ready);
+        if !self.is_fixed() && ready.count() >= self.wanted as usize {
+            self.replicas.retain(|_, tracked| !tracked.is_address);
+        }
+    }
+
+    /// Only when a start is due anyway: nothing that runs is moved to find out.
+    fn forgive_ports(&mut self, now: Moment) {
+        let unseen = self.starting.values().filter(|start| !start.shown);
+        if self.containers().count() + unseen.count() < self.wanted as usize {
+            self.taken.retain(|_, since| now.since(*since) < TAKEN_FOR);
+        }
     }
 
     pub fn input<'a>(
@@ -417,9 +494,12 @@ impl State {
         Input {
             replicas,
             starting: self.starting.keys().copied().collect(),
-            taken: &self.taken,
+            taken: self.taken.keys().copied().collect(),
             first_slot: template.map_or(0, |template| template.first_port),
-            wanted: self.managed.as_ref().map(|_| self.wanted),
+            wanted: self
+                .managed
+                .as_ref()
+                .map(|_| template.map_or(0, |_| self.wanted)),
             stop_grace_period: self.stop_grace_period,
             backoff: &self.backoff,
             starts_left,
@@ -442,11 +522,20 @@ impl State {
 
     // === what is done about it ===
 
-    pub fn starting(&mut self, slot: Slot, now: Moment, because: Reason) -> Option<Arc<Spec>> {
+    pub fn starting(
+        &mut self,
+        slot: Slot,
+        generation: u64,
+        now: Moment,
+        because: Reason,
+    ) -> Option<Arc<Spec>> {
         let spec = Arc::clone(&self.managed.as_ref()?.spec);
         let start = Start {
+            generation,
             since: now,
             because,
+            shown: false,
+            failed: false,
             shown_after: None,
         };
         self.starting.insert(slot, start);
@@ -473,13 +562,21 @@ impl State {
         });
     }
 
-    pub fn take_back(&mut self, id: &ReplicaId) {
-        if let Some(tracked) = self.replicas.get_mut(id) {
-            tracked.drain = None;
-            if let Some(replica) = &tracked.replica {
-                replica.gate.reopen();
-            }
+    pub fn take_back(&mut self, id: &ReplicaId, because: Reason, sink: &Sink) {
+        let Some(tracked) = self.replicas.get_mut(id) else {
+            return;
+        };
+        tracked.drain = None;
+        tracked.because = None;
+        if let Some(replica) = &tracked.replica {
+            replica.gate.reopen();
         }
+        sink(&Event::Returned {
+            service: self.name.clone(),
+            slot: tracked.observed.slot,
+            id: id.clone(),
+            because: because.to_string(),
+        });
     }
 
     pub fn stopping(&mut self, id: &ReplicaId, because: Reason, now: Moment, sink: &Sink) {
@@ -524,7 +621,8 @@ impl State {
         ServiceView {
             name: self.name.clone(),
             desired: if self.is_fixed() {
-                replicas.len() as u32
+                let addresses = self.replicas.values().filter(|tracked| tracked.is_address);
+                addresses.count() as u32
             } else {
                 self.wanted
             },
@@ -554,6 +652,7 @@ impl State {
             };
             tracked.prober = Some(probing::spawn(
                 target,
+                tracked.healthy_at(),
                 Arc::clone(&managed.probe),
                 managed.spec.health.clone(),
                 report.clone(),
@@ -568,6 +667,7 @@ impl State {
 impl Tracked {
     fn new(observed: Observed, now: Moment) -> Tracked {
         Tracked {
+            is_address: false,
             observed,
             since: now,
             began: None,
@@ -583,14 +683,23 @@ impl Tracked {
     fn look_again(&mut self, observed: Observed, now: Moment) {
         let runs_on = self.is_alive() && observed.state == RunState::Running;
         if runs_on && self.observed.addresses != observed.addresses {
-            // Restarted by somebody else: whatever was known of its health is void.
             self.prober = None;
-            if matches!(self.health, Health::Healthy) {
+            let is_lost = |at: SocketAddr| !observed.addresses.contains(&at);
+            if self.healthy_at().is_some_and(is_lost) {
+                // Restarted by somebody else, or moved: what was known of it is void, and what
+                // was in flight is lost.
                 self.health = Health::Unknown;
+                self.replica = None;
+                self.began = None;
                 self.since = now;
             }
         }
         self.observed = observed;
+    }
+
+    fn healthy_at(&self) -> Option<SocketAddr> {
+        let replica = self.replica.as_ref()?;
+        matches!(self.health, Health::Healthy).then_some(replica.address)
     }
 
     fn is_alive(&self) -> bool {
@@ -615,18 +724,10 @@ impl Tracked {
 
     fn condition(&self, now: Moment) -> Condition {
         match (&self.stop, &self.health, &self.drain) {
-            (Some(Stop::RetryAt(at)), _, _) if *at <= now => {
-                let ailment = match &self.health {
-                    Health::Failed(ailment) => ailment.clone(),
-                    _ => {
-                        return Condition::Draining {
-                            since: Moment::default(),
-                            in_flight: 0,
-                        };
-                    }
-                };
-                Condition::Sick(ailment)
+            (Some(Stop::RetryAt(at)), Health::Failed(ailment), _) if *at <= now => {
+                Condition::Sick(ailment.clone())
             }
+            (Some(Stop::RetryAt(at)), _, _) if *at <= now => Condition::StopFailed,
             (Some(_), _, _) => Condition::Stopping,
             (None, Health::Failed(ailment), _) => Condition::Sick(ailment.clone()),
             (None, _, Some(drain)) => Condition::Draining {
@@ -641,7 +742,7 @@ impl Tracked {
     fn ready(
         &mut self,
         service: &ServiceName,
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         writer: &Writer,
         now: Moment,
         sink: &Sink,

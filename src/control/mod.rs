@@ -63,7 +63,6 @@ enum Input {
     Started {
         service: ServiceName,
         slot: Slot,
-        generation: u64,
         result: Result<ReplicaId, EngineError>,
     },
     Stopped {
@@ -114,6 +113,8 @@ pub struct Control {
     last_generation: u64,
     observing: Observing,
     engine_up: bool,
+    /// Stopped and removed; a listing up to this one may still show it.
+    gone: BTreeMap<ReplicaId, u64>,
     removing: Option<oneshot::Sender<()>>,
 }
 
@@ -126,6 +127,8 @@ struct Observing {
     next: Moment,
     /// Nothing is planned before the engine was seen once.
     seen_once: bool,
+    /// The last listing that began before a call found the engine away: not a sign of its return.
+    lost: u64,
 }
 
 impl Control {
@@ -149,16 +152,24 @@ impl Control {
             services: BTreeMap::new(),
             starts_max,
             last_generation: 0,
+            gone: BTreeMap::new(),
             observing: Observing {
                 sequence: 0,
                 under_way: false,
                 wanted: true,
                 next: Moment::default(),
                 seen_once: false,
+                lost: 0,
             },
             removing: None,
         };
         (control, handle)
+    }
+
+    /// Generations are greater than this one; for tests, whose time is not the wall clock's.
+    pub fn generations_above(mut self, generation: u64) -> Control {
+        self.last_generation = generation;
+        self
     }
 
     /// Runs until `shutdown` says so. Containers stay as they are: the next start adopts them.
@@ -166,7 +177,11 @@ impl Control {
         let mut changes = self.engine.changes();
         loop {
             let wake = self.settle();
+            // Every branch means "look again", so none can starve another; in a fixed order, the
+            // same inputs lead to the very same run.
             tokio::select! {
+                biased;
+                _ = shutdown.wait_for(|over| *over) => return,
                 Some(input) = self.inputs.recv() => {
                     self.handle(input);
                     while let Ok(input) = self.inputs.try_recv() {
@@ -176,13 +191,12 @@ impl Control {
                 Some(()) = changes.next(), if self.needs_engine() => self.observing.wanted = true,
                 () = self.writer.woken() => {}
                 () = tokio::time::sleep_until(self.began + wake.0) => {}
-                _ = shutdown.wait_for(|over| *over) => return,
             }
         }
     }
 
     fn needs_engine(&self) -> bool {
-        self.services.values().any(|state| !state.is_fixed())
+        self.services.values().any(State::needs_engine)
     }
 
     fn now(&self) -> Moment {
@@ -198,17 +212,13 @@ impl Control {
             }
             Input::Command(Command::RemoveAll { done }) => {
                 self.removing = Some(done);
-                for state in self.services.values_mut() {
-                    state.remove();
-                }
             }
             Input::Observed { sequence, result } => self.observed(sequence, result),
             Input::Started {
                 service,
                 slot,
-                generation,
                 result,
-            } => self.started(&service, slot, generation, result),
+            } => self.started(&service, slot, result),
             Input::Stopped {
                 service,
                 id,
@@ -251,19 +261,13 @@ impl Control {
     fn observed(&mut self, sequence: u64, result: Result<Vec<Observed>, EngineError>) {
         let now = self.now();
         self.observing.under_way = false;
-        let seen = match result {
+        let mut seen = match result {
             Ok(seen) => seen,
-            Err(error) => {
-                if self.engine_up {
-                    (self.sink)(&Event::EngineDown {
-                        why: error.to_string(),
-                    });
-                }
-                self.engine_up = false;
-                self.observing.next = now + ENGINE_RETRY_EVERY;
-                return;
-            }
+            Err(error) => return self.engine_is_away(&error),
         };
+        if sequence <= self.observing.lost {
+            return;
+        }
         let first = !self.observing.seen_once;
         if !self.engine_up || first {
             (self.sink)(&Event::EngineUp);
@@ -275,6 +279,14 @@ impl Control {
             .iter()
             .map(|replica| replica.generation)
             .fold(self.last_generation, u64::max);
+
+        let gone = std::mem::take(&mut self.gone);
+        seen.retain(|replica| {
+            let last = gone.get(&replica.id);
+            last.is_none_or(|last| sequence > *last)
+        });
+        self.gone = gone;
+        self.gone.retain(|_, last| sequence < *last);
 
         let mut by_service: BTreeMap<ServiceName, Vec<Observed>> = BTreeMap::new();
         for replica in seen {
@@ -295,22 +307,33 @@ impl Control {
         }
     }
 
+    /// Nothing more is attempted until a listing that begins from now on says that it is back.
+    fn engine_is_away(&mut self, error: &EngineError) {
+        if self.engine_up {
+            (self.sink)(&Event::EngineDown {
+                why: error.to_string(),
+            });
+        }
+        self.engine_up = false;
+        self.observing.lost = self.observing.sequence;
+        self.observing.next = self.now() + ENGINE_RETRY_EVERY;
+    }
+
     fn started(
         &mut self,
         service: &ServiceName,
         slot: Slot,
-        generation: u64,
         result: Result<ReplicaId, EngineError>,
     ) {
         let now = self.now();
-        self.observing.wanted = true;
+        let sequence = self.observing.sequence;
         let Some(state) = self.services.get_mut(service) else {
             return;
         };
         match result {
-            Ok(_) => state.start_done(slot, self.observing.sequence),
+            Ok(_) => state.start_done(slot, sequence),
             Err(error) => {
-                state.start_failed(slot, generation, &error, now);
+                state.start_failed(slot, &error, sequence, now);
                 let event = if error.kind == ErrorKind::PortTaken {
                     Event::PortTaken {
                         service: service.clone(),
@@ -324,27 +347,41 @@ impl Control {
                     }
                 };
                 (self.sink)(&event);
+                if error.kind == ErrorKind::Unreachable {
+                    return self.engine_is_away(&error);
+                }
             }
         }
+        self.observing.wanted = true;
     }
 
     fn stopped(&mut self, service: &ServiceName, id: &ReplicaId, result: Result<(), EngineError>) {
         let now = self.now();
-        self.observing.wanted = true;
         if let Some(state) = self.services.get_mut(service) {
-            state.stopped(id, result, self.observing.sequence, now, &self.sink);
+            state.stopped(id, &result, now, &self.sink);
         }
+        match result {
+            Err(error) if error.kind == ErrorKind::Unreachable => {
+                return self.engine_is_away(&error);
+            }
+            Err(_) => {}
+            Ok(()) => {
+                self.gone.insert(id.clone(), self.observing.sequence);
+            }
+        }
+        self.observing.wanted = true;
     }
 
     /// Plans and acts until nothing more is to be done now, publishes, and says when to look
     /// again.
     fn settle(&mut self) -> Moment {
         let now = self.now();
+        self.remove_if_told();
         self.services.retain(|_, state| !state.is_over());
         self.observe_if_due(now);
         let mut wake = now + SAMPLE_EVERY;
         for state in self.services.values_mut() {
-            if let Some(at) = state.scale(now, &self.sink) {
+            if let Some(at) = state.scale(now, &self.sink).filter(|at| *at > now) {
                 wake = wake.min(at);
             }
         }
@@ -374,7 +411,8 @@ impl Control {
         let names: Vec<ServiceName> = self.services.keys().cloned().collect();
         for name in names {
             let state = self.services.get_mut(&name).expect("taken from the keys");
-            if state.is_fixed() {
+            if !state.is_planned() {
+                state.because.clear();
                 continue;
             }
             let seen = state.seen(now);
@@ -406,7 +444,7 @@ impl Control {
         let service = service.clone();
         match action {
             Action::Start { slot, because } => {
-                let Some(spec) = state.starting(slot, now, because) else {
+                let Some(spec) = state.starting(slot, generation, now, because) else {
                     return;
                 };
                 (self.sink)(&Event::Starting {
@@ -419,14 +457,13 @@ impl Control {
                         .send(Input::Started {
                             service,
                             slot,
-                            generation,
                             result,
                         })
                         .await;
                 });
             }
             Action::Drain { id, because, .. } => state.drain(&id, because, now, &self.sink),
-            Action::Return { id, .. } => state.take_back(&id),
+            Action::Return { id, because, .. } => state.take_back(&id, because, &self.sink),
             Action::Stop {
                 id, grace, because, ..
             } => {
@@ -486,8 +523,19 @@ impl Control {
         }
     }
 
+    /// What is there must be known before it can be removed.
+    fn knows_all(&self) -> bool {
+        self.observing.seen_once || !self.needs_engine()
+    }
+
+    fn remove_if_told(&mut self) {
+        if self.removing.is_some() && self.knows_all() {
+            self.services.values_mut().for_each(State::remove);
+        }
+    }
+
     fn finish_removing(&mut self) {
-        let gone = self.services.values().all(State::is_empty);
+        let gone = self.knows_all() && self.services.values().all(State::is_empty);
         if gone && let Some(done) = self.removing.take() {
             let _ = done.send(());
         }

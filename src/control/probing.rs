@@ -49,8 +49,10 @@ impl Drop for Prober {
     }
 }
 
+/// `healthy_at`: it is known to be healthy there, so that the next failures count at once.
 pub fn spawn(
     target: Target,
+    healthy_at: Option<SocketAddr>,
     probe: Arc<dyn Probe>,
     timing: HealthTiming,
     report: mpsc::Sender<Input>,
@@ -63,7 +65,7 @@ pub fn spawn(
         report,
         sink,
     };
-    Prober(tokio::spawn(probing.run()).abort_handle())
+    Prober(tokio::spawn(probing.run(healthy_at)).abort_handle())
 }
 
 struct Probing {
@@ -75,10 +77,13 @@ struct Probing {
 }
 
 impl Probing {
-    async fn run(self) {
+    async fn run(self, mut healthy_at: Option<SocketAddr>) {
         let mut interval = STARTING_INTERVAL.min(self.timing.interval);
         loop {
-            let address = self.until_healthy(interval).await;
+            let address = match healthy_at.take() {
+                Some(address) => address,
+                None => self.until_healthy(interval).await,
+            };
             let why = self.while_healthy(address).await;
             self.say(Verdict::Unhealthy { why }).await;
             interval = self.timing.interval;

@@ -48,6 +48,7 @@ pub enum Asked {
 struct World {
     replicas: Vec<Observed>,
     made: u64,
+    restarts: u8,
     calls: Vec<Call>,
     start_times: HashMap<ServiceName, Duration>,
     slot_start_times: HashMap<Slot, Duration>,
@@ -118,9 +119,29 @@ impl FakeEngine {
         }
     }
 
-    /// The live replica in this slot ends by itself.
+    /// The live replica in this slot ends by itself, and loses its addresses with that.
     pub fn exit(&self, slot: Slot, code: i64) {
         self.set_state(slot, RunState::Exited { code: Some(code) });
+    }
+
+    /// Somebody stops the replicas in this slot and starts them again: other addresses.
+    pub fn restart(&self, slot: Slot) {
+        let mut world = self.world();
+        world.restarts = world.restarts % 250 + 1;
+        let ip = Ipv4Addr::new(127, 0, 1, world.restarts);
+        let replicas = world.replicas.iter_mut();
+        for replica in replicas.filter(|replica| replica.slot == slot && is_live(replica)) {
+            replica.state = RunState::Running;
+            replica.addresses = vec![SocketAddr::from((ip, slot))];
+        }
+        drop(world);
+        self.announce();
+    }
+
+    /// Somebody removes the replicas in this slot.
+    pub fn remove(&self, slot: Slot) {
+        self.world().replicas.retain(|replica| replica.slot != slot);
+        self.announce();
     }
 
     /// The live replica in this slot is frozen.
@@ -147,6 +168,76 @@ impl FakeEngine {
         self.world().calls.clone()
     }
 
+    // === halves of a start and of a stop, for tests that look in between ===
+
+    /// Makes a replica that does not run yet.
+    pub fn create(
+        &self,
+        spec: &Spec,
+        slot: Slot,
+        generation: u64,
+    ) -> Result<ReplicaId, EngineError> {
+        const OP: &str = "create the replica";
+        let Some(template) = spec.template() else {
+            return Err(error(ErrorKind::Failed, OP, "the service has no image"));
+        };
+        let mut world = self.reach(OP)?;
+        world.made += 1;
+        let id = ReplicaId::new(format!("fake-{}", world.made));
+        world.replicas.push(Observed {
+            service: spec.name.clone(),
+            id: id.clone(),
+            slot,
+            generation,
+            spec: template.hash(),
+            state: RunState::Created,
+            addresses: Vec::new(),
+        });
+        Ok(id)
+    }
+
+    /// Lets a replica that was created run, if its port is free.
+    pub fn launch(&self, id: &ReplicaId) -> Result<(), EngineError> {
+        const OP: &str = "start the replica";
+        let mut world = self.reach(OP)?;
+        let found = world.replicas.iter().position(|replica| replica.id == *id);
+        let Some(found) = found else {
+            return Err(error(ErrorKind::Failed, OP, "it was removed"));
+        };
+        let slot = world.replicas[found].slot;
+        let mut replicas = world.replicas.iter();
+        let ours = replicas.any(|other| other.slot == slot && is_live(other));
+        if ours || world.taken_ports.contains(&slot) {
+            let message = format!("port {slot} is already allocated");
+            return Err(error(ErrorKind::PortTaken, OP, &message));
+        }
+        let replica = &mut world.replicas[found];
+        replica.state = RunState::Running;
+        replica.addresses = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, slot))];
+        drop(world);
+        self.announce();
+        Ok(())
+    }
+
+    /// The replica's process ends; it is still listed.
+    pub fn end(&self, id: &ReplicaId) -> Result<(), EngineError> {
+        let mut world = self.reach("end the replica")?;
+        let mut replicas = world.replicas.iter_mut();
+        if let Some(replica) = replicas.find(|replica| replica.id == *id && is_live(replica)) {
+            replica.state = RunState::Exited { code: Some(0) };
+            replica.addresses.clear();
+        }
+        drop(world);
+        self.announce();
+        Ok(())
+    }
+
+    /// The replica is listed no more.
+    pub fn discard(&self, id: &ReplicaId) {
+        self.world().replicas.retain(|replica| replica.id != *id);
+        self.announce();
+    }
+
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -162,6 +253,9 @@ impl FakeEngine {
         let replicas = world.replicas.iter_mut();
         for replica in replicas.filter(|replica| replica.slot == slot && is_live(replica)) {
             replica.state = state.clone();
+            if !is_live(replica) {
+                replica.addresses.clear();
+            }
         }
         drop(world);
         self.announce();
@@ -228,35 +322,18 @@ impl Engine for FakeEngine {
             (time, world.failures.pop_front())
         };
         wait(time).await;
-        let id = {
-            let mut world = self.reach(OP)?;
-            if let Some(kind) = failure {
-                return Err(error(kind, OP, "the script says so"));
+        if let Some(kind) = failure {
+            drop(self.reach(OP)?);
+            return Err(error(kind, OP, "the script says so"));
+        }
+        let id = self.create(spec, slot, generation)?;
+        match self.launch(&id) {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                self.discard(&id);
+                Err(error)
             }
-            let mut replicas = world.replicas.iter();
-            let ours = replicas.any(|other| other.slot == slot && is_live(other));
-            if ours || world.taken_ports.contains(&slot) {
-                let message = format!("port {slot} is already allocated");
-                return Err(error(ErrorKind::PortTaken, OP, &message));
-            }
-            let Some(template) = spec.template() else {
-                return Err(error(ErrorKind::Failed, OP, "the service has no image"));
-            };
-            world.made += 1;
-            let id = ReplicaId::new(format!("fake-{}", world.made));
-            world.replicas.push(Observed {
-                service: spec.name.clone(),
-                id: id.clone(),
-                slot,
-                generation,
-                spec: template.hash(),
-                state: RunState::Running,
-                addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, slot))],
-            });
-            id
-        };
-        self.announce();
-        Ok(id)
+        }
     }
 
     async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError> {
@@ -276,8 +353,8 @@ impl Engine for FakeEngine {
             }
         };
         wait(time).await;
-        self.reach(OP)?.replicas.retain(|replica| replica.id != *id);
-        self.announce();
+        drop(self.reach(OP)?);
+        self.discard(id);
         Ok(())
     }
 

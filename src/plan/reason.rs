@@ -32,6 +32,7 @@ pub enum Reason {
         in_flight: u64,
         after: Duration,
     },
+    StopFailed,
     WaitsForDrain {
         slot: Slot,
         in_flight: u64,
@@ -82,6 +83,7 @@ impl fmt::Display for Reason {
                 "{in_flight} still in flight after {}, the stop grace period",
                 Human(*after)
             ),
+            Reason::StopFailed => f.write_str("the last attempt to stop it failed"),
             Reason::WaitsForDrain {
                 slot,
                 in_flight,

@@ -23,7 +23,7 @@ pub struct Input<'a> {
     /// Slots on which a start is under way that the engine does not show yet.
     pub starting: BTreeSet<Slot>,
     /// Slots whose port belongs to somebody else.
-    pub taken: &'a BTreeSet<Slot>,
+    pub taken: BTreeSet<Slot>,
     pub first_slot: Slot,
     /// `None`: the service left the configuration.
     pub wanted: Option<u32>,
@@ -50,8 +50,13 @@ pub enum Condition {
     Starting,
     Ready,
     Sick(Ailment),
-    Draining { since: Moment, in_flight: u64 },
+    Draining {
+        since: Moment,
+        in_flight: u64,
+    },
     Stopping,
+    /// It was told to stop, and nobody knows what became of that.
+    StopFailed,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -164,9 +169,15 @@ fn stop_what_is_sick_or_drained(input: &Input<'_>, targets: &Targets, plan: &mut
                 grace: SICK_GRACE.min(input.stop_grace_period),
                 because: Reason::Ailing(ailment.clone()),
             }),
+            Condition::StopFailed => plan.actions.push(Action::Stop {
+                id,
+                slot,
+                grace: input.stop_grace_period,
+                because: Reason::StopFailed,
+            }),
             // A start that nobody waits for any more has no requests to finish.
             Condition::Starting
-                if !targets.keeps(replica) && !waits_as_surge(input, targets, replica) =>
+                if !targets.keeps(replica) && !may_be_ready_first(input, targets, replica) =>
             {
                 plan.actions.push(Action::Stop {
                     id,
@@ -214,10 +225,11 @@ fn stop_what_is_sick_or_drained(input: &Input<'_>, targets: &Targets, plan: &mut
     }
 }
 
-/// An outdated replica that has not become ready may be the only one there is: it stays until
-/// the surge is ready, unless its slot is not wanted at all.
-fn waits_as_surge(input: &Input<'_>, targets: &Targets, replica: &Seen) -> bool {
-    targets.slots.contains(&replica.slot) && ready(input) < targets.wanted
+/// While too few are ready, whatever may be so soon stays: one that was ahead of a roll whose
+/// last old replica just died, or an old one, in its slot, that is the only one there is.
+fn may_be_ready_first(input: &Input<'_>, targets: &Targets, replica: &Seen) -> bool {
+    let in_place = replica.current || targets.slots.contains(&replica.slot);
+    in_place && ready(input) < targets.wanted
 }
 
 fn drain_what_is_too_many_or_old(input: &Input<'_>, targets: &Targets, plan: &mut Plan) {

@@ -50,6 +50,7 @@ fn picture(words: &str) -> Picture {
             "drained" | "old-drained" => draining(0, 3),
             "overdue" => draining(2, 10),
             "stopping" => Condition::Stopping,
+            "stop-failed" => Condition::StopFailed,
             other => panic!("unknown condition {other}"),
         };
         picture.replicas.push(Seen {
@@ -94,7 +95,7 @@ impl Picture {
         Input {
             replicas: &self.replicas,
             starting: self.starting.clone(),
-            taken: &self.taken,
+            taken: self.taken.clone(),
             first_slot: 8000,
             wanted: self.wanted,
             stop_grace_period: GRACE,
@@ -183,6 +184,15 @@ fn a_draining_replica_stops_when_empty_or_overdue() {
     check(
         picture("8000=ready 8001=overdue"),
         &["stop 8001: 2 still in flight after 10s, the stop grace period"],
+    );
+}
+
+#[test]
+fn a_stop_that_failed_is_repeated_though_the_replica_is_wanted_again() {
+    // Nobody knows what it got to hear of the first one, so it cannot come back.
+    check(
+        picture("8000=ready 8001=stop-failed").wanted(2),
+        &["stop 8001: the last attempt to stop it failed"],
     );
 }
 
@@ -308,6 +318,7 @@ fn any_condition() -> impl Strategy<Value = Condition> {
         3 => Just(Condition::Ready),
         1 => Just(Condition::Starting),
         1 => Just(Condition::Stopping),
+        1 => Just(Condition::StopFailed),
         1 => Just(Condition::Sick(Ailment::Paused)),
         1 => (0..3u64, 0..20u64).prop_map(|(in_flight, secs)| Condition::Draining {
             since: NOW - Duration::from_secs(secs),
@@ -394,7 +405,7 @@ proptest! {
                 Condition::Draining { since, in_flight } => {
                     prop_assert!(in_flight == 0 || NOW.since(since) >= GRACE);
                 }
-                Condition::Sick(_) | Condition::Starting => {}
+                Condition::Sick(_) | Condition::Starting | Condition::StopFailed => {}
             }
         }
     }

@@ -47,6 +47,13 @@ pub enum Event {
         in_flight: u64,
         because: String,
     },
+    /// Back into rotation instead of drained: it is wanted again.
+    Returned {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+        because: String,
+    },
     Drained {
         service: ServiceName,
         slot: Slot,
@@ -108,6 +115,7 @@ impl Event {
             | Event::Ready { service, .. }
             | Event::Sick { service, .. }
             | Event::Draining { service, .. }
+            | Event::Returned { service, .. }
             | Event::Drained { service, .. }
             | Event::Stopped { service, .. }
             | Event::StopFailed { service, .. }
@@ -173,6 +181,12 @@ impl fmt::Display for Event {
                     "{service}: draining {id} on {slot} ({in_flight} in flight): {because}"
                 )
             }
+            Event::Returned {
+                service,
+                slot,
+                id,
+                because,
+            } => write!(f, "{service}: {id} on {slot} returns: {because}"),
             Event::Drained {
                 service,
                 slot,

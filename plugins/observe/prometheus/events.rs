@@ -150,6 +150,7 @@ impl Events {
             Event::PortTaken { .. }
             | Event::Adopted { .. }
             | Event::Draining { .. }
+            | Event::Returned { .. }
             | Event::Stopped { .. }
             | Event::StopFailed { .. }
             | Event::EngineUp

@@ -1,0 +1,879 @@
+//! One run: a world, its faults, and what must be true when they are over.
+
+use super::book::{INTERVAL, STARTS_MAX, Shared};
+use super::client::Client;
+use async_trait::async_trait;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate::control::{Control, Handle, Managed};
+use tidegate::engine::fake::FakeEngine;
+use tidegate::plugin::{Hooks, Probe, Registry, Scaler};
+use tidegate::service::event::Event;
+use tidegate::service::lease::Lease;
+use tidegate::service::load::Cursor;
+use tidegate::service::replica::{Observed, ReplicaId, RunState};
+use tidegate::service::snapshot::{ServiceView, Snapshot};
+use tidegate::service::spec::{
+    Bounds, Forward, HealthTiming, ServiceName, Slot, Source, Spec, SpecHash, Template,
+};
+use tidegate::service::store::{self, Reader};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+/// Each service has one of these to itself, and room for its replicas.
+const FIRST_PORTS: [Slot; 5] = [8000, 8020, 8040, 8060, 8080];
+/// From the end of all faults until everything is as declared: the longest back-off, slow calls
+/// that are still on their way, a start period, and a roll through all replicas.
+const HEALED_WITHIN: Duration = Duration::from_secs(240);
+/// Requests in flight, and slow calls that are still on their way.
+const GONE_WITHIN: Duration = Duration::from_secs(90);
+/// After that nothing happens any more.
+const QUIET_FOR: Duration = Duration::from_secs(30);
+
+pub struct Run {
+    pub log: Vec<String>,
+    pub broken: Option<String>,
+}
+
+pub fn play(seed: u64) -> Run {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    let book = runtime.block_on(async {
+        let mut stage = Stage::new(seed);
+        stage.run().await;
+        stage.book.clone()
+    });
+    drop(runtime);
+    let mut book = book.lock();
+    Run {
+        log: std::mem::take(&mut book.log),
+        broken: book.broken.take(),
+    }
+}
+
+struct Stage {
+    book: Shared,
+    engine: FakeEngine,
+    health: Arc<SimProbe>,
+    scaler: Arc<dyn Scaler>,
+    services: BTreeMap<&'static str, Declared>,
+    held: Vec<(Instant, ReplicaId, Lease)>,
+    /// Who was served last, to see that the turns are taken in order.
+    served: BTreeMap<ServiceName, (Arc<Cursor>, Slot)>,
+    taken: BTreeSet<Slot>,
+    life: Option<Life>,
+}
+
+struct Life {
+    handle: Handle,
+    reader: Reader,
+    over: watch::Sender<bool>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+/// A service as the user would write it down.
+#[derive(Clone, Debug)]
+struct Declared {
+    image: usize,
+    min: u32,
+    max: u32,
+    first_port: Slot,
+    grace: Duration,
+    interval: Duration,
+    retries: u32,
+    start_period: Duration,
+    /// Plain addresses instead of an image.
+    fixed: bool,
+    probe: u32,
+}
+
+impl Stage {
+    fn new(seed: u64) -> Stage {
+        let book = Shared::new(seed);
+        let engine = FakeEngine::new();
+        let health = SimProbe {
+            engine: engine.clone(),
+            book: book.clone(),
+            sick: Arc::default(),
+        };
+        Stage {
+            book,
+            engine,
+            health: Arc::new(health),
+            scaler: requests_scaler(),
+            services: BTreeMap::new(),
+            held: Vec::new(),
+            served: BTreeMap::new(),
+            taken: BTreeSet::new(),
+            life: None,
+        }
+    }
+
+    async fn run(&mut self) {
+        // Each run leaves some faults out, so that the others are seen by themselves.
+        let mut kinds: Vec<usize> = (0..FAULTS).collect();
+        kinds.retain(|_| self.book.lock().rng.percent(60));
+        if self.below(6) == 0 {
+            kinds = PLANNED.collect();
+            let mut book = self.book.lock();
+            (book.planned, book.failing) = (true, false);
+        }
+        self.begin().await;
+        let steps = 20 + self.below(80);
+        for _ in 0..steps {
+            let pause = self.pause();
+            sleep(pause).await;
+            if let Some(kind) = self.pick(&kinds) {
+                self.fault(kind).await;
+            }
+            self.requests();
+            self.judge();
+            if self.book.lock().broken.is_some() {
+                return;
+            }
+        }
+        if self.below(5) == 0 {
+            self.calm();
+            if self.below(2) == 0 {
+                self.book.lock().planned = false;
+                self.restart().await;
+            }
+        } else {
+            self.heal().await;
+        }
+        self.leave().await;
+    }
+
+    fn pause(&mut self) -> Duration {
+        let rng = &mut self.book.lock().rng;
+        match rng.below(8) {
+            0 => Duration::ZERO,
+            1 | 2 => rng.millis(1, 50),
+            3..=5 => rng.millis(50, 2_000),
+            6 => rng.millis(2_000, 10_000),
+            _ => rng.millis(10_000, 30_000),
+        }
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.book.lock().rng.below(end)
+    }
+
+    fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T> {
+        self.book.lock().rng.pick(from)
+    }
+
+    fn note(&self, line: &str) {
+        self.book.lock().note(line);
+    }
+
+    fn promise(&self, kept: bool, what: impl FnOnce() -> String) {
+        self.book.lock().promise(kept, what);
+    }
+
+    // === faults ===
+
+    async fn fault(&mut self, kind: usize) {
+        match kind {
+            0 => self.on_one("exits", RunState::Running, |engine, slot| {
+                engine.exit(slot, 1);
+            }),
+            1 => self.on_one("paused", RunState::Running, |engine, slot| {
+                engine.pause(slot);
+            }),
+            2 => self.on_one("unpaused", RunState::Paused, |engine, slot| {
+                engine.unpause(slot);
+            }),
+            3 => self.on_one("removed", RunState::Running, |engine, slot| {
+                engine.remove(slot);
+            }),
+            4 => self.on_one("restarted", RunState::Running, |engine, slot| {
+                engine.restart(slot);
+            }),
+            5 => self.engine_away(false).await,
+            6 => self.engine_away(true).await,
+            7 => self.sicken(),
+            8 => self.health.sick.lock().clear(),
+            9 => self.take_or_free_a_port(),
+            10 => self.restart().await,
+            11 => {
+                let (slow, failing) = (self.below(2) == 0, self.below(2) == 0);
+                let mut book = self.book.lock();
+                (book.slow, book.failing) = (slow, failing);
+                book.note(format!("-- calls are slow: {slow}, fail: {failing}"));
+            }
+            12..=16 => self.reload().await,
+            17 | 18 => self.traffic(),
+            _ => self.hold(),
+        }
+    }
+
+    /// Something befalls one container, whatever it is in the middle of.
+    fn on_one(&mut self, what: &str, state: RunState, befall: impl Fn(&FakeEngine, Slot)) {
+        let replicas = self.engine.replicas();
+        let those = replicas.iter().filter(|replica| replica.state == state);
+        let those: Vec<&Observed> = those.collect();
+        if let Some(one) = self.pick(&those) {
+            self.note(&format!("-- {} on {} is {what}", one.id, one.slot));
+            if let Some(known) = self.book.lock().replicas.get_mut(&one.id) {
+                known.restarted |= what == "restarted";
+            }
+            befall(&self.engine, one.slot);
+        }
+    }
+
+    async fn engine_away(&mut self, all_exit: bool) {
+        self.note("-- the engine goes away");
+        self.engine.reachable(false);
+        if all_exit {
+            self.note("-- every container exits");
+            for replica in self.engine.replicas() {
+                self.engine.exit(replica.slot, 137);
+            }
+        }
+        let away = self.book.lock().rng.millis(50, 20_000);
+        sleep(away).await;
+        self.judge();
+        self.note("-- the engine is back");
+        self.engine.reachable(true);
+    }
+
+    fn sicken(&mut self) {
+        if self.below(5) == 0 {
+            let host = 1 + self.below(2) as u8;
+            self.note(&format!("-- 10.0.0.{host} is sick"));
+            self.health.sick.lock().hosts.insert(host);
+        }
+        let replicas = self.engine.replicas();
+        let Some(one) = self.pick(&replicas) else {
+            return;
+        };
+        // One container, or every one made from its template.
+        let whole = self.below(4) == 0;
+        self.note(&format!("-- {} is sick, its template too: {whole}", one.id));
+        let mut sick = self.health.sick.lock();
+        if whole {
+            sick.templates.insert(one.spec.as_str().to_owned());
+        } else {
+            sick.replicas.insert(one.id);
+        }
+    }
+
+    fn take_or_free_a_port(&mut self) {
+        let first = self.pick(&FIRST_PORTS).expect("not empty");
+        let slot = first + self.below(4) as Slot;
+        let replicas = self.engine.replicas();
+        let ours = replicas
+            .iter()
+            .any(|replica| replica.slot == slot && !replica.addresses.is_empty());
+        if self.taken.remove(&slot) {
+            self.note(&format!("-- port {slot} is free"));
+            self.engine.free_port(slot);
+        } else if !ours {
+            self.note(&format!("-- port {slot} is taken"));
+            self.taken.insert(slot);
+            self.engine.take_port(slot);
+        }
+    }
+
+    fn traffic(&mut self) {
+        let requests = self.below(90);
+        let Some(name) = self.pick(&NAMES) else {
+            return;
+        };
+        let Some(view) = self.snapshot().service(name).cloned() else {
+            return;
+        };
+        self.note(&format!("-- {requests} requests for {name}"));
+        (0..requests).for_each(|_| view.load.note(true));
+    }
+
+    /// A request that stays for a while.
+    fn hold(&mut self) {
+        let Some(name) = self.pick(&NAMES) else {
+            return;
+        };
+        let Some(view) = self.snapshot().service(name).cloned() else {
+            return;
+        };
+        let longest = self.book.lock().rng.delay(60_000);
+        for replica in &view.ready {
+            if let Some(lease) = Lease::claim(replica) {
+                if let Some(known) = self.book.lock().replicas.get_mut(&replica.id) {
+                    known.held += 1;
+                }
+                let until = Instant::now() + longest;
+                self.held.push((until, replica.id.clone(), lease));
+            }
+        }
+    }
+
+    fn release(&mut self, now: Instant) {
+        let (over, held) = self
+            .held
+            .drain(..)
+            .partition::<Vec<_>, _>(|(until, ..)| *until <= now);
+        self.held = held;
+        for (_, id, lease) in over {
+            if let Some(known) = self.book.lock().replicas.get_mut(&id) {
+                known.held = known.held.saturating_sub(1);
+            }
+            drop(lease);
+        }
+    }
+
+    // === what is declared ===
+
+    fn any_service(&mut self) -> Declared {
+        let used: Vec<Slot> = self
+            .services
+            .values()
+            .map(|service| service.first_port)
+            .collect();
+        let free: Vec<Slot> = FIRST_PORTS
+            .into_iter()
+            .filter(|port| !used.contains(port))
+            .collect();
+        let rng = &mut self.book.lock().rng;
+        let min = 1 + rng.below(3) as u32;
+        let seconds = |rng: &mut super::rng::Rng, from: &[u64]| {
+            Duration::from_secs(rng.pick(from).expect("not empty"))
+        };
+        Declared {
+            image: rng.below(3),
+            min,
+            max: min + rng.below(4) as u32,
+            first_port: rng.pick(&free).expect("more than services"),
+            grace: seconds(rng, &[1, 5, 10]),
+            interval: seconds(rng, &[1, 1, 2]),
+            retries: 1 + rng.below(3) as u32,
+            start_period: seconds(rng, &[3, 10, 30]),
+            fixed: false,
+            probe: 0,
+        }
+    }
+
+    async fn reload(&mut self) {
+        let name = self.pick(&NAMES).expect("not empty");
+        let other = self.any_service();
+        let what = match self.services.get_mut(name) {
+            None => {
+                self.services.insert(name, other);
+                "added"
+            }
+            Some(service) => match self.book.lock().rng.below(10) {
+                0 | 1 => {
+                    (service.min, service.max) = (other.min, other.max);
+                    "other bounds"
+                }
+                2..=4 => {
+                    service.image = other.image;
+                    "another image"
+                }
+                5 => {
+                    service.first_port = other.first_port;
+                    "another first port"
+                }
+                6 => {
+                    service.interval = other.interval;
+                    service.retries = other.retries;
+                    service.start_period = other.start_period;
+                    service.grace = other.grace;
+                    "other timing"
+                }
+                7 => {
+                    service.probe += 1;
+                    "another probe"
+                }
+                8 => {
+                    service.fixed = !service.fixed;
+                    "image or addresses"
+                }
+                _ => {
+                    self.services.remove(name);
+                    "removed"
+                }
+            },
+        };
+        self.note(&format!("-- reload: {name}: {what}"));
+        self.configure().await;
+    }
+
+    async fn configure(&mut self) {
+        let managed: Vec<Managed> = self
+            .services
+            .iter()
+            .map(|(name, service)| Managed {
+                spec: Arc::new(service.spec(name)),
+                probe: Arc::clone(&self.health.versions(service.probe)),
+                scaler: Some(Arc::clone(&self.scaler)),
+            })
+            .collect();
+        let config = managed
+            .iter()
+            .map(|managed| (managed.spec.name.clone(), Arc::clone(&managed.spec)))
+            .collect();
+        self.book.lock().configuring(config);
+        self.book.lock().reloaded = true;
+        let handle = self.life.as_ref().expect("alive").handle.clone();
+        handle.reconfigure(managed).await;
+        self.book.lock().configured();
+        self.judge();
+    }
+
+    // === lives of Tidegate ===
+
+    async fn begin(&mut self) {
+        if self.services.is_empty() {
+            for name in NAMES {
+                if self.below(4) > 0 || name == "a" {
+                    let service = self.any_service();
+                    self.note(&format!("{name}: {service:?}"));
+                    self.services.insert(name, service);
+                }
+            }
+        }
+        self.book.lock().new_life();
+        let life = self.book.lock().life;
+        let (writer, reader) = store::store();
+        let (over, is_over) = watch::channel(false);
+        let client = Client {
+            engine: self.engine.clone(),
+            book: self.book.clone(),
+            life,
+            over: is_over.clone(),
+        };
+        let book = self.book.clone();
+        let sink = Arc::new(move |event: &Event| book.lock().event(life, event));
+        let (control, handle) = Control::new(Arc::new(client), writer, sink, STARTS_MAX);
+        let control = control.generations_above((1 << 50) + u64::from(life) * 1_000_000);
+        let looking = look(reader.clone(), self.book.clone(), life);
+        let tasks = [tokio::spawn(control.run(is_over)), tokio::spawn(looking)];
+        self.life = Some(Life {
+            handle,
+            reader,
+            over,
+            tasks,
+        });
+        self.configure().await;
+        self.book.lock().reloaded = false;
+    }
+
+    /// kill -9, and a new one.
+    async fn restart(&mut self) {
+        let life = self.life.take().expect("alive");
+        for task in life.tasks {
+            task.abort();
+            let _ = task.await;
+        }
+        life.over.send_replace(true);
+        self.held.clear();
+        self.served.clear();
+        // Whatever changed in the configuration meanwhile.
+        let pause = self.book.lock().rng.delay(5_000);
+        sleep(pause).await;
+        self.begin().await;
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.life.as_ref().expect("alive").reader.load())
+    }
+
+    // === promises ===
+
+    /// Requests come at every step and are answered in turn.
+    fn requests(&mut self) {
+        self.release(Instant::now());
+        for view in self.snapshot().services.values() {
+            let slots: Vec<Slot> = view.ready.iter().map(|replica| replica.slot).collect();
+            for _ in 0..slots.len() + 1 {
+                let Some(at) = view.cursor.advance(slots.len(), |at| slots[at]) else {
+                    continue;
+                };
+                let slot = slots[at];
+                // A service that was gone and comes back begins anew.
+                if let Some((cursor, last)) = self.served.get(&view.name)
+                    && Arc::ptr_eq(cursor, &view.cursor)
+                {
+                    let next = slots.iter().find(|next| *next > last);
+                    let next = *next.unwrap_or(&slots[0]);
+                    self.promise(slot == next, || {
+                        format!("{}: {slot} after {last} of {slots:?}", view.name)
+                    });
+                }
+                let served = (Arc::clone(&view.cursor), slot);
+                self.served.insert(view.name.clone(), served);
+            }
+        }
+    }
+
+    fn judge(&mut self) {
+        let mut book = self.book.lock();
+        if let Some(life) = &self.life {
+            book.judge(&life.reader.load());
+        }
+        let mut staying: BTreeMap<ServiceName, usize> = BTreeMap::new();
+        for replica in self.engine.replicas() {
+            if replica.state == RunState::Running && book.stays(&replica.id) {
+                *staying.entry(replica.service).or_default() += 1;
+            }
+        }
+        for (service, staying) in staying {
+            book.judge_count(&service, staying);
+        }
+    }
+
+    /// The faults cease; everything comes to be as it was declared, and then nothing happens.
+    async fn heal(&mut self) {
+        self.calm();
+        let began = Instant::now();
+        loop {
+            sleep(Duration::from_secs(1)).await;
+            self.release(Instant::now());
+            self.requests();
+            self.judge();
+            if self.book.lock().broken.is_some() {
+                return;
+            }
+            let Err(missing) = self.is_healed() else {
+                // Once more after a while: what was right must stay so.
+                if self.is_quiet().await {
+                    break;
+                }
+                continue;
+            };
+            if began.elapsed() > HEALED_WITHIN {
+                let why: Vec<String> = self
+                    .snapshot()
+                    .services
+                    .values()
+                    .map(|view| format!("{}: {}", view.name, view.because.join("; ")))
+                    .collect();
+                return self.promise(false, || format!("not healed: {missing} ({why:?})"));
+            }
+        }
+        self.note("-- healed");
+    }
+
+    fn calm(&mut self) {
+        self.note("-- all faults cease");
+        self.book.lock().slow = false;
+        self.health.sick.lock().clear();
+        self.engine.reachable(true);
+    }
+
+    async fn is_quiet(&mut self) -> bool {
+        let counts = |stage: &Stage| {
+            let book = stage.book.lock();
+            (book.actions, book.observations, book.publications_total)
+        };
+        let (actions, observations, publications) = counts(self);
+        // The last holders of requests, and the scaler's last interval.
+        let settling = self.held.iter().any(|_| true);
+        sleep(QUIET_FOR).await;
+        self.release(Instant::now());
+        let after = counts(self);
+        let healed = self.is_healed();
+        if after.0 != actions || healed.is_err() || settling {
+            self.note(&format!("-- not quiet yet: {healed:?}"));
+            return false;
+        }
+        let seconds = QUIET_FOR.as_secs();
+        self.promise(after.1 - observations <= seconds / 5 + 2, || {
+            format!("{} listings while nothing happens", after.1 - observations)
+        });
+        self.promise(after.2 - publications <= seconds * 3, || {
+            format!("{} snapshots while nothing happens", after.2 - publications)
+        });
+        true
+    }
+
+    fn is_healed(&self) -> Result<(), String> {
+        let snapshot = self.snapshot();
+        let names: Vec<&str> = snapshot.services.keys().map(ServiceName::as_str).collect();
+        let declared: Vec<&str> = self.services.keys().copied().collect();
+        if names != declared {
+            return Err(format!("services are {names:?}, declared {declared:?}"));
+        }
+        let replicas = self.engine.replicas();
+        for (name, service) in &self.services {
+            let view = snapshot.service(name).expect("just seen");
+            let there: Vec<&Observed> = replicas
+                .iter()
+                .filter(|replica| replica.service.as_str() == *name)
+                .collect();
+            self.is_as_declared(name, service, view, &there)
+                .map_err(|why| format!("{name}: {why}"))?;
+        }
+        // An engine that no service needs is not spoken to, whatever an earlier life left there.
+        let needed = self.services.values().any(|service| !service.fixed);
+        let strays: Vec<&Observed> = replicas
+            .iter()
+            .filter(|replica| {
+                let service = self.services.get(replica.service.as_str());
+                needed && service.is_none_or(|service| service.fixed)
+            })
+            .collect();
+        if !strays.is_empty() {
+            return Err(format!("left behind: {strays:?}"));
+        }
+        let open = self.book.lock().open_starts();
+        match open.is_empty() {
+            true => Ok(()),
+            false => Err(format!("starts without an outcome: {open:?}")),
+        }
+    }
+
+    fn is_as_declared(
+        &self,
+        name: &'static str,
+        service: &Declared,
+        view: &ServiceView,
+        there: &[&Observed],
+    ) -> Result<(), String> {
+        let spec = service.spec(name);
+        let slots: Vec<Slot> = view.ready.iter().map(|replica| replica.slot).collect();
+        let Some(template) = spec.template() else {
+            return match (slots.len(), view.replicas.len()) {
+                (2, 2) => Ok(()),
+                counts => Err(format!("ready and known: {counts:?}")),
+            };
+        };
+        let ids = |ids: &mut dyn Iterator<Item = &ReplicaId>| -> BTreeSet<ReplicaId> {
+            ids.cloned().collect()
+        };
+        let real = ids(&mut there.iter().map(|replica| &replica.id));
+        let known = ids(&mut view.replicas.iter().map(|replica| &replica.id));
+        let ready = ids(&mut view.ready.iter().map(|replica| &replica.id));
+        if real != known || known != ready || slots.len() as u32 != view.desired {
+            return Err(format!(
+                "{real:?} exist, {known:?} are known, {ready:?} ready, {} wanted",
+                view.desired
+            ));
+        }
+        // Ports that were somebody else's may be skipped still, others may not.
+        let skipped = |slot: &Slot| {
+            !slots.contains(slot)
+                && !self.book.lock().taken.contains(slot)
+                && !self.taken.contains(slot)
+        };
+        let last = slots.last().copied().unwrap_or(template.first_port);
+        let out_of_place = (template.first_port..last).find(skipped);
+        if out_of_place.is_some()
+            || slots
+                .first()
+                .is_some_and(|slot| *slot < template.first_port)
+        {
+            return Err(format!("on {slots:?}, skipped {out_of_place:?}"));
+        }
+        let hash: SpecHash = template.hash();
+        if let Some(wrong) = there
+            .iter()
+            .find(|replica| replica.spec != hash || replica.state != RunState::Running)
+        {
+            return Err(format!("wrong: {wrong:?}"));
+        }
+        // Without requests for two intervals, the fewest.
+        if view.load.counted() > 0 && view.desired != service.min {
+            return Err(format!("{} wanted after {INTERVAL:?} idle", view.desired));
+        }
+        Ok(())
+    }
+
+    /// Everything goes, and is gone.
+    async fn leave(&mut self) {
+        if self.book.lock().broken.is_some() {
+            return;
+        }
+        self.note("-- everything is removed");
+        let began = Instant::now();
+        let needed = self.services.values().any(|service| !service.fixed);
+        if self.book.lock().rng.percent(50) {
+            self.book.lock().configuring(BTreeMap::new());
+            let life = self.life.as_ref().expect("alive");
+            let removal = life.handle.remove_all();
+            if tokio::time::timeout(GONE_WITHIN, removal).await.is_err() {
+                return self.promise(false, || "remove_all does not end".to_owned());
+            }
+        } else {
+            // A configuration without containers is not looked after, so this life must have seen
+            // once what earlier ones left.
+            sleep(QUIET_FOR).await;
+            self.services.clear();
+            self.configure().await;
+            sleep(GONE_WITHIN).await;
+        }
+        let mut left = self.engine.replicas();
+        // Calls of an earlier life may come through when nobody looks any more.
+        left.retain(|replica| {
+            let known = self.book.lock().replicas[&replica.id].clone();
+            needed && (known.life == self.book.lock().life || known.made < began)
+        });
+        self.promise(left.is_empty(), || format!("left behind: {left:?}"));
+    }
+}
+
+/// As many kinds as `fault` tells apart.
+const FAULTS: usize = 22;
+/// The kinds that happen in every good life.
+const PLANNED: std::ops::Range<usize> = 12..FAULTS;
+
+async fn look(mut reader: Reader, book: Shared, life: u32) {
+    while reader.changed().await.is_ok() {
+        let snapshot = Arc::clone(&reader.load());
+        book.lock().published(life, &snapshot);
+    }
+}
+
+fn requests_scaler() -> Arc<dyn Scaler> {
+    let (_writer, reader) = store::store();
+    let mut hooks = Hooks::new(reader);
+    let registry: Registry = tidegate::plugins::standard();
+    let values = format!("{{ interval: {}s }}", INTERVAL.as_secs());
+    let values = serde_yaml::from_str(&values).expect("yaml");
+    registry
+        .install("requests", values, &mut hooks)
+        .expect("in the box");
+    hooks.finish().scaler.expect("a scaler")
+}
+
+impl Declared {
+    fn spec(&self, name: &str) -> Spec {
+        let source = if self.fixed {
+            let addresses = [1, 2].map(|host| SocketAddr::from(([10, 0, 0, host], 80)));
+            Source::Addresses(addresses.to_vec())
+        } else {
+            Source::Container(Template {
+                image: format!("{name}:{}", self.image),
+                port: 80,
+                first_port: self.first_port,
+                command: None,
+                entrypoint: None,
+                environment: Default::default(),
+                volumes: Vec::new(),
+                networks: Vec::new(),
+                user: None,
+                nano_cpus: None,
+                memory_bytes: None,
+            })
+        };
+        let second = Duration::from_secs(1);
+        Spec {
+            name: ServiceName::new(name),
+            source,
+            routes: Vec::new(),
+            health: HealthTiming {
+                interval: self.interval,
+                timeout: second,
+                retries: self.retries,
+                start_period: self.start_period,
+            },
+            bounds: Bounds {
+                min: self.min,
+                max: self.max,
+            },
+            stop_grace_period: self.grace,
+            forward: Forward {
+                connect_timeout: second,
+                read_timeout: second,
+                write_timeout: second,
+                max_request_body_bytes: 0,
+            },
+        }
+    }
+}
+
+// === health ===
+
+#[derive(Default)]
+struct Sick(std::sync::Mutex<Ailing>);
+
+#[derive(Default)]
+struct Ailing {
+    replicas: BTreeSet<ReplicaId>,
+    templates: BTreeSet<String>,
+    hosts: BTreeSet<u8>,
+    versions: BTreeMap<u32, Arc<dyn Probe>>,
+}
+
+impl Sick {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Ailing> {
+        self.0.lock().expect("no panic")
+    }
+}
+
+impl Ailing {
+    fn clear(&mut self) {
+        self.replicas.clear();
+        self.templates.clear();
+        self.hosts.clear();
+    }
+}
+
+/// Healthy when the container runs and is not called sick; sometimes slow, sometimes too slow.
+#[derive(Clone)]
+struct SimProbe {
+    engine: FakeEngine,
+    book: Shared,
+    sick: Arc<Sick>,
+}
+
+impl SimProbe {
+    async fn answer(&self, address: SocketAddr) -> Result<(), String> {
+        let sick = || Err("answered 500".to_owned());
+        if let IpAddr::V4(ip) = address.ip()
+            && let [10, .., host] = ip.octets()
+        {
+            let is_sick = self.sick.lock().hosts.contains(&host);
+            return if is_sick { sick() } else { Ok(()) };
+        }
+        let replicas = self.engine.replicas();
+        let mut found = replicas.iter();
+        let Some(found) = found.find(|replica| replica.addresses.contains(&address)) else {
+            return Err("connection refused".to_owned());
+        };
+        if found.state == RunState::Paused {
+            return std::future::pending().await;
+        }
+        let ailing = self.sick.lock();
+        if ailing.replicas.contains(&found.id) || ailing.templates.contains(found.spec.as_str()) {
+            return sick();
+        }
+        Ok(())
+    }
+
+    /// The same probe for the same number: a reload compares them.
+    fn versions(&self, version: u32) -> Arc<dyn Probe> {
+        let probe = || Arc::new(self.clone()) as Arc<dyn Probe>;
+        let mut sick = self.sick.lock();
+        Arc::clone(sick.versions.entry(version).or_insert_with(probe))
+    }
+}
+
+#[async_trait]
+impl Probe for SimProbe {
+    async fn check(&self, address: SocketAddr) -> Result<(), String> {
+        let slow = {
+            let mut book = self.book.lock();
+            let failing = book.failing;
+            let (slow, rng) = book.chance();
+            let slow = slow && failing && rng.percent(2);
+            slow.then(|| rng.millis(1, 1_200))
+        };
+        if let Some(slow) = slow {
+            tokio::time::sleep(slow).await;
+        }
+        self.answer(address).await?;
+        // Whoever it is that listens there now.
+        let mut book = self.book.lock();
+        book.well.insert(address, Instant::now());
+        Ok(())
+    }
+}
