@@ -201,14 +201,11 @@ async fn a_replica_that_hangs_is_replaced() {
 }
 
 #[tokio::test]
-async fn replicas_share_one_volume_and_a_new_one_gets_no_request_before_it_is_healthy() {
+async fn replicas_share_one_volume_and_a_request_waits_for_the_first_to_be_healthy() {
     let more = "    environment: { ACTS_START_DELAY_MS: 1500 }\n    scale: { min: 3 }\n";
     let acts = Acts::start("sharing", 22060, more).await;
     let early = acts.edge.get("/api/v1/categories").await;
-    assert_eq!(
-        (early.status.as_u16(), early.header("retry-after")),
-        (503, "1")
-    );
+    assert_eq!(early.status, 200, "held until the first replica was ready");
     acts.shows(3).await;
     let written = send(
         acts.port(0),
@@ -411,4 +408,34 @@ async fn rm_removes_every_container_on_the_way_out() {
     acts.edge.signal(Signal::SIGTERM);
     assert_eq!(acts.edge.ended(SOON).await, Some(0));
     assert_eq!(acts.containers(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_single_replica_is_replaced_and_every_get_waits_for_the_new_one() {
+    let acts = Acts::start("holding", 22200, "").await;
+    acts.shows(1).await;
+    let load = Load::start(acts.edge.address);
+    for _ in 0..3 {
+        let old = acts.ids().await.remove(0);
+        docker(&["kill", &old]);
+        acts.healed(&old).await;
+    }
+    let (sent, failed) = load.stop().await;
+    assert_eq!(failed, 0, "of {sent}\n{}", acts.edge.log());
+    let held = acts
+        .edge
+        .metric("tidegate_hold_duration_seconds_count{service=\"acts\"}")
+        .await;
+    assert!(held.is_some_and(|held| held >= 3.0), "{held:?}");
+}
+
+#[tokio::test]
+async fn a_request_does_not_wait_for_longer_than_it_may() {
+    let more = "    environment: { ACTS_FAIL_HEALTH: 1 }\n    hold: { timeout: 500ms }\n";
+    let acts = Acts::start("impatient", 22220, more).await;
+    let answer = acts.edge.get("/api/v1/categories").await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("retry-after")),
+        (503, "1")
+    );
 }

@@ -220,12 +220,7 @@ impl Stage {
                 max: number("max", "10"),
             },
             stop_grace_period: duration(&value("grace", "10s")),
-            forward: Forward {
-                connect_timeout: Duration::from_secs(1),
-                read_timeout: Duration::from_secs(1),
-                write_timeout: Duration::from_secs(1),
-                max_request_body_bytes: 0,
-            },
+            forward: Forward::default(),
         };
         let probe = FakeProbe {
             engine: self.engine.clone(),

@@ -375,12 +375,7 @@ impl Bench {
             },
             bounds: Bounds { min: 1, max: 10 },
             stop_grace_period: Duration::from_millis(1_500),
-            forward: Forward {
-                connect_timeout: second,
-                read_timeout: second,
-                write_timeout: second,
-                max_request_body_bytes: 0,
-            },
+            forward: Forward::default(),
         };
         Bench {
             engine: Docker::connect(&instance).unwrap(),

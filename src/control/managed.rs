@@ -523,6 +523,7 @@ impl State {
         because.retain(|reason| !reason.is_empty());
         ServiceView {
             name: self.name.clone(),
+            coming: self.is_one_coming(),
             desired: if self.is_fixed() {
                 replicas.len() as u32
             } else {
@@ -536,6 +537,22 @@ impl State {
             max: bounds.map_or(0, |bounds| bounds.max),
             because,
         }
+    }
+
+    /// Whether a request that waits as long as it may is likely to meet a new replica.
+    fn is_one_coming(&self) -> bool {
+        let Some(managed) = &self.managed else {
+            return false;
+        };
+        let patience = managed.spec.forward.hold_timeout;
+        let hopeless = |reason: &Reason| match reason {
+            Reason::WaitsForBackoff { left, .. } => *left > patience,
+            Reason::NoPort { .. } | Reason::EngineDown => true,
+            _ => false,
+        };
+        let starting = |tracked: &Tracked| tracked.phase() == Phase::Starting;
+        let sought = self.wanted > 0 && !self.because.iter().any(hopeless);
+        !self.is_fixed() && (sought || self.replicas.values().any(starting))
     }
 
     /// Sees to it that every replica that runs is asked after its health.

@@ -84,12 +84,7 @@ mod testing {
             },
             bounds: Bounds { min: 1, max: 1 },
             stop_grace_period: second,
-            forward: Forward {
-                connect_timeout: second,
-                read_timeout: second,
-                write_timeout: second,
-                max_request_body_bytes: 0,
-            },
+            forward: Forward::default(),
         }
     }
 

@@ -6,6 +6,7 @@
 mod context;
 mod failure;
 mod headers;
+mod hold;
 pub mod round_robin;
 pub mod route;
 
@@ -24,7 +25,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use route::Routes;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Pooled connections to a replica are dropped after this much silence, before any usual
 /// program's own keep-alive limit can close them under a request.
@@ -69,12 +70,21 @@ impl Edge {
         }
     }
 
-    /// Claims the next replica that this request has not tried.
-    fn claim(&self, ctx: &Context) -> Option<Lease> {
+    /// Claims the next replica that this request has not tried, or waits for one.
+    async fn claim(&self, ctx: &mut Context) -> Option<Lease> {
         let target = ctx.target.as_ref()?;
-        let snapshot = self.reader.load();
-        let service = snapshot.service(target.service.as_str())?;
-        round_robin::claim(service, &ctx.tried)
+        let lease = {
+            let snapshot = self.reader.load();
+            let service = snapshot.service(target.service.as_str())?;
+            round_robin::claim(service, &ctx.tried)
+        };
+        if lease.is_some() {
+            return lease;
+        }
+        let began = Instant::now();
+        let lease = hold::wait(&self.reader, target, &ctx.tried).await;
+        ctx.held += began.elapsed();
+        lease
     }
 
     fn take(&self, ctx: &mut Context, lease: Lease) {
@@ -148,7 +158,7 @@ impl ProxyHttp for Edge {
                 .load
                 .note(scaler.is_some_and(|scaler| scaler.counts(head.uri.path())));
         }
-        let Some(lease) = self.claim(ctx) else {
+        let Some(lease) = self.claim(ctx).await else {
             return respond(session, ctx, unavailable()).await;
         };
         self.take(ctx, lease);
@@ -161,7 +171,7 @@ impl ProxyHttp for Edge {
         ctx: &mut Context,
     ) -> Result<Box<HttpPeer>> {
         if ctx.lease.is_none() {
-            let Some(lease) = self.claim(ctx) else {
+            let Some(lease) = self.claim(ctx).await else {
                 return Err(Error::explain(
                     ErrorType::HTTPStatus(StatusCode::BAD_GATEWAY.as_u16()),
                     "every ready replica was tried",
@@ -327,6 +337,7 @@ impl ProxyHttp for Edge {
                 .map_or(0, |response| response.status.as_u16()),
             slot: ctx.slot,
             duration: ctx.started.elapsed(),
+            held: ctx.held,
             retries: ctx.attempts.saturating_sub(1),
             request_body_bytes: ctx.request_body_bytes,
             response_body_bytes: session.body_bytes_sent() as u64,

@@ -26,6 +26,7 @@ impl Stage {
             min: 0,
             max: 0,
             desired: 0,
+            coming: false,
             because: Vec::new(),
         };
         let mut stage = Stage {

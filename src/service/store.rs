@@ -76,7 +76,12 @@ impl Reader {
         self.shared.load()
     }
 
-    /// Resolves at the next publication; an error means that the writer is gone.
+    /// Counts everything published so far as known to [`changed`](Reader::changed).
+    pub fn seen(&mut self) {
+        self.watch.mark_unchanged();
+    }
+
+    /// Resolves at the next publication that is not known yet; an error means that the writer is gone.
     pub async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
         self.watch.changed().await
     }
