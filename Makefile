@@ -5,7 +5,7 @@ CARGO_HOME ?= $(HOME)/.cargo
 export PATH := $(CARGO_HOME)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build image test loom fmt lint clean-containers
+.PHONY: help run build image container-image test loom fmt lint clean-containers
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +23,10 @@ build: ## Build target/release/tidegate
 image: ## Build the example service as the image acts:latest
 	@scripts/setup
 	scripts/acts-image
+
+container-image: ## Build Tidegate itself as the image tidegate:latest
+	@scripts/setup
+	scripts/image
 
 test: ## Run every test; some start containers
 	@scripts/setup --test
