@@ -2,6 +2,7 @@
 
 mod support;
 
+mod containers; // the real binary on a real Docker daemon
 mod control; // the control loop on paused time, as text
 mod documents; // what the documents say, held against the program
 mod engine_docker; // the docker engine on a real daemon

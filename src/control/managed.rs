@@ -222,7 +222,8 @@ impl State {
                     ailment: Ailment::Exited { code: None },
                 });
             }
-            there
+            // One that is being stopped stays until the engine says that it is done.
+            there || matches!(tracked.stop, Some(Stop::UnderWay))
         });
         for observed in seen {
             // A start of ours passes through this state; it is not half-made.
@@ -580,7 +581,8 @@ impl Tracked {
     }
 
     fn look_again(&mut self, observed: Observed, now: Moment) {
-        if self.observed.addresses != observed.addresses && self.is_alive() {
+        let runs_on = self.is_alive() && observed.state == RunState::Running;
+        if runs_on && self.observed.addresses != observed.addresses {
             // Restarted by somebody else: whatever was known of its health is void.
             self.prober = None;
             if matches!(self.health, Health::Healthy) {

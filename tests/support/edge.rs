@@ -62,11 +62,16 @@ impl Edge {
     }
 
     pub fn spawn(&mut self, arguments: &[&str]) {
+        self.spawn_with(arguments, &[]);
+    }
+
+    pub fn spawn_with(&mut self, arguments: &[&str], environment: &[(&str, &str)]) {
         let mut child = Command::new(BINARY)
             .args(["run", "-c"])
             .arg(self.file())
             .args(arguments)
             .env("TIDEGATE_LOG", "tidegate=debug,warn")
+            .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary");
@@ -170,18 +175,22 @@ impl Edge {
 
     /// kill -9, as a crash would.
     pub fn crash(&mut self) {
-        let mut child = self.child.take().expect("running");
-        child.kill().expect("killed");
-        child.wait().expect("gone");
+        assert!(self.child.is_some(), "running");
+        self.stop_now();
+    }
+
+    /// Ends the process, whatever it is doing.
+    pub fn stop_now(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
 impl Drop for Edge {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.stop_now();
         if std::thread::panicking() {
             eprintln!(
                 "--- the edge's log ---\n{}",

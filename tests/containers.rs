@@ -1,0 +1,414 @@
+//! The real binary on a real Docker daemon, with the example service behind it.
+
+use crate::support::client::{self, Connection, get, send};
+use crate::support::docker::{Wire, docker};
+use crate::support::edge::Edge;
+use crate::support::until;
+use http::Request;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// The example service on ports of its own; removes its containers when the story is over.
+struct Acts {
+    edge: Edge,
+    first_port: u16,
+    instance: String,
+}
+
+impl Acts {
+    async fn start(name: &str, first_port: u16, more: &str) -> Acts {
+        let mut acts = Acts::prepare(name, first_port, more);
+        acts.edge.spawn(&[]);
+        acts.edge.listening().await;
+        acts
+    }
+
+    fn prepare(name: &str, first_port: u16, more: &str) -> Acts {
+        let instance = format!("test-{name}-{}", std::process::id());
+        let acts = Acts {
+            edge: Edge::prepare(""),
+            first_port,
+            instance,
+        };
+        acts.write(more);
+        acts
+    }
+
+    /// `more` is what follows in the service's own mapping.
+    fn write(&self, more: &str) {
+        self.edge.write(&format!(
+            "instance: {}\nservices:\n  acts:\n    image: acts:latest\n    first_port: {}\n    \
+             volumes: [\"{}:/data\"]\n    routes: [{{ path: /api/v1 }}]\n{more}",
+            self.instance,
+            self.first_port,
+            self.volume(),
+        ));
+    }
+
+    fn volume(&self) -> String {
+        format!("{}-data", self.instance)
+    }
+
+    /// `count` ready replicas from the first port on.
+    async fn shows(&self, count: u16) {
+        let ready = (0..count).map(|n| format!("{}=ready", self.first_port + n));
+        let picture = ready.collect::<Vec<_>>().join(" ");
+        self.edge.shows("acts", &picture, SOON).await;
+    }
+
+    async fn ids(&self) -> Vec<String> {
+        let service = self.edge.service("acts").await;
+        let replicas = service["replicas"].as_array().cloned().unwrap_or_default();
+        replicas
+            .iter()
+            .map(|replica| replica["id"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// Who answers `count` requests, in turn.
+    async fn turns(&self, count: usize) -> Vec<String> {
+        let mut names = Vec::new();
+        for _ in 0..count {
+            let answer = self.edge.get("/api/v1/categories").await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            names.push(answer.header("x-acts-replica").to_owned());
+        }
+        names
+    }
+
+    /// Strictly in turn over exactly `count` replicas.
+    async fn goes_round(&self, count: usize) {
+        let turns = self.turns(2 * count).await;
+        let (first, second) = turns.split_at(count);
+        assert_eq!(first, second);
+        assert_eq!(
+            first.iter().collect::<BTreeSet<_>>().len(),
+            count,
+            "{turns:?}"
+        );
+    }
+
+    fn port(&self, n: u16) -> SocketAddr {
+        ([127, 0, 0, 1], self.first_port + n).into()
+    }
+
+    fn containers(&self) -> Vec<String> {
+        let label = format!("label=io.tidegate.instance={}", self.instance);
+        let all = docker(&["ps", "-aq", "--no-trunc", "--filter", &label]);
+        all.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until another container than `old` is ready in the first place.
+    async fn healed(&self, old: &str) {
+        until("a new container is ready on the port", SOON, || async {
+            let service = self.edge.service("acts").await;
+            let replica = &service["replicas"][0];
+            let new = replica["id"] != old && replica["state"] == "ready";
+            (new && replica["slot"] == self.first_port).then_some(())
+        })
+        .await;
+        assert_eq!(get(self.port(0), "/api/v1/_health").await.status, 200);
+    }
+}
+
+impl Drop for Acts {
+    fn drop(&mut self) {
+        self.edge.stop_now();
+        for id in self.containers() {
+            docker(&["rm", "-fv", &id]);
+        }
+        let _ = crate::support::docker::run(&["volume", "rm", "-f", &self.volume()]);
+    }
+}
+
+/// The steps that the specification's own checker takes, with a shorter interval.
+#[tokio::test]
+async fn the_specifications_own_checker_is_satisfied() {
+    let acts = Acts::start("checker", 22000, "    scale: { interval: 10s }\n").await;
+    acts.shows(1).await;
+
+    // 20 requests in the first interval want a second container, on the next port.
+    acts.turns(20).await;
+    acts.shows(2).await;
+    acts.goes_round(2).await;
+
+    // A crash on the first port: within 20 s another container is healthy on the same port.
+    let old = acts.ids().await.remove(0);
+    assert_eq!(
+        send(acts.port(0), Request::post("/api/v1/_crash"), "")
+            .await
+            .status,
+        200
+    );
+    acts.healed(&old).await;
+    acts.goes_round(2).await;
+
+    // 4 + 4 + 37 = 45 requests in this interval want three; health checks and crashes are not
+    // counted, nor is what no route claims.
+    acts.turns(37).await;
+    assert_eq!(acts.edge.get("/api/v1/_health").await.status, 200);
+    assert_eq!(acts.edge.get("/elsewhere").await.status, 404);
+    acts.shows(3).await;
+    acts.goes_round(3).await;
+
+    // Hardly any in the next one: back to the first port alone.
+    acts.shows(1).await;
+    acts.goes_round(1).await;
+}
+
+#[tokio::test]
+async fn whatever_ends_a_container_it_is_replaced_on_its_port() {
+    let acts = Acts::start("dying", 22020, "").await;
+    acts.shows(1).await;
+    let deaths: [(&str, fn(&str)); 4] = [
+        ("its process is killed", |id| {
+            let pid = docker(&["inspect", "-f", "{{.State.Pid}}", id]);
+            kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
+        }),
+        ("docker stop", |id| drop(docker(&["stop", "-t", "0", id]))),
+        ("docker pause", |id| drop(docker(&["pause", id]))),
+        ("docker rm -f", |id| drop(docker(&["rm", "-f", id]))),
+    ];
+    for (how, end) in deaths {
+        let old = acts.ids().await.remove(0);
+        end(&old);
+        acts.healed(&old).await;
+        assert_eq!(acts.containers().len(), 1, "{how}");
+        assert_eq!(acts.turns(1).await.len(), 1, "{how}");
+    }
+}
+
+#[tokio::test]
+async fn a_replica_that_hangs_is_replaced() {
+    let more =
+        "    environment: { ACTS_HANG_AFTER_MS: 1500 }\n    healthcheck: { timeout: 300ms }\n";
+    let acts = Acts::start("hanging", 22040, more).await;
+    acts.shows(1).await;
+    let old = acts.ids().await.remove(0);
+    acts.healed(&old).await;
+    assert!(
+        acts.edge.log().contains("no answer within 300ms"),
+        "{}",
+        acts.edge.log()
+    );
+}
+
+#[tokio::test]
+async fn replicas_share_one_volume_and_a_new_one_gets_no_request_before_it_is_healthy() {
+    let more = "    environment: { ACTS_START_DELAY_MS: 1500 }\n    scale: { min: 3 }\n";
+    let acts = Acts::start("sharing", 22060, more).await;
+    let early = acts.edge.get("/api/v1/categories").await;
+    assert_eq!(
+        (early.status.as_u16(), early.header("retry-after")),
+        (503, "1")
+    );
+    acts.shows(3).await;
+    let written = send(
+        acts.port(0),
+        Request::post("/api/v1/categories").header("content-type", "application/json"),
+        r#"["birds"]"#,
+    );
+    assert_eq!(written.await.status, 201);
+    for n in 0..3 {
+        let read = get(acts.port(n), "/api/v1/categories").await;
+        assert_eq!(read.json(), serde_json::json!({ "birds": 0 }));
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_somebody_else_holds_is_skipped() {
+    let _held = std::net::TcpListener::bind("127.0.0.1:22081").unwrap();
+    let acts = Acts::start("skipping", 22080, "    scale: { min: 2 }\n").await;
+    acts.edge
+        .shows("acts", "22080=ready 22082=ready", SOON)
+        .await;
+    assert!(
+        acts.edge
+            .log()
+            .contains("skipping port 22081: somebody else holds it")
+    );
+}
+
+/// Sends requests all the time and counts what did not come back as 200.
+struct Load {
+    over: Arc<AtomicBool>,
+    failed: Arc<AtomicU32>,
+    clients: Vec<tokio::task::JoinHandle<u32>>,
+}
+
+impl Load {
+    fn start(address: SocketAddr) -> Load {
+        let (over, failed) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU32::new(0)),
+        );
+        let clients = (0..4).map(|_| {
+            let (over, failed) = (Arc::clone(&over), Arc::clone(&failed));
+            tokio::spawn(async move {
+                let mut sent = 0;
+                let mut connection = None;
+                while !over.load(Ordering::Relaxed) {
+                    let open = match connection.take() {
+                        Some(open) => Ok(open),
+                        None => Connection::open(address).await,
+                    };
+                    let answer = match open {
+                        Ok(mut open) => {
+                            let answer = open.get("/api/v1/categories").await;
+                            connection = answer.is_ok().then_some(open);
+                            answer.ok()
+                        }
+                        Err(_) => None,
+                    };
+                    sent += 1;
+                    if answer.is_none_or(|answer| answer.status != 200) {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                        connection = None;
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    }
+                }
+                sent
+            })
+        });
+        let clients = clients.collect();
+        Load {
+            over,
+            failed,
+            clients,
+        }
+    }
+
+    /// Sent and failed.
+    async fn stop(self) -> (u32, u32) {
+        self.over.store(true, Ordering::Relaxed);
+        let mut sent = 0;
+        for client in self.clients {
+            sent += client.await.unwrap();
+        }
+        (sent, self.failed.load(Ordering::Relaxed))
+    }
+}
+
+#[tokio::test]
+async fn a_killed_tidegate_finds_its_containers_again_and_starts_none_twice() {
+    let mut acts = Acts::start("adopting", 22100, "    scale: { min: 3 }\n").await;
+    acts.shows(3).await;
+    let before: BTreeSet<String> = acts.containers().into_iter().collect();
+    let load = Load::start(acts.edge.address);
+    acts.edge.crash();
+    acts.edge.spawn(&[]);
+    acts.edge.listening().await;
+    acts.shows(3).await;
+    let (sent, _) = load.stop().await;
+    assert!(sent > 0);
+    let after: BTreeSet<String> = acts.containers().into_iter().collect();
+    assert_eq!(before, after);
+    acts.goes_round(3).await;
+    assert!(
+        !acts
+            .edge
+            .log()
+            .rsplit("adopted")
+            .next()
+            .unwrap_or_default()
+            .contains("starting")
+    );
+}
+
+#[tokio::test]
+async fn a_changed_template_replaces_replica_by_replica_and_loses_no_request() {
+    let acts = Acts::start("rolling", 22120, "    scale: { min: 2 }\n").await;
+    acts.shows(2).await;
+    let before = acts.ids().await;
+    let load = Load::start(acts.edge.address);
+    acts.write("    scale: { min: 2 }\n    environment: { ANY: thing }\n");
+    acts.edge.signal(Signal::SIGHUP);
+    until(
+        "both are replaced and the one ahead is gone",
+        SOON,
+        || async {
+            let service = acts.edge.service("acts").await;
+            let now = acts.ids().await;
+            let settled = service["ready"] == 2 && now.len() == 2;
+            (settled && now.iter().all(|id| !before.contains(id))).then_some(())
+        },
+    )
+    .await;
+    acts.shows(2).await;
+    let (sent, failed) = load.stop().await;
+    assert!(sent > 100, "{sent}");
+    assert_eq!(failed, 0, "of {sent}\n{}", acts.edge.log());
+}
+
+#[tokio::test]
+async fn a_service_that_leaves_the_configuration_is_drained_and_removed() {
+    let acts = Acts::start("leaving", 22140, "").await;
+    acts.shows(1).await;
+    acts.edge.write(&format!(
+        "instance: {}\nservices:\n  other:\n    addresses: [\"127.0.0.1:9\"]\n    routes: [{{ path: /other }}]\n",
+        acts.instance
+    ));
+    let reload = client::send(acts.edge.admin, Request::post("/api/v1/reload"), "").await;
+    assert_eq!(reload.status, 401);
+    acts.edge.signal(Signal::SIGHUP);
+    until("nothing of it is left", SOON, || async {
+        acts.containers().is_empty().then_some(())
+    })
+    .await;
+    assert_eq!(acts.edge.get("/api/v1/categories").await.status, 404);
+}
+
+#[tokio::test]
+async fn traffic_goes_on_while_docker_is_away_and_what_died_is_replaced_when_it_is_back() {
+    let mut wire = Wire::new();
+    wire.connect();
+    let mut acts = Acts::prepare("away", 22160, "    scale: { min: 2 }\n");
+    let host = format!("unix://{}", wire.path().display());
+    acts.edge.spawn_with(&[], &[("DOCKER_HOST", &host)]);
+    acts.edge.listening().await;
+    acts.shows(2).await;
+    let load = Load::start(acts.edge.address);
+
+    wire.cut();
+    until("it is noticed", SOON, || async {
+        (acts.edge.metric("tidegate_engine_up").await == Some(0.0)).then_some(())
+    })
+    .await;
+    acts.goes_round_while_loaded().await;
+    let dead = acts.ids().await.remove(1);
+    docker(&["kill", &dead]);
+    let picture = format!("{}=ready {}=sick", acts.first_port, acts.first_port + 1);
+    acts.edge.shows("acts", &picture, SOON).await;
+
+    wire.connect();
+    acts.shows(2).await;
+    assert!(!acts.ids().await.contains(&dead));
+    let (sent, failed) = load.stop().await;
+    // Only what was inside the killed container may be lost.
+    assert!(failed <= 4, "{failed} of {sent}\n{}", acts.edge.log());
+}
+
+impl Acts {
+    async fn goes_round_while_loaded(&self) {
+        let turns: BTreeSet<String> = self.turns(20).await.into_iter().collect();
+        assert_eq!(turns.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn rm_removes_every_container_on_the_way_out() {
+    let mut acts = Acts::prepare("cleaning", 22180, "    scale: { min: 2 }\n");
+    acts.edge.spawn(&["--rm"]);
+    acts.edge.listening().await;
+    acts.shows(2).await;
+    acts.edge.signal(Signal::SIGTERM);
+    assert_eq!(acts.edge.ended(SOON).await, Some(0));
+    assert_eq!(acts.containers(), Vec::<String>::new());
+}
