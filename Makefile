@@ -34,7 +34,7 @@ test: ## Run every test; some start containers
 	cargo test --workspace
 
 loom: ## Check the lock-free code under every interleaving
-	cargo test --test main gate
+	cargo test --test main gate::
 
 fmt: ## Format the code
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
