@@ -4,7 +4,8 @@ mod support;
 
 mod containers; // the real binary on a real Docker daemon
 mod control; // the control loop on paused time, as text
+mod documents; // what the documents say, held against the program
 mod engine_docker; // the docker engine on a real daemon
 mod gate; // the claim against the drain, under loom
-mod proxy;
-mod tidy; // the rules of the house // the real binary in front of plain addresses
+mod proxy; // the real binary in front of plain addresses
+mod tidy; // the rules of the house
