@@ -222,6 +222,7 @@ fn everything_happens(config: &Config, writer: &mut Writer) {
     let address = ([127, 0, 0, 1], slot).into();
     let replica = Arc::new(writer.new_replica(service.clone(), id.clone(), slot, 1, address));
     let view = ServiceView {
+        coming: false,
         name: service.clone(),
         ready: vec![Arc::clone(&replica)],
         cursor: Arc::default(),

@@ -18,10 +18,10 @@ use crate::service::store::Reader;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{HttpPeer, Session};
-use pingora::proxy::{FailToProxy, ProxyHttp};
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use route::Routes;
 use std::sync::Arc;
@@ -135,6 +135,9 @@ impl ProxyHttp for Edge {
             return respond(session, ctx, answer).await;
         }
         let head = session.req_header();
+        if host(head).is_none() && head.version == Version::HTTP_11 {
+            return refuse(session, ctx, StatusCode::BAD_REQUEST).await;
+        }
         if headers::size(head) > ctx.settings.max_header_bytes {
             return refuse(session, ctx, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).await;
         }
@@ -304,10 +307,9 @@ impl ProxyHttp for Edge {
             .is_some_and(|response| !response.status.is_informational());
         if let Ok(status) = StatusCode::from_u16(code)
             && !answered
+            && let Err(error) = refuse(session, ctx, status).await
         {
-            if let Err(error) = refuse(session, ctx, status).await {
-                log::debug!("the client left before it was told {status}: {error}");
-            }
+            log::debug!("the client left before it was told {status}: {error}");
         }
         FailToProxy {
             error_code: code,
@@ -317,6 +319,17 @@ impl ProxyHttp for Edge {
 
     fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {
         // Observers see every failure with its reason; a line each would drown the log.
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        ctx: &Context,
+        error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        log::debug!("attempt {} failed: {error}", ctx.attempts);
         true
     }
 
