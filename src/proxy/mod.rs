@@ -294,10 +294,9 @@ impl ProxyHttp for Edge {
             .is_some_and(|response| !response.status.is_informational());
         if let Ok(status) = StatusCode::from_u16(code)
             && !answered
+            && let Err(error) = refuse(session, ctx, status).await
         {
-            if let Err(error) = refuse(session, ctx, status).await {
-                log::debug!("the client left before it was told {status}: {error}");
-            }
+            log::debug!("the client left before it was told {status}: {error}");
         }
         FailToProxy {
             error_code: code,
