@@ -2,8 +2,10 @@
 
 mod support;
 
+mod admin; // the admin API, over TCP and its socket
+mod cli; // the command line, and every way to be refused
 mod control; // the control loop on paused time, as text
 mod engine_docker; // the docker engine on a real daemon
 mod gate; // the claim against the drain, under loom
-mod proxy;
-mod tidy; // the rules of the house // the real binary in front of plain addresses
+mod proxy; // the real binary in front of plain addresses
+mod tidy; // the rules of the house
