@@ -22,7 +22,7 @@ use pingora::server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, Shut
 use pingora::services::background::{BackgroundService, background_service};
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Read, Seek, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -101,10 +101,13 @@ fn start(
     let mut config = config::load(text, &options.overrides, &registry, reader.clone(), None)
         .map_err(StartError::Config)?;
     install_signal_handlers()?;
-    let lock = lock_state_dir(&config.state_dir, &config.instance)?;
+    let lock = lock_state_dir(&config.state_dir)?;
     let token = admin_token(&config.state_dir)?;
-    for address in config.listen.iter().chain(&config.admin) {
-        try_to_bind(*address)?;
+    for address in &config.listen {
+        try_to_bind(*address, "`listen` or --listen")?;
+    }
+    if let Some(address) = config.admin {
+        try_to_bind(address, "`admin: { listen: … }` or TIDEGATE_ADMIN_LISTEN")?;
     }
     raise_open_files();
     let docker = Docker::connect(&config.instance).map_err(|error| system(&error))?;
@@ -329,8 +332,8 @@ fn install_signal_handlers() -> Result<(), StartError> {
     Ok(())
 }
 
-/// Two processes must not control the same containers.
-fn lock_state_dir(dir: &Path, instance: &str) -> Result<fs::File, StartError> {
+/// Two processes must not share a socket, nor control the same containers.
+fn lock_state_dir(dir: &Path) -> Result<fs::File, StartError> {
     let explain = |error: io::Error| {
         StartError::System(format!(
             "cannot use the state folder {}: {error}\n  hint: set `state_dir` to a folder that \
@@ -343,21 +346,33 @@ fn lock_state_dir(dir: &Path, instance: &str) -> Result<fs::File, StartError> {
         .mode(0o700)
         .create(dir)
         .map_err(explain)?;
-    let path = dir.join(format!("{instance}.lock"));
-    let file = fs::OpenOptions::new()
+    let path = dir.join("lock");
+    let mut file = fs::OpenOptions::new()
         .create(true)
         .truncate(false)
+        .read(true)
         .write(true)
         .mode(0o600)
         .open(path)
         .map_err(explain)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(StartError::System(format!(
-            "another tidegate runs the instance `{instance}` in {}\n  hint: stop it, or give this \
-             one its own `instance` and `state_dir`",
-            dir.display()
-        ))),
+        Ok(()) => {
+            // For the message below, and for whoever looks.
+            file.set_len(0)
+                .and_then(|()| writeln!(file, "{}", std::process::id()))
+                .map_err(explain)?;
+            Ok(file)
+        }
+        Err(fs::TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            let _ = file.read_to_string(&mut owner);
+            Err(StartError::System(format!(
+                "another tidegate (process {}) runs with the state folder {}\n  hint: stop it, or \
+                 give this one its own `state_dir` and `instance`",
+                owner.trim(),
+                dir.display()
+            )))
+        }
         Err(fs::TryLockError::Error(error)) => Err(explain(error)),
     }
 }
@@ -370,26 +385,33 @@ fn admin_token(dir: &Path) -> Result<String, StartError> {
         return Ok(token);
     }
     let path = dir.join("admin-token");
-    match fs::read_to_string(&path) {
-        Ok(token) if !token.trim().is_empty() => return Ok(token.trim().to_owned()),
-        _ => {}
-    }
-    let token = uuid::Uuid::new_v4().simple().to_string();
-    let written = fs::OpenOptions::new()
+    kept_token(&path)
+        .map_err(|error| StartError::System(format!("cannot use {}: {error}", path.display())))
+}
+
+fn kept_token(path: &Path) -> io::Result<String> {
+    let mut file = fs::OpenOptions::new()
         .create(true)
-        .truncate(true)
+        .truncate(false)
+        .read(true)
         .write(true)
         .mode(0o600)
-        .open(&path)
-        .and_then(|mut file| io::Write::write_all(&mut file, token.as_bytes()));
-    written
-        .map_err(|error| StartError::System(format!("cannot write {}: {error}", path.display())))?;
-    Ok(token)
+        .open(path)?;
+    // The mode above is for a new file; somebody may have written this one by hand.
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    let mut token = String::new();
+    file.read_to_string(&mut token)?;
+    if token.trim().is_empty() {
+        token = uuid::Uuid::new_v4().simple().to_string();
+        file.rewind()?;
+        file.write_all(token.as_bytes())?;
+    }
+    Ok(token.trim().to_owned())
 }
 
 /// Pingora tries to bind for half a minute and then goes on without a listener; we would rather
-/// say at once what is wrong.
-fn try_to_bind(address: SocketAddr) -> Result<(), StartError> {
+/// say at once what is wrong. `set_with` is where the address can be changed.
+fn try_to_bind(address: SocketAddr, set_with: &str) -> Result<(), StartError> {
     let Err(error) = TcpListener::bind(address) else {
         return Ok(());
     };
@@ -397,13 +419,13 @@ fn try_to_bind(address: SocketAddr) -> Result<(), StartError> {
     let hint = match error.kind() {
         io::ErrorKind::AddrInUse => format!(
             "another program listens on port {port}; `ss -ltnp 'sport = :{port}'` names it; stop \
-             it, or choose another address with `listen` or --listen"
+             it, or choose another address with {set_with}"
         ),
         io::ErrorKind::PermissionDenied => format!(
             "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE; run as root, or \
-             choose a port such as 8080 with `listen` or --listen (asked for {port})"
+             choose a port such as 8080 with {set_with} (asked for {port})"
         ),
-        _ => "choose an address of this machine with `listen` or --listen".to_owned(),
+        _ => format!("choose an address of this machine with {set_with}"),
     };
     Err(StartError::System(format!(
         "cannot listen on {address}: {error}\n  hint: {hint}"

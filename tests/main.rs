@@ -2,6 +2,8 @@
 
 mod support;
 
+mod admin; // the admin API, over TCP and its socket
+mod cli; // the command line, and every way to be refused
 mod containers; // the real binary on a real Docker daemon
 mod control; // the control loop on paused time, as text
 mod documents; // what the documents say, held against the program

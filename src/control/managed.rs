@@ -48,6 +48,8 @@ pub(super) struct State {
     wanted: u32,
     scaled_because: String,
     backoff: Backoff,
+    /// Counts while `backoff` does: a replica that never came to be is in no list.
+    last_failure: Option<Reason>,
     taken: BTreeSet<Slot>,
     starting: BTreeMap<Slot, Start>,
     replicas: BTreeMap<ReplicaId, Tracked>,
@@ -105,6 +107,7 @@ impl State {
     pub fn orphan(name: ServiceName, writer: &Writer) -> State {
         State {
             backoff: Backoff::new(name.as_str()),
+            last_failure: None,
             name,
             managed: None,
             template: None,
@@ -260,9 +263,12 @@ impl State {
                 }
             };
             if let Some(ailment) = ailment_of(&tracked.observed.state) {
+                let slot = tracked.observed.slot;
+                let why = ailment.to_string();
                 let failed = tracked.fail(&self.name, ailment, now, sink);
                 if failed {
                     self.backoff.failed(tracked.observed.generation, now);
+                    self.last_failure = Some(Reason::LastFailure { slot, why });
                 }
             }
         }
@@ -299,8 +305,11 @@ impl State {
             Verdict::Unhealthy { why } => Ailment::Unhealthy { why },
             Verdict::NeverHealthy { after, why } => Ailment::NeverHealthy { after, why },
         };
+        let slot = tracked.observed.slot;
+        let why = ailment.to_string();
         if tracked.fail(&self.name, ailment, now, sink) && !fixed {
             self.backoff.failed(tracked.observed.generation, now);
+            self.last_failure = Some(Reason::LastFailure { slot, why });
         }
     }
 
@@ -316,7 +325,11 @@ impl State {
             ErrorKind::PortTaken => {
                 self.taken.insert(slot);
             }
-            ErrorKind::Failed => self.backoff.failed(generation, now),
+            ErrorKind::Failed => {
+                self.backoff.failed(generation, now);
+                let why = error.to_string();
+                self.last_failure = Some(Reason::LastFailure { slot, why });
+            }
             // Says nothing about the image; the engine's return is awaited anyway.
             ErrorKind::Unreachable => {}
         }
@@ -520,6 +533,9 @@ impl State {
         let bounds = self.managed.as_ref().map(|managed| managed.spec.bounds);
         let mut because = vec![self.scaled_because.clone()];
         because.extend(self.because.iter().map(Reason::to_string));
+        if self.backoff.failures() > 0 {
+            because.extend(self.last_failure.iter().map(Reason::to_string));
+        }
         because.retain(|reason| !reason.is_empty());
         ServiceView {
             name: self.name.clone(),
