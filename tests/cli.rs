@@ -284,6 +284,25 @@ async fn two_processes_do_not_share_a_state_folder() {
     assert_eq!(first.tidegate(&["status"]).await.code, Some(0));
 }
 
+#[tokio::test]
+async fn two_processes_do_not_control_the_same_containers() {
+    let web = |port| format!("services: {{ web: {{ image: web, first_port: {port} }} }}\n");
+    let first = Edge::start(&web(25900)).await;
+    let mut second = Edge::prepare("");
+    second.instance.clone_from(&first.instance);
+    second.write(&web(25950));
+    let (code, said) = second.refused().await;
+    assert_eq!(code, Some(1), "{said}");
+    says(
+        &said,
+        &[
+            "controls the containers",
+            &first.instance,
+            "its own `instance`",
+        ],
+    );
+}
+
 // === the engine's troubles ===
 
 #[tokio::test]
