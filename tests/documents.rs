@@ -214,7 +214,10 @@ fn everything_happens(config: &Config, writer: &mut Writer) {
         observers.iter().for_each(|observer| observer.event(&event));
     }
     let exchange = testing::routed();
-    let record = testing::record(&exchange);
+    let record = Record {
+        held: took,
+        ..testing::record(&exchange)
+    };
     observers
         .iter()
         .for_each(|observer| observer.request(&record));
