@@ -223,7 +223,14 @@ fn everything_happens(config: &Config, writer: &mut Writer) {
         .for_each(|observer| observer.request(&record));
 
     let address = ([127, 0, 0, 1], slot).into();
-    let replica = Arc::new(writer.new_replica(service.clone(), id.clone(), slot, 1, address));
+    let replica = Arc::new(writer.new_replica(
+        service.clone(),
+        id.clone(),
+        slot,
+        1,
+        address,
+        Arc::default(),
+    ));
     let view = ServiceView {
         coming: false,
         name: service.clone(),

@@ -179,8 +179,9 @@ fn start(
     ))));
     server.add_service(background_service("keeper", keeping));
 
+    let signals = Signals::listen().map_err(|error| system(&error))?;
     server.run(RunArgs {
-        shutdown_signal: Box::new(Signals),
+        shutdown_signal: Box::new(signals),
     });
     std::process::exit(0);
 }

@@ -55,37 +55,48 @@ impl BackgroundService for AdminService {
     }
 }
 
-/// Ends the proxy at the first TERM or INT, and the process at the second INT.
-pub struct Signals;
+/// Ends the proxy at the first TERM or INT, and the process at an INT after that.
+///
+/// The signals are heard on a thread of their own: Pingora's sleeps while it waits for the end.
+pub struct Signals(watch::Receiver<bool>);
+
+impl Signals {
+    pub fn listen() -> std::io::Result<Signals> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (mut term, mut int) = {
+            let _inside = runtime.enter();
+            (
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::interrupt())?,
+            )
+        };
+        let (leave, leaving) = watch::channel(false);
+        std::thread::spawn(move || {
+            runtime.block_on(async {
+                loop {
+                    tokio::select! {
+                        _ = term.recv() => log::info!("TERM: finishing what is in flight"),
+                        _ = int.recv() => {
+                            if *leave.borrow() {
+                                std::process::exit(130);
+                            }
+                            log::info!("INT: finishing what is in flight; once more to leave at once");
+                        }
+                    }
+                    leave.send_replace(true);
+                }
+            });
+        });
+        Ok(Signals(leaving))
+    }
+}
 
 #[async_trait]
 impl ShutdownSignalWatch for Signals {
     async fn recv(&self) -> ShutdownSignal {
-        let (Ok(mut term), Ok(mut int)) = (
-            signal(SignalKind::terminate()),
-            signal(SignalKind::interrupt()),
-        ) else {
-            return std::future::pending().await;
-        };
-        tokio::select! {
-            _ = term.recv() => log::info!("TERM: finishing what is in flight"),
-            _ = int.recv() => log::info!("INT: finishing what is in flight; once more to leave at once"),
-        }
-        std::thread::spawn(exit_at_next_interrupt);
+        let _ = self.0.clone().wait_for(|leaving| *leaving).await;
         ShutdownSignal::GracefulTerminate
-    }
-}
-
-fn exit_at_next_interrupt() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    if let Ok(runtime) = runtime {
-        runtime.block_on(async {
-            if let Ok(mut int) = signal(SignalKind::interrupt()) {
-                int.recv().await;
-                std::process::exit(130);
-            }
-        });
     }
 }

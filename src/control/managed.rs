@@ -7,6 +7,7 @@ use crate::plan::backoff::{Backoff, SETTLED_AFTER};
 use crate::plan::window::{Sample, Window};
 use crate::plan::{Condition, Input, Reason, Seen};
 use crate::plugin::{Probe, Scaler};
+use crate::service::doubt::Doubt;
 use crate::service::event::Event;
 use crate::service::load::{Cursor, ServiceLoad};
 use crate::service::replica::{
@@ -76,6 +77,7 @@ struct Tracked {
     stop: Option<Stop>,
     because: Option<String>,
     replica: Option<Arc<Replica>>,
+    doubt: Arc<Doubt>,
     prober: Option<Prober>,
 }
 
@@ -584,6 +586,7 @@ impl State {
                 service: self.name.clone(),
                 id: tracked.observed.id.clone(),
                 addresses: tracked.observed.addresses.clone(),
+                doubt: Arc::clone(&tracked.doubt),
             };
             tracked.prober = Some(probing::spawn(
                 target,
@@ -609,6 +612,7 @@ impl Tracked {
             stop: None,
             because: None,
             replica: None,
+            doubt: Arc::default(),
             prober: None,
         }
     }
@@ -690,6 +694,7 @@ impl Tracked {
                 self.observed.slot,
                 self.observed.generation,
                 address,
+                Arc::clone(&self.doubt),
             )));
         }
         if matches!(self.health, Health::Healthy) {

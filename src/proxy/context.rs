@@ -47,6 +47,13 @@ impl Context {
         }
     }
 
+    /// Has the replica at work asked after its health at once, and passed over until then.
+    pub fn doubt(&self) {
+        if let Some(lease) = &self.lease {
+            lease.replica().doubt.raise();
+        }
+    }
+
     /// The filters and observers for this request.
     pub fn chain(&self) -> &Chain {
         match &self.target {

@@ -257,6 +257,7 @@ impl ProxyHttp for Edge {
         mut error: Box<Error>,
     ) -> Box<Error> {
         // Nothing was sent, so any method may be tried elsewhere.
+        ctx.doubt();
         ctx.lease = None;
         ctx.request_body_bytes = 0;
         error.set_retry(ctx.attempts < ATTEMPTS_MAX && failure::is_connect(&error));
@@ -288,6 +289,8 @@ impl ProxyHttp for Edge {
         if client_reused {
             // The connection was stale, which says nothing about the replica.
             ctx.tried.pop();
+        } else if failure::is_broken(&error) {
+            ctx.doubt();
         }
         ctx.lease = None;
         ctx.request_body_bytes = 0;

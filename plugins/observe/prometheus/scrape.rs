@@ -167,7 +167,14 @@ mod tests {
         let name = ServiceName::new("shop");
         let id = ReplicaId::new("one");
         let address = "10.0.0.7:80".parse().unwrap();
-        let live = Arc::new(writer.new_replica(name.clone(), id.clone(), 8000, 1, address));
+        let live = Arc::new(writer.new_replica(
+            name.clone(),
+            id.clone(),
+            8000,
+            1,
+            address,
+            Arc::default(),
+        ));
         let lease = testing::Lease::claim(&live).expect("the gate is open");
         let view = |slot, phase, live| ReplicaView {
             id: id.clone(),
