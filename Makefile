@@ -5,7 +5,7 @@ CARGO_HOME ?= $(HOME)/.cargo
 export PATH := $(CARGO_HOME)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build image test loom fmt lint clean-containers
+.PHONY: help run build image container-image test loom fmt lint clean-containers
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,14 +24,17 @@ image: ## Build the example service as the image acts:latest
 	@scripts/setup
 	scripts/acts-image
 
+container-image: ## Build Tidegate itself as the image tidegate:latest
+	@scripts/setup
+	scripts/image
+
 test: ## Run every test; some start containers
 	@scripts/setup --test
 	scripts/acts-image
 	cargo test --workspace
-	@$(MAKE) --no-print-directory loom
 
 loom: ## Check the lock-free code under every interleaving
-	RUSTFLAGS="--cfg loom" cargo test --release --lib loom
+	cargo test --test main gate::
 
 fmt: ## Format the code
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt

@@ -1,7 +1,7 @@
 //! The real binary on a real Docker daemon, with the example service behind it.
 
 use crate::support::client::{self, Connection, get, send};
-use crate::support::docker::{Wire, docker};
+use crate::support::docker::{Wire, clean, docker};
 use crate::support::edge::Edge;
 use crate::support::until;
 use http::Request;
@@ -19,24 +19,19 @@ const SOON: Duration = Duration::from_secs(30);
 struct Acts {
     edge: Edge,
     first_port: u16,
-    instance: String,
 }
 
 impl Acts {
-    async fn start(name: &str, first_port: u16, more: &str) -> Acts {
-        let mut acts = Acts::prepare(name, first_port, more);
+    async fn start(first_port: u16, more: &str) -> Acts {
+        let mut acts = Acts::prepare(first_port, more);
         acts.edge.spawn(&[]);
         acts.edge.listening().await;
         acts
     }
 
-    fn prepare(name: &str, first_port: u16, more: &str) -> Acts {
-        let instance = format!("test-{name}-{}", std::process::id());
-        let acts = Acts {
-            edge: Edge::prepare(""),
-            first_port,
-            instance,
-        };
+    fn prepare(first_port: u16, more: &str) -> Acts {
+        let edge = Edge::prepare("");
+        let acts = Acts { edge, first_port };
         acts.write(more);
         acts
     }
@@ -44,16 +39,15 @@ impl Acts {
     /// `more` is what follows in the service's own mapping.
     fn write(&self, more: &str) {
         self.edge.write(&format!(
-            "instance: {}\nservices:\n  acts:\n    image: acts:latest\n    first_port: {}\n    \
+            "services:\n  acts:\n    image: acts:latest\n    first_port: {}\n    \
              volumes: [\"{}:/data\"]\n    routes: [{{ path: /api/v1 }}]\n{more}",
-            self.instance,
             self.first_port,
             self.volume(),
         ));
     }
 
     fn volume(&self) -> String {
-        format!("{}-data", self.instance)
+        format!("{}-data", self.edge.instance)
     }
 
     /// `count` ready replicas from the first port on.
@@ -100,7 +94,7 @@ impl Acts {
     }
 
     fn containers(&self) -> Vec<String> {
-        let label = format!("label=io.tidegate.instance={}", self.instance);
+        let label = format!("label=io.tidegate.instance={}", self.edge.instance);
         let all = docker(&["ps", "-aq", "--no-trunc", "--filter", &label]);
         all.lines().map(str::to_owned).collect()
     }
@@ -121,9 +115,10 @@ impl Acts {
 impl Drop for Acts {
     fn drop(&mut self) {
         self.edge.stop_now();
-        for id in self.containers() {
-            docker(&["rm", "-fv", &id]);
-        }
+        clean(&format!(
+            "label=io.tidegate.instance={}",
+            self.edge.instance
+        ));
         let _ = crate::support::docker::run(&["volume", "rm", "-f", &self.volume()]);
     }
 }
@@ -131,7 +126,7 @@ impl Drop for Acts {
 /// The steps that the specification's own checker takes, with a shorter interval.
 #[tokio::test]
 async fn the_specifications_own_checker_is_satisfied() {
-    let acts = Acts::start("checker", 22000, "    scale: { interval: 10s }\n").await;
+    let acts = Acts::start(22000, "    scale: { interval: 10s }\n").await;
     acts.shows(1).await;
 
     // 20 requests in the first interval want a second container, on the next port.
@@ -165,9 +160,10 @@ async fn the_specifications_own_checker_is_satisfied() {
 
 #[tokio::test]
 async fn whatever_ends_a_container_it_is_replaced_on_its_port() {
-    let acts = Acts::start("dying", 22020, "").await;
+    let acts = Acts::start(22020, "").await;
     acts.shows(1).await;
-    let deaths: [(&str, fn(&str)); 4] = [
+    type Death = fn(&str);
+    let deaths: [(&str, Death); 4] = [
         ("its process is killed", |id| {
             let pid = docker(&["inspect", "-f", "{{.State.Pid}}", id]);
             kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
@@ -189,7 +185,7 @@ async fn whatever_ends_a_container_it_is_replaced_on_its_port() {
 async fn a_replica_that_hangs_is_replaced() {
     let more =
         "    environment: { ACTS_HANG_AFTER_MS: 1500 }\n    healthcheck: { timeout: 300ms }\n";
-    let acts = Acts::start("hanging", 22040, more).await;
+    let acts = Acts::start(22040, more).await;
     acts.shows(1).await;
     let old = acts.ids().await.remove(0);
     acts.healed(&old).await;
@@ -201,14 +197,11 @@ async fn a_replica_that_hangs_is_replaced() {
 }
 
 #[tokio::test]
-async fn replicas_share_one_volume_and_a_new_one_gets_no_request_before_it_is_healthy() {
+async fn replicas_share_one_volume_and_a_request_waits_for_the_first_to_be_healthy() {
     let more = "    environment: { ACTS_START_DELAY_MS: 1500 }\n    scale: { min: 3 }\n";
-    let acts = Acts::start("sharing", 22060, more).await;
+    let acts = Acts::start(22060, more).await;
     let early = acts.edge.get("/api/v1/categories").await;
-    assert_eq!(
-        (early.status.as_u16(), early.header("retry-after")),
-        (503, "1")
-    );
+    assert_eq!(early.status, 200, "held until the first replica was ready");
     acts.shows(3).await;
     let written = send(
         acts.port(0),
@@ -225,7 +218,7 @@ async fn replicas_share_one_volume_and_a_new_one_gets_no_request_before_it_is_he
 #[tokio::test]
 async fn a_port_that_somebody_else_holds_is_skipped() {
     let _held = std::net::TcpListener::bind("127.0.0.1:22081").unwrap();
-    let acts = Acts::start("skipping", 22080, "    scale: { min: 2 }\n").await;
+    let acts = Acts::start(22080, "    scale: { min: 2 }\n").await;
     acts.edge
         .shows("acts", "22080=ready 22082=ready", SOON)
         .await;
@@ -298,7 +291,7 @@ impl Load {
 
 #[tokio::test]
 async fn a_killed_tidegate_finds_its_containers_again_and_starts_none_twice() {
-    let mut acts = Acts::start("adopting", 22100, "    scale: { min: 3 }\n").await;
+    let mut acts = Acts::start(22100, "    scale: { min: 3 }\n").await;
     acts.shows(3).await;
     let before: BTreeSet<String> = acts.containers().into_iter().collect();
     let load = Load::start(acts.edge.address);
@@ -324,7 +317,7 @@ async fn a_killed_tidegate_finds_its_containers_again_and_starts_none_twice() {
 
 #[tokio::test]
 async fn a_changed_template_replaces_replica_by_replica_and_loses_no_request() {
-    let acts = Acts::start("rolling", 22120, "    scale: { min: 2 }\n").await;
+    let acts = Acts::start(22120, "    scale: { min: 2 }\n").await;
     acts.shows(2).await;
     let before = acts.ids().await;
     let load = Load::start(acts.edge.address);
@@ -349,12 +342,11 @@ async fn a_changed_template_replaces_replica_by_replica_and_loses_no_request() {
 
 #[tokio::test]
 async fn a_service_that_leaves_the_configuration_is_drained_and_removed() {
-    let acts = Acts::start("leaving", 22140, "").await;
+    let acts = Acts::start(22140, "").await;
     acts.shows(1).await;
-    acts.edge.write(&format!(
-        "instance: {}\nservices:\n  other:\n    addresses: [\"127.0.0.1:9\"]\n    routes: [{{ path: /other }}]\n",
-        acts.instance
-    ));
+    acts.edge.write(
+        "services:\n  other:\n    addresses: [\"127.0.0.1:9\"]\n    routes: [{ path: /other }]\n",
+    );
     let reload = client::send(acts.edge.admin, Request::post("/api/v1/reload"), "").await;
     assert_eq!(reload.status, 401);
     acts.edge.signal(Signal::SIGHUP);
@@ -369,9 +361,10 @@ async fn a_service_that_leaves_the_configuration_is_drained_and_removed() {
 async fn traffic_goes_on_while_docker_is_away_and_what_died_is_replaced_when_it_is_back() {
     let mut wire = Wire::new();
     wire.connect();
-    let mut acts = Acts::prepare("away", 22160, "    scale: { min: 2 }\n");
+    let mut acts = Acts::prepare(22160, "    scale: { min: 2 }\n");
     let host = format!("unix://{}", wire.path().display());
-    acts.edge.spawn_with(&[], &[("DOCKER_HOST", &host)]);
+    acts.edge.set("DOCKER_HOST", host);
+    acts.edge.spawn(&[]);
     acts.edge.listening().await;
     acts.shows(2).await;
     let load = Load::start(acts.edge.address);
@@ -404,11 +397,41 @@ impl Acts {
 
 #[tokio::test]
 async fn rm_removes_every_container_on_the_way_out() {
-    let mut acts = Acts::prepare("cleaning", 22180, "    scale: { min: 2 }\n");
+    let mut acts = Acts::prepare(22180, "    scale: { min: 2 }\n");
     acts.edge.spawn(&["--rm"]);
     acts.edge.listening().await;
     acts.shows(2).await;
     acts.edge.signal(Signal::SIGTERM);
     assert_eq!(acts.edge.ended(SOON).await, Some(0));
     assert_eq!(acts.containers(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_single_replica_is_replaced_and_every_get_waits_for_the_new_one() {
+    let acts = Acts::start(22200, "").await;
+    acts.shows(1).await;
+    let load = Load::start(acts.edge.address);
+    for _ in 0..3 {
+        let old = acts.ids().await.remove(0);
+        docker(&["kill", &old]);
+        acts.healed(&old).await;
+    }
+    let (sent, failed) = load.stop().await;
+    assert_eq!(failed, 0, "of {sent}\n{}", acts.edge.log());
+    let held = acts
+        .edge
+        .metric("tidegate_hold_duration_seconds_count{service=\"acts\"}")
+        .await;
+    assert!(held.is_some_and(|held| held >= 3.0), "{held:?}");
+}
+
+#[tokio::test]
+async fn a_request_does_not_wait_for_longer_than_it_may() {
+    let more = "    environment: { ACTS_FAIL_HEALTH: 1 }\n    hold: { timeout: 500ms }\n";
+    let acts = Acts::start(22220, more).await;
+    let answer = acts.edge.get("/api/v1/categories").await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("retry-after")),
+        (503, "1")
+    );
 }

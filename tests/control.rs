@@ -45,6 +45,14 @@ scenarios! {
     nothing_happens_while_the_engine_is_away
     a_restart_adopts_what_runs_and_scales_nothing_down
     starts_are_bounded_over_all_services
+    a_start_that_finds_the_engine_away_waits_for_it
+    a_stop_that_fails_is_repeated_though_the_replica_is_wanted_again
+    what_somebody_else_removes_is_replaced_in_its_place
+    a_service_goes_from_an_image_to_addresses_and_back
+    what_died_before_tidegate_began_slows_nothing_down
+    a_port_that_was_somebody_elses_is_tried_again_when_a_replica_is_missing
+    a_reload_keeps_an_eye_on_what_is_ready
+    a_service_that_comes_back_is_asked_after_its_health_as_it_says_now
 }
 
 async fn play(name: &str) {
@@ -144,10 +152,19 @@ impl Stage {
                     .expect("no panic")
                     .remove(&slot(arguments[0])),
             ),
+            "remove-container" => self.engine.remove(slot(arguments[0])),
+            "free-port" => self.engine.free_port(slot(arguments[0])),
+            "fail-stops" => self
+                .engine
+                .fail_stops(arguments[0].parse().expect("a number")),
             "take-port" => self.engine.take_port(slot(arguments[0])),
             "fail-starts" => {
-                self.engine
-                    .fail_starts(arguments[0].parse().expect("a number"), ErrorKind::Failed);
+                let kind = match arguments.get(1) {
+                    Some(&"unreachable") => ErrorKind::Unreachable,
+                    _ => ErrorKind::Failed,
+                };
+                let count = arguments[0].parse().expect("a number");
+                self.engine.fail_starts(count, kind);
             }
             "engine" => self.engine.reachable(arguments[0] == "up"),
             "hold" => self.hold(arguments[0]),
@@ -193,21 +210,33 @@ impl Stage {
             given.unwrap_or(default).to_owned()
         };
         let number = |key: &str, default: &str| value(key, default).parse().expect("a number");
+        let addresses = value("addresses", "");
+        let container = Source::Container(Template {
+            image: value("image", "web:1"),
+            port: 80,
+            first_port: number("first-port", "8000") as u16,
+            command: None,
+            entrypoint: None,
+            environment: Default::default(),
+            volumes: Vec::new(),
+            networks: Vec::new(),
+            user: None,
+            nano_cpus: None,
+            memory_bytes: None,
+        });
         let spec = Spec {
             name: ServiceName::new(name),
-            source: Source::Container(Template {
-                image: value("image", "web:1"),
-                port: 80,
-                first_port: number("first-port", "8000") as u16,
-                command: None,
-                entrypoint: None,
-                environment: Default::default(),
-                volumes: Vec::new(),
-                networks: Vec::new(),
-                user: None,
-                nano_cpus: None,
-                memory_bytes: None,
-            }),
+            source: match addresses.as_str() {
+                "" => container,
+                listed => {
+                    let addresses = listed.split(',').map(|address| address.parse());
+                    Source::Addresses(
+                        addresses
+                            .map(|parsed| parsed.expect("an address"))
+                            .collect(),
+                    )
+                }
+            },
             routes: Vec::new(),
             health: HealthTiming {
                 interval: Duration::from_secs(1),
@@ -220,12 +249,7 @@ impl Stage {
                 max: number("max", "10"),
             },
             stop_grace_period: duration(&value("grace", "10s")),
-            forward: Forward {
-                connect_timeout: Duration::from_secs(1),
-                read_timeout: Duration::from_secs(1),
-                write_timeout: Duration::from_secs(1),
-                max_request_body_bytes: 0,
-            },
+            forward: Forward::default(),
         };
         let probe = FakeProbe {
             engine: self.engine.clone(),
@@ -299,7 +323,7 @@ fn two_minute_rule() -> Arc<dyn Scaler> {
     hooks.finish().scaler.expect("a scaler")
 }
 
-/// Healthy when the container runs and nobody called it sick.
+/// Healthy when the container runs and nobody called it sick. Elsewhere something always runs.
 struct FakeProbe {
     engine: FakeEngine,
     sick: Arc<Mutex<BTreeSet<Slot>>>,
@@ -311,6 +335,9 @@ impl Probe for FakeProbe {
         let slot = address.port();
         if self.sick.lock().expect("no panic").contains(&slot) {
             return Err("answered 500".to_owned());
+        }
+        if !address.ip().is_loopback() {
+            return Ok(());
         }
         let replicas = self.engine.replicas();
         let found = replicas.iter().find(|replica| replica.slot == slot);

@@ -1,7 +1,7 @@
 //! The docker engine against a real daemon. Every test has its own instance name and ports, and
 //! removes what it made, also when it fails.
 
-use crate::support::docker::{Wire, docker, inspect, run};
+use crate::support::docker::{Wire, clean, docker, inspect, run};
 use crate::support::http::{get, try_get};
 use crate::support::image;
 use crate::support::registry::Registry;
@@ -375,12 +375,7 @@ impl Bench {
             },
             bounds: Bounds { min: 1, max: 10 },
             stop_grace_period: Duration::from_millis(1_500),
-            forward: Forward {
-                connect_timeout: second,
-                read_timeout: second,
-                write_timeout: second,
-                max_request_body_bytes: 0,
-            },
+            forward: Forward::default(),
         };
         Bench {
             engine: Docker::connect(&instance).unwrap(),
@@ -427,17 +422,7 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         for label in ["io.tidegate.instance", "tidegate.test"] {
-            let filter = format!("label={label}={}", self.instance);
-            for (list, remove) in [
-                (["ps", "-aq"], ["rm", "-fv"]),
-                (["network", "ls"], ["network", "rm"]),
-                (["volume", "ls"], ["volume", "rm"]),
-            ] {
-                let list = [&list[..], &["-q", "--filter", &filter]].concat();
-                for id in run(&list).unwrap_or_default().lines() {
-                    let _ = run(&[&remove[..], &[id]].concat());
-                }
-            }
+            clean(&format!("label={label}={}", self.instance));
         }
     }
 }

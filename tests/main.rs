@@ -2,8 +2,11 @@
 
 mod support;
 
+mod admin; // the admin API, over TCP and its socket
+mod cli; // the command line, and every way to be refused
 mod containers; // the real binary on a real Docker daemon
 mod control; // the control loop on paused time, as text
+mod documents; // what the documents say, held against the program
 mod engine_docker; // the docker engine on a real daemon
 mod gate; // the claim against the drain, under loom
 mod proxy; // the real binary in front of plain addresses

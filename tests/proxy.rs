@@ -391,3 +391,15 @@ async fn a_large_answer_and_a_head_request_come_through() {
     let head = client::send(edge.address, Request::head("/big"), "").await;
     assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
 }
+
+#[tokio::test]
+async fn a_refused_connection_has_the_replica_asked_after_its_health_at_once() {
+    let (a, b) = (Upstream::start("A").await, Upstream::start("B").await);
+    // By its own clock the health check would look in a minute.
+    let services = legacy(&[&a, &b], "").replace("interval: 100ms", "interval: 60s");
+    let edge = Edge::start(&services).await;
+    edge.shows("legacy", "0=ready 1=ready", SOON).await;
+    b.stop().await;
+    assert_eq!(names(&edge, 2).await, "AA");
+    edge.shows("legacy", "0=ready 1=sick", SOON).await;
+}

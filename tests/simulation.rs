@@ -15,7 +15,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// About fifteen seconds on two cores, without optimization.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 300;
 const FAILURES_SHOWN: usize = 40;
 
 #[test]

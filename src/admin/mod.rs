@@ -7,6 +7,7 @@ pub mod metrics;
 pub mod view;
 
 use crate::service::store::Reader;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -34,6 +35,10 @@ pub struct Admin {
 /// Gathers the text of every installed plugin's metrics.
 pub type Metrics = Arc<dyn Fn() -> Vec<prometheus::proto::MetricFamily> + Send + Sync>;
 
+/// Pages load nothing from elsewhere and are shown inside of nothing else.
+const CONTENT_POLICY: &str =
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
+
 /// How a request came in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Door {
@@ -43,9 +48,8 @@ pub enum Door {
 }
 
 pub fn router(admin: Admin, door: Door) -> Router {
-    let writes = Router::new()
-        .route("/api/v1/reload", post(reload))
-        .layer(middleware::from_fn_with_state(admin.clone(), may_write));
+    // Around the method and not the path: a wrong method is told so whoever asks.
+    let guard = middleware::from_fn_with_state(admin.clone(), may_write);
     Router::new()
         .route("/", get(front))
         .route("/metrics", get(metrics))
@@ -54,7 +58,13 @@ pub fn router(admin: Admin, door: Door) -> Router {
         .route("/api/v1/services", get(services))
         .route("/api/v1/services/{name}", get(service))
         .route("/api/v1/version", get(version))
-        .merge(writes)
+        .route("/api/v1/reload", post(reload).route_layer(guard))
+        .method_not_allowed_fallback(async || {
+            problem(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this path does not answer to that method",
+            )
+        })
         .fallback(async || problem(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .layer(middleware::map_response(harden))
         .layer(Extension(door))
@@ -66,6 +76,8 @@ async fn harden(mut response: Response) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
     ] {
         let value = header::HeaderValue::from_static(value);
         response.headers_mut().insert(name, value);
@@ -82,11 +94,12 @@ async fn may_write(
     if door == Door::Socket || has_token(request.headers(), &admin.token) {
         return next.run(request).await;
     }
-    problem(
+    let problem = problem(
         StatusCode::UNAUTHORIZED,
         "writing needs `Authorization: Bearer TOKEN`; the token is in TIDEGATE_ADMIN_TOKEN or in \
          the file `admin-token` in the state folder",
-    )
+    );
+    ([(header::WWW_AUTHENTICATE, "Bearer")], problem).into_response()
 }
 
 fn has_token(headers: &HeaderMap, token: &str) -> bool {
@@ -131,7 +144,11 @@ async fn ready(State(admin): State<Admin>) -> Response {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "starting");
     }
     if !empty.is_empty() {
-        let message = format!("nothing is ready in: {}", empty.join(", "));
+        let engine = match snapshot.engine_up {
+            true => "",
+            false => "the container engine does not answer; ",
+        };
+        let message = format!("{engine}nothing is ready in: {}", empty.join(", "));
         return problem(StatusCode::SERVICE_UNAVAILABLE, message);
     }
     "ready\n".into_response()
@@ -141,7 +158,14 @@ async fn services(State(admin): State<Admin>) -> Json<view::Overview> {
     Json(view::overview(&admin.reader.load()))
 }
 
-async fn service(State(admin): State<Admin>, Path(name): Path<String>) -> Response {
+async fn service(
+    State(admin): State<Admin>,
+    name: Result<Path<String>, PathRejection>,
+) -> Response {
+    let name = match name {
+        Ok(Path(name)) => name,
+        Err(rejection) => return problem(rejection.status(), rejection.body_text()),
+    };
     let snapshot = admin.reader.load();
     match snapshot.service(&name) {
         Some(service) => Json(view::service(service, snapshot.taken)).into_response(),

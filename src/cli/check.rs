@@ -1,24 +1,60 @@
 //! `tidegate check`
 
-use super::{BAD_CONFIGURATION, ConfigFile, fail, print};
-use crate::config::{self, Env, Flags, Overrides};
+use super::{BAD_CONFIGURATION, ConfigFile, Output, print, print_json, refuse};
+use crate::config::{self, Config, Env, Flags, Overrides, Problems};
 use crate::plugin::Registry;
 use crate::service::store;
+use clap::Args;
+use serde::Serialize;
 use std::process::ExitCode;
 
-pub fn run(file: ConfigFile, registry: &Registry) -> ExitCode {
-    let text = match file.find() {
-        Ok(text) => text,
-        Err(code) => return code,
-    };
-    let (_writer, reader) = store::store();
-    let overrides = Overrides::new(Flags::default(), Env::process());
-    match config::load(&text, &overrides, registry, reader, None) {
-        Ok(config) => {
-            let count = config.services.len();
-            let services = if count == 1 { "service" } else { "services" };
-            print(format_args!("{}: right, {count} {services}\n", text.name))
+#[derive(Args)]
+pub struct Check {
+    #[command(flatten)]
+    file: ConfigFile,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Serialize)]
+struct Checked<'a> {
+    /// Empty when there are problems.
+    services: Vec<&'a str>,
+    problems: Vec<&'a config::Problem>,
+}
+
+impl Check {
+    pub fn run(self, registry: &Registry) -> ExitCode {
+        let (name, result) = match config::find(self.file.config, &Env::process()) {
+            Ok(text) => {
+                let (_writer, reader) = store::store();
+                let overrides = Overrides::new(Flags::default(), Env::process());
+                let result = config::load(&text, &overrides, registry, reader, None);
+                (text.name, result)
+            }
+            Err(problems) => (String::new(), Err(problems)),
+        };
+        match result {
+            result if self.output.json => json(&result),
+            Ok(config) => {
+                let count = config.services.len();
+                let services = if count == 1 { "service" } else { "services" };
+                print(format_args!("{name}: right, {count} {services}\n"))
+            }
+            Err(problems) => refuse(&problems),
         }
-        Err(problems) => fail(BAD_CONFIGURATION, problems),
+    }
+}
+
+fn json(result: &Result<Config, Problems>) -> ExitCode {
+    let services = result.iter().flat_map(|config| &config.services);
+    let problems = result.as_ref().err().into_iter().flat_map(Problems::iter);
+    let printed = print_json(&Checked {
+        services: services.map(|service| service.spec.name.as_str()).collect(),
+        problems: problems.collect(),
+    });
+    match result {
+        Err(_) if printed == ExitCode::SUCCESS => ExitCode::from(BAD_CONFIGURATION),
+        _ => printed,
     }
 }

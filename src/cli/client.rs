@@ -3,10 +3,11 @@
 use crate::admin::view::Problem;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -20,26 +21,37 @@ pub struct Client {
 
 #[derive(Debug)]
 pub enum ClientError {
-    /// Nobody listens there.
-    NotRunning {
+    /// Nobody listens there, or not for this user.
+    NotReached {
         socket: PathBuf,
-        why: String,
+        why: io::Error,
     },
     /// It said no, and why.
-    Refused(String),
+    Refused(StatusCode, String),
     Broken(String),
 }
 
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ClientError::NotRunning { socket, why } => write!(
-                f,
-                "no Tidegate answers at {}: {why}\n  hint: start it with `tidegate run`, or name \
-                 the `state_dir` of the running one with --state-dir",
-                socket.display()
-            ),
-            ClientError::Refused(why) => f.write_str(why),
+            ClientError::NotReached { socket, why } => {
+                let socket = socket.display();
+                match why.kind() {
+                    io::ErrorKind::PermissionDenied => write!(
+                        f,
+                        "this user may not open {socket}\n  hint: be the user that runs Tidegate, \
+                         as with `sudo`"
+                    ),
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => write!(
+                        f,
+                        "no Tidegate answers at {socket}\n  hint: start it with `tidegate run`; \
+                         if it runs, name its configuration with -c or its `state_dir` with \
+                         --state-dir"
+                    ),
+                    _ => write!(f, "cannot reach {socket}: {why}"),
+                }
+            }
+            ClientError::Refused(_, why) => f.write_str(why),
             ClientError::Broken(why) => write!(f, "the running Tidegate answered strangely: {why}"),
         }
     }
@@ -81,9 +93,9 @@ impl Client {
         let stream =
             UnixStream::connect(&self.socket)
                 .await
-                .map_err(|error| ClientError::NotRunning {
+                .map_err(|why| ClientError::NotReached {
                     socket: self.socket.clone(),
-                    why: error.to_string(),
+                    why,
                 })?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -109,7 +121,7 @@ impl Client {
         if !status.is_success() {
             let problem: Result<Problem, _> = serde_json::from_slice(&body);
             let why = problem.map_or_else(|_| status.to_string(), |problem| problem.error);
-            return Err(ClientError::Refused(why));
+            return Err(ClientError::Refused(status, why));
         }
         serde_json::from_slice(&body).map_err(|error| broken(&error))
     }

@@ -7,7 +7,7 @@ mod reload;
 mod run;
 mod status;
 
-use crate::config::{self, Env, Flags, Overrides, Text};
+use crate::config::{self, Env, Flags, Overrides, Problems, Text};
 use crate::plugin::Registry;
 use clap::{Args, Parser, Subcommand};
 use std::fmt;
@@ -35,7 +35,7 @@ enum Command {
     /// Serve: balance requests, and start and replace the containers behind
     Run(run::Run),
     /// Check a configuration and say everything that is wrong with it
-    Check(ConfigFile),
+    Check(check::Check),
     /// Show what `run` would start and stop, without doing it (exit code 3: something)
     Plan(plan::Plan),
     /// Show the services of the running Tidegate and their replicas
@@ -97,7 +97,7 @@ struct Output {
 pub fn main(registry: Registry) -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => run.run(registry),
-        Command::Check(file) => check::run(file, &registry),
+        Command::Check(check) => check.run(&registry),
         Command::Plan(plan) => plan.run(&registry),
         Command::Status(status) => status.run(),
         Command::Reload(reload) => reload.run(),
@@ -116,8 +116,7 @@ fn version(output: &Output) -> ExitCode {
 
 impl ConfigFile {
     fn find(&self) -> Result<Text, ExitCode> {
-        config::find(self.config.clone(), &Env::process())
-            .map_err(|problems| fail(BAD_CONFIGURATION, problems))
+        config::find(self.config.clone(), &Env::process()).map_err(|problems| refuse(&problems))
     }
 }
 
@@ -144,6 +143,12 @@ impl Running {
         };
         Ok(client::Client::new(&folder))
     }
+}
+
+/// Each problem begins its line with file and line, where editors look for them.
+fn refuse(problems: &Problems) -> ExitCode {
+    eprintln!("{problems}");
+    ExitCode::from(BAD_CONFIGURATION)
 }
 
 fn fail(code: u8, message: impl fmt::Display) -> ExitCode {

@@ -1,8 +1,7 @@
 //! `tidegate plan`: a dry run.
 
 use super::{
-    BAD_CONFIGURATION, ConfigFile, FAILED, Output, ServiceFlags, WOULD_CHANGE, fail, print,
-    print_json,
+    ConfigFile, FAILED, Output, ServiceFlags, WOULD_CHANGE, fail, print, print_json, refuse,
 };
 use crate::app;
 use crate::config;
@@ -44,7 +43,7 @@ impl Plan {
         let overrides = self.service.overrides();
         let config = match config::load(&text, &overrides, registry, reader, None) {
             Ok(config) => config,
-            Err(problems) => return fail(BAD_CONFIGURATION, problems),
+            Err(problems) => return refuse(&problems),
         };
         let forecasts = match app::forecast(&config) {
             Ok(forecasts) => forecasts,

@@ -1,8 +1,10 @@
 //! `tidegate reload`
 
-use super::{BAD_CONFIGURATION, FAILED, Running, client, fail, print, print_json};
+use super::client::ClientError;
+use super::{BAD_CONFIGURATION, FAILED, Running, fail, print, print_json};
 use crate::admin::view::Reloaded;
 use clap::Args;
+use hyper::StatusCode;
 use std::process::ExitCode;
 
 #[derive(Args)]
@@ -20,10 +22,10 @@ impl Reload {
         match client.post::<Reloaded>("/api/v1/reload") {
             Ok(reloaded) if self.running.output.json => print_json(&reloaded),
             Ok(reloaded) => print(format_args!("reloaded: {}\n", reloaded.changed)),
-            Err(client::ClientError::Refused(why)) => fail(
-                BAD_CONFIGURATION,
-                format_args!("not reloaded, the old configuration stays:\n{why}"),
-            ),
+            Err(ClientError::Refused(StatusCode::UNPROCESSABLE_ENTITY, why)) => {
+                eprintln!("{why}\nnot reloaded: the old configuration stays");
+                ExitCode::from(BAD_CONFIGURATION)
+            }
             Err(error) => fail(FAILED, error),
         }
     }

@@ -1,6 +1,6 @@
 //! `tidegate run`
 
-use super::{BAD_CONFIGURATION, ConfigFile, FAILED, ServiceFlags, fail};
+use super::{ConfigFile, FAILED, ServiceFlags, fail, refuse};
 use crate::app::{self, Options, StartError};
 use crate::plugin::Registry;
 use clap::Args;
@@ -30,8 +30,8 @@ impl Run {
             remove: self.remove,
         };
         match app::run(&text, options, registry) {
-            error @ StartError::Config(_) => fail(BAD_CONFIGURATION, error),
-            error @ StartError::System(_) => fail(FAILED, error),
+            StartError::Config(problems) => refuse(&problems),
+            StartError::System(message) => fail(FAILED, message),
         }
     }
 }

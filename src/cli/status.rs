@@ -2,6 +2,7 @@
 
 use super::{FAILED, Running, fail, print, print_json};
 use crate::admin::view::{Overview, Service};
+use crate::service::replica::ReplicaId;
 use crate::service::time::Human;
 use clap::Args;
 use std::fmt::Write;
@@ -63,7 +64,7 @@ fn write_service(out: &mut String, service: &Service) {
     let rows = service.replicas.iter().map(|replica| {
         [
             replica.slot.to_string(),
-            replica.id.chars().take(12).collect(),
+            ReplicaId::new(&replica.id).short().to_owned(),
             replica.state.clone(),
             Human(Duration::from_secs(replica.since_seconds as u64)).to_string(),
             replica.in_flight.to_string(),

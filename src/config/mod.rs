@@ -106,6 +106,12 @@ pub fn state_dir(source: &Text, env: &Env) -> PathBuf {
 }
 
 impl Config {
+    /// Whether any service needs the container engine.
+    pub fn has_containers(&self) -> bool {
+        let mut services = self.services.iter();
+        services.any(|service| service.spec.template().is_some())
+    }
+
     /// Takes over what `running` cannot change, so that a later comparison still tells of it.
     pub fn keep_what_needs_a_restart(&mut self, running: &Config) {
         self.listen.clone_from(&running.listen);

@@ -66,6 +66,16 @@ pub struct Timeouts {
 
 impl Shape for Timeouts {}
 
+/// What a request does when no replica is ready.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hold {
+    pub timeout: Option<Scalar>,
+    pub max: Option<Scalar>,
+}
+
+impl Shape for Hold {}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
@@ -94,6 +104,7 @@ pub struct Service {
     pub read_timeout: Option<Scalar>,
     pub write_timeout: Option<Scalar>,
     pub max_request_body: Option<Scalar>,
+    pub hold: Option<Mapping>,
     pub plugins: Option<Vec<Value>>,
 }
 

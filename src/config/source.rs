@@ -165,8 +165,13 @@ impl Overrides {
             let addresses = addresses.into_iter().map(Value::String).collect();
             set("listen", origin, Value::Sequence(addresses));
         }
-        if let Some((origin, folder)) = self.variable("TIDEGATE_STATE_DIR") {
-            set("state_dir", origin, Value::String(folder));
+        for (key, variable) in [
+            ("instance", "TIDEGATE_INSTANCE"),
+            ("state_dir", "TIDEGATE_STATE_DIR"),
+        ] {
+            if let Some((origin, value)) = self.variable(variable) {
+                set(key, origin, Value::String(value));
+            }
         }
         match self.variable("TIDEGATE_ADMIN_LISTEN") {
             Some((origin, off)) if off == "off" => set("admin", origin, Value::String(off)),

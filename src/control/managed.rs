@@ -7,6 +7,7 @@ use crate::plan::backoff::{Backoff, SETTLED_AFTER};
 use crate::plan::window::{Sample, Window};
 use crate::plan::{Condition, Input, Reason, Seen};
 use crate::plugin::{Probe, Scaler};
+use crate::service::doubt::Doubt;
 use crate::service::event::Event;
 use crate::service::load::{Cursor, ServiceLoad};
 use crate::service::replica::{
@@ -51,6 +52,8 @@ pub(super) struct State {
     wanted: u32,
     scaled_because: String,
     backoff: Backoff,
+    /// Counts while `backoff` does: a replica that never came to be is in no list.
+    last_failure: Option<Reason>,
     /// Ports that were somebody else's, and when.
     taken: BTreeMap<Slot, Moment>,
     starting: BTreeMap<Slot, Start>,
@@ -89,6 +92,7 @@ struct Tracked {
     stop: Option<Stop>,
     because: Option<String>,
     replica: Option<Arc<Replica>>,
+    doubt: Arc<Doubt>,
     prober: Option<Prober>,
 }
 
@@ -116,6 +120,7 @@ impl State {
     pub fn orphan(name: ServiceName, writer: &Writer) -> State {
         State {
             backoff: Backoff::new(name.as_str()),
+            last_failure: None,
             name,
             managed: None,
             template: None,
@@ -297,9 +302,12 @@ impl State {
                 }
             };
             if let Some(ailment) = ailment_of(&tracked.observed.state) {
+                let slot = tracked.observed.slot;
+                let why = ailment.to_string();
                 let failed = tracked.fail(&self.name, ailment, now, sink);
                 if failed && count_failure {
                     self.backoff.failed(tracked.observed.generation, now);
+                    self.last_failure = Some(Reason::LastFailure { slot, why });
                 }
             }
         }
@@ -318,12 +326,14 @@ impl State {
         self.starting.retain(|slot, start| {
             let surely_shown = start.is_surely_shown(sequence);
             if surely_shown && !start.shown && !start.failed {
+                let (slot, why) = (*slot, "it was removed as soon as it ran".to_owned());
                 self.backoff.failed(start.generation, now);
                 sink(&Event::StartFailed {
                     service: self.name.clone(),
-                    slot: *slot,
-                    why: "it was removed as soon as it ran".to_owned(),
+                    slot,
+                    why: why.clone(),
                 });
+                self.last_failure = Some(Reason::LastFailure { slot, why });
             }
             !surely_shown
         });
@@ -353,8 +363,11 @@ impl State {
             Verdict::Unhealthy { why } => Ailment::Unhealthy { why },
             Verdict::NeverHealthy { after, why } => Ailment::NeverHealthy { after, why },
         };
+        let slot = tracked.observed.slot;
+        let why = ailment.to_string();
         if tracked.fail(&self.name, ailment, now, sink) && !fixed {
             self.backoff.failed(tracked.observed.generation, now);
+            self.last_failure = Some(Reason::LastFailure { slot, why });
         }
     }
 
@@ -374,7 +387,11 @@ impl State {
             ErrorKind::PortTaken => {
                 self.taken.insert(slot, now);
             }
-            ErrorKind::Failed => self.backoff.failed(start.generation, now),
+            ErrorKind::Failed => {
+                self.backoff.failed(start.generation, now);
+                let why = error.to_string();
+                self.last_failure = Some(Reason::LastFailure { slot, why });
+            }
             // Says nothing about the image; the engine's return is awaited anyway.
             ErrorKind::Unreachable => {}
         }
@@ -617,9 +634,13 @@ impl State {
         let bounds = self.managed.as_ref().map(|managed| managed.spec.bounds);
         let mut because = vec![self.scaled_because.clone()];
         because.extend(self.because.iter().map(Reason::to_string));
+        if self.backoff.failures() > 0 {
+            because.extend(self.last_failure.iter().map(Reason::to_string));
+        }
         because.retain(|reason| !reason.is_empty());
         ServiceView {
             name: self.name.clone(),
+            coming: self.is_one_coming(),
             desired: if self.is_fixed() {
                 let addresses = self.replicas.values().filter(|tracked| tracked.is_address);
                 addresses.count() as u32
@@ -636,6 +657,22 @@ impl State {
         }
     }
 
+    /// Whether a request that waits as long as it may is likely to meet a new replica.
+    fn is_one_coming(&self) -> bool {
+        let Some(managed) = &self.managed else {
+            return false;
+        };
+        let patience = managed.spec.forward.hold_timeout;
+        let hopeless = |reason: &Reason| match reason {
+            Reason::WaitsForBackoff { left, .. } => *left > patience,
+            Reason::NoPort { .. } | Reason::EngineDown => true,
+            _ => false,
+        };
+        let starting = |tracked: &Tracked| tracked.phase() == Phase::Starting;
+        let sought = self.wanted > 0 && !self.because.iter().any(hopeless);
+        !self.is_fixed() && (sought || self.replicas.values().any(starting))
+    }
+
     /// Sees to it that every replica that runs is asked after its health.
     fn probe_all(&mut self, report: &mpsc::Sender<LoopInput>, sink: &Sink) {
         let Some(managed) = &self.managed else {
@@ -649,6 +686,7 @@ impl State {
                 service: self.name.clone(),
                 id: tracked.observed.id.clone(),
                 addresses: tracked.observed.addresses.clone(),
+                doubt: Arc::clone(&tracked.doubt),
             };
             tracked.prober = Some(probing::spawn(
                 target,
@@ -676,6 +714,7 @@ impl Tracked {
             stop: None,
             because: None,
             replica: None,
+            doubt: Arc::default(),
             prober: None,
         }
     }
@@ -758,6 +797,7 @@ impl Tracked {
                 self.observed.slot,
                 self.observed.generation,
                 address,
+                Arc::clone(&self.doubt),
             )));
         }
         if matches!(self.health, Health::Healthy) {

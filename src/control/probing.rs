@@ -2,6 +2,7 @@
 
 use super::{Input, Sink};
 use crate::plugin::Probe;
+use crate::service::doubt::Doubt;
 use crate::service::event::Event;
 use crate::service::replica::ReplicaId;
 use crate::service::spec::{HealthTiming, ServiceName};
@@ -37,6 +38,7 @@ pub struct Target {
     pub id: ReplicaId,
     /// Where it may be reached, best first.
     pub addresses: Vec<SocketAddr>,
+    pub doubt: Arc<Doubt>,
 }
 
 /// Stops the probing when it is dropped.
@@ -98,6 +100,7 @@ impl Probing {
             tick.tick().await;
             let why = match self.first_that_answers().await {
                 Ok(address) => {
+                    self.target.doubt.settle();
                     self.say(Verdict::Healthy { address }).await;
                     return address;
                 }
@@ -118,13 +121,23 @@ impl Probing {
         let mut tick = ticks(self.timing.interval);
         tick.tick().await;
         loop {
-            tick.tick().await;
+            tokio::select! {
+                biased;
+                _ = tick.tick() => {}
+                () = self.target.doubt.heard() => {}
+            }
             match self.check(address).await {
-                Ok(()) => failures = 0,
+                Ok(()) => {
+                    failures = 0;
+                    self.target.doubt.settle();
+                }
                 Err(why) => {
                     failures += 1;
                     if failures >= self.timing.retries {
                         return why;
+                    }
+                    if self.target.doubt.is_raised() {
+                        tick.reset_after(STARTING_INTERVAL.min(self.timing.interval));
                     }
                 }
             }

@@ -55,6 +55,7 @@ struct World {
     stop_time: Duration,
     observe_time: Duration,
     failures: VecDeque<ErrorKind>,
+    stop_failures: usize,
     taken_ports: BTreeSet<Slot>,
     unreachable: bool,
 }
@@ -100,6 +101,11 @@ impl FakeEngine {
     pub fn fail_starts(&self, count: usize, kind: ErrorKind) {
         let failures = std::iter::repeat_n(kind, count);
         self.world().failures.extend(failures);
+    }
+
+    /// The next `count` stops take their time and then fail.
+    pub fn fail_stops(&self, count: usize) {
+        self.world().stop_failures += count;
     }
 
     /// Somebody else listens on this slot's port.
@@ -353,7 +359,12 @@ impl Engine for FakeEngine {
             }
         };
         wait(time).await;
-        drop(self.reach(OP)?);
+        let mut world = self.reach(OP)?;
+        if let Some(left) = world.stop_failures.checked_sub(1) {
+            world.stop_failures = left;
+            return Err(error(ErrorKind::Failed, OP, "the script says so"));
+        }
+        drop(world);
         self.discard(id);
         Ok(())
     }

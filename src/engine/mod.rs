@@ -14,13 +14,16 @@ use futures_util::stream::BoxStream;
 use std::fmt;
 use std::time::Duration;
 
+/// Every call ends: what may hang has a deadline in the engine, which knows how long each step
+/// may take. The control loop has none of its own.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
     /// Every replica that is ours, of whatever service, in whatever state. One whose start has
     /// not returned yet may show as nothing, as created or as running.
     async fn observe(&self) -> Result<Vec<Observed>, EngineError>;
 
-    /// Makes and starts one replica. When it fails, nothing is left behind.
+    /// Makes and starts one replica. When it fails, nothing is left behind, if the engine can be
+    /// reached for that.
     async fn start(
         &self,
         spec: &Spec,
@@ -84,12 +87,7 @@ mod testing {
             },
             bounds: Bounds { min: 1, max: 1 },
             stop_grace_period: second,
-            forward: Forward {
-                connect_timeout: second,
-                read_timeout: second,
-                write_timeout: second,
-                max_request_body_bytes: 0,
-            },
+            forward: Forward::default(),
         }
     }
 

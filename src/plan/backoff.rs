@@ -105,7 +105,7 @@ mod tests {
         assert!(
             waits
                 .iter()
-                .all(|wait| (4.0..=4.4).contains(&wait.as_secs_f64()))
+                .all(|wait| (3.6..=4.0).contains(&wait.as_secs_f64()))
         );
     }
 

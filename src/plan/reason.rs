@@ -42,6 +42,11 @@ pub enum Reason {
         failures: u32,
         left: Duration,
     },
+    /// Why the service is being held back at all.
+    LastFailure {
+        slot: Slot,
+        why: String,
+    },
     WaitsForStarts,
     WaitsForReady {
         ready: u32,
@@ -98,6 +103,9 @@ impl fmt::Display for Reason {
                 "waiting {} before the next start: {failures} failures in a row",
                 Human(*left)
             ),
+            Reason::LastFailure { slot, why } => {
+                write!(f, "the last failure was on {slot}: {why}")
+            }
             Reason::WaitsForStarts => f.write_str("waiting for other starts to finish"),
             Reason::WaitsForReady { ready, needed } => {
                 write!(

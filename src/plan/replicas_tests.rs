@@ -245,6 +245,19 @@ fn an_old_template_is_replaced_one_by_one_with_one_ahead() {
 }
 
 #[test]
+fn while_none_is_ready_the_one_that_was_ahead_may_be_the_first() {
+    // The old one on 8000 died; 8001 was to replace it.
+    check(
+        picture("8001=starting").wanted(1),
+        &["start 8000: 1 replica is wanted"],
+    );
+    check(
+        picture("8000=ready 8001=starting").wanted(1),
+        &["stop 8001: only 1 wanted"],
+    );
+}
+
+#[test]
 fn a_service_that_left_the_configuration_drains_and_stops() {
     check(
         picture("8000=ready 8001=starting").removed(),

@@ -29,6 +29,8 @@ pub struct Record<'a> {
     /// The replica that answered, or was tried last.
     pub slot: Option<Slot>,
     pub duration: Duration,
+    /// Of this, waiting for a replica to be ready.
+    pub held: Duration,
     /// Attempts beyond the first.
     pub retries: u32,
     pub request_body_bytes: u64,

@@ -62,6 +62,7 @@ pub fn record<'a>(exchange: &'a Exchange) -> Record<'a> {
         status: 200,
         slot: Some(8000),
         duration: Duration::from_millis(5),
+        held: Duration::ZERO,
         retries: 0,
         request_body_bytes: 0,
         response_body_bytes: 2,

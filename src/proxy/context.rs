@@ -7,7 +7,7 @@ use crate::service::lease::Lease;
 use crate::service::spec::Slot;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub struct Context {
     /// The configuration this request began with; a reload does not change it under way.
@@ -20,6 +20,8 @@ pub struct Context {
     pub tried: Vec<u64>,
     pub slot: Option<Slot>,
     pub started: Instant,
+    /// How long it waited for a replica.
+    pub held: Duration,
     pub request_body_bytes: u64,
     _in_flight: Passing,
 }
@@ -39,8 +41,16 @@ impl Context {
             tried: Vec::new(),
             slot: None,
             started: Instant::now(),
+            held: Duration::ZERO,
             request_body_bytes: 0,
             _in_flight: in_flight.enter(),
+        }
+    }
+
+    /// Has the replica at work asked after its health at once, and passed over until then.
+    pub fn doubt(&self) {
+        if let Some(lease) = &self.lease {
+            lease.replica().doubt.raise();
         }
     }
 

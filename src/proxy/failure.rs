@@ -42,6 +42,15 @@ pub fn is_connect(error: &Error) -> bool {
     )
 }
 
+/// Whether the replica closed or reset the connection under a request.
+pub fn is_broken(error: &Error) -> bool {
+    *error.esource() == ErrorSource::Upstream
+        && matches!(
+            error.etype(),
+            ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError
+        )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@
 mod context;
 mod failure;
 mod headers;
+mod hold;
 pub mod round_robin;
 pub mod route;
 
@@ -17,14 +18,14 @@ use crate::service::store::Reader;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{HttpPeer, Session};
-use pingora::proxy::{FailToProxy, ProxyHttp};
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use route::Routes;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Pooled connections to a replica are dropped after this much silence, before any usual
 /// program's own keep-alive limit can close them under a request.
@@ -69,12 +70,21 @@ impl Edge {
         }
     }
 
-    /// Claims the next replica that this request has not tried.
-    fn claim(&self, ctx: &Context) -> Option<Lease> {
+    /// Claims the next replica that this request has not tried, or waits for one.
+    async fn claim(&self, ctx: &mut Context) -> Option<Lease> {
         let target = ctx.target.as_ref()?;
-        let snapshot = self.reader.load();
-        let service = snapshot.service(target.service.as_str())?;
-        round_robin::claim(service, &ctx.tried)
+        let lease = {
+            let snapshot = self.reader.load();
+            let service = snapshot.service(target.service.as_str())?;
+            round_robin::claim(service, &ctx.tried)
+        };
+        if lease.is_some() {
+            return lease;
+        }
+        let began = Instant::now();
+        let lease = hold::wait(&self.reader, target, &ctx.tried).await;
+        ctx.held += began.elapsed();
+        lease
     }
 
     fn take(&self, ctx: &mut Context, lease: Lease) {
@@ -125,6 +135,9 @@ impl ProxyHttp for Edge {
             return respond(session, ctx, answer).await;
         }
         let head = session.req_header();
+        if host(head).is_none() && head.version == Version::HTTP_11 {
+            return refuse(session, ctx, StatusCode::BAD_REQUEST).await;
+        }
         if headers::size(head) > ctx.settings.max_header_bytes {
             return refuse(session, ctx, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).await;
         }
@@ -148,7 +161,7 @@ impl ProxyHttp for Edge {
                 .load
                 .note(scaler.is_some_and(|scaler| scaler.counts(head.uri.path())));
         }
-        let Some(lease) = self.claim(ctx) else {
+        let Some(lease) = self.claim(ctx).await else {
             return respond(session, ctx, unavailable()).await;
         };
         self.take(ctx, lease);
@@ -161,7 +174,7 @@ impl ProxyHttp for Edge {
         ctx: &mut Context,
     ) -> Result<Box<HttpPeer>> {
         if ctx.lease.is_none() {
-            let Some(lease) = self.claim(ctx) else {
+            let Some(lease) = self.claim(ctx).await else {
                 return Err(Error::explain(
                     ErrorType::HTTPStatus(StatusCode::BAD_GATEWAY.as_u16()),
                     "every ready replica was tried",
@@ -244,6 +257,7 @@ impl ProxyHttp for Edge {
         mut error: Box<Error>,
     ) -> Box<Error> {
         // Nothing was sent, so any method may be tried elsewhere.
+        ctx.doubt();
         ctx.lease = None;
         ctx.request_body_bytes = 0;
         error.set_retry(ctx.attempts < ATTEMPTS_MAX && failure::is_connect(&error));
@@ -275,6 +289,8 @@ impl ProxyHttp for Edge {
         if client_reused {
             // The connection was stale, which says nothing about the replica.
             ctx.tried.pop();
+        } else if failure::is_broken(&error) {
+            ctx.doubt();
         }
         ctx.lease = None;
         ctx.request_body_bytes = 0;
@@ -294,10 +310,9 @@ impl ProxyHttp for Edge {
             .is_some_and(|response| !response.status.is_informational());
         if let Ok(status) = StatusCode::from_u16(code)
             && !answered
+            && let Err(error) = refuse(session, ctx, status).await
         {
-            if let Err(error) = refuse(session, ctx, status).await {
-                log::debug!("the client left before it was told {status}: {error}");
-            }
+            log::debug!("the client left before it was told {status}: {error}");
         }
         FailToProxy {
             error_code: code,
@@ -307,6 +322,17 @@ impl ProxyHttp for Edge {
 
     fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {
         // Observers see every failure with its reason; a line each would drown the log.
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        ctx: &Context,
+        error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        log::debug!("attempt {} failed: {error}", ctx.attempts);
         true
     }
 
@@ -327,6 +353,7 @@ impl ProxyHttp for Edge {
                 .map_or(0, |response| response.status.as_u16()),
             slot: ctx.slot,
             duration: ctx.started.elapsed(),
+            held: ctx.held,
             retries: ctx.attempts.saturating_sub(1),
             request_body_bytes: ctx.request_body_bytes,
             response_body_bytes: session.body_bytes_sent() as u64,

@@ -26,6 +26,7 @@ impl Stage {
             min: 0,
             max: 0,
             desired: 0,
+            coming: false,
             because: Vec::new(),
         };
         let mut stage = Stage {
@@ -53,6 +54,7 @@ impl Stage {
                     slot,
                     u64::from(slot),
                     ([127, 0, 0, 1], slot).into(),
+                    Arc::default(),
                 ))
             });
             self.view.ready.push(replica);
@@ -102,6 +104,22 @@ fn a_replica_that_failed_the_request_is_passed_over() {
     assert_eq!(stage.claim(&[2]).unwrap().replica().slot, 3);
     assert_eq!(stage.next(), 1);
     assert!(stage.claim(&[1, 2, 3]).is_none());
+}
+
+#[test]
+fn a_replica_in_doubt_is_passed_over_while_there_is_another() {
+    let stage = Stage::new([1, 2, 3]);
+    stage.view.ready[1].doubt.raise();
+    assert_eq!(stage.take(4), [1, 3, 1, 3]);
+    stage.view.ready[0].doubt.raise();
+    stage.view.ready[2].doubt.raise();
+    assert_eq!(
+        stage.take(3),
+        [1, 2, 3],
+        "all in doubt are better than none"
+    );
+    stage.view.ready[1].doubt.settle();
+    assert_eq!(stage.take(2), [2, 2]);
 }
 
 #[test]

@@ -114,17 +114,11 @@ fn without_port(host: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn target(name: &str) -> Arc<Target> {
         Arc::new(Target {
             service: ServiceName::new(name),
-            forward: Forward {
-                connect_timeout: Duration::from_secs(1),
-                read_timeout: Duration::from_secs(1),
-                write_timeout: Duration::from_secs(1),
-                max_request_body_bytes: 0,
-            },
+            forward: Forward::default(),
             scaler: None,
             chain: Chain::default(),
         })

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 pub struct ServiceLoad {
     counted: AtomicU64,
     total: AtomicU64,
+    held: AtomicU64,
     wake: Arc<Notify>,
 }
 
@@ -17,6 +18,7 @@ impl ServiceLoad {
         ServiceLoad {
             counted: AtomicU64::new(0),
             total: AtomicU64::new(0),
+            held: AtomicU64::new(0),
             wake,
         }
     }
@@ -37,6 +39,30 @@ impl ServiceLoad {
 
     pub fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
+    }
+
+    /// Requests that wait for a replica.
+    pub fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// A place among those that wait, unless `max` are taken.
+    pub fn hold(self: &Arc<Self>, max: u64) -> Option<Held> {
+        let one_more = |held: u64| (held < max).then_some(held + 1);
+        let place = self
+            .held
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        place.ok().map(|_| Held(Arc::clone(self)))
+    }
+}
+
+/// A request's place among those that wait; free again when it is dropped.
+#[derive(Debug)]
+pub struct Held(Arc<ServiceLoad>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.held.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,5 +1,6 @@
 //! One running copy of a service.
 
+use super::doubt::Doubt;
 use super::gate::Gate;
 use super::spec::{ServiceName, Slot, SpecHash};
 use super::sync::{AtomicU64, Ordering};
@@ -44,6 +45,7 @@ pub struct Replica {
     pub generation: u64,
     pub address: SocketAddr,
     pub gate: Gate,
+    pub doubt: Arc<Doubt>,
     requests: AtomicU64,
     /// Rung when a draining replica has answered its last request.
     wake: Arc<Notify>,
@@ -56,6 +58,7 @@ impl Replica {
         slot: Slot,
         generation: u64,
         address: SocketAddr,
+        doubt: Arc<Doubt>,
         wake: Arc<Notify>,
     ) -> Self {
         Replica {
@@ -65,6 +68,7 @@ impl Replica {
             generation,
             address,
             gate: Gate::open(),
+            doubt,
             requests: AtomicU64::new(0),
             wake,
         }

@@ -34,6 +34,8 @@ pub struct ServiceView {
     pub min: u32,
     pub max: u32,
     pub desired: u32,
+    /// A replica is on its way, so waiting for one makes sense.
+    pub coming: bool,
     /// Why the replica set is as it is, and what it waits for.
     pub because: Vec<String>,
 }

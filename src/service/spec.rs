@@ -165,4 +165,21 @@ pub struct Forward {
     pub read_timeout: Duration,
     pub write_timeout: Duration,
     pub max_request_body_bytes: u64,
+    /// How long a request waits for a replica that is on its way; zero: not at all.
+    pub hold_timeout: Duration,
+    /// How many may wait at once.
+    pub hold_max: u64,
+}
+
+impl Default for Forward {
+    fn default() -> Self {
+        Forward {
+            connect_timeout: Duration::from_secs(1),
+            read_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
+            max_request_body_bytes: 100 << 20,
+            hold_timeout: Duration::from_secs(10),
+            hold_max: 1000,
+        }
+    }
 }

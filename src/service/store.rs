@@ -3,6 +3,7 @@
 //! The [`Writer`] is not `Clone` and lives in the control loop. A [`Reader`] is, and its
 //! [`load`](Reader::load) never waits.
 
+use super::doubt::Doubt;
 use super::load::ServiceLoad;
 use super::replica::{Replica, ReplicaId};
 use super::snapshot::Snapshot;
@@ -53,6 +54,7 @@ impl Writer {
         slot: Slot,
         generation: u64,
         address: SocketAddr,
+        doubt: Arc<Doubt>,
     ) -> Replica {
         Replica::new(
             service,
@@ -60,6 +62,7 @@ impl Writer {
             slot,
             generation,
             address,
+            doubt,
             Arc::clone(&self.wake),
         )
     }
@@ -76,7 +79,12 @@ impl Reader {
         self.shared.load()
     }
 
-    /// Resolves at the next publication; an error means that the writer is gone.
+    /// Counts everything published so far as known to [`changed`](Reader::changed).
+    pub fn seen(&mut self) {
+        self.watch.mark_unchanged();
+    }
+
+    /// Resolves at the next publication that is not known yet; an error means that the writer is gone.
     pub async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
         self.watch.changed().await
     }

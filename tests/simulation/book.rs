@@ -287,9 +287,9 @@ impl Book {
     /// The shortest grace period that the service had since then.
     fn shortest_grace(&self, service: &ServiceName, since: Instant) -> Duration {
         let of_service = self.graces.iter().filter(|(_, name, _)| name == service);
-        let before = of_service.clone().filter(|(at, ..)| *at <= since);
+        let mut before = of_service.clone().filter(|(at, ..)| *at <= since);
         let after = of_service.filter(|(at, ..)| *at > since);
-        let last_before = before.last();
+        let last_before = before.next_back();
         let graces = last_before.into_iter().chain(after);
         graces
             .map(|(.., grace)| *grace)

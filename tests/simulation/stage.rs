@@ -293,6 +293,12 @@ impl Stage {
         };
         self.note(&format!("-- {requests} requests for {name}"));
         (0..requests).for_each(|_| view.load.note(true));
+        for replica in &view.ready {
+            // As a request does whose connection was refused.
+            if self.below(8) == 0 {
+                replica.doubt.raise();
+            }
+        }
     }
 
     /// A request that stays for a while.
@@ -780,12 +786,7 @@ impl Declared {
                 max: self.max,
             },
             stop_grace_period: self.grace,
-            forward: Forward {
-                connect_timeout: second,
-                read_timeout: second,
-                write_timeout: second,
-                max_request_body_bytes: 0,
-            },
+            forward: Forward::default(),
         }
     }
 }

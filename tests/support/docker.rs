@@ -30,6 +30,20 @@ pub fn run(args: &[&str]) -> Result<String, String> {
     }
 }
 
+/// Removes the containers, networks and volumes that `filter` finds, as in `label=x=y`.
+pub fn clean(filter: &str) {
+    for (list, remove) in [
+        (["ps", "-aq"], ["rm", "-fv"]),
+        (["network", "ls"], ["network", "rm"]),
+        (["volume", "ls"], ["volume", "rm"]),
+    ] {
+        let list = [&list[..], &["-q", "--filter", filter]].concat();
+        for id in run(&list).unwrap_or_default().lines() {
+            let _ = run(&[&remove[..], &[id]].concat());
+        }
+    }
+}
+
 /// A socket in front of the daemon's, which can be cut: the daemon's death without its death.
 pub struct Wire {
     folder: tempfile::TempDir,

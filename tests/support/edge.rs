@@ -1,23 +1,38 @@
 //! The real binary with a configuration of the test's own.
 
 use super::client::{self, Answer};
-use super::{free_port, until};
+use super::{docker, free_port, until};
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tidegate");
 const START_WITHIN: Duration = Duration::from_secs(20);
+/// No command of the binary takes this long, `run` apart.
+const COMMAND_WITHIN: Duration = Duration::from_secs(60);
+/// The user and group without rights, by the same number on every Linux.
+const NOBODY: u32 = 65534;
 
 pub struct Edge {
     pub address: SocketAddr,
     pub admin: SocketAddr,
     pub folder: TempDir,
+    /// Its containers, and no others, carry this name.
+    pub instance: String,
+    environment: Vec<(&'static str, String)>,
+    is_nobody: bool,
+    has_containers: AtomicBool,
     log: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
     child: Option<Child>,
 }
 
@@ -29,15 +44,44 @@ impl Edge {
     }
 
     pub fn prepare(services: &str) -> Edge {
+        let admin = free_port();
         let edge = Edge {
             address: ([127, 0, 0, 1], free_port()).into(),
-            admin: ([127, 0, 0, 1], free_port()).into(),
+            admin: ([127, 0, 0, 1], admin).into(),
             folder: TempDir::new().expect("a folder"),
+            instance: format!("test-edge-{}-{admin}", std::process::id()),
+            environment: Vec::new(),
+            is_nobody: false,
+            has_containers: AtomicBool::new(false),
             log: Arc::default(),
+            reader: None,
             child: None,
         };
         edge.write(services);
         edge
+    }
+
+    /// Sets a variable for every process of this edge.
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Edge {
+        self.set(name, value);
+        self
+    }
+
+    pub fn set(&mut self, name: &'static str, value: impl Into<String>) {
+        self.environment.push((name, value.into()));
+    }
+
+    /// Gives up every right for what is started from now on, when there is one to give up.
+    pub fn by_nobody(mut self) -> Edge {
+        let binary = self.folder.path().join("tidegate");
+        std::fs::copy(BINARY, &binary).expect("copied");
+        if nix::unistd::geteuid().is_root() {
+            for path in [self.folder.path(), &binary, &self.file()] {
+                chown(path, Some(NOBODY), Some(NOBODY)).expect("given away");
+            }
+        }
+        self.is_nobody = true;
+        self
     }
 
     pub fn file(&self) -> PathBuf {
@@ -47,11 +91,16 @@ impl Edge {
     /// Replaces the configuration file.
     pub fn write(&self, services: &str) {
         let head = format!(
-            "listen: [\"{}\"]\nadmin: {{ listen: \"{}\" }}\nstate_dir: {}\nthreads: 2\n",
+            "listen: [\"{}\"]\nadmin: {{ listen: \"{}\" }}\nstate_dir: {}\nthreads: 2\n\
+             instance: {}\n",
             self.address,
             self.admin,
             self.folder.path().display(),
+            self.instance,
         );
+        if services.contains("image:") {
+            self.has_containers.store(true, Ordering::Relaxed);
+        }
         std::fs::write(self.file(), head + services).expect("written");
     }
 
@@ -62,27 +111,54 @@ impl Edge {
     }
 
     pub fn spawn(&mut self, arguments: &[&str]) {
-        self.spawn_with(arguments, &[]);
+        let file = self.file();
+        let file = file.to_str().expect("text");
+        self.spawn_bare(&[&["run", "-c", file], arguments].concat());
     }
 
-    pub fn spawn_with(&mut self, arguments: &[&str], environment: &[(&str, &str)]) {
-        let mut child = Command::new(BINARY)
-            .args(["run", "-c"])
-            .arg(self.file())
-            .args(arguments)
-            .env("TIDEGATE_LOG", "tidegate=debug,warn")
-            .envs(environment.iter().copied())
+    /// Like `spawn`, with nothing but `arguments`.
+    pub fn spawn_bare(&mut self, arguments: &[&str]) {
+        let mut child = self
+            .command(arguments)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary");
         let stderr = child.stderr.take().expect("piped");
         let log = Arc::clone(&self.log);
-        std::thread::spawn(move || {
+        self.reader = Some(std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 log.lock().expect("no panic").push(line);
             }
-        });
+        }));
         self.child = Some(child);
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = if self.is_nobody {
+            command(self.folder.path().join("tidegate"), self.folder.path())
+        } else {
+            command(BINARY, self.folder.path())
+        };
+        if self.is_nobody && nix::unistd::geteuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let environment = self.environment.iter().map(|(name, value)| (name, value));
+        command.args(arguments).envs(environment);
+        command
+    }
+
+    /// Runs another command of the binary with this edge's configuration.
+    pub async fn tidegate(&self, arguments: &[&str]) -> Ran {
+        let file = self.file();
+        let file = file.to_str().expect("text");
+        ran(self.command(&[arguments, &["-c", file]].concat())).await
+    }
+
+    /// Starts it to see it refuse: the exit code, and what it said.
+    pub async fn refused(&mut self) -> (Option<i32>, String) {
+        self.spawn(&[]);
+        let code = self.ended(START_WITHIN).await;
+        (code, self.log())
     }
 
     pub async fn listening(&self) {
@@ -162,6 +238,9 @@ impl Edge {
         let deadline = tokio::time::Instant::now() + within;
         loop {
             if let Some(status) = child.try_wait().expect("a child of ours") {
+                if let Some(reader) = self.reader.take() {
+                    reader.join().expect("no panic");
+                }
                 return status.code();
             }
             if tokio::time::Instant::now() >= deadline {
@@ -191,6 +270,9 @@ impl Edge {
 impl Drop for Edge {
     fn drop(&mut self) {
         self.stop_now();
+        if self.has_containers.load(Ordering::Relaxed) {
+            docker::clean(&format!("label=io.tidegate.instance={}", self.instance));
+        }
         if std::thread::panicking() {
             eprintln!(
                 "--- the edge's log ---\n{}",
@@ -215,12 +297,54 @@ fn picture_of(service: &serde_json::Value) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Runs a command of the binary to its end.
-pub fn tidegate(arguments: &[&str]) -> Output {
-    let output = Command::new(BINARY)
-        .args(arguments)
-        .env_remove("TIDEGATE_CONFIG")
-        .current_dir(std::env::temp_dir())
-        .output();
-    output.expect("the binary")
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+}
+
+/// Runs a command of the binary in an empty folder.
+pub async fn tidegate(arguments: &[&str]) -> Ran {
+    let folder = TempDir::new().expect("a folder");
+    let mut command = command(BINARY, folder.path());
+    command.args(arguments);
+    ran(command).await
+}
+
+pub async fn ran(command: Command) -> Ran {
+    let mut command = tokio::process::Command::from(command);
+    let output = command.kill_on_drop(true).output();
+    let output = tokio::time::timeout(COMMAND_WITHIN, output)
+        .await
+        .expect("it ends")
+        .expect("the binary");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    Ran {
+        code: output.status.code(),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
+}
+
+/// The binary, in `folder`, with nothing of its own in the environment.
+fn command(binary: impl AsRef<OsStr>, folder: &Path) -> Command {
+    let mut command = Command::new(binary);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("TIDEGATE_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("TIDEGATE_LOG", "tidegate=debug,warn")
+        .current_dir(folder)
+        .stdin(Stdio::null());
+    command
 }

@@ -1,6 +1,7 @@
 //! What the stories are told with: the real binary, real upstreams, a plain client.
 
 pub mod client;
+pub mod daemon;
 pub mod docker;
 pub mod edge;
 pub mod http;

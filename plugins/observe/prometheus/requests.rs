@@ -24,6 +24,7 @@ pub struct Requests {
     totals: IntCounterVec,
     durations: HistogramVec,
     retries: IntCounterVec,
+    holds: HistogramVec,
     /// Grows with the configured services only, and is replaced whole when it does.
     services: ArcSwap<BTreeMap<ServiceName, Arc<Handles>>>,
     unrouted: Handles,
@@ -43,6 +44,11 @@ impl Requests {
             "tidegate_retries_total",
             "Attempts beyond a request's first, by service.",
         );
+        let holds = HistogramOpts::new(
+            "tidegate_hold_duration_seconds",
+            "Time that requests waited for a replica to be ready, for those that had to, by service.",
+        );
+        let holds = HistogramVec::new(holds.buckets(buckets.clone()), &["service"]);
         let totals = IntCounterVec::new(totals, &["service", "method", "code"]);
         let durations = HistogramVec::new(durations.buckets(buckets), &["service", "code"]);
         let retries = IntCounterVec::new(retries, &["service"]);
@@ -52,6 +58,7 @@ impl Requests {
             totals: register(metrics, totals),
             durations: register(metrics, durations),
             retries,
+            holds: register(metrics, holds),
             services: ArcSwap::default(),
         }
     }
@@ -88,6 +95,10 @@ impl Requests {
         let duration = handles.durations[code]
             .get_or_init(|| self.durations.with_label_values(&[service, CODES[code]]));
         duration.observe(record.duration.as_secs_f64());
+        if !record.held.is_zero() {
+            let hold = self.holds.with_label_values(&[service]);
+            hold.observe(record.held.as_secs_f64());
+        }
         if record.retries > 0 {
             handles.retries.inc_by(record.retries.into());
         }

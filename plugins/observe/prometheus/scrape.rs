@@ -48,6 +48,7 @@ struct Gauges {
     desired: IntGaugeVec,
     replicas: IntGaugeVec,
     in_flight: IntGaugeVec,
+    held: IntGaugeVec,
     up: IntGaugeVec,
     replica_in_flight: IntGaugeVec,
     replica_requests: IntCounterVec,
@@ -80,6 +81,11 @@ impl Gauges {
                 "Requests that a replica is answering.",
                 &["service"],
             ),
+            held: gauge(
+                "tidegate_held_requests",
+                "Requests that wait for a replica to be ready.",
+                &["service"],
+            ),
             up: gauge(
                 "tidegate_replica_up",
                 "Whether the replica in this slot is in rotation.",
@@ -101,12 +107,13 @@ impl Gauges {
         }
     }
 
-    fn all(&self) -> [&dyn Collector; 7] {
+    fn all(&self) -> [&dyn Collector; 8] {
         [
             &self.engine_up,
             &self.desired,
             &self.replicas,
             &self.in_flight,
+            &self.held,
             &self.up,
             &self.replica_in_flight,
             &self.replica_requests,
@@ -115,6 +122,9 @@ impl Gauges {
 
     fn show(&self, service: &ServiceView) {
         let name = service.name.as_str();
+        self.held
+            .with_label_values(&[name])
+            .set(service.load.held() as i64);
         self.desired
             .with_label_values(&[name])
             .set(service.desired.into());
@@ -157,7 +167,14 @@ mod tests {
         let name = ServiceName::new("shop");
         let id = ReplicaId::new("one");
         let address = "10.0.0.7:80".parse().unwrap();
-        let live = Arc::new(writer.new_replica(name.clone(), id.clone(), 8000, 1, address));
+        let live = Arc::new(writer.new_replica(
+            name.clone(),
+            id.clone(),
+            8000,
+            1,
+            address,
+            Arc::default(),
+        ));
         let lease = testing::Lease::claim(&live).expect("the gate is open");
         let view = |slot, phase, live| ReplicaView {
             id: id.clone(),
@@ -170,6 +187,7 @@ mod tests {
             live,
         };
         let mut service = ServiceView {
+            coming: false,
             name: name.clone(),
             ready: vec![Arc::clone(&live)],
             cursor: Default::default(),

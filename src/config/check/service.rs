@@ -20,7 +20,8 @@ const MAX: u32 = 10;
 /// Also how many addresses a service may have.
 const REPLICAS_MAX: u32 = 1000;
 const RETRIES_MAX: u32 = 100;
-const REQUEST_BODY_BYTES: u64 = 100 << 20;
+/// Each waiting request keeps a connection and its buffers.
+const HELD_MAX: u32 = 100_000;
 const REQUEST_BODY_BYTES_MAX: u64 = 1 << 40;
 
 /// A service as far as it can be relied on.
@@ -300,30 +301,51 @@ fn scale_of(
 }
 
 fn forward_of(at: &At<'_>, raw: &raw::Service) -> Option<Forward> {
-    let minute = Duration::from_secs(60);
+    let default = Forward::default();
     let connect = at.read(
         "connect_timeout",
         raw.connect_timeout.as_ref(),
-        Duration::from_secs(1),
+        default.connect_timeout,
         duration,
     );
-    let read = at.read("read_timeout", raw.read_timeout.as_ref(), minute, duration);
+    let read = at.read(
+        "read_timeout",
+        raw.read_timeout.as_ref(),
+        default.read_timeout,
+        duration,
+    );
     let write = at.read(
         "write_timeout",
         raw.write_timeout.as_ref(),
-        minute,
+        default.write_timeout,
         duration,
     );
     let body = at.read(
         "max_request_body",
         raw.max_request_body.as_ref(),
-        REQUEST_BODY_BYTES,
+        default.max_request_body_bytes,
         value::size(1..=REQUEST_BODY_BYTES_MAX),
+    );
+    let in_hold = at.key("hold");
+    let hold: raw::Hold = in_hold.shape(Value::Mapping(raw.hold.clone().unwrap_or_default()));
+    let hold_timeout = in_hold.read(
+        "timeout",
+        hold.timeout.as_ref(),
+        default.hold_timeout,
+        value::maybe_zero_duration,
+    );
+    let hold_max = in_hold.read(
+        "max",
+        hold.max.as_ref(),
+        default.hold_max as u32,
+        value::count(1..=HELD_MAX),
     );
     Some(Forward {
         connect_timeout: connect?,
         read_timeout: read?,
         write_timeout: write?,
         max_request_body_bytes: body?,
+        hold_timeout: hold_timeout?,
+        hold_max: u64::from(hold_max?),
     })
 }

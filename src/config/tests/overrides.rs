@@ -72,13 +72,14 @@ fn without_file_and_image_it_is_said_what_to_type() {
 #[test]
 fn flags_beat_the_environment_and_that_beats_the_file() {
     let file = text(&format!(
-        "listen: [1.1.1.1:1, 2.2.2.2:2]\nadmin: off\nstate_dir: /a\n{}",
+        "listen: [1.1.1.1:1, 2.2.2.2:2]\nadmin: off\nstate_dir: /a\ninstance: a\n{}",
         web("port: 1\nscale: {min: 1, max: 2}")
     ));
     let vars = &[
         ("TIDEGATE_LISTEN", "127.0.0.1:1, [::1]:1"),
         ("TIDEGATE_ADMIN_LISTEN", "127.0.0.1:2"),
         ("TIDEGATE_STATE_DIR", "/b"),
+        ("TIDEGATE_INSTANCE", "b"),
         ("TIDEGATE_IMAGE", "b"),
         ("TIDEGATE_PORT", "2"),
         ("TIDEGATE_MIN", "3"),
@@ -95,6 +96,7 @@ fn flags_beat_the_environment_and_that_beats_the_file() {
     assert_eq!(config.listen.len(), 2);
     assert_eq!(config.admin, Some("127.0.0.1:2".parse().unwrap()));
     assert_eq!(config.state_dir, PathBuf::from("/b"));
+    assert_eq!(config.instance, "b");
     let spec = &config.services[0].spec;
     assert_eq!(spec.name.as_str(), "web");
     assert_eq!(spec.template().unwrap().image, "c");

@@ -1,0 +1,311 @@
+//! The composition root: the only file that knows all the others.
+//!
+//! Configuration and registry in; engine, store, control loop, proxy and admin API out, each in
+//! its place in Pingora's life.
+
+mod keeper;
+mod preflight;
+mod services;
+
+use crate::admin::{self, Admin};
+use crate::config::{self, Config, Overrides, Plugged, Problems, Text};
+use crate::control::{self, Control, Forecast, Managed, Sink};
+use crate::engine::docker::Docker;
+use crate::plugin::{Observer, Registry};
+use crate::proxy::route::{Routes, Target};
+use crate::proxy::{Chain, Edge, InFlight, Settings};
+use crate::service::event::Event;
+use crate::service::store;
+use arc_swap::ArcSwap;
+use keeper::{Keeper, Keeping, Tasks};
+use pingora::listeners::ListenerConfig;
+use pingora::prelude::Opt;
+use pingora::protocols::l4::stream::L4BufferSettings;
+use pingora::server::configuration::ServerConf;
+use pingora::server::{RunArgs, Server};
+use pingora::services::background::background_service;
+use preflight::{
+    admin_token, install_signal_handlers, lock_instance, lock_state_dir, raise_open_files,
+    try_to_bind,
+};
+use services::{AdminService, ControlService, Signals};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use tokio::sync::{mpsc, watch};
+
+/// Read at once from a client. Pingora's own 64 KiB per connection would be most of the memory
+/// of an idle one.
+const CLIENT_BUFFER_BYTES: usize = 16 * 1024;
+/// Beyond every `timeouts.drain`.
+const LEAVE_AT_LAST_SECS: u64 = 2 * 24 * 60 * 60;
+/// Connections kept open to replicas, per worker thread.
+const UPSTREAM_POOL: usize = 512;
+
+/// How this process was asked to run.
+pub struct Options {
+    pub overrides: Overrides,
+    /// The file that a reload reads again; `None`: the built-in defaults.
+    pub file: Option<std::path::PathBuf>,
+    /// Removes every container when leaving.
+    pub remove: bool,
+}
+
+/// Why the process cannot start.
+#[derive(Debug)]
+pub enum StartError {
+    Config(Problems),
+    System(String),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Config(problems) => problems.fmt(f),
+            StartError::System(message) => f.write_str(message),
+        }
+    }
+}
+
+/// Runs until a signal ends it; returns only when it could not start.
+pub fn run(text: &Text, options: Options, registry: Registry) -> StartError {
+    match start(text, options, registry) {
+        Ok(never) => match never {},
+        Err(error) => error,
+    }
+}
+
+/// What `run` would do first with this configuration.
+pub fn forecast(config: &Config) -> Result<Vec<Forecast>, StartError> {
+    let docker = Docker::connect(&config.instance).map_err(|error| system(&error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| system(&error))?;
+    let services = managed_of(config);
+    let forecast = control::forecast(&docker, &services);
+    runtime.block_on(forecast).map_err(|error| system(&error))
+}
+
+fn start(
+    text: &Text,
+    options: Options,
+    registry: Registry,
+) -> Result<std::convert::Infallible, StartError> {
+    let (writer, reader) = store::store();
+    let mut config = config::load(text, &options.overrides, &registry, reader.clone(), None)
+        .map_err(StartError::Config)?;
+    install_signal_handlers()?;
+    let state_lock = lock_state_dir(&config.state_dir)?;
+    let token = admin_token(&config.state_dir)?;
+    for address in &config.listen {
+        try_to_bind(*address, "`listen` or --listen")?;
+    }
+    if let Some(address) = config.admin {
+        try_to_bind(address, "`admin: { listen: … }` or TIDEGATE_ADMIN_LISTEN")?;
+    }
+    raise_open_files();
+    let instance_lock = match config.has_containers() {
+        true => Some(lock_instance(&config.instance)?),
+        false => None,
+    };
+    let docker = Docker::connect(&config.instance).map_err(|error| system(&error))?;
+
+    let observers = Observers::default();
+    let settings = Arc::new(ArcSwap::from_pointee(settings_of(&config)));
+    let in_flight = InFlight::default();
+    let (control, handle) = Control::new(
+        Arc::new(docker),
+        writer,
+        observers.sink(),
+        config.server.max_concurrent_starts,
+    );
+    let (reload_sender, reload_requests) = mpsc::channel(4);
+    let (leaving_sender, leaving) = watch::channel(false);
+    observers.replace(&config);
+
+    let conf = server_conf(&config);
+    let mut server = Server::new_with_opt_and_conf(Opt::default(), conf);
+    server.bootstrap();
+
+    let admin = Admin {
+        reader: reader.clone(),
+        metrics: observers.metrics(),
+        reload: reload_sender,
+        leaving,
+        token: token.into(),
+    };
+    server.add_service(background_service(
+        "admin",
+        AdminService {
+            admin,
+            listen: config.admin,
+            socket: config.state_dir.join("admin.sock"),
+        },
+    ));
+    server.add_service(background_service(
+        "control",
+        ControlService(Mutex::new(Some(control))),
+    ));
+
+    let edge = Edge::new(reader.clone(), Arc::clone(&settings), in_flight.clone());
+    let mut proxy = pingora::proxy::http_proxy_service(&server.configuration, edge);
+    for address in &config.listen {
+        proxy.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(
+            L4BufferSettings::new(CLIENT_BUFFER_BYTES, CLIENT_BUFFER_BYTES),
+        ));
+    }
+    server.add_service(proxy);
+
+    print_what_runs(&config, text);
+    let background = std::mem::take(&mut config.background);
+    let keeper = Keeper {
+        config,
+        options,
+        registry,
+        reader,
+        handle,
+        settings,
+        observers,
+        in_flight,
+        tasks: Tasks::default(),
+        _state_lock: state_lock,
+        instance_lock,
+    };
+    let keeping = Keeping(Mutex::new(Some((
+        keeper,
+        background,
+        reload_requests,
+        leaving_sender,
+    ))));
+    server.add_service(background_service("keeper", keeping));
+
+    let signals = Signals::listen().map_err(|error| system(&error))?;
+    server.run(RunArgs {
+        shutdown_signal: Box::new(signals),
+    });
+    std::process::exit(0);
+}
+
+fn system(error: &dyn fmt::Display) -> StartError {
+    StartError::System(error.to_string())
+}
+
+fn server_conf(config: &Config) -> ServerConf {
+    ServerConf {
+        threads: config.server.threads,
+        max_retries: 8,
+        // The keeper leaves earlier, as soon as nothing is in flight.
+        grace_period_seconds: Some(LEAVE_AT_LAST_SECS),
+        graceful_shutdown_timeout_seconds: Some(1),
+        upstream_keepalive_pool_size: UPSTREAM_POOL,
+        listener_tasks_per_fd: 2,
+        pid_file: config.state_dir.join("pingora.pid").display().to_string(),
+        upgrade_sock: config.state_dir.join("upgrade.sock").display().to_string(),
+        ..ServerConf::default()
+    }
+}
+
+fn print_what_runs(config: &Config, text: &Text) {
+    log::info!("tidegate {} with {}", env!("CARGO_PKG_VERSION"), text.name);
+    for address in &config.listen {
+        log::info!("listening on http://{address}");
+    }
+    if let Some(admin) = config.admin {
+        log::info!("admin on http://{admin}");
+    }
+    for service in &config.services {
+        let routes: Vec<String> = service
+            .spec
+            .routes
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let routes = if routes.is_empty() {
+            "every request".to_owned()
+        } else {
+            routes.join(", ")
+        };
+        log::info!("{}: serves {routes}", service.spec.name);
+    }
+}
+
+// === the parts, from a configuration ===
+
+fn settings_of(config: &Config) -> Settings {
+    let chain = |own: &[Arc<Plugged>]| {
+        let mut chain = Chain::default();
+        for plugged in config.plugins.iter().chain(own) {
+            chain.filters.extend(plugged.filters.iter().cloned());
+            chain.observers.extend(plugged.observers.iter().cloned());
+        }
+        chain
+    };
+    let targets = config.services.iter().map(|service| {
+        let target = Target {
+            service: service.spec.name.clone(),
+            forward: service.spec.forward.clone(),
+            scaler: service.scaler.clone(),
+            chain: chain(&service.plugins),
+        };
+        (service.spec.routes.clone(), Arc::new(target))
+    });
+    Settings {
+        routes: Routes::new(targets),
+        chain: chain(&[]),
+        keepalive_timeout: config.server.keepalive_timeout,
+        client_read_timeout: config.server.client_read_timeout,
+        client_write_timeout: config.server.client_write_timeout,
+        max_header_bytes: config.server.max_header_bytes,
+    }
+}
+
+fn managed_of(config: &Config) -> Vec<Managed> {
+    let services = config.services.iter();
+    let managed = services.map(|service| Managed {
+        spec: Arc::clone(&service.spec),
+        probe: Arc::clone(&service.probe),
+        scaler: service.scaler.clone(),
+    });
+    managed.collect()
+}
+
+/// Who is told of events, and whose metrics are shown. Swapped by a reload.
+#[derive(Clone, Default)]
+struct Observers(Arc<ArcSwap<Vec<Arc<Plugged>>>>);
+
+impl Observers {
+    fn replace(&self, config: &Config) {
+        self.0.store(Arc::new(config.plugged().cloned().collect()));
+    }
+
+    fn all(&self) -> Vec<Arc<dyn Observer>> {
+        let plugged = self.0.load();
+        plugged
+            .iter()
+            .flat_map(|plugged| plugged.observers.clone())
+            .collect()
+    }
+
+    fn sink(&self) -> Sink {
+        let observers = self.clone();
+        Arc::new(move |event: &Event| observers.tell(event))
+    }
+
+    fn tell(&self, event: &Event) {
+        log::log!(event.level(), "{event}");
+        for plugged in self.0.load().iter() {
+            for observer in &plugged.observers {
+                observer.event(event);
+            }
+        }
+    }
+
+    fn metrics(&self) -> admin::Metrics {
+        let observers = self.clone();
+        Arc::new(move || {
+            let plugged = observers.0.load();
+            let registries = plugged.iter().flat_map(|plugged| &plugged.metrics);
+            admin::metrics::merge(registries.flat_map(prometheus::Registry::gather))
+        })
+    }
+}

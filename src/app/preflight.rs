@@ -1,0 +1,159 @@
+//! What must be right before anything starts.
+
+use super::{StartError, system};
+use std::fs;
+use std::io::{self, Read, Seek, Write};
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::Path;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Each proxied request takes two descriptors.
+const OPEN_FILES: u64 = 1 << 20;
+
+/// Until a handler is there, HUP and USR1 would end the process.
+pub fn install_signal_handlers() -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| system(&error))?;
+    let _inside = runtime.enter();
+    for kind in [
+        SignalKind::hangup(),
+        SignalKind::user_defined1(),
+        SignalKind::quit(),
+    ] {
+        // The handler stays when its stream goes.
+        drop(signal(kind).map_err(|error| system(&error))?);
+    }
+    Ok(())
+}
+
+/// Two processes must not share a socket, nor control the same containers.
+pub fn lock_state_dir(dir: &Path) -> Result<fs::File, StartError> {
+    let explain = |error: io::Error| {
+        StartError::System(format!(
+            "cannot use the state folder {}: {error}\n  hint: set `state_dir` to a folder that \
+             this user may write",
+            dir.display()
+        ))
+    };
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(explain)?;
+    let path = dir.join("lock");
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(explain)?;
+    match file.try_lock() {
+        Ok(()) => {
+            // For the message below, and for whoever looks.
+            file.set_len(0)
+                .and_then(|()| writeln!(file, "{}", std::process::id()))
+                .map_err(explain)?;
+            Ok(file)
+        }
+        Err(fs::TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            let _ = file.read_to_string(&mut owner);
+            Err(StartError::System(format!(
+                "another tidegate (process {}) runs with the state folder {}\n  hint: stop it, or \
+                 give this one its own `state_dir` and `instance`",
+                owner.trim(),
+                dir.display()
+            )))
+        }
+        Err(fs::TryLockError::Error(error)) => Err(explain(error)),
+    }
+}
+
+/// Two processes must not control the same containers, whatever folder their state is in. The
+/// lock is a name in the kernel's socket namespace, so it ends with the process, however that
+/// ends.
+pub fn lock_instance(instance: &str) -> Result<UnixListener, StartError> {
+    let engine = std::env::var("DOCKER_HOST").unwrap_or_default();
+    let name = format!("tidegate {instance} {engine}");
+    let address = SocketAddr::from_abstract_name(name).map_err(|error| system(&error))?;
+    UnixListener::bind_addr(&address).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => StartError::System(format!(
+            "another tidegate controls the containers of the instance `{instance}`\n  hint: stop \
+             it, or give this one its own `instance`"
+        )),
+        _ => system(&error),
+    })
+}
+
+/// The token from the environment, else the one in the state folder, made when it is missing.
+pub fn admin_token(dir: &Path) -> Result<String, StartError> {
+    if let Ok(token) = std::env::var("TIDEGATE_ADMIN_TOKEN")
+        && !token.is_empty()
+    {
+        return Ok(token);
+    }
+    let path = dir.join("admin-token");
+    kept_token(&path)
+        .map_err(|error| StartError::System(format!("cannot use {}: {error}", path.display())))
+}
+
+fn kept_token(path: &Path) -> io::Result<String> {
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)?;
+    // The mode above is for a new file; somebody may have written this one by hand.
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    let mut token = String::new();
+    file.read_to_string(&mut token)?;
+    if token.trim().is_empty() {
+        token = uuid::Uuid::new_v4().simple().to_string();
+        file.rewind()?;
+        file.write_all(token.as_bytes())?;
+    }
+    Ok(token.trim().to_owned())
+}
+
+/// Pingora tries to bind for half a minute and then goes on without a listener; we would rather
+/// say at once what is wrong. `set_with` is where the address can be changed.
+pub fn try_to_bind(address: std::net::SocketAddr, set_with: &str) -> Result<(), StartError> {
+    let Err(error) = TcpListener::bind(address) else {
+        return Ok(());
+    };
+    let port = address.port();
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "another program listens on port {port}; `ss -ltnp 'sport = :{port}'` names it; stop \
+             it, or choose another address with {set_with}"
+        ),
+        io::ErrorKind::PermissionDenied => format!(
+            "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE; run as root, or \
+             choose a port such as 8080 with {set_with} (asked for {port})"
+        ),
+        _ => format!("choose an address of this machine with {set_with}"),
+    };
+    Err(StartError::System(format!(
+        "cannot listen on {address}: {error}\n  hint: {hint}"
+    )))
+}
+
+pub fn raise_open_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        let wanted = OPEN_FILES.min(hard).max(soft);
+        setrlimit(Resource::RLIMIT_NOFILE, wanted, hard)
+    });
+    if let Err(error) = raised {
+        log::warn!("cannot raise the limit of open files: {error}");
+    }
+}

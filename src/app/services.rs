@@ -1,0 +1,102 @@
+//! What runs inside Pingora's life beside the proxy.
+
+use crate::admin::{self, Admin, Door};
+use crate::control::Control;
+use async_trait::async_trait;
+use pingora::server::{ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
+use pingora::services::background::BackgroundService;
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Mutex;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+pub struct ControlService(pub Mutex<Option<Control>>);
+
+#[async_trait]
+impl BackgroundService for ControlService {
+    async fn start(&self, _shutdown: ShutdownWatch) {
+        let control = self.0.lock().ok().and_then(|mut control| control.take());
+        if let Some(control) = control {
+            // It goes on to the very end: replicas fail while requests are finished, too.
+            let (_never, over) = watch::channel(false);
+            control.run(over).await;
+        }
+    }
+}
+
+pub struct AdminService {
+    pub admin: Admin,
+    pub listen: Option<SocketAddr>,
+    pub socket: std::path::PathBuf,
+}
+
+#[async_trait]
+impl BackgroundService for AdminService {
+    async fn start(&self, _shutdown: ShutdownWatch) {
+        let tcp = async {
+            let Some(address) = self.listen else {
+                return Ok(());
+            };
+            let listener = tokio::net::TcpListener::bind(address).await?;
+            axum::serve(listener, admin::router(self.admin.clone(), Door::Tcp)).await
+        };
+        let unix = async {
+            let _ = fs::remove_file(&self.socket);
+            let listener = tokio::net::UnixListener::bind(&self.socket)?;
+            fs::set_permissions(&self.socket, fs::Permissions::from_mode(0o600))?;
+            axum::serve(listener, admin::router(self.admin.clone(), Door::Socket)).await
+        };
+        let (tcp, unix) = tokio::join!(tcp, unix);
+        for error in [tcp.err(), unix.err()].into_iter().flatten() {
+            log::error!("the admin listener ended: {error}");
+        }
+    }
+}
+
+/// Ends the proxy at the first TERM or INT, and the process at an INT after that.
+///
+/// The signals are heard on a thread of their own: Pingora's sleeps while it waits for the end.
+pub struct Signals(watch::Receiver<bool>);
+
+impl Signals {
+    pub fn listen() -> std::io::Result<Signals> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (mut term, mut int) = {
+            let _inside = runtime.enter();
+            (
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::interrupt())?,
+            )
+        };
+        let (leave, leaving) = watch::channel(false);
+        std::thread::spawn(move || {
+            runtime.block_on(async {
+                loop {
+                    tokio::select! {
+                        _ = term.recv() => log::info!("TERM: finishing what is in flight"),
+                        _ = int.recv() => {
+                            if *leave.borrow() {
+                                std::process::exit(130);
+                            }
+                            log::info!("INT: finishing what is in flight; once more to leave at once");
+                        }
+                    }
+                    leave.send_replace(true);
+                }
+            });
+        });
+        Ok(Signals(leaving))
+    }
+}
+
+#[async_trait]
+impl ShutdownSignalWatch for Signals {
+    async fn recv(&self) -> ShutdownSignal {
+        let _ = self.0.clone().wait_for(|leaving| *leaving).await;
+        ShutdownSignal::GracefulTerminate
+    }
+}

@@ -1,0 +1,36 @@
+//! Waiting for a replica instead of failing.
+
+use super::round_robin;
+use super::route::Target;
+use crate::service::lease::Lease;
+use crate::service::store::Reader;
+use tokio::time::{Instant, timeout_at};
+
+/// Waits for a ready replica that is not among `tried`, as long as one is on its way and within
+/// the service's limits on number and time. All that wait go on the moment one is ready.
+pub async fn wait(reader: &Reader, target: &Target, tried: &[u64]) -> Option<Lease> {
+    let deadline = Instant::now() + target.forward.hold_timeout;
+    let mut reader = reader.clone();
+    let mut place = None;
+    loop {
+        // Marks today's picture as seen before it is looked at, so that no change is missed.
+        reader.seen();
+        {
+            let snapshot = reader.load();
+            let service = snapshot.service(target.service.as_str())?;
+            if let Some(lease) = round_robin::claim(service, tried) {
+                return Some(lease);
+            }
+            if !service.coming || Instant::now() >= deadline {
+                return None;
+            }
+            if place.is_none() {
+                place = Some(service.load.hold(target.forward.hold_max)?);
+            }
+        }
+        // When time is up, the loop looks a last time.
+        if let Ok(Err(_)) = timeout_at(deadline, reader.changed()).await {
+            return None;
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What the request path thinks of a replica, before the health check has looked.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
+
+/// Raised by a request whose connection was refused or reset; settled by the next health check.
+///
+/// A doubted replica is passed over while another one is ready, and asked after its health at
+/// once instead of at the next turn.
+#[derive(Debug, Default)]
+pub struct Doubt {
+    raised: AtomicBool,
+    heard: Notify,
+}
+
+impl Doubt {
+    pub fn raise(&self) {
+        if !self.raised.swap(true, Ordering::Relaxed) {
+            self.heard.notify_one();
+        }
+    }
+
+    /// The health check is content.
+    pub fn settle(&self) {
+        self.raised.store(false, Ordering::Relaxed);
+    }
+
+    pub fn is_raised(&self) -> bool {
+        self.raised.load(Ordering::Relaxed)
+    }
+
+    /// Resolves when doubt is raised.
+    pub async fn heard(&self) {
+        self.heard.notified().await;
+    }
+}

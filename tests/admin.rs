@@ -1,0 +1,269 @@
+//! The admin API of the real binary, over TCP and over its socket.
+
+use crate::support::client::{get, raw, send};
+use crate::support::edge::Edge;
+use crate::support::until;
+use crate::support::upstream::Upstream;
+use http::Request;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(20);
+
+async fn edge(upstream: &Upstream) -> Edge {
+    let services = format!(
+        "services: {{ legacy: {{ addresses: [\"{}\"], healthcheck: {{ type: http, interval: 100ms }} }} }}\n",
+        upstream.address
+    );
+    let edge = Edge::start(&services).await;
+    edge.ready().await;
+    edge
+}
+
+#[tokio::test]
+async fn each_address_answers_in_its_own_format() {
+    let a = Upstream::start("A").await;
+    let edge = edge(&a).await;
+    for (path, status, kind) in [
+        ("/", 200, "text/html; charset=utf-8"),
+        ("/healthz", 200, "text/plain; charset=utf-8"),
+        ("/readyz", 200, "text/plain; charset=utf-8"),
+        ("/metrics", 200, "text/plain; version=0.0.4"),
+        ("/api/v1/services", 200, "application/json"),
+        ("/api/v1/services/legacy", 200, "application/json"),
+        ("/api/v1/services/nope", 404, "application/json"),
+        ("/api/v1/services/%ff", 400, "application/json"),
+        ("/api/v1/version", 200, "application/json"),
+        ("/nope", 404, "application/json"),
+    ] {
+        let answer = get(edge.admin, path).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert_eq!(answer.header("content-type"), kind, "{path}");
+    }
+    let nope = get(edge.admin, "/api/v1/services/nope").await.json();
+    assert_eq!(nope["error"], "there is no service `nope`");
+    let version = get(edge.admin, "/api/v1/version").await.json();
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+    let services = get(edge.admin, "/api/v1/services").await.json();
+    assert_eq!(services["services"][0]["name"], "legacy");
+}
+
+#[tokio::test]
+async fn every_answer_is_hardened() {
+    let a = Upstream::start("A").await;
+    let edge = edge(&a).await;
+    for path in ["/", "/metrics", "/api/v1/services", "/nope"] {
+        let answer = get(edge.admin, path).await;
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("cache-control", "no-store"),
+            ("referrer-policy", "no-referrer"),
+        ] {
+            assert_eq!(answer.header(name), value, "{path}: {name}");
+        }
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains("default-src 'self'"), "{path}: {policy}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_405_and_malformed_requests_are_400() {
+    let a = Upstream::start("A").await;
+    let edge = edge(&a).await;
+    for (method, path, allow) in [
+        ("POST", "/metrics", "GET,HEAD"),
+        ("DELETE", "/api/v1/services/legacy", "GET,HEAD"),
+        ("GET", "/api/v1/reload", "POST"),
+    ] {
+        let request = Request::builder().method(method).uri(path);
+        let answer = send(edge.admin, request, "").await;
+        assert_eq!(answer.status, 405, "{method} {path}");
+        assert_eq!(answer.header("allow"), allow, "{method} {path}");
+        assert_ne!(answer.json()["error"], "");
+    }
+    let answer = raw(edge.admin, b"nonsense\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert_eq!(get(edge.admin, "/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn writing_needs_the_token_or_the_socket() {
+    let a = Upstream::start("A").await;
+    let edge = edge(&a).await;
+    let folder = edge.folder.path();
+    let token = fs::read_to_string(folder.join("admin-token")).unwrap();
+    assert!(token.len() >= 32);
+    let reload = |authorization: Option<String>| async {
+        let mut request = Request::post("/api/v1/reload");
+        if let Some(value) = authorization {
+            request = request.header("authorization", value);
+        }
+        send(edge.admin, request, "").await
+    };
+    for wrong in [
+        None,
+        Some(String::new()),
+        Some(token.clone()),
+        Some("Bearer ".to_owned()),
+        Some(format!("Bearer {}", &token[1..])),
+        Some(format!("Bearer {token}x")),
+        Some(format!("Basic {token}")),
+    ] {
+        let answer = reload(wrong.clone()).await;
+        assert_eq!(answer.status, 401, "{wrong:?}");
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+        assert!(answer.text().contains("TIDEGATE_ADMIN_TOKEN"));
+        assert!(!answer.text().contains(&token));
+    }
+    let reloads = "tidegate_config_reloads_total{result=\"success\"}";
+    assert_eq!(edge.metric(reloads).await, Some(0.0));
+    let answer = reload(Some(format!("Bearer {token}"))).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json()["changed"], "nothing changed");
+    // The command line comes over the socket, and sends no token.
+    assert_eq!(edge.tidegate(&["reload"]).await.code, Some(0));
+    assert_eq!(edge.metric(reloads).await, Some(2.0));
+
+    edge.write("services: {}\n");
+    let answer = reload(Some(format!("Bearer {token}"))).await;
+    assert_eq!(answer.status, 422);
+    assert!(answer.text().contains("there is no service to run"));
+}
+
+#[tokio::test]
+async fn the_token_of_the_environment_beats_the_one_in_the_folder() {
+    let edge = Edge::prepare("services: { legacy: { addresses: [\"127.0.0.1:1\"] } }\n")
+        .with("TIDEGATE_ADMIN_TOKEN", "of-my-own");
+    let edge = edge.spawned().await;
+    let request = Request::post("/api/v1/reload").header("authorization", "Bearer of-my-own");
+    assert_eq!(send(edge.admin, request, "").await.status, 200);
+    assert!(!edge.folder.path().join("admin-token").exists());
+}
+
+#[tokio::test]
+async fn what_is_in_the_state_folder_is_for_its_owner_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("deep/state");
+    let edge = Edge::prepare("services: { legacy: { addresses: [\"127.0.0.1:1\"] } }\n")
+        .with("TIDEGATE_STATE_DIR", state.to_str().unwrap());
+    let mut edge = edge.spawned().await;
+    let mode = |path: &str| {
+        let metadata = fs::symlink_metadata(state.join(path)).unwrap();
+        metadata.permissions().mode() & 0o777
+    };
+    assert_eq!(mode(""), 0o700);
+    for file in ["admin.sock", "admin-token", "lock"] {
+        assert_eq!(mode(file), 0o600, "{file}");
+    }
+    // Somebody was careless; the token stays, and is closed again.
+    edge.crash();
+    let token = state.join("admin-token");
+    let before = fs::read_to_string(&token).unwrap();
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).unwrap();
+    let _edge = edge.spawned().await;
+    assert_eq!(fs::read_to_string(&token).unwrap(), before);
+    assert_eq!(mode("admin-token"), 0o600);
+}
+
+#[tokio::test]
+async fn metrics_can_be_read_line_by_line() {
+    let a = Upstream::start("A").await;
+    let edge = edge(&a).await;
+    edge.get("/x").await;
+    // A request is counted once it is over, which is after its answer.
+    let text = until("the request is counted", SOON, || async {
+        let text = get(edge.admin, "/metrics").await.text();
+        text.contains("\ntidegate_http_requests_total{")
+            .then_some(text)
+    })
+    .await;
+    let exposition = Exposition::read(&text);
+    for (name, kind) in [
+        ("tidegate_http_requests_total", "counter"),
+        ("tidegate_http_request_duration_seconds", "histogram"),
+        ("tidegate_http_requests_in_flight", "gauge"),
+        ("tidegate_replica_up", "gauge"),
+        ("tidegate_replicas", "gauge"),
+        ("tidegate_replicas_desired", "gauge"),
+        ("tidegate_health_checks_total", "counter"),
+        ("tidegate_config_reloads_total", "counter"),
+        ("tidegate_config_last_reload_successful", "gauge"),
+        ("tidegate_engine_up", "gauge"),
+        ("tidegate_build_info", "gauge"),
+        ("process_cpu_seconds_total", "counter"),
+    ] {
+        let found = exposition.kinds.get(name).map(String::as_str);
+        assert_eq!(found, Some(kind), "{name} in\n{text}");
+    }
+    for label in exposition.labels {
+        let known = [
+            "service",
+            "code",
+            "method",
+            "slot",
+            "state",
+            "reason",
+            "direction",
+            "result",
+            "version",
+            "le",
+        ];
+        assert!(known.contains(&label.as_str()), "a label `{label}`");
+    }
+}
+
+/// What Prometheus would make of a text; panics where it would complain.
+#[derive(Default)]
+struct Exposition {
+    kinds: BTreeMap<String, String>,
+    labels: BTreeSet<String>,
+}
+
+impl Exposition {
+    fn read(text: &str) -> Exposition {
+        let mut read = Exposition::default();
+        let mut samples = BTreeSet::new();
+        let mut family = String::new();
+        assert!(text.ends_with('\n'));
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# HELP ") {
+                let (name, help) = rest.split_once(' ').expect(line);
+                assert!(!help.is_empty(), "{line}");
+                family = name.to_owned();
+                continue;
+            }
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = rest.split_once(' ').expect(line);
+                assert_eq!(name, family, "{line}");
+                assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+                let twice = read.kinds.insert(name.to_owned(), kind.to_owned());
+                assert_eq!(twice, None, "{line}");
+                continue;
+            }
+            let (series, value) = line.rsplit_once(' ').expect(line);
+            value.parse::<f64>().expect(line);
+            assert!(samples.insert(series), "twice: {line}");
+            let (name, labels) = match series.split_once('{') {
+                Some((name, labels)) => (name, labels.strip_suffix('}').expect(line)),
+                None => (series, ""),
+            };
+            let parts = ["", "_bucket", "_sum", "_count"];
+            let parts = match read.kinds[&family].as_str() {
+                "histogram" => &parts[1..],
+                _ => &parts[..1],
+            };
+            let of_family = |part: &&str| name == format!("{family}{part}");
+            assert!(parts.iter().any(of_family), "{line}");
+            for pair in labels.split(',').filter(|pair| !pair.is_empty()) {
+                let (label, value) = pair.split_once('=').expect(line);
+                assert!(value.starts_with('"') && value.ends_with('"'), "{line}");
+                read.labels.insert(label.to_owned());
+            }
+        }
+        assert!(!samples.is_empty());
+        read
+    }
+}

@@ -1,0 +1,260 @@
+//! What the documents say, held against the program: snippets load, metrics exist, links lead
+//! somewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate::config::{self, Config, Env, Flags, Overrides, Text};
+use tidegate::plugin::prelude::*;
+use tidegate::service::store::{self, Writer};
+
+/// Above a ```yaml block that is not a file of its own: the keys beside `services`.
+const FRAGMENT: &str = "<!-- fragment -->";
+/// Stands behind fragments, so that they are files.
+const ANY_SERVICE: &str = "\nservices: { any: { image: any } }\n";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Markdown file of the repository, by its path in it.
+fn documents() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with('.') || name == "target" {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.ends_with(".md") {
+                let text = fs::read_to_string(&path).expect("readable");
+                let inside = path.strip_prefix(root()).expect("found there");
+                found.push((inside.to_path_buf(), text));
+            }
+        }
+    }
+    found
+}
+
+/// The plugin that plugins/README.md writes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Geo {
+    #[serde(rename = "country")]
+    _country: String,
+}
+
+impl Plugin for Geo {
+    const NAME: &'static str = "geo";
+
+    fn install(self, hooks: &mut Hooks) -> Result<(), PluginError> {
+        hooks.filter(self);
+        Ok(())
+    }
+}
+
+impl Filter for Geo {}
+
+fn load(name: String, content: String) -> (Config, Writer) {
+    let text = Text { name, content };
+    let (writer, reader) = store::store();
+    let overrides = Overrides::new(Flags::default(), Env::new(|_| None));
+    let registry = tidegate::plugins::standard().with::<Geo>();
+    match config::load(&text, &overrides, &registry, reader, None) {
+        Ok(config) => (config, writer),
+        Err(problems) => panic!("{problems}"),
+    }
+}
+
+/// The ```yaml blocks of a document as files, each named by its first line.
+fn snippets(path: &Path, text: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let lines: Vec<&str> = text.lines().collect();
+    for (index, line) in lines.iter().enumerate() {
+        if line.trim() != "```yaml" {
+            continue;
+        }
+        let block = lines[index + 1..].iter();
+        let block: Vec<&str> = block.take_while(|line| **line != "```").copied().collect();
+        let before = lines[..index].iter().rev().find(|line| !line.is_empty());
+        let is_fragment = before.is_some_and(|line| *line == FRAGMENT);
+        let mut content = block.join("\n");
+        if is_fragment {
+            content += ANY_SERVICE;
+        }
+        found.push((format!("{}:{}", path.display(), index + 2), content));
+    }
+    found
+}
+
+#[test]
+fn every_yaml_snippet_loads() {
+    let mut count = BTreeMap::new();
+    for (path, text) in documents() {
+        for (name, content) in snippets(&path, &text) {
+            load(format!("the snippet at {name}"), content);
+            *count.entry(path.clone()).or_insert(0) += 1;
+        }
+    }
+    for document in ["README.md", "conf/README.md", "plugins/README.md"] {
+        assert!(count.contains_key(Path::new(document)), "{document}");
+    }
+}
+
+#[test]
+fn every_link_to_a_file_leads_to_one() {
+    let mut broken = Vec::new();
+    for (path, text) in documents() {
+        for after in text.split("](").skip(1) {
+            let target = after.split(')').next().unwrap_or_default();
+            let file = target.split('#').next().unwrap_or_default();
+            let folder = root().join(path.parent().unwrap_or(Path::new("")));
+            if !target.contains("://") && !folder.join(file).exists() {
+                broken.push(format!("{}: there is no {target}", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn the_metrics_in_the_readme_are_those_that_there_are() {
+    let promised = promised();
+    let there = there();
+    for (name, labels) in &there {
+        let Some(said) = promised.get(name) else {
+            panic!("README.md: add a line for the metric {name}, labels {labels:?}");
+        };
+        assert_eq!(said, labels, "README.md: the labels of {name}");
+    }
+    for name in promised.keys() {
+        assert!(there.contains_key(name), "README.md: there is no {name}");
+    }
+}
+
+type Metrics = BTreeMap<String, BTreeSet<String>>;
+
+/// Names and labels in the README's table.
+fn promised() -> Metrics {
+    let readme = fs::read_to_string(root().join("README.md")).expect("readable");
+    let rows = readme.lines().filter(|line| line.starts_with("| `"));
+    let rows = rows.map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+    let quoted = |cell: &str| -> BTreeSet<String> {
+        cell.split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect()
+    };
+    let named = |row: &Vec<&str>| {
+        let name = quoted(row[1]).pop_first()?;
+        let is_metric = name.starts_with("tidegate_") || name == "process_*";
+        is_metric.then(|| (name, quoted(row[2])))
+    };
+    rows.filter_map(|row| named(&row)).collect()
+}
+
+/// Names and labels at `/metrics` once everything that is counted has happened.
+fn there() -> Metrics {
+    let content = "plugins: [access-log]".to_owned() + ANY_SERVICE;
+    let (config, mut writer) = load("every metric".to_owned(), content);
+    everything_happens(&config, &mut writer);
+    let registries = || config.plugged().flat_map(|plugged| &plugged.metrics);
+    // The first look makes the counters that begin at zero.
+    registries().for_each(|registry| drop(registry.gather()));
+    let mut there = Metrics::new();
+    for family in registries().flat_map(prometheus::Registry::gather) {
+        let name = match family.name() {
+            name if name.starts_with("process_") => "process_*",
+            name => name,
+        };
+        let labels = there.entry(name.to_owned()).or_default();
+        for metric in family.get_metric() {
+            labels.extend(
+                metric
+                    .get_label()
+                    .iter()
+                    .map(|label| label.name().to_owned()),
+            );
+        }
+    }
+    there
+}
+
+fn everything_happens(config: &Config, writer: &mut Writer) {
+    let service = ServiceName::new("any");
+    let id = ReplicaId::new("one");
+    let slot = 8000;
+    let observers: Vec<_> = config
+        .plugged()
+        .flat_map(|plugged| &plugged.observers)
+        .collect();
+    let took = Duration::from_millis(5);
+    for event in [
+        Event::Ready {
+            service: service.clone(),
+            slot,
+            id: id.clone(),
+            after: Some(took),
+        },
+        Event::Drained {
+            service: service.clone(),
+            slot,
+            id: id.clone(),
+            took,
+            left: 0,
+        },
+    ] {
+        observers.iter().for_each(|observer| observer.event(&event));
+    }
+    let exchange = testing::routed();
+    let record = Record {
+        held: took,
+        ..testing::record(&exchange)
+    };
+    observers
+        .iter()
+        .for_each(|observer| observer.request(&record));
+
+    let address = ([127, 0, 0, 1], slot).into();
+    let replica = Arc::new(writer.new_replica(
+        service.clone(),
+        id.clone(),
+        slot,
+        1,
+        address,
+        Arc::default(),
+    ));
+    let view = ServiceView {
+        coming: false,
+        name: service.clone(),
+        ready: vec![Arc::clone(&replica)],
+        cursor: Arc::default(),
+        load: Arc::new(writer.new_load()),
+        replicas: vec![ReplicaView {
+            id,
+            slot,
+            generation: 1,
+            phase: Phase::Ready,
+            since: Moment::default(),
+            address: Some(address),
+            because: None,
+            live: Some(replica),
+        }],
+        min: 1,
+        max: 1,
+        desired: 1,
+        because: Vec::new(),
+    };
+    writer.publish(Snapshot {
+        services: [(service, Arc::new(view))].into(),
+        engine_up: true,
+        taken: Moment::default(),
+    });
+}
