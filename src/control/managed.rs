@@ -149,6 +149,9 @@ impl State {
 
     pub fn remove(&mut self) {
         if self.is_fixed() {
+            for tracked in self.replicas.values() {
+                tracked.dismiss(self.stop_grace_period);
+            }
             self.replicas.clear();
         }
         self.managed = None;
@@ -187,8 +190,13 @@ impl State {
             Source::Addresses(_) => fixed::observe(&managed.spec),
             Source::Container(_) => return self.probe_all(report, sink),
         };
-        self.replicas
-            .retain(|id, _| seen.iter().any(|observed| observed.id == *id));
+        self.replicas.retain(|id, tracked| {
+            let stays = seen.iter().any(|observed| observed.id == *id);
+            if !stays {
+                tracked.dismiss(self.stop_grace_period);
+            }
+            stays
+        });
         for observed in seen {
             match self.replicas.get_mut(&observed.id) {
                 Some(tracked) => tracked.observed = observed,
@@ -226,7 +234,11 @@ impl State {
                 });
             }
             // One that is being stopped stays until the engine says that it is done.
-            there || matches!(tracked.stop, Some(Stop::UnderWay))
+            let stays = there || matches!(tracked.stop, Some(Stop::UnderWay));
+            if !stays {
+                tracked.dismiss(Duration::ZERO);
+            }
+            stays
         });
         for observed in seen {
             // A start of ours passes through this state; it is not half-made.
@@ -349,6 +361,7 @@ impl State {
         let (service, slot) = (self.name.clone(), tracked.observed.slot);
         match result {
             Ok(()) => {
+                tracked.dismiss(Duration::ZERO);
                 self.replicas.remove(id);
                 self.gone.insert(id.clone(), sequence);
                 sink(&Event::Stopped {
@@ -634,6 +647,13 @@ impl Tracked {
         self.replica
             .as_ref()
             .map_or(0, |replica| replica.gate.inside())
+    }
+
+    /// It is on its way out of the picture.
+    fn dismiss(&self, within: Duration) {
+        if let Some(replica) = &self.replica {
+            replica.dismiss(within);
+        }
     }
 
     fn phase(&self) -> Phase {

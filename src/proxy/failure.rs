@@ -42,6 +42,14 @@ pub fn is_connect(error: &Error) -> bool {
     )
 }
 
+/// Whether time ran out, which another replica would not bring back.
+pub fn is_timeout(error: &Error) -> bool {
+    matches!(
+        error.etype(),
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
