@@ -11,3 +11,4 @@ mod engine_docker; // the docker engine on a real daemon
 mod gate; // the claim against the drain, under loom
 mod proxy; // the real binary in front of plain addresses
 mod tidy; // the rules of the house
+mod upgrade; // a new process in place of the running one

@@ -14,7 +14,7 @@ pub use managed::Managed;
 use crate::engine::{Engine, EngineError, ErrorKind};
 use crate::plan::{self, Action};
 use crate::service::event::Event;
-use crate::service::replica::{Observed, ReplicaId};
+use crate::service::replica::{Observed, ReplicaId, RunState};
 use crate::service::snapshot::Snapshot;
 use crate::service::spec::{ServiceName, Slot};
 use crate::service::store::Writer;
@@ -51,6 +51,23 @@ pub enum Command {
     },
     /// Stops and removes every container, as after `run --rm`.
     RemoveAll { done: oneshot::Sender<()> },
+    /// Changes what the loop may do to the world.
+    Use {
+        hands: Hands,
+        /// How many replicas were wanted by whoever was in control until now.
+        wanted: BTreeMap<ServiceName, u32>,
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// What the loop may do to the world. Whatever it is, the loop lists, probes and publishes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hands {
+    /// Nothing is started or stopped: another process is in control.
+    Resting,
+    /// No planned stops: another process may still have requests in any replica.
+    Careful,
+    Free,
 }
 
 /// Everything that can happen to the loop.
@@ -100,6 +117,20 @@ impl Handle {
             let _ = finished.await;
         }
     }
+
+    /// Changes what the loop may do. `Resting` is reached once nothing is under way any more;
+    /// after it, nothing is planned before the world was looked at afresh.
+    pub async fn take(&self, hands: Hands, wanted: BTreeMap<ServiceName, u32>) {
+        let (done, finished) = oneshot::channel();
+        let command = Command::Use {
+            hands,
+            wanted,
+            done,
+        };
+        if self.0.send(Input::Command(command)).await.is_ok() {
+            let _ = finished.await;
+        }
+    }
 }
 
 pub struct Control {
@@ -115,6 +146,11 @@ pub struct Control {
     observing: Observing,
     engine_up: bool,
     removing: Option<oneshot::Sender<()>>,
+    hands: Hands,
+    /// Waits until nothing is under way.
+    resting: Option<oneshot::Sender<()>>,
+    /// Taken over with the control, until the first listing of its own.
+    inherited: BTreeMap<ServiceName, u32>,
 }
 
 /// When the engine was asked last, and what is still to be asked.
@@ -124,8 +160,11 @@ struct Observing {
     under_way: bool,
     wanted: bool,
     next: Moment,
-    /// Nothing is planned before the engine was seen once.
     seen_once: bool,
+    /// Nothing is planned before a listing that began after this one.
+    plans_after: u64,
+    /// Whether there was one.
+    fresh: bool,
 }
 
 impl Control {
@@ -155,10 +194,21 @@ impl Control {
                 wanted: true,
                 next: Moment::default(),
                 seen_once: false,
+                plans_after: 0,
+                fresh: false,
             },
             removing: None,
+            hands: Hands::Free,
+            resting: None,
+            inherited: BTreeMap::new(),
         };
         (control, handle)
+    }
+
+    /// Begins without touching anything, until it is told otherwise.
+    pub fn resting(mut self) -> Control {
+        self.hands = Hands::Resting;
+        self
     }
 
     /// Runs until `shutdown` says so. Containers stay as they are: the next start adopts them.
@@ -202,6 +252,11 @@ impl Control {
                     state.remove();
                 }
             }
+            Input::Command(Command::Use {
+                hands,
+                wanted,
+                done,
+            }) => self.take(hands, wanted, done),
             Input::Observed { sequence, result } => self.observed(sequence, result),
             Input::Started {
                 service,
@@ -225,6 +280,28 @@ impl Control {
                 }
             }
         }
+    }
+
+    fn take(
+        &mut self,
+        hands: Hands,
+        wanted: BTreeMap<ServiceName, u32>,
+        done: oneshot::Sender<()>,
+    ) {
+        let before = std::mem::replace(&mut self.hands, hands);
+        self.resting = None;
+        if hands == Hands::Resting {
+            self.resting = Some(done);
+            return;
+        }
+        if before == Hands::Resting {
+            // Whatever was listed until now, somebody else may have changed since.
+            self.inherited = wanted;
+            self.observing.plans_after = self.observing.sequence;
+            self.observing.fresh = false;
+            self.observing.wanted = true;
+        }
+        let _ = done.send(());
     }
 
     fn reconfigure(&mut self, services: Vec<Managed>) {
@@ -251,7 +328,7 @@ impl Control {
     fn observed(&mut self, sequence: u64, result: Result<Vec<Observed>, EngineError>) {
         let now = self.now();
         self.observing.under_way = false;
-        let seen = match result {
+        let mut seen = match result {
             Ok(seen) => seen,
             Err(error) => {
                 if self.engine_up {
@@ -270,12 +347,17 @@ impl Control {
         }
         self.engine_up = true;
         self.observing.seen_once = true;
+        self.observing.fresh |= sequence > self.observing.plans_after;
         self.observing.next = now + RELIST_EVERY;
         self.last_generation = seen
             .iter()
             .map(|replica| replica.generation)
             .fold(self.last_generation, u64::max);
 
+        if self.hands == Hands::Resting {
+            // Whoever is in control is starting these.
+            seen.retain(|replica| replica.state != RunState::Created);
+        }
         let mut by_service: BTreeMap<ServiceName, Vec<Observed>> = BTreeMap::new();
         for replica in seen {
             by_service
@@ -292,6 +374,11 @@ impl Control {
         for (name, state) in &mut self.services {
             let seen = by_service.remove(name).unwrap_or_default();
             state.observed(seen, sequence, first, &self.sender, &self.sink, now);
+            if self.observing.fresh
+                && let Some(wanted) = self.inherited.remove(name)
+            {
+                state.want(wanted);
+            }
         }
     }
 
@@ -343,12 +430,13 @@ impl Control {
         self.services.retain(|_, state| !state.is_over());
         self.observe_if_due(now);
         let mut wake = now + SAMPLE_EVERY;
-        for state in self.services.values_mut() {
+        let may_act = self.hands != Hands::Resting;
+        for state in self.services.values_mut().filter(|_| may_act) {
             if let Some(at) = state.scale(now, &self.sink) {
                 wake = wake.min(at);
             }
         }
-        if self.observing.seen_once {
+        if may_act && self.observing.fresh {
             for _ in 0..ROUNDS_MAX {
                 let (acted, at) = self.plan_and_act(now);
                 if !acted {
@@ -359,6 +447,7 @@ impl Control {
         }
         self.writer.publish(self.snapshot(now));
         self.finish_removing();
+        self.finish_resting();
         if self.needs_engine() && !self.observing.under_way {
             wake = wake.min(self.observing.next);
         }
@@ -378,7 +467,10 @@ impl Control {
                 continue;
             }
             let seen = state.seen(now);
-            let plan = plan::plan(&state.input(&seen, starts_left, self.engine_up, now));
+            let mut plan = plan::plan(&state.input(&seen, starts_left, self.engine_up, now));
+            if self.hands == Hands::Careful {
+                plan.postpone_planned_stops();
+            }
             if let Some(at) = [plan.wake, state.next_retry(now)]
                 .into_iter()
                 .flatten()
@@ -483,6 +575,13 @@ impl Control {
                 .collect(),
             engine_up: self.engine_up && (self.observing.seen_once || !self.needs_engine()),
             taken: now,
+        }
+    }
+
+    fn finish_resting(&mut self) {
+        let busy = self.services.values().any(State::is_busy);
+        if !busy && let Some(done) = self.resting.take() {
+            let _ = done.send(());
         }
     }
 
