@@ -4,13 +4,14 @@
 //! `UPDATE_EXPECT=1 cargo test control` writes the `.log` files anew; read the difference.
 
 use async_trait::async_trait;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tidegate::control::{Control, Managed};
+use tidegate::control::{Control, Hands, Managed};
 use tidegate::engine::ErrorKind;
 use tidegate::engine::fake::FakeEngine;
 use tidegate::plugin::{Hooks, Probe, Registry, Scaler};
@@ -53,6 +54,8 @@ scenarios! {
     a_port_that_was_somebody_elses_is_tried_again_when_a_replica_is_missing
     a_reload_keeps_an_eye_on_what_is_ready
     a_service_that_comes_back_is_asked_after_its_health_as_it_says_now
+    an_upgrade_takes_over_what_runs_and_stops_nothing_before_the_old_process_is_gone
+    an_upgrade_waits_for_what_is_under_way
 }
 
 async fn play(name: &str) {
@@ -85,6 +88,8 @@ struct Stage {
     services: Vec<Managed>,
     starts_max: u32,
     running: Option<Running>,
+    /// The other one during an upgrade: first the new process, after the hand-over the old one.
+    other: Option<Running>,
 }
 
 struct Running {
@@ -92,6 +97,8 @@ struct Running {
     reader: Reader,
     over: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
+    /// Whether its events are written down. Of two that look at the same only one is.
+    tells: Arc<AtomicBool>,
     held: Vec<tidegate::service::lease::Lease>,
 }
 
@@ -105,6 +112,7 @@ impl Stage {
             services: Vec::new(),
             starts_max: 4,
             running: None,
+            other: None,
         }
     }
 
@@ -123,7 +131,16 @@ impl Stage {
                 .retain(|managed| managed.spec.name.as_str() != arguments[0]),
             "starts" => self.starts_max = arguments[0].parse().expect("a number"),
             "start-time" => self.engine.start_time(arguments[0], duration(arguments[1])),
-            "run" => self.run().await,
+            "run" => self.running = Some(self.started(Hands::Free).await),
+            "upgrade" => self.other = Some(self.started(Hands::Resting).await),
+            "hand-over" => self.hand_over().await,
+            "old-gone" => {
+                let old = self.other.take().expect("an upgrade");
+                let _ = old.over.send(true);
+                old.task.await.expect("no panic");
+                let handle = &self.running().handle;
+                handle.take(Hands::Free, BTreeMap::new()).await;
+            }
             "reload" => {
                 let handle = self.running().handle.clone();
                 handle.reconfigure(self.services.clone()).await;
@@ -133,7 +150,7 @@ impl Stage {
                 let _ = running.over.send(true);
                 running.task.await.expect("no panic");
                 self.note("-- tidegate restarts --");
-                self.run().await;
+                self.running = Some(self.started(Hands::Free).await);
             }
             "requests" => self.requests(arguments[0], arguments[1].parse().expect("a number")),
             "exit" => self
@@ -168,7 +185,11 @@ impl Stage {
             }
             "engine" => self.engine.reachable(arguments[0] == "up"),
             "hold" => self.hold(arguments[0]),
-            "release" => self.running.as_mut().expect("it runs").held.clear(),
+            "release" => {
+                for running in [&mut self.running, &mut self.other].into_iter().flatten() {
+                    running.held.clear();
+                }
+            }
             "show" => self.show(),
             other => panic!("unknown verb `{other}` in `{line}`"),
         }
@@ -178,26 +199,50 @@ impl Stage {
         self.running.as_ref().expect("`run` comes first")
     }
 
-    async fn run(&mut self) {
+    async fn started(&self, hands: Hands) -> Running {
         let (writer, reader) = store::store();
         let (log, began) = (Arc::clone(&self.log), self.began);
+        let tells = Arc::new(AtomicBool::new(hands != Hands::Resting));
+        let may_tell = Arc::clone(&tells);
         let sink = Arc::new(move |event: &Event| {
-            if !matches!(event, Event::Checked { .. }) {
+            if !matches!(event, Event::Checked { .. }) && may_tell.load(Ordering::Relaxed) {
                 write_line(&log, began, &event.to_string());
             }
         });
         let engine = Arc::new(self.engine.clone());
-        let (control, handle) = Control::new(engine, writer, sink, self.starts_max);
+        let (mut control, handle) = Control::new(engine, writer, sink, self.starts_max);
+        if hands == Hands::Resting {
+            control = control.resting();
+        }
         let (over, shutdown) = watch::channel(false);
         let task = tokio::spawn(control.run(shutdown));
         handle.reconfigure(self.services.clone()).await;
-        self.running = Some(Running {
+        Running {
             handle,
             reader,
             over,
             task,
+            tells,
             held: Vec::new(),
-        });
+        }
+    }
+
+    async fn hand_over(&mut self) {
+        self.note("-- the old process is asked to let go --");
+        let old = self.running.take().expect("it runs");
+        old.handle.take(Hands::Resting, BTreeMap::new()).await;
+        let snapshot = old.reader.load();
+        let wanted = snapshot.services.iter();
+        let wanted = wanted
+            .map(|(name, service)| (name.clone(), service.desired))
+            .collect();
+        let new = self.other.take().expect("an upgrade");
+        old.tells.store(false, Ordering::Relaxed);
+        new.tells.store(true, Ordering::Relaxed);
+        self.note("-- the new process is in control --");
+        new.handle.take(Hands::Careful, wanted).await;
+        self.running = Some(new);
+        self.other = Some(old);
     }
 
     /// `service NAME key=value…`; declaring it again changes it at the next reload.

@@ -1,24 +1,30 @@
 //! Holds the configuration: starts what it asks for, reloads it, and leaves in order.
 
-use super::preflight::lock_instance;
+use super::doors::{Doors, over};
+use super::handover::Message;
+use super::holdings::{Holdings, Socket};
+use super::predecessor::{Predecessor, Talking};
+use super::successor::{Door, Knock, Successor};
 use super::{Observers, Options, managed_of, settings_of};
 use crate::admin::ReloadRequest;
 use crate::config::{self, Config, Env, Plugged};
-use crate::control::Handle;
+use crate::control::{Handle, Hands};
 use crate::plugin::Registry;
 use crate::proxy::{InFlight, Settings};
 use crate::service::event::Event;
+use crate::service::snapshot::ServiceView;
+use crate::service::spec::ServiceName;
 use crate::service::store::Reader;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 /// A stopping process looks this often whether it may leave.
@@ -26,15 +32,27 @@ const LEAVE_POLL: Duration = Duration::from_millis(20);
 /// Nothing may be in flight for this long before it leaves, so that a request already on its
 /// way into the process is not cut off.
 const LEAVE_QUIET: Duration = Duration::from_millis(100);
+/// After an upgrade, idle clients have this long to send a request and be told to connect anew;
+/// closing their connections at once would break whatever they are just sending.
+const LINGER: Duration = Duration::from_secs(5);
+/// A successor may take this long until it knows as many replicas as the running process.
+const WARM_UP_WITHIN: Duration = Duration::from_secs(10);
+/// Starts and stops that are under way may take this long before an upgrade is refused.
+const REST_WITHIN: Duration = Duration::from_secs(30);
 /// `run --rm` waits this long for its containers to be gone.
 const REMOVE_WITHIN: Duration = Duration::from_secs(60);
 
-pub type Kept = (
-    Keeper,
-    Vec<(Arc<Plugged>, crate::plugin::Background)>,
-    mpsc::Receiver<ReloadRequest>,
-    watch::Sender<bool>,
-);
+/// Everything that the keeper begins with.
+pub struct Kept {
+    pub keeper: Keeper,
+    /// The process to take over from.
+    pub predecessor: Option<Predecessor>,
+    /// Where successors knock.
+    pub knocking: UnixListener,
+    pub background: Vec<(Arc<Plugged>, crate::plugin::Background)>,
+    pub requests: mpsc::Receiver<ReloadRequest>,
+    pub leaving: watch::Sender<bool>,
+}
 
 pub struct Keeping(pub Mutex<Option<Kept>>);
 
@@ -42,8 +60,8 @@ pub struct Keeping(pub Mutex<Option<Kept>>);
 impl BackgroundService for Keeping {
     async fn start(&self, shutdown: ShutdownWatch) {
         let kept = self.0.lock().ok().and_then(|mut kept| kept.take());
-        if let Some((keeper, background, requests, leaving)) = kept {
-            keeper.run(background, requests, leaving, shutdown).await;
+        if let Some(kept) = kept {
+            kept.run(shutdown).await;
         }
     }
 }
@@ -59,43 +77,259 @@ pub struct Keeper {
     pub observers: Observers,
     pub in_flight: InFlight,
     pub tasks: Tasks,
-    pub _state_lock: fs::File,
-    /// Held while any service has containers.
-    pub instance_lock: Option<UnixListener>,
+    pub holdings: Holdings,
+    pub doors: watch::Sender<Doors>,
+    /// Resolves once connections are accepted.
+    pub accepting: oneshot::Receiver<()>,
+    /// The admin socket and the one for successors.
+    pub sockets: [Socket; 2],
+}
+
+impl Kept {
+    async fn run(self, mut shutdown: ShutdownWatch) {
+        let Kept {
+            mut keeper,
+            predecessor,
+            knocking,
+            background,
+            mut requests,
+            leaving,
+        } = self;
+        let (Ok(mut hup), Ok(mut quit), Ok(mut door)) = (
+            signal(SignalKind::hangup()),
+            signal(SignalKind::quit()),
+            Door::new(knocking),
+        ) else {
+            log::error!("cannot listen for signals and successors");
+            return;
+        };
+        keeper.tasks.start(background);
+        keeper.handle.reconfigure(managed_of(&keeper.config)).await;
+        let mut before = None;
+        match predecessor {
+            None => drop(keeper.doors.send_replace(Doors::Open)),
+            Some(predecessor) => {
+                let taken = tokio::select! {
+                    taken = keeper.take_over(predecessor) => taken,
+                    () = over(&mut shutdown) => std::process::exit(0),
+                };
+                match taken {
+                    Ok(talking) => before = Some(talking),
+                    Err(why) => {
+                        log::error!("not taken over: {why}");
+                        std::process::exit(1);
+                    }
+                }
+            }
+        }
+        let successor = loop {
+            tokio::select! {
+                _ = hup.recv() => {
+                    let _ = keeper.reload().await;
+                }
+                Some(reply) = requests.recv() => {
+                    let _ = reply.send(keeper.reload().await);
+                }
+                _ = quit.recv() => if !door.quit() {
+                    log::warn!(
+                        "QUIT: nobody waits to take over, so this process goes on; `tidegate run \
+                         --upgrade` takes over at once, with `--upgrade=on-quit` it waits for QUIT"
+                    );
+                },
+                knock = door.next() => match knock {
+                    Knock::Comes(successor) => {
+                        if let Some(successor) = keeper.show_holdings(successor).await {
+                            door.wait_for(successor);
+                        }
+                    }
+                    Knock::IsReady(successor) => {
+                        let handed = tokio::select! {
+                            handed = keeper.hand_over(successor, hands(&before)) => handed,
+                            () = over(&mut shutdown) => {
+                                // The containers may be the successor's already.
+                                keeper.options.remove = false;
+                                break None;
+                            }
+                        };
+                        if handed.is_some() {
+                            break handed;
+                        }
+                    }
+                },
+                pid = gone(&mut before) => {
+                    log::info!("process {pid} is gone");
+                    before = None;
+                    keeper.handle.take(Hands::Free, BTreeMap::new()).await;
+                }
+                () = over(&mut shutdown) => break None,
+            }
+        };
+        let _ = leaving.send(true);
+        drop((requests, door));
+        // Others hold them now, or nobody should.
+        keeper.holdings.listeners.clear();
+        match successor {
+            Some(_) => keeper.follow(before, &mut shutdown).await,
+            None => {
+                if keeper.options.remove {
+                    keeper.handle.take(Hands::Free, BTreeMap::new()).await;
+                }
+                keeper.leave().await;
+            }
+        }
+    }
 }
 
 impl Keeper {
-    async fn run(
-        mut self,
-        background: Vec<(Arc<Plugged>, crate::plugin::Background)>,
-        mut requests: mpsc::Receiver<ReloadRequest>,
-        leaving: watch::Sender<bool>,
-        mut shutdown: ShutdownWatch,
-    ) {
-        let (Ok(mut hup), Ok(mut quit)) =
-            (signal(SignalKind::hangup()), signal(SignalKind::quit()))
-        else {
-            log::error!("cannot listen for signals");
-            return;
+    // === an upgrade, seen from the new process ===
+
+    /// Becomes ready beside the running process, takes control of the containers, lets clients
+    /// in, and tells it to leave.
+    async fn take_over(&mut self, predecessor: Predecessor) -> Result<Talking, String> {
+        self.warm_up(&predecessor.ready).await?;
+        let mut talking = predecessor.talk().map_err(|error| error.to_string())?;
+        let wanted = talking.ready().await?;
+        let wanted = wanted
+            .into_iter()
+            .map(|(name, wanted)| (ServiceName::new(name), wanted))
+            .collect();
+        self.handle.take(Hands::Careful, wanted).await;
+        self.doors.send_replace(Doors::Open);
+        if (&mut self.accepting).await.is_err() {
+            return Err("the proxy did not start".to_owned());
+        }
+        talking.serving().await;
+        let placed = self.sockets.iter().try_for_each(Socket::place);
+        if let Err(error) = placed.and_then(|()| self.holdings.sign()) {
+            log::error!("commands do not reach this process: {error}");
+        }
+        log::info!("took over from process {}", talking.pid);
+        Ok(talking)
+    }
+
+    /// Waits until as many replicas are ready here as in the process before. Some may have
+    /// failed since, but of each service that worked there must be one that works.
+    async fn warm_up(&mut self, ready: &BTreeMap<String, u32>) -> Result<(), String> {
+        let mut reader = self.reader.clone();
+        // A service that left the configuration is nobody's loss.
+        let services = self.config.services.iter();
+        let stay: BTreeSet<&str> = services.map(|service| service.spec.name.as_str()).collect();
+        let ready: Vec<_> = ready
+            .iter()
+            .filter(|(name, _)| stay.contains(name.as_str()))
+            .collect();
+        let here = |name: &str| {
+            let snapshot = self.reader.load();
+            let service = snapshot.service(name);
+            service.map_or(0, |service| service.ready.len() as u32)
         };
-        self.tasks.start(background);
-        self.handle.reconfigure(managed_of(&self.config)).await;
-        loop {
-            tokio::select! {
-                _ = hup.recv() => {
-                    let _ = self.reload().await;
+        let warm = async {
+            loop {
+                reader.seen();
+                if ready.iter().all(|(name, there)| here(name) >= **there) {
+                    return;
                 }
-                Some(reply) = requests.recv() => {
-                    let _ = reply.send(self.reload().await);
+                if reader.changed().await.is_err() {
+                    std::future::pending::<()>().await;
                 }
-                _ = quit.recv() => {
-                    log::warn!("QUIT is ignored: this version cannot hand its sockets over yet; use TERM");
-                }
-                _ = over(&mut shutdown) => break,
+            }
+        };
+        let _ = tokio::time::timeout(WARM_UP_WITHIN, warm).await;
+        match ready
+            .iter()
+            .find(|(name, there)| **there > 0 && here(name) == 0)
+        {
+            Some((name, _)) => Err(format!(
+                "no replica of `{name}` was ready here within {WARM_UP_WITHIN:?}, so the running \
+                 process goes on"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    // === an upgrade, seen from the old process ===
+
+    /// Gives a successor its own handle of everything that it must hold; nothing is lost by it.
+    async fn show_holdings(&mut self, mut successor: Successor) -> Option<Successor> {
+        let (holdings, descriptors) = self.holdings.all();
+        let message = Message::Holdings {
+            pid: std::process::id(),
+            holdings,
+            ready: self.counts(|service| service.ready.len() as u32),
+        };
+        let pid = successor.pid;
+        log::info!("process {pid} wants to take over");
+        match successor.conversation.pass(&message, &descriptors).await {
+            Ok(()) => Some(successor),
+            Err(error) => {
+                log::warn!("process {pid} cannot take over: {error}");
+                successor.refuse(&error.to_string()).await;
+                None
             }
         }
-        let _ = leaving.send(true);
-        self.leave().await;
+    }
+
+    /// Lets go of the containers, and of the clients as soon as the successor lets them in. If
+    /// it ends before that, everything is as it was.
+    async fn hand_over(&mut self, mut successor: Successor, hands: Hands) -> Option<Successor> {
+        let pid = successor.pid;
+        let rest = self.handle.take(Hands::Resting, BTreeMap::new());
+        if tokio::time::timeout(REST_WITHIN, rest).await.is_err() {
+            let why = "containers are still being started or stopped";
+            log::warn!("process {pid} cannot take over now: {why}");
+            successor.refuse(why).await;
+            self.handle.take(hands, BTreeMap::new()).await;
+            return None;
+        }
+        let wanted = self.counts(|service| service.desired);
+        let heard = async {
+            let yours = Message::Yours { wanted };
+            successor.conversation.say(&yours).await?;
+            // Without a limit: as long as it lives, the containers are its own.
+            successor.conversation.hear().await
+        };
+        match heard.await {
+            Ok(Message::Serving) => {
+                log::info!("process {pid} took over: finishing what is in flight");
+                self.in_flight.end_connections();
+                self.doors.send_replace(Doors::HandedOver);
+                Some(successor)
+            }
+            _ => {
+                successor.conversation.hung_up().await;
+                log::error!("process {pid} ended before it took over; going on");
+                self.handle.take(hands, BTreeMap::new()).await;
+                None
+            }
+        }
+    }
+
+    fn counts(&self, count: impl Fn(&ServiceView) -> u32) -> BTreeMap<String, u32> {
+        let snapshot = self.reader.load();
+        let services = snapshot.services.iter();
+        services
+            .map(|(name, service)| (name.to_string(), count(service)))
+            .collect()
+    }
+
+    /// Leaves once nothing is in flight here or in the process before this one, whose requests
+    /// the successor does not know of.
+    async fn follow(mut self, before: Option<Talking>, shutdown: &mut ShutdownWatch) {
+        let deadline = tokio::time::Instant::now() + self.config.server.drain_timeout;
+        let mut before = before;
+        let others = async {
+            tokio::time::sleep(LINGER).await;
+            if let Some(before) = &mut before {
+                before.gone().await;
+            }
+        };
+        tokio::select! {
+            () = others => {}
+            () = tokio::time::sleep_until(deadline) => {}
+            () = over(shutdown) => {}
+        }
+        self.options.remove = false;
+        self.leave_by(deadline).await;
     }
 
     /// A bad file changes nothing and says why; a good one is swapped in whole.
@@ -118,9 +352,9 @@ impl Keeper {
             Some(&self.config),
         )
         .map_err(|problems| problems.to_string())?;
-        if self.instance_lock.is_none() && new.has_containers() {
-            let lock = lock_instance(&self.config.instance).map_err(|error| error.to_string())?;
-            self.instance_lock = Some(lock);
+        if new.has_containers() {
+            let locked = self.holdings.lock_instance();
+            locked.map_err(|error| error.to_string())?;
         }
         let changed = config::diff(&self.config, &new).to_string();
         let background = std::mem::take(&mut new.background);
@@ -138,6 +372,10 @@ impl Keeper {
     /// Leaves as soon as nothing is in flight. Containers stay, unless `--rm` was given.
     async fn leave(self) {
         let deadline = tokio::time::Instant::now() + self.config.server.drain_timeout;
+        self.leave_by(deadline).await;
+    }
+
+    async fn leave_by(self, deadline: tokio::time::Instant) {
         let mut quiet = Duration::ZERO;
         while quiet < LEAVE_QUIET && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(LEAVE_POLL).await;
@@ -165,10 +403,21 @@ impl Keeper {
     }
 }
 
-/// Resolves once the server is told to leave.
-async fn over(shutdown: &mut ShutdownWatch) {
-    // What it returns is a guard that must not live across an await.
-    let _ = shutdown.wait_for(|over| *over).await;
+/// What the control loop may do, as long as nobody else is in control.
+fn hands(before: &Option<Talking>) -> Hands {
+    match before {
+        Some(_) => Hands::Careful,
+        None => Hands::Free,
+    }
+}
+
+/// Resolves once the process before this one has ended, and never when there was none.
+async fn gone(before: &mut Option<Talking>) -> u32 {
+    let Some(before) = before else {
+        return std::future::pending().await;
+    };
+    before.gone().await;
+    before.pid
 }
 
 /// The background tasks of plugins. They end with the plugin.

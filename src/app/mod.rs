@@ -3,9 +3,16 @@
 //! Configuration and registry in; engine, store, control loop, proxy and admin API out, each in
 //! its place in Pingora's life.
 
+mod doors;
+mod handover;
+mod holdings;
 mod keeper;
+mod predecessor;
 mod preflight;
 mod services;
+mod successor;
+
+pub use handover::When;
 
 use crate::admin::{self, Admin};
 use crate::config::{self, Config, Overrides, Plugged, Problems, Text};
@@ -17,21 +24,20 @@ use crate::proxy::{Chain, Edge, InFlight, Settings};
 use crate::service::event::Event;
 use crate::service::store;
 use arc_swap::ArcSwap;
-use keeper::{Keeper, Keeping, Tasks};
+use doors::{Doors, Entrance};
+use holdings::{Holdings, Socket};
+use keeper::{Keeper, Keeping, Kept, Tasks};
 use pingora::listeners::ListenerConfig;
 use pingora::prelude::Opt;
 use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
-use preflight::{
-    admin_token, install_signal_handlers, lock_instance, lock_state_dir, raise_open_files,
-    try_to_bind,
-};
-use services::{AdminService, ControlService, Signals};
+use preflight::{admin_token, install_signal_handlers, raise_open_files};
+use services::{AdminListeners, AdminService, ControlService, Signals};
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Read at once from a client. Pingora's own 64 KiB per connection would be most of the memory
 /// of an idle one.
@@ -48,6 +54,8 @@ pub struct Options {
     pub file: Option<std::path::PathBuf>,
     /// Removes every container when leaving.
     pub remove: bool,
+    /// Takes over from the running process, if there is one.
+    pub upgrade: Option<When>,
 }
 
 /// Why the process cannot start.
@@ -95,20 +103,23 @@ fn start(
     let mut config = config::load(text, &options.overrides, &registry, reader.clone(), None)
         .map_err(StartError::Config)?;
     install_signal_handlers()?;
-    let state_lock = lock_state_dir(&config.state_dir)?;
-    let token = admin_token(&config.state_dir)?;
-    for address in &config.listen {
-        try_to_bind(*address, "`listen` or --listen")?;
-    }
-    if let Some(address) = config.admin {
-        try_to_bind(address, "`admin: { listen: … }` or TIDEGATE_ADMIN_LISTEN")?;
-    }
-    raise_open_files();
-    let instance_lock = match config.has_containers() {
-        true => Some(lock_instance(&config.instance)?),
-        false => None,
+    let (predecessor, handed) = match options.upgrade {
+        Some(when) => predecessor::ask(&config.state_dir, when)?.unzip(),
+        None => (None, None),
     };
+    let mut holdings = Holdings::lock(&config, handed)?;
+    let token = admin_token(&config.state_dir)?;
+    let admin_socket = Socket::bind(config.state_dir.join("admin.sock"))?;
+    let upgrade_socket = Socket::bind(config.state_dir.join("upgrade.sock"))?;
+    raise_open_files();
     let docker = Docker::connect(&config.instance).map_err(|error| system(&error))?;
+    if predecessor.is_none() {
+        let placed = holdings.sign().and_then(|()| admin_socket.place());
+        placed
+            .and_then(|()| upgrade_socket.place())
+            .map_err(|error| system(&error))?;
+    }
+    holdings.listen(&config)?;
 
     let observers = Observers::default();
     let settings = Arc::new(ArcSwap::from_pointee(settings_of(&config)));
@@ -119,6 +130,12 @@ fn start(
         observers.sink(),
         config.server.max_concurrent_starts,
     );
+    let control = match predecessor {
+        Some(_) => control.resting(),
+        None => control,
+    };
+    let (doors_sender, doors) = watch::channel(Doors::Closed);
+    let (accepting_sender, accepting) = oneshot::channel();
     let (reload_sender, reload_requests) = mpsc::channel(4);
     let (leaving_sender, leaving) = watch::channel(false);
     observers.replace(&config);
@@ -134,12 +151,17 @@ fn start(
         leaving,
         token: token.into(),
     };
+    let tcp = holdings.copies(config.admin.as_slice())?.pop();
+    let admin_listeners = AdminListeners {
+        tcp: tcp.map(|(_, listener)| listener),
+        socket: admin_socket.listener()?,
+    };
     server.add_service(background_service(
         "admin",
         AdminService {
             admin,
-            listen: config.admin,
-            socket: config.state_dir.join("admin.sock"),
+            listeners: Mutex::new(Some(admin_listeners)),
+            doors: doors.clone(),
         },
     ));
     server.add_service(background_service(
@@ -154,9 +176,15 @@ fn start(
             L4BufferSettings::new(CLIENT_BUFFER_BYTES, CLIENT_BUFFER_BYTES),
         ));
     }
-    server.add_service(proxy);
+    server.add_service(Entrance {
+        proxy,
+        listeners: holdings.copies(&config.listen)?,
+        doors,
+        accepting: Some(accepting_sender),
+    });
 
     print_what_runs(&config, text);
+    let knocking = upgrade_socket.listener()?;
     let background = std::mem::take(&mut config.background);
     let keeper = Keeper {
         config,
@@ -168,15 +196,20 @@ fn start(
         observers,
         in_flight,
         tasks: Tasks::default(),
-        _state_lock: state_lock,
-        instance_lock,
+        holdings,
+        doors: doors_sender,
+        accepting,
+        sockets: [admin_socket, upgrade_socket],
     };
-    let keeping = Keeping(Mutex::new(Some((
+    let kept = Kept {
         keeper,
+        predecessor,
+        knocking,
         background,
-        reload_requests,
-        leaving_sender,
-    ))));
+        requests: reload_requests,
+        leaving: leaving_sender,
+    };
+    let keeping = Keeping(Mutex::new(Some(kept)));
     server.add_service(background_service("keeper", keeping));
 
     let signals = Signals::listen().map_err(|error| system(&error))?;
@@ -200,7 +233,6 @@ fn server_conf(config: &Config) -> ServerConf {
         upstream_keepalive_pool_size: UPSTREAM_POOL,
         listener_tasks_per_fd: 2,
         pid_file: config.state_dir.join("pingora.pid").display().to_string(),
-        upgrade_sock: config.state_dir.join("upgrade.sock").display().to_string(),
         ..ServerConf::default()
     }
 }

@@ -55,13 +55,7 @@ pub fn lock_state_dir(dir: &Path) -> Result<fs::File, StartError> {
         .open(path)
         .map_err(explain)?;
     match file.try_lock() {
-        Ok(()) => {
-            // For the message below, and for whoever looks.
-            file.set_len(0)
-                .and_then(|()| writeln!(file, "{}", std::process::id()))
-                .map_err(explain)?;
-            Ok(file)
-        }
+        Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => {
             let mut owner = String::new();
             let _ = file.read_to_string(&mut owner);
@@ -80,8 +74,7 @@ pub fn lock_state_dir(dir: &Path) -> Result<fs::File, StartError> {
 /// lock is a name in the kernel's socket namespace, so it ends with the process, however that
 /// ends.
 pub fn lock_instance(instance: &str) -> Result<UnixListener, StartError> {
-    let engine = std::env::var("DOCKER_HOST").unwrap_or_default();
-    let name = format!("tidegate {instance} {engine}");
+    let name = instance_lock_name(instance);
     let address = SocketAddr::from_abstract_name(name).map_err(|error| system(&error))?;
     UnixListener::bind_addr(&address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => StartError::System(format!(
@@ -90,6 +83,11 @@ pub fn lock_instance(instance: &str) -> Result<UnixListener, StartError> {
         )),
         _ => system(&error),
     })
+}
+
+pub fn instance_lock_name(instance: &str) -> String {
+    let engine = std::env::var("DOCKER_HOST").unwrap_or_default();
+    format!("tidegate {instance} {engine}")
 }
 
 /// The token from the environment, else the one in the state folder, made when it is missing.
@@ -126,9 +124,15 @@ fn kept_token(path: &Path) -> io::Result<String> {
 
 /// Pingora tries to bind for half a minute and then goes on without a listener; we would rather
 /// say at once what is wrong. `set_with` is where the address can be changed.
-pub fn try_to_bind(address: std::net::SocketAddr, set_with: &str) -> Result<(), StartError> {
-    let Err(error) = TcpListener::bind(address) else {
-        return Ok(());
+pub fn bind(address: std::net::SocketAddr, set_with: &str) -> Result<TcpListener, StartError> {
+    let open = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    let error: io::Error = match open() {
+        Ok(listener) => return Ok(listener),
+        Err(error) => error,
     };
     let port = address.port();
     let hint = match error.kind() {

@@ -1,13 +1,13 @@
 //! What runs inside Pingora's life beside the proxy.
 
+use super::doors::{self, Doors};
 use crate::admin::{self, Admin, Door};
 use crate::control::Control;
 use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
 use pingora::services::background::BackgroundService;
-use std::fs;
-use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::sync::Mutex;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -28,24 +28,40 @@ impl BackgroundService for ControlService {
 
 pub struct AdminService {
     pub admin: Admin,
-    pub listen: Option<SocketAddr>,
-    pub socket: std::path::PathBuf,
+    pub listeners: Mutex<Option<AdminListeners>>,
+    pub doors: watch::Receiver<Doors>,
+}
+
+pub struct AdminListeners {
+    /// `None`: there is the socket alone.
+    pub tcp: Option<TcpListener>,
+    pub socket: UnixListener,
 }
 
 #[async_trait]
 impl BackgroundService for AdminService {
     async fn start(&self, _shutdown: ShutdownWatch) {
+        let listeners = self.listeners.lock().ok();
+        let Some(AdminListeners { tcp, socket }) = listeners.and_then(|mut them| them.take())
+        else {
+            return;
+        };
         let tcp = async {
-            let Some(address) = self.listen else {
+            let Some(listener) = tcp else {
                 return Ok(());
             };
-            let listener = tokio::net::TcpListener::bind(address).await?;
-            axum::serve(listener, admin::router(self.admin.clone(), Door::Tcp)).await
+            let mut doors = self.doors.clone();
+            doors::are(&mut doors, Doors::Open).await;
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            axum::serve(listener, admin::router(self.admin.clone(), Door::Tcp))
+                .with_graceful_shutdown(async move {
+                    doors::are(&mut doors, Doors::HandedOver).await;
+                })
+                .await
         };
+        // Nobody finds it before it has its place, nor once a successor's socket is there.
         let unix = async {
-            let _ = fs::remove_file(&self.socket);
-            let listener = tokio::net::UnixListener::bind(&self.socket)?;
-            fs::set_permissions(&self.socket, fs::Permissions::from_mode(0o600))?;
+            let listener = tokio::net::UnixListener::from_std(socket)?;
             axum::serve(listener, admin::router(self.admin.clone(), Door::Socket)).await
         };
         let (tcp, unix) = tokio::join!(tcp, unix);

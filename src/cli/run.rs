@@ -1,9 +1,9 @@
 //! `tidegate run`
 
 use super::{ConfigFile, FAILED, ServiceFlags, fail, refuse};
-use crate::app::{self, Options, StartError};
+use crate::app::{self, Options, StartError, When};
 use crate::plugin::Registry;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::process::ExitCode;
 
 #[derive(Args)]
@@ -15,6 +15,24 @@ pub struct Run {
     /// Remove the containers on exit; otherwise they stay and the next start adopts them
     #[arg(long = "rm")]
     remove: bool,
+    /// Take over from the running Tidegate: its listening sockets, its containers and whoever
+    /// comes next; without one, start as usual
+    #[arg(
+        long,
+        value_name = "WHEN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "now"
+    )]
+    upgrade: Option<Upgrade>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Upgrade {
+    /// As soon as everything is ready
+    Now,
+    /// Once the running one gets the signal QUIT
+    OnQuit,
 }
 
 impl Run {
@@ -28,6 +46,10 @@ impl Run {
             overrides: self.service.overrides(),
             file: self.file.config,
             remove: self.remove,
+            upgrade: self.upgrade.map(|when| match when {
+                Upgrade::Now => When::Now,
+                Upgrade::OnQuit => When::OnQuit,
+            }),
         };
         match app::run(&text, options, registry) {
             StartError::Config(problems) => refuse(&problems),

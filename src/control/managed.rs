@@ -207,6 +207,19 @@ impl State {
         self.starting.values().filter(under_way).count() as u32
     }
 
+    /// Whether something was begun that only this process knows of.
+    pub fn is_busy(&self) -> bool {
+        let stopping = |tracked: &Tracked| matches!(tracked.stop, Some(Stop::UnderWay));
+        self.starts_under_way() > 0 || self.replicas.values().any(stopping)
+    }
+
+    /// What another process knew about how many are wanted.
+    pub fn want(&mut self, wanted: u32) {
+        if let Some(managed) = &self.managed {
+            self.wanted = managed.spec.bounds.clamp(wanted);
+        }
+    }
+
     // === what happened ===
 
     /// Takes over the addresses of a fixed service, which no engine lists.

@@ -14,7 +14,7 @@ pub use managed::Managed;
 use crate::engine::{Engine, EngineError, ErrorKind};
 use crate::plan::{self, Action};
 use crate::service::event::Event;
-use crate::service::replica::{Observed, ReplicaId};
+use crate::service::replica::{Observed, ReplicaId, RunState};
 use crate::service::snapshot::Snapshot;
 use crate::service::spec::{ServiceName, Slot};
 use crate::service::store::Writer;
@@ -51,6 +51,23 @@ pub enum Command {
     },
     /// Stops and removes every container, as after `run --rm`.
     RemoveAll { done: oneshot::Sender<()> },
+    /// Changes what the loop may do to the world.
+    Use {
+        hands: Hands,
+        /// How many replicas were wanted by whoever was in control until now.
+        wanted: BTreeMap<ServiceName, u32>,
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// What the loop may do to the world. Whatever it is, the loop lists, probes and publishes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hands {
+    /// Nothing is started or stopped: another process is in control.
+    Resting,
+    /// No planned stops: another process may still have requests in any replica.
+    Careful,
+    Free,
 }
 
 /// Everything that can happen to the loop.
@@ -99,6 +116,20 @@ impl Handle {
             let _ = finished.await;
         }
     }
+
+    /// Changes what the loop may do. `Resting` is reached once nothing is under way any more;
+    /// after it, nothing is planned before the world was looked at afresh.
+    pub async fn take(&self, hands: Hands, wanted: BTreeMap<ServiceName, u32>) {
+        let (done, finished) = oneshot::channel();
+        let command = Command::Use {
+            hands,
+            wanted,
+            done,
+        };
+        if self.0.send(Input::Command(command)).await.is_ok() {
+            let _ = finished.await;
+        }
+    }
 }
 
 pub struct Control {
@@ -116,6 +147,11 @@ pub struct Control {
     /// Stopped and removed; a listing up to this one may still show it.
     gone: BTreeMap<ReplicaId, u64>,
     removing: Option<oneshot::Sender<()>>,
+    hands: Hands,
+    /// Waits until nothing is under way.
+    resting: Option<oneshot::Sender<()>>,
+    /// Taken over with the control, until the first listing of its own.
+    inherited: BTreeMap<ServiceName, u32>,
 }
 
 /// When the engine was asked last, and what is still to be asked.
@@ -125,10 +161,13 @@ struct Observing {
     under_way: bool,
     wanted: bool,
     next: Moment,
-    /// Nothing is planned before the engine was seen once.
     seen_once: bool,
     /// The last listing that began before a call found the engine away: not a sign of its return.
     lost: u64,
+    /// Nothing is planned before a listing that began after this one.
+    plans_after: u64,
+    /// Whether there was one.
+    fresh: bool,
 }
 
 impl Control {
@@ -160,8 +199,13 @@ impl Control {
                 next: Moment::default(),
                 seen_once: false,
                 lost: 0,
+                plans_after: 0,
+                fresh: false,
             },
             removing: None,
+            hands: Hands::Free,
+            resting: None,
+            inherited: BTreeMap::new(),
         };
         (control, handle)
     }
@@ -169,6 +213,12 @@ impl Control {
     /// Generations are greater than this one; for tests, whose time is not the wall clock's.
     pub fn generations_above(mut self, generation: u64) -> Control {
         self.last_generation = generation;
+        self
+    }
+
+    /// Begins without touching anything, until it is told otherwise.
+    pub fn resting(mut self) -> Control {
+        self.hands = Hands::Resting;
         self
     }
 
@@ -213,6 +263,11 @@ impl Control {
             Input::Command(Command::RemoveAll { done }) => {
                 self.removing = Some(done);
             }
+            Input::Command(Command::Use {
+                hands,
+                wanted,
+                done,
+            }) => self.take(hands, wanted, done),
             Input::Observed { sequence, result } => self.observed(sequence, result),
             Input::Started {
                 service,
@@ -235,6 +290,28 @@ impl Control {
                 }
             }
         }
+    }
+
+    fn take(
+        &mut self,
+        hands: Hands,
+        wanted: BTreeMap<ServiceName, u32>,
+        done: oneshot::Sender<()>,
+    ) {
+        let before = std::mem::replace(&mut self.hands, hands);
+        self.resting = None;
+        if hands == Hands::Resting {
+            self.resting = Some(done);
+            return;
+        }
+        if before == Hands::Resting {
+            // Whatever was listed until now, somebody else may have changed since.
+            self.inherited = wanted;
+            self.observing.plans_after = self.observing.sequence;
+            self.observing.fresh = false;
+            self.observing.wanted = true;
+        }
+        let _ = done.send(());
     }
 
     fn reconfigure(&mut self, services: Vec<Managed>) {
@@ -274,6 +351,7 @@ impl Control {
         }
         self.engine_up = true;
         self.observing.seen_once = true;
+        self.observing.fresh |= sequence > self.observing.plans_after;
         self.observing.next = now + RELIST_EVERY;
         self.last_generation = seen
             .iter()
@@ -288,6 +366,10 @@ impl Control {
         self.gone = gone;
         self.gone.retain(|_, last| sequence < *last);
 
+        if self.hands == Hands::Resting {
+            // Whoever is in control is starting these.
+            seen.retain(|replica| replica.state != RunState::Created);
+        }
         let mut by_service: BTreeMap<ServiceName, Vec<Observed>> = BTreeMap::new();
         for replica in seen {
             by_service
@@ -304,6 +386,11 @@ impl Control {
         for (name, state) in &mut self.services {
             let seen = by_service.remove(name).unwrap_or_default();
             state.observed(seen, sequence, first, &self.sender, &self.sink, now);
+            if self.observing.fresh
+                && let Some(wanted) = self.inherited.remove(name)
+            {
+                state.want(wanted);
+            }
         }
     }
 
@@ -380,12 +467,13 @@ impl Control {
         self.services.retain(|_, state| !state.is_over());
         self.observe_if_due(now);
         let mut wake = now + SAMPLE_EVERY;
-        for state in self.services.values_mut() {
+        let may_act = self.hands != Hands::Resting;
+        for state in self.services.values_mut().filter(|_| may_act) {
             if let Some(at) = state.scale(now, &self.sink).filter(|at| *at > now) {
                 wake = wake.min(at);
             }
         }
-        if self.observing.seen_once {
+        if may_act && self.observing.fresh {
             for _ in 0..ROUNDS_MAX {
                 let (acted, at) = self.plan_and_act(now);
                 if !acted {
@@ -396,6 +484,7 @@ impl Control {
         }
         self.writer.publish(self.snapshot(now));
         self.finish_removing();
+        self.finish_resting();
         if self.needs_engine() && !self.observing.under_way {
             wake = wake.min(self.observing.next);
         }
@@ -416,7 +505,10 @@ impl Control {
                 continue;
             }
             let seen = state.seen(now);
-            let plan = plan::plan(&state.input(&seen, starts_left, self.engine_up, now));
+            let mut plan = plan::plan(&state.input(&seen, starts_left, self.engine_up, now));
+            if self.hands == Hands::Careful {
+                plan.postpone_planned_stops();
+            }
             if let Some(at) = [plan.wake, state.next_retry(now)]
                 .into_iter()
                 .flatten()
@@ -531,6 +623,13 @@ impl Control {
     fn remove_if_told(&mut self) {
         if self.removing.is_some() && self.knows_all() {
             self.services.values_mut().for_each(State::remove);
+        }
+    }
+
+    fn finish_resting(&mut self) {
+        let busy = self.services.values().any(State::is_busy);
+        if !busy && let Some(done) = self.resting.take() {
+            let _ = done.send(());
         }
     }
 

@@ -58,6 +58,8 @@ pub enum Reason {
         last: Slot,
     },
     EngineDown,
+    /// The process before this one may have requests in any replica.
+    WaitsForPredecessor,
 }
 
 impl Reason {
@@ -119,6 +121,9 @@ impl fmt::Display for Reason {
             ),
             Reason::EngineDown => {
                 f.write_str("the container engine does not answer; waiting for it")
+            }
+            Reason::WaitsForPredecessor => {
+                f.write_str("waiting for the process before this one to finish its requests")
             }
         }
     }

@@ -100,6 +100,20 @@ impl Plan {
         }
     }
 
+    /// Leaves out what would take a replica away from requests that this process knows nothing
+    /// of. What is sick goes all the same.
+    pub fn postpone_planned_stops(&mut self) {
+        let before = self.actions.len();
+        self.actions.retain(|action| match action {
+            Action::Start { .. } | Action::Return { .. } => true,
+            Action::Drain { .. } => false,
+            Action::Stop { because, .. } => matches!(because, Reason::Ailing(_)),
+        });
+        if self.actions.len() < before {
+            self.waits(Reason::WaitsForPredecessor);
+        }
+    }
+
     fn wake_at(&mut self, at: Moment) {
         self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
     }

@@ -6,7 +6,7 @@ use crate::plugin::Exchange;
 use crate::service::lease::Lease;
 use crate::service::spec::Slot;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 pub struct Context {
@@ -69,16 +69,28 @@ impl Context {
 /// Counts the requests inside the proxy, whatever they do, so that a stopping process knows when
 /// it may leave.
 #[derive(Clone, Default)]
-pub struct InFlight(Arc<AtomicU64>);
+pub struct InFlight {
+    count: Arc<AtomicU64>,
+    last: Arc<AtomicBool>,
+}
 
 impl InFlight {
     fn enter(&self) -> Passing {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        Passing(Arc::clone(&self.0))
+        self.count.fetch_add(1, Ordering::SeqCst);
+        Passing(Arc::clone(&self.count))
     }
 
     pub fn count(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// Makes every request from now on the last one of its connection.
+    pub fn end_connections(&self) {
+        self.last.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn ends_connections(&self) -> bool {
+        self.last.load(Ordering::SeqCst)
     }
 }
 

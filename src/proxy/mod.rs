@@ -123,7 +123,7 @@ impl ProxyHttp for Edge {
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
         let settings = &ctx.settings;
-        if session.is_process_shutting_down() {
+        if session.is_process_shutting_down() || self.in_flight.ends_connections() {
             session.set_keepalive(None);
         } else {
             session.set_keepalive(Some(settings.keepalive_timeout.as_secs().max(1)));
@@ -257,7 +257,7 @@ impl ProxyHttp for Edge {
             let what = "a 101 to a request without an upgrade";
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
         }
-        if session.is_process_shutting_down() {
+        if session.is_process_shutting_down() || self.in_flight.ends_connections() {
             session.set_keepalive(None);
         }
         filter_response(head, ctx);

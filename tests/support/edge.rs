@@ -25,7 +25,8 @@ const NOBODY: u32 = 65534;
 pub struct Edge {
     pub address: SocketAddr,
     pub admin: SocketAddr,
-    pub folder: TempDir,
+    /// Shared with its successors.
+    pub folder: Arc<TempDir>,
     /// Its containers, and no others, carry this name.
     pub instance: String,
     environment: Vec<(&'static str, String)>,
@@ -48,7 +49,7 @@ impl Edge {
         let edge = Edge {
             address: ([127, 0, 0, 1], free_port()).into(),
             admin: ([127, 0, 0, 1], admin).into(),
-            folder: TempDir::new().expect("a folder"),
+            folder: Arc::new(TempDir::new().expect("a folder")),
             instance: format!("test-edge-{}-{admin}", std::process::id()),
             environment: Vec::new(),
             is_nobody: false,
@@ -59,6 +60,41 @@ impl Edge {
         };
         edge.write(services);
         edge
+    }
+
+    /// Another process with everything that this one has: addresses, folder, configuration.
+    pub fn successor(&self) -> Edge {
+        Edge {
+            address: self.address,
+            admin: self.admin,
+            folder: Arc::clone(&self.folder),
+            instance: self.instance.clone(),
+            environment: self.environment.clone(),
+            is_nobody: self.is_nobody,
+            has_containers: AtomicBool::new(self.has_containers.load(Ordering::Relaxed)),
+            log: Arc::default(),
+            reader: None,
+            child: None,
+        }
+    }
+
+    /// Starts a successor and waits until it has taken over.
+    pub async fn upgraded(&self) -> Edge {
+        let mut next = self.successor();
+        next.spawn(&["--upgrade"]);
+        next.says("took over from process").await;
+        next
+    }
+
+    /// Waits until its log has `words`.
+    pub async fn says(&self, words: &str) {
+        let deadline = tokio::time::Instant::now() + START_WITHIN;
+        while !self.log().contains(words) {
+            let log = self.log();
+            let now = tokio::time::Instant::now();
+            assert!(now < deadline, "`{words}` is not in its log:\n{log}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Sets a variable for every process of this edge.
@@ -270,7 +306,8 @@ impl Edge {
 impl Drop for Edge {
     fn drop(&mut self) {
         self.stop_now();
-        if self.has_containers.load(Ordering::Relaxed) {
+        // The last one of several that share them removes the containers.
+        if self.has_containers.load(Ordering::Relaxed) && Arc::strong_count(&self.folder) == 1 {
             docker::clean(&format!("label=io.tidegate.instance={}", self.instance));
         }
         if std::thread::panicking() {

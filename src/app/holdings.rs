@@ -1,0 +1,171 @@
+//! What only one process may hold: the listening sockets and the locks.
+//!
+//! Each is opened anew, or comes from the process before this one; then there is no moment at
+//! which nobody holds it.
+
+use super::handover::Holding;
+use super::preflight::{bind, instance_lock_name, lock_instance, lock_state_dir};
+use super::{StartError, predecessor, system};
+use crate::config::Config;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Seek, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+pub struct Holdings {
+    /// The proxy's; the admin API's comes last.
+    pub listeners: Vec<(SocketAddr, TcpListener)>,
+    pub state_lock: File,
+    /// Held while any service has containers.
+    pub instance_lock: Option<UnixListener>,
+    instance: String,
+    /// From the process before this one, until it is known which are wanted.
+    inherited: Vec<(SocketAddr, TcpListener)>,
+}
+
+impl Holdings {
+    /// Takes the locks. `None`: there is no process before this one.
+    pub fn lock(
+        config: &Config,
+        handed: Option<predecessor::Handed>,
+    ) -> Result<Holdings, StartError> {
+        let mut state_lock = None;
+        let mut instance_lock = None;
+        let mut inherited = Vec::new();
+        let name = instance_lock_name(&config.instance);
+        for (holding, descriptor) in handed.into_iter().flatten() {
+            match holding {
+                Holding::StateLock => state_lock = Some(File::from(descriptor)),
+                Holding::InstanceLock(other) if other == name => {
+                    instance_lock = Some(UnixListener::from(descriptor));
+                }
+                Holding::InstanceLock(_) => {}
+                Holding::Listener(address) => {
+                    inherited.push((address, TcpListener::from(descriptor)));
+                }
+            }
+        }
+        let state_lock = match state_lock {
+            Some(lock) => lock,
+            None => lock_state_dir(&config.state_dir)?,
+        };
+        let mut holdings = Holdings {
+            listeners: Vec::new(),
+            state_lock,
+            instance_lock: instance_lock.filter(|_| config.has_containers()),
+            instance: config.instance.clone(),
+            inherited,
+        };
+        if config.has_containers() {
+            holdings.lock_instance()?;
+        }
+        Ok(holdings)
+    }
+
+    /// Opens the listeners that were not inherited, and closes the inherited ones that nobody
+    /// wants. From now on whoever connects waits in the kernel, if for nothing else.
+    pub fn listen(&mut self, config: &Config) -> Result<(), StartError> {
+        let mut inherited = std::mem::take(&mut self.inherited);
+        let mut open = |address: SocketAddr, set_with| {
+            let known = inherited.iter().position(|(known, _)| *known == address);
+            let listener = match known {
+                Some(index) => inherited.swap_remove(index).1,
+                None => bind(address, set_with)?,
+            };
+            self.listeners.push((address, listener));
+            Ok(())
+        };
+        for address in &config.listen {
+            open(*address, "`listen` or --listen")?;
+        }
+        if let Some(address) = config.admin {
+            let set_with = "`admin: { listen: … }` or TIDEGATE_ADMIN_LISTEN";
+            open(address, set_with)?;
+        }
+        Ok(())
+    }
+
+    /// Does nothing when it is locked already.
+    pub fn lock_instance(&mut self) -> Result<(), StartError> {
+        if self.instance_lock.is_none() {
+            self.instance_lock = Some(lock_instance(&self.instance)?);
+        }
+        Ok(())
+    }
+
+    /// A second handle for each of `addresses`.
+    pub fn copies(
+        &self,
+        addresses: &[SocketAddr],
+    ) -> Result<Vec<(SocketAddr, TcpListener)>, StartError> {
+        let ours = self.listeners.iter();
+        let wanted = ours.filter(|(address, _)| addresses.contains(address));
+        wanted
+            .map(|(address, listener)| Ok((*address, listener.try_clone()?)))
+            .collect::<io::Result<_>>()
+            .map_err(|error| system(&error))
+    }
+
+    /// Everything, with its name.
+    pub fn all(&self) -> (Vec<Holding>, Vec<BorrowedFd<'_>>) {
+        let listeners = self
+            .listeners
+            .iter()
+            .map(|(address, listener)| (Holding::Listener(*address), listener.as_fd()));
+        let instance = self.instance_lock.iter().map(|lock| {
+            let name = instance_lock_name(&self.instance);
+            (Holding::InstanceLock(name), lock.as_fd())
+        });
+        let state = std::iter::once((Holding::StateLock, self.state_lock.as_fd()));
+        listeners.chain(instance).chain(state).unzip()
+    }
+
+    /// Writes down who runs, for the message to whoever else tries, and for whoever looks.
+    pub fn sign(&self) -> io::Result<()> {
+        let mut file = &self.state_lock;
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    }
+}
+
+/// A unix socket for our user alone. It has its place once it is ready for whoever comes.
+pub struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Socket {
+    pub fn bind(path: PathBuf) -> Result<Socket, StartError> {
+        let beside = beside(&path);
+        let make = || {
+            match fs::remove_file(&beside) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let listener = UnixListener::bind(&beside)?;
+            fs::set_permissions(&beside, Permissions::from_mode(0o600))?;
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        };
+        let listener =
+            make().map_err(|error| system(&format!("cannot make {}: {error}", path.display())))?;
+        Ok(Socket { listener, path })
+    }
+
+    pub fn listener(&self) -> Result<UnixListener, StartError> {
+        self.listener.try_clone().map_err(|error| system(&error))
+    }
+
+    /// From now on, whoever comes reaches this process and not the one before it.
+    pub fn place(&self) -> io::Result<()> {
+        fs::rename(beside(&self.path), &self.path)
+    }
+}
+
+fn beside(path: &std::path::Path) -> PathBuf {
+    path.with_extension("next")
+}

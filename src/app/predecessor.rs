@@ -1,0 +1,138 @@
+//! The successor's side of an upgrade: asks the running process for what it holds.
+
+use super::handover::{Conversation, Holding, Message, PROTOCOL, When};
+use super::{StartError, system};
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::Path;
+use std::time::Duration;
+use tokio::net::UnixStream;
+
+/// The running process answers this soon; with `--upgrade=on-quit`, once it gets QUIT.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// The process that runs until this one takes over.
+pub struct Predecessor {
+    pub pid: u32,
+    /// How many replicas of each service were ready.
+    pub ready: BTreeMap<String, u32>,
+    stream: StdUnixStream,
+}
+
+/// The same, in the runtime in which it is talked to.
+pub struct Talking {
+    pub pid: u32,
+    conversation: Conversation,
+}
+
+/// What came from it.
+pub type Handed = Vec<(Holding, OwnedFd)>;
+
+/// Asks whoever runs with this state folder for its holdings; `None`: nobody does.
+pub fn ask(state_dir: &Path, when: When) -> Result<Option<(Predecessor, Handed)>, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| system(&error))?;
+    let path = state_dir.join("upgrade.sock");
+    runtime.block_on(async {
+        let stream = match UnixStream::connect(&path).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                use io::ErrorKind::{ConnectionRefused, NotFound};
+                if [NotFound, ConnectionRefused].contains(&error.kind()) {
+                    let folder = state_dir.display();
+                    log::info!("nobody to take over from in {folder}: starting as usual");
+                    return Ok(None);
+                }
+                let path = path.display();
+                return Err(system(&format!("cannot take over at {path}: {error}")));
+            }
+        };
+        let answer = meet(Conversation::new(stream), when).await;
+        answer.map(Some).map_err(|why| not_taken_over(&why))
+    })
+}
+
+async fn meet(mut conversation: Conversation, when: When) -> Result<(Predecessor, Handed), String> {
+    let hello = Message::Hello {
+        protocol: PROTOCOL,
+        pid: std::process::id(),
+        when,
+    };
+    let said = conversation.say(&hello).await;
+    said.map_err(|error| left(&error))?;
+    let answer = match when {
+        When::Now => tokio::time::timeout(ANSWER_WITHIN, conversation.hear())
+            .await
+            .map_err(|_| format!("the running process did not answer within {ANSWER_WITHIN:?}"))?,
+        When::OnQuit => {
+            log::info!("waiting until the running process gets QUIT");
+            conversation.hear().await
+        }
+    };
+    let (pid, holdings, ready) = match answer {
+        Ok(Message::Holdings {
+            pid,
+            holdings,
+            ready,
+        }) => (pid, holdings, ready),
+        Ok(Message::Refused { why }) => return Err(why),
+        Ok(other) => return Err(format!("the running process answered strangely: {other:?}")),
+        Err(error) => return Err(left(&error)),
+    };
+    let descriptors = conversation.received();
+    if descriptors.len() != holdings.len() {
+        return Err("not every socket came through".to_owned());
+    }
+    log::info!("taking over from process {pid}");
+    let predecessor = Predecessor {
+        pid,
+        ready,
+        stream: conversation.into_std().map_err(|error| left(&error))?,
+    };
+    Ok((predecessor, holdings.into_iter().zip(descriptors).collect()))
+}
+
+impl Predecessor {
+    pub fn talk(self) -> io::Result<Talking> {
+        Ok(Talking {
+            pid: self.pid,
+            conversation: Conversation::new(UnixStream::from_std(self.stream)?),
+        })
+    }
+}
+
+impl Talking {
+    /// Asks for control; returns how many replicas were wanted of each service.
+    pub async fn ready(&mut self) -> Result<BTreeMap<String, u32>, String> {
+        let said = self.conversation.say(&Message::Ready).await;
+        said.map_err(|error| left(&error))?;
+        match self.conversation.hear().await {
+            Ok(Message::Yours { wanted }) => Ok(wanted),
+            Ok(Message::Refused { why }) => Err(why),
+            Ok(other) => Err(format!("the running process answered strangely: {other:?}")),
+            Err(error) => Err(left(&error)),
+        }
+    }
+
+    /// Tells it that it may leave. If it left already, all the better.
+    pub async fn serving(&mut self) {
+        let _ = self.conversation.say(&Message::Serving).await;
+    }
+
+    /// Resolves when its process has ended.
+    pub async fn gone(&mut self) {
+        self.conversation.hung_up().await;
+    }
+}
+
+pub fn not_taken_over(why: &str) -> StartError {
+    StartError::System(format!("not taken over: {why}"))
+}
+
+fn left(error: &io::Error) -> String {
+    format!("the running process left without handing over ({error})")
+}
