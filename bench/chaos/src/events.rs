@@ -4,7 +4,7 @@ use crate::docker::docker;
 use crate::edge::{self, Edge, Eye, Kind, Replica, Tidegate, Wish, all_ready};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -16,6 +16,8 @@ const SCALED_TO: u32 = 5;
 /// Full strength after this is never: a phase should end.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PATIENCE_WITH_PEERS: Duration = Duration::from_secs(12);
+
+const NO_PICTURE: &str = "the edge does not say what runs";
 
 pub struct Event {
     pub name: &'static str,
@@ -170,32 +172,32 @@ impl Event {
                 )
     }
 
-    /// Lets it happen and waits for what follows: how long it took until all that was wanted was
-    /// there. The outer `None`: nothing was ever missing.
-    pub async fn happen(&self, edge: &mut Edge) -> Result<Option<Strength>, String> {
+    /// Lets it happen, and waits for what follows.
+    pub async fn happen(&self, edge: &mut Edge) -> Result<Happened, String> {
         let eye = edge.eye();
         if self.happening == Happening::Nothing {
-            return Ok(None);
+            return Ok(Happened {
+                at: Instant::now(),
+                strength: Strength::Untouched,
+            });
         }
-        let full = match edge {
-            Edge::Tidegate(edge) => self.happen_to_tidegate(edge, &eye).await?,
-            Edge::Haproxy(_) => self.happen_to_replica(&eye, PATIENCE_WITH_PEERS).await?,
-        };
-        Ok(Some(Strength(full)))
+        match edge {
+            Edge::Tidegate(edge) => self.happen_to_tidegate(edge, &eye).await,
+            Edge::Haproxy(_) => self.happen_to_replica(&eye, PATIENCE_WITH_PEERS).await,
+        }
     }
 
-    async fn happen_to_tidegate(
-        &self,
-        edge: &mut Tidegate,
-        eye: &Eye,
-    ) -> Result<Option<Duration>, String> {
+    async fn happen_to_tidegate(&self, edge: &mut Tidegate, eye: &Eye) -> Result<Happened, String> {
         let count = self.replicas as usize;
         let as_it_was = Wish {
             replicas: self.replicas,
             environment: None,
         };
-        let from = Instant::now();
-        match self.happening {
+        let is_as_it_was = |seen: &[Replica]| all_ready(seen, count);
+        let old = eye.look().await.ok_or(NO_PICTURE)?;
+        let at = Instant::now();
+        let mut from = at;
+        let full = match self.happening {
             Happening::Scale => {
                 let more = Wish {
                     replicas: SCALED_TO,
@@ -205,12 +207,10 @@ impl Event {
                 let is_full = |seen: &[Replica]| all_ready(seen, SCALED_TO as usize);
                 let full = eye.full(from, PATIENCE, is_full).await;
                 edge.reload(&as_it_was).await?;
-                eye.full(Instant::now(), PATIENCE, |seen| all_ready(seen, count))
-                    .await;
-                Ok(full)
+                let back = eye.full(Instant::now(), PATIENCE, is_as_it_was).await;
+                full.filter(|_| back.is_some())
             }
             Happening::Roll => {
-                let old = eye.look().await.ok_or("the admin API does not answer")?;
                 let new = Wish {
                     environment: Some(("CHAOS", "1")),
                     ..as_it_was
@@ -219,69 +219,76 @@ impl Event {
                 let is_full = |seen: &[Replica]| {
                     all_ready(seen, count) && old.iter().all(|old| is_gone(seen, &old.id))
                 };
-                Ok(eye.full(from, PATIENCE, is_full).await)
+                eye.full(from, PATIENCE, is_full).await
             }
             Happening::RollBroken => {
-                let old = eye.look().await.ok_or("the admin API does not answer")?;
                 let broken = Wish {
                     environment: Some(("ACTS_FAIL_HEALTH", "1")),
                     ..as_it_was
                 };
                 edge.reload(&broken).await?;
                 sleep(BROKEN_FOR).await;
-                let from = Instant::now();
+                from = Instant::now();
                 edge.reload(&as_it_was).await?;
                 let is_full = |seen: &[Replica]| {
                     all_ready(seen, count) && old.iter().all(|old| !is_gone(seen, &old.id))
                 };
-                Ok(eye.full(from, PATIENCE, is_full).await)
+                eye.full(from, PATIENCE, is_full).await
             }
             Happening::Reloads => {
-                for _ in 0..RELOADS {
-                    edge.reload(&as_it_was).await?;
-                    sleep(BETWEEN_RELOADS).await;
-                }
-                Ok(eye
-                    .full(from, PATIENCE, |seen| all_ready(seen, count))
-                    .await)
+                let reloads = async {
+                    for _ in 0..RELOADS {
+                        edge.reload(&as_it_was).await?;
+                        sleep(BETWEEN_RELOADS).await;
+                    }
+                    Ok::<_, String>(())
+                };
+                // Nothing may change, so looking begins with the first of them.
+                let (reloaded, _) = tokio::join!(reloads, eye.full(from, PATIENCE, is_as_it_was));
+                reloaded?;
+                return Ok(Happened {
+                    at,
+                    strength: match eye.full(from, PATIENCE, is_as_it_was).await {
+                        Some(_) => Strength::Untouched,
+                        None => Strength::Never,
+                    },
+                });
             }
             Happening::EdgeLeaves => {
                 edge.leave().await?;
                 edge.spawn()?;
-                Ok(eye
-                    .full(from, PATIENCE, |seen| all_ready(seen, count))
-                    .await)
+                eye.full(from, PATIENCE, is_as_it_was).await
             }
             Happening::EdgeIsKilled => {
                 edge.kill().await?;
                 edge.spawn()?;
-                Ok(eye
-                    .full(from, PATIENCE, |seen| all_ready(seen, count))
-                    .await)
+                eye.full(from, PATIENCE, is_as_it_was).await
             }
-            _ => self.happen_to_replica(eye, PATIENCE).await,
-        }
+            _ => return self.happen_to_replica(eye, PATIENCE).await,
+        };
+        Ok(Happened {
+            at,
+            strength: full.into(),
+        })
     }
 
     /// Something befalls one container; full strength is as many as before.
-    async fn happen_to_replica(
-        &self,
-        eye: &Eye,
-        patience: Duration,
-    ) -> Result<Option<Duration>, String> {
-        let replicas = eye.look().await.ok_or("the edge does not say what runs")?;
+    async fn happen_to_replica(&self, eye: &Eye, patience: Duration) -> Result<Happened, String> {
+        let replicas = eye.look().await.ok_or(NO_PICTURE)?;
         let victim = &replicas[replicas.len() / 2];
         let pid = docker(&["inspect", "--format", "{{.State.Pid}}", &victim.id]).await?;
         let replaced = matches!(eye, Eye::Admin(_));
         let is_full = |seen: &[Replica]| {
             all_ready(seen, replicas.len()) && (!replaced || is_gone(seen, &victim.id))
         };
-        let from = Instant::now();
+        let at = Instant::now();
         // Seen from the first moment on: the edge may be faster than the command.
-        let (done, full) =
-            tokio::join!(self.befall(victim, &pid), eye.full(from, patience, is_full));
+        let (done, full) = tokio::join!(self.befall(victim, &pid), eye.full(at, patience, is_full));
         done?;
-        Ok(full)
+        Ok(Happened {
+            at,
+            strength: full.into(),
+        })
     }
 
     async fn befall(&self, victim: &Replica, pid: &str) -> Result<(), String> {
@@ -302,8 +309,33 @@ impl Event {
     }
 }
 
-/// The time to full strength; `None`: not while anybody looked.
-pub struct Strength(pub Option<Duration>);
+pub struct Happened {
+    pub at: Instant,
+    pub strength: Strength,
+}
+
+/// How long it took until everything that is wanted was there again.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strength {
+    /// Nothing was to be missing at any time.
+    Untouched,
+    /// In JSON, in milliseconds.
+    #[serde(serialize_with = "as_ms")]
+    After(Duration),
+    /// Not while anybody looked.
+    Never,
+}
+
+fn as_ms<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_millis() as u64)
+}
+
+impl From<Option<Duration>> for Strength {
+    fn from(full: Option<Duration>) -> Strength {
+        full.map_or(Strength::Never, Strength::After)
+    }
+}
 
 fn is_gone(seen: &[Replica], id: &str) -> bool {
     seen.iter().all(|replica| replica.id != id)

@@ -13,7 +13,7 @@ mod phase;
 mod table;
 
 use clap::{Parser, ValueEnum};
-use edge::Kind;
+use edge::{Haproxy, Kind};
 use events::{EVENTS, Event};
 use phase::Conditions;
 use std::path::PathBuf;
@@ -125,8 +125,14 @@ async fn run(arguments: Arguments) -> Result<bool, String> {
         logs: arguments.logs,
     };
     load::more_files().map_err(|why| format!("raising the limit of open files: {why}"))?;
-    let mut results = Results::new(&conditions).await?;
     let kinds = arguments.edge.kinds();
+    // What is missing is better said now than after four minutes.
+    edge::image_present().await?;
+    let mut peers = Vec::new();
+    if kinds.contains(&Kind::Haproxy) {
+        peers.push(Haproxy::version().await?);
+    }
+    let mut results = Results::new(&conditions, peers).await?;
     for &kind in kinds {
         for event in events.iter().filter(|event| event.applies_to(kind)) {
             let row = phase::run(kind, event, &conditions)

@@ -2,7 +2,7 @@
 
 use crate::docker::docker;
 use crate::edge::Kind;
-use crate::events::{Event, Promise};
+use crate::events::{Event, Happened, Promise, Strength};
 use crate::load::{Failure, Sample, Sent};
 use crate::phase::Conditions;
 use serde::Serialize;
@@ -27,6 +27,7 @@ pub enum Form {
 #[derive(Serialize)]
 pub struct Results {
     machine: String,
+    peers: Vec<String>,
     rate: f64,
     pub rows: Vec<Row>,
 }
@@ -53,14 +54,6 @@ pub struct Row {
     failures: Vec<Failed>,
 }
 
-#[derive(Clone, Copy, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Strength {
-    NotAsked,
-    AfterMs(f64),
-    Never,
-}
-
 /// A request that failed.
 #[derive(Clone, Serialize)]
 struct Failed {
@@ -76,14 +69,8 @@ struct Failed {
 }
 
 impl Row {
-    /// `at`: when the event happened, since the load began.
-    pub fn new(
-        kind: Kind,
-        event: &Event,
-        at: Duration,
-        full: Option<Option<Duration>>,
-        sent: Sent,
-    ) -> Row {
+    pub fn new(kind: Kind, event: &Event, happened: &Happened, sent: Sent) -> Row {
+        let at = happened.at.saturating_duration_since(sent.began);
         let failures: Vec<Failed> = sent
             .samples
             .iter()
@@ -118,11 +105,7 @@ impl Row {
             p50_ms: ms(percentile(&waits, 50)),
             p99_ms: ms(percentile(&waits, 99)),
             longest_ms: ms(longest.unwrap_or_default()),
-            full_strength: match full {
-                None => Strength::NotAsked,
-                Some(Some(after)) => Strength::AfterMs(ms(after)),
-                Some(None) => Strength::Never,
-            },
+            full_strength: happened.strength,
             client_late_ms: ms(sent.late_max),
             failures,
         }
@@ -159,8 +142,8 @@ impl Row {
             human(self.p99_ms),
             human(self.longest_ms),
             match self.full_strength {
-                Strength::NotAsked => "-".to_owned(),
-                Strength::AfterMs(after) => human(after),
+                Strength::Untouched => "-".to_owned(),
+                Strength::After(after) => human(ms(after)),
                 Strength::Never => "never".to_owned(),
             },
             match self.kept {
@@ -226,7 +209,7 @@ const TITLES: [&str; 10] = [
 ];
 
 impl Results {
-    pub async fn new(conditions: &Conditions) -> Result<Results, String> {
+    pub async fn new(conditions: &Conditions, peers: Vec<String>) -> Result<Results, String> {
         let info = docker(&[
             "info",
             "--format",
@@ -234,6 +217,7 @@ impl Results {
         ]);
         Ok(Results {
             machine: info.await?,
+            peers,
             rate: conditions.rate,
             rows: Vec::new(),
         })
@@ -291,9 +275,11 @@ impl Results {
 
     fn conditions(&self) -> String {
         let late = self.rows.iter().map(|row| row.client_late_ms);
+        let peers = self.peers.iter().map(|peer| format!(", {peer}"));
         format!(
-            "{}; {} requests a second; the client was late by {} at most",
+            "{}{}; {} requests a second; the client was late by {} at most",
             self.machine,
+            peers.collect::<String>(),
             self.rate,
             human(late.fold(0.0, f64::max)),
         )

@@ -49,6 +49,17 @@ pub struct Haproxy {
 }
 
 impl Haproxy {
+    /// As in `HAProxy 2.6.12`.
+    pub async fn version() -> Result<String, String> {
+        let output = command().arg("-v").output().await.map_err(|why| {
+            format!("starting haproxy: {why}\n  hint: `scripts/setup --bench` installs it")
+        })?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let version = text.split_whitespace().nth(2).unwrap_or("?");
+        let version = version.split('-').next().unwrap_or(version);
+        Ok(format!("HAProxy {version}"))
+    }
+
     pub async fn start(port: u16, replicas: u32) -> Result<Haproxy, String> {
         let folder = TempDir::with_prefix("chaos-").map_err(|why| why.to_string())?;
         let mut edge = Haproxy {
@@ -109,10 +120,7 @@ impl Haproxy {
         let log =
             File::create(self.folder.path().join("haproxy.log")).map_err(|why| why.to_string())?;
         let output = log.try_clone().map_err(|why| why.to_string())?;
-        // Debian keeps it where only root's shell looks.
-        let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
-        let child = Command::new("haproxy")
-            .env("PATH", path)
+        let child = command()
             .arg("-db")
             .arg("-f")
             .arg(self.file())
@@ -145,6 +153,14 @@ impl Haproxy {
         }
         Ok(())
     }
+}
+
+/// Debian keeps it where only root's shell looks.
+fn command() -> Command {
+    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+    let mut command = Command::new("haproxy");
+    command.env("PATH", path);
+    command
 }
 
 impl Drop for Haproxy {

@@ -6,6 +6,7 @@ mod tidegate;
 pub use haproxy::Haproxy;
 pub use tidegate::{Tidegate, Wish};
 
+use crate::docker::docker;
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper::body::Bytes;
@@ -130,6 +131,14 @@ impl Eye {
             }
             sleep(LOOK_EVERY).await;
         }
+    }
+}
+
+pub async fn image_present() -> Result<(), String> {
+    let inspect = docker(&["image", "inspect", "--format", "{{.Id}}", IMAGE]).await;
+    match inspect {
+        Ok(_) => Ok(()),
+        Err(why) => Err(format!("{why}\n  hint: `make image` builds {IMAGE}")),
     }
 }
 
