@@ -5,7 +5,7 @@ CARGO_HOME ?= $(HOME)/.cargo
 export PATH := $(CARGO_HOME)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build image container-image test loom fmt lint clean-containers
+.PHONY: help run build image container-image test loom chaos fmt lint clean-containers
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,13 @@ test: ## Run every test; some start containers
 
 loom: ## Check the lock-free code under every interleaving
 	cargo test --test main gate::
+
+chaos: ## Break things under load, behind Tidegate and behind HAProxy, and count what fails
+	@scripts/setup --bench
+	cargo build --release
+	cargo build --release -p chaos
+	scripts/acts-image
+	target/release/chaos target/release/tidegate $(CHAOS)
 
 fmt: ## Format the code
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
