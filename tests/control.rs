@@ -51,6 +51,7 @@ scenarios! {
     a_service_goes_from_an_image_to_addresses_and_back
     what_died_before_tidegate_began_slows_nothing_down
     a_port_that_was_somebody_elses_is_tried_again_when_a_replica_is_missing
+    a_start_that_an_earlier_life_began_is_kept
     a_reload_keeps_an_eye_on_what_is_ready
     a_service_that_comes_back_is_asked_after_its_health_as_it_says_now
 }
@@ -84,6 +85,7 @@ struct Stage {
     log: Arc<Mutex<String>>,
     services: Vec<Managed>,
     starts_max: u32,
+    lives: u64,
     running: Option<Running>,
 }
 
@@ -104,6 +106,7 @@ impl Stage {
             log: Arc::default(),
             services: Vec::new(),
             starts_max: 4,
+            lives: 0,
             running: None,
         }
     }
@@ -188,6 +191,9 @@ impl Stage {
         });
         let engine = Arc::new(self.engine.clone());
         let (control, handle) = Control::new(engine, writer, sink, self.starts_max);
+        // On paused time two lives may begin in one millisecond of the wall clock.
+        self.lives += 1;
+        let control = control.generations_above((1 << 50) + self.lives * 1_000_000);
         let (over, shutdown) = watch::channel(false);
         let task = tokio::spawn(control.run(shutdown));
         handle.reconfigure(self.services.clone()).await;
