@@ -12,3 +12,4 @@ mod gate; // the claim against the drain, under loom
 mod proxy; // the real binary in front of plain addresses
 mod simulation; // the control loop in a world of faults, thousands of times
 mod tidy; // the rules of the house
+mod websocket; // tunnels through the real binary, in front of plain addresses

@@ -103,6 +103,7 @@ pub struct Service {
     pub connect_timeout: Option<Scalar>,
     pub read_timeout: Option<Scalar>,
     pub write_timeout: Option<Scalar>,
+    pub tunnel_idle_timeout: Option<Scalar>,
     pub max_request_body: Option<Scalar>,
     pub hold: Option<Mapping>,
     pub plugins: Option<Vec<Value>>,

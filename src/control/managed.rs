@@ -164,7 +164,8 @@ impl State {
     }
 
     pub fn remove(&mut self) {
-        self.replicas.retain(|_, tracked| !tracked.is_address);
+        let grace = self.stop_grace_period;
+        self.keep_addresses(|_| false, grace);
         self.managed = None;
         self.wanted = 0;
         self.scaled_because = Reason::Removed.to_string();
@@ -215,9 +216,8 @@ impl State {
         };
         if let Source::Addresses(_) = managed.spec.source {
             let seen = fixed::observe(&managed.spec);
-            self.replicas.retain(|id, tracked| {
-                !tracked.is_address || seen.iter().any(|observed| observed.id == *id)
-            });
+            let grace = self.stop_grace_period;
+            self.keep_addresses(|id| seen.iter().any(|observed| observed.id == *id), grace);
             for observed in seen {
                 match self.replicas.get_mut(&observed.id) {
                     Some(tracked) => tracked.observed = observed,
@@ -250,6 +250,7 @@ impl State {
                 return true;
             }
             tracked.fail(&self.name, Ailment::Exited { code: None }, now, sink);
+            tracked.dismiss(Duration::ZERO);
             sink(&Event::Stopped {
                 service: self.name.clone(),
                 slot: tracked.observed.slot,
@@ -430,6 +431,7 @@ impl State {
         let id = id.clone();
         match result {
             Ok(()) => {
+                tracked.dismiss(Duration::ZERO);
                 self.replicas.remove(&id);
                 sink(&Event::Stopped { service, slot, id });
             }
@@ -504,8 +506,20 @@ impl State {
             .containers()
             .filter(|tracked| tracked.phase() == Phase::Ready);
         if !self.is_fixed() && ready.count() >= self.wanted as usize {
-            self.replicas.retain(|_, tracked| !tracked.is_address);
+            let grace = self.stop_grace_period;
+            self.keep_addresses(|_| false, grace);
         }
+    }
+
+    /// Lets go of the other addresses; what is in flight there has `grace` to finish.
+    fn keep_addresses(&mut self, keeps: impl Fn(&ReplicaId) -> bool, grace: Duration) {
+        self.replicas.retain(|id, tracked| {
+            let stays = !tracked.is_address || keeps(id);
+            if !stays {
+                tracked.dismiss(grace);
+            }
+            stays
+        });
     }
 
     /// Only when a start is due anyway: nothing that runs is moved to find out.
@@ -768,6 +782,13 @@ impl Tracked {
         self.replica
             .as_ref()
             .map_or(0, |replica| replica.gate.inside())
+    }
+
+    /// It is on its way out of the picture.
+    fn dismiss(&self, within: Duration) {
+        if let Some(replica) = &self.replica {
+            replica.dismiss(within);
+        }
     }
 
     fn phase(&self) -> Phase {

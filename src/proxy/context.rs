@@ -23,6 +23,8 @@ pub struct Context {
     /// How long it waited for a replica.
     pub held: Duration,
     pub request_body_bytes: u64,
+    /// Why its tunnel was closed, when neither side did.
+    pub cut: Option<String>,
     _in_flight: Passing,
 }
 
@@ -43,6 +45,7 @@ impl Context {
             started: Instant::now(),
             held: Duration::ZERO,
             request_body_bytes: 0,
+            cut: None,
             _in_flight: in_flight.enter(),
         }
     }

@@ -51,6 +51,14 @@ pub fn is_broken(error: &Error) -> bool {
         )
 }
 
+/// Whether time ran out, which another replica would not bring back.
+pub fn is_timeout(error: &Error) -> bool {
+    matches!(
+        error.etype(),
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

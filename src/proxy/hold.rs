@@ -34,3 +34,19 @@ pub async fn wait(reader: &Reader, target: &Target, tried: &[u64]) -> Option<Lea
         }
     }
 }
+
+/// Waits until the service is published: routes lead to it a moment before that, at the start
+/// and when a reload adds it.
+pub async fn until_known(reader: &Reader, target: &Target) {
+    let deadline = Instant::now() + target.forward.hold_timeout;
+    let mut reader = reader.clone();
+    loop {
+        reader.seen();
+        if reader.load().service(target.service.as_str()).is_some() {
+            return;
+        }
+        let Ok(Ok(())) = timeout_at(deadline, reader.changed()).await else {
+            return;
+        };
+    }
+}

@@ -9,21 +9,24 @@ mod headers;
 mod hold;
 pub mod round_robin;
 pub mod route;
+mod tunnel;
 
 pub use context::{Context, InFlight};
 
 use crate::plugin::{Answer, Filter, Observer, Record, Request, Response, Verdict};
 use crate::service::lease::Lease;
+use crate::service::spec::Forward;
 use crate::service::store::Reader;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version, header};
+use pingora::connectors::TransportConnector;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{HttpPeer, Session};
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext};
 use pingora::{Error, ErrorSource, ErrorType, Result};
-use route::Routes;
+use route::{Routes, Target};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,6 +62,8 @@ pub struct Edge {
     reader: Reader,
     settings: Arc<ArcSwap<Settings>>,
     in_flight: InFlight,
+    /// Connects tunnels; Pingora keeps the one for everything else to itself.
+    connector: TransportConnector,
 }
 
 impl Edge {
@@ -67,6 +72,7 @@ impl Edge {
             reader,
             settings,
             in_flight,
+            connector: TransportConnector::new(None),
         }
     }
 
@@ -85,6 +91,16 @@ impl Edge {
         let lease = hold::wait(&self.reader, target, &ctx.tried).await;
         ctx.held += began.elapsed();
         lease
+    }
+
+    /// Counts a request; false when nobody has published its service yet.
+    fn note(&self, target: &Target, counts: bool) -> bool {
+        let snapshot = self.reader.load();
+        let service = snapshot.service(target.service.as_str());
+        service.is_some_and(|service| {
+            service.load.note(counts);
+            true
+        })
     }
 
     fn take(&self, ctx: &mut Context, lease: Lease) {
@@ -155,22 +171,26 @@ impl ProxyHttp for Edge {
         {
             return refuse(session, ctx, StatusCode::PAYLOAD_TOO_LARGE).await;
         }
-        if let Some(service) = self.reader.load().service(target.service.as_str()) {
-            let scaler = target.scaler.as_ref();
-            service
-                .load
-                .note(scaler.is_some_and(|scaler| scaler.counts(head.uri.path())));
+        let scaler = target.scaler.as_ref();
+        let counts = scaler.is_some_and(|scaler| scaler.counts(head.uri.path()));
+        if !self.note(&target, counts) {
+            hold::until_known(&self.reader, &target).await;
+            self.note(&target, counts);
         }
         let Some(lease) = self.claim(ctx).await else {
             return respond(session, ctx, unavailable()).await;
         };
         self.take(ctx, lease);
+        if tunnel::is_asked_for(session.req_header()) {
+            self.tunnel(session, ctx).await?;
+            return Ok(true);
+        }
         Ok(false)
     }
 
     async fn upstream_peer(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         ctx: &mut Context,
     ) -> Result<Box<HttpPeer>> {
         if ctx.lease.is_none() {
@@ -185,21 +205,7 @@ impl ProxyHttp for Edge {
         let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
             return Err(Error::new_in(ErrorType::InternalError));
         };
-        let replica = lease.replica();
-        let mut peer = HttpPeer::new(replica.address, false, String::new());
-        peer.group_key = replica.generation;
-        let options = &mut peer.options;
-        options.connection_timeout = Some(target.forward.connect_timeout);
-        options.total_connection_timeout = Some(target.forward.connect_timeout);
-        options.read_timeout = Some(target.forward.read_timeout);
-        options.write_timeout = Some(target.forward.write_timeout);
-        options.idle_timeout = Some(UPSTREAM_IDLE);
-        if session.is_upgrade_req() {
-            // A tunnel may be silent for longer than an answer may take.
-            session.set_read_timeout(None);
-            options.read_timeout = None;
-        }
-        Ok(Box::new(peer))
+        Ok(Box::new(peer(lease, &target.forward)))
     }
 
     async fn upstream_request_filter(
@@ -208,6 +214,10 @@ impl ProxyHttp for Edge {
         upstream: &mut RequestHeader,
         ctx: &mut Context,
     ) -> Result<()> {
+        // What asks for a WebSocket and is none is an ordinary request: were the upgrade passed
+        // on from here, the tunnel could be lost (pingora#946).
+        upstream.remove_header(&header::UPGRADE);
+        upstream.remove_header(&header::CONNECTION);
         headers::set_forwarded(upstream, ctx.exchange.client);
         Ok(())
     }
@@ -242,6 +252,11 @@ impl ProxyHttp for Edge {
         head: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for it: requests that ask for a tunnel do not come this way.
+            let what = "a 101 to a request without an upgrade";
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+        }
         if session.is_process_shutting_down() {
             session.set_keepalive(None);
         }
@@ -276,12 +291,8 @@ impl ProxyHttp for Edge {
         let nothing_sent_down = session
             .response_written()
             .is_none_or(|response| response.status.is_informational());
-        let timed_out = matches!(
-            error.etype(),
-            ErrorType::ReadTimedout | ErrorType::WriteTimedout
-        );
         let again = nothing_sent_down
-            && !timed_out
+            && !failure::is_timeout(&error)
             && *error.esource() == ErrorSource::Upstream
             && !session.as_ref().retry_buffer_truncated()
             && session.req_header().method.is_idempotent()
@@ -339,7 +350,7 @@ impl ProxyHttp for Edge {
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
         ctx.lease = None;
         let head = session.req_header();
-        let text = error.map(ToString::to_string);
+        let text = error.map(ToString::to_string).or(ctx.cut.take());
         let record = Record {
             exchange: &ctx.exchange,
             method: &head.method,
@@ -363,6 +374,19 @@ impl ProxyHttp for Edge {
             observer.request(&record);
         }
     }
+}
+
+fn peer(lease: &Lease, forward: &Forward) -> HttpPeer {
+    let replica = lease.replica();
+    let mut peer = HttpPeer::new(replica.address, false, String::new());
+    peer.group_key = replica.generation;
+    let options = &mut peer.options;
+    options.connection_timeout = Some(forward.connect_timeout);
+    options.total_connection_timeout = Some(forward.connect_timeout);
+    options.read_timeout = Some(forward.read_timeout);
+    options.write_timeout = Some(forward.write_timeout);
+    options.idle_timeout = Some(UPSTREAM_IDLE);
+    peer
 }
 
 fn host(head: &RequestHeader) -> Option<&str> {

@@ -9,7 +9,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until};
 
 /// The engine's own name for a replica: a container id, or an address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +50,7 @@ pub struct Replica {
     requests: AtomicU64,
     /// Rung when a draining replica has answered its last request.
     wake: Arc<Notify>,
+    dismissal: watch::Sender<Option<Instant>>,
 }
 
 impl Replica {
@@ -71,6 +73,7 @@ impl Replica {
             doubt,
             requests: AtomicU64::new(0),
             wake,
+            dismissal: watch::Sender::default(),
         }
     }
 
@@ -85,6 +88,21 @@ impl Replica {
     pub(super) fn leave(&self) {
         if self.gate.leave() {
             self.wake.notify_one();
+        }
+    }
+
+    /// It has left. What has no end of its own, a WebSocket, must be over within this time.
+    pub fn dismiss(&self, within: Duration) {
+        self.dismissal.send_replace(Some(Instant::now() + within));
+    }
+
+    /// Resolves when it has left and the time after that is over.
+    pub async fn dismissed(&self) {
+        let mut dismissal = self.dismissal.subscribe();
+        // The sender is a part of self, so this does not fail.
+        let at = dismissal.wait_for(Option::is_some).await;
+        if let Some(at) = at.ok().and_then(|at| *at) {
+            sleep_until(at).await;
         }
     }
 

@@ -164,6 +164,8 @@ pub struct Forward {
     /// The longest silence while an answer is awaited or read.
     pub read_timeout: Duration,
     pub write_timeout: Duration,
+    /// The longest silence on both sides of a WebSocket.
+    pub tunnel_idle_timeout: Duration,
     pub max_request_body_bytes: u64,
     /// How long a request waits for a replica that is on its way; zero: not at all.
     pub hold_timeout: Duration,
@@ -177,6 +179,7 @@ impl Default for Forward {
             connect_timeout: Duration::from_secs(1),
             read_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
+            tunnel_idle_timeout: Duration::from_secs(60 * 60),
             max_request_body_bytes: 100 << 20,
             hold_timeout: Duration::from_secs(10),
             hold_max: 1000,

@@ -8,6 +8,7 @@ pub mod http;
 pub mod image;
 pub mod registry;
 pub mod upstream;
+pub mod websocket;
 
 use std::time::{Duration, Instant};
 

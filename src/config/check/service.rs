@@ -320,6 +320,12 @@ fn forward_of(at: &At<'_>, raw: &raw::Service) -> Option<Forward> {
         default.write_timeout,
         duration,
     );
+    let tunnel_idle = at.read(
+        "tunnel_idle_timeout",
+        raw.tunnel_idle_timeout.as_ref(),
+        default.tunnel_idle_timeout,
+        duration,
+    );
     let body = at.read(
         "max_request_body",
         raw.max_request_body.as_ref(),
@@ -344,6 +350,7 @@ fn forward_of(at: &At<'_>, raw: &raw::Service) -> Option<Forward> {
         connect_timeout: connect?,
         read_timeout: read?,
         write_timeout: write?,
+        tunnel_idle_timeout: tunnel_idle?,
         max_request_body_bytes: body?,
         hold_timeout: hold_timeout?,
         hold_max: u64::from(hold_max?),

@@ -21,6 +21,10 @@ fn a_container_needs_no_more_than_an_image() {
     assert_eq!(spec.forward.connect_timeout, Duration::from_secs(1));
     assert_eq!(spec.forward.read_timeout, Duration::from_secs(60));
     assert_eq!(spec.forward.write_timeout, Duration::from_secs(60));
+    assert_eq!(
+        spec.forward.tunnel_idle_timeout,
+        Duration::from_secs(60 * 60)
+    );
     assert_eq!(spec.forward.max_request_body_bytes, 100 << 20);
     assert_eq!(service.probe_plugin.name, "http");
     assert_eq!(service.scaler_plugin.as_ref().unwrap().name, "requests");
@@ -46,12 +50,17 @@ stop_grace_period: 0s
 connect_timeout: 2s
 read_timeout: 3s
 write_timeout: 4s
+tunnel_idle_timeout: 5m
 max_request_body: 1MiB"));
     assert_eq!(spec.health.retries, 3);
     assert_eq!(spec.health.start_period, Duration::from_secs(60));
     assert_eq!(spec.bounds, Bounds { min: 2, max: 4 });
     assert_eq!(spec.stop_grace_period, Duration::ZERO);
     assert_eq!(spec.forward.read_timeout, Duration::from_secs(3));
+    assert_eq!(
+        spec.forward.tunnel_idle_timeout,
+        Duration::from_secs(5 * 60)
+    );
     assert_eq!(spec.forward.max_request_body_bytes, 1 << 20);
 }
 
@@ -64,7 +73,8 @@ stop_grace_period: 25h
 connect_timeout: 1 fortnight
 read_timeout: 0s
 write_timeout: true
-max_request_body: 0"),
+max_request_body: 0
+tunnel_idle_timeout: 2d"),
         "
         edge.yaml:4: services.web.healthcheck.interval: must be longer than zero
           hint: the shortest is `1ms`
@@ -81,6 +91,7 @@ max_request_body: 0"),
         edge.yaml:8: services.web.write_timeout: expected a duration, found `true`
           hint: write a number and a unit, as in `500ms`, `10s` or `1m30s`
         edge.yaml:9: services.web.max_request_body: expected 1 B to 1.0 TiB, found `0`
+        edge.yaml:10: services.web.tunnel_idle_timeout: expected at most `1day`, found `2d`
         ",
     );
 }
@@ -231,7 +242,7 @@ fn unknown_keys_of_a_service_come_with_what_was_meant() {
         edge.yaml:7: services.web: unknown key `restart`
           hint: leave it out: replicas that fail are always replaced
         edge.yaml:8: services.web: unknown key `foo`
-          hint: the keys here are `image`, `addresses`, `port`, `first_port`, `command`, `entrypoint`, `environment`, `volumes`, `networks`, `user`, `cpus`, `memory`, `routes`, `healthcheck`, `scale`, `stop_grace_period`, `connect_timeout`, `read_timeout`, `write_timeout`, `max_request_body`, `hold`, `plugins`
+          hint: the keys here are `image`, `addresses`, `port`, `first_port`, `command`, `entrypoint`, `environment`, `volumes`, `networks`, `user`, `cpus`, `memory`, `routes`, `healthcheck`, `scale`, `stop_grace_period`, `connect_timeout`, `read_timeout`, `write_timeout`, `tunnel_idle_timeout`, `max_request_body`, `hold`, `plugins`
         edge.yaml:9: services.web.healthcheck: unknown key `intervall`
           hint: did you mean `interval`?
         edge.yaml:10: services.web.scale: unknown key `mni`
