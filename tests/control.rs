@@ -52,6 +52,7 @@ scenarios! {
     a_service_goes_from_an_image_to_addresses_and_back
     what_died_before_tidegate_began_slows_nothing_down
     a_port_that_was_somebody_elses_is_tried_again_when_a_replica_is_missing
+    a_start_that_an_earlier_life_began_is_kept
     a_reload_keeps_an_eye_on_what_is_ready
     a_service_that_comes_back_is_asked_after_its_health_as_it_says_now
     an_upgrade_takes_over_what_runs_and_stops_nothing_before_the_old_process_is_gone
@@ -87,6 +88,7 @@ struct Stage {
     log: Arc<Mutex<String>>,
     services: Vec<Managed>,
     starts_max: u32,
+    lives: u64,
     running: Option<Running>,
     /// The other one during an upgrade: first the new process, after the hand-over the old one.
     other: Option<Running>,
@@ -111,6 +113,7 @@ impl Stage {
             log: Arc::default(),
             services: Vec::new(),
             starts_max: 4,
+            lives: 0,
             running: None,
             other: None,
         }
@@ -199,7 +202,7 @@ impl Stage {
         self.running.as_ref().expect("`run` comes first")
     }
 
-    async fn started(&self, hands: Hands) -> Running {
+    async fn started(&mut self, hands: Hands) -> Running {
         let (writer, reader) = store::store();
         let (log, began) = (Arc::clone(&self.log), self.began);
         let tells = Arc::new(AtomicBool::new(hands != Hands::Resting));
@@ -210,7 +213,10 @@ impl Stage {
             }
         });
         let engine = Arc::new(self.engine.clone());
-        let (mut control, handle) = Control::new(engine, writer, sink, self.starts_max);
+        let (control, handle) = Control::new(engine, writer, sink, self.starts_max);
+        // On paused time two lives may begin in one millisecond of the wall clock.
+        self.lives += 1;
+        let mut control = control.generations_above((1 << 50) + self.lives * 1_000_000);
         if hands == Hands::Resting {
             control = control.resting();
         }

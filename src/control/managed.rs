@@ -391,16 +391,35 @@ impl State {
         }
     }
 
-    pub fn start_failed(&mut self, slot: Slot, error: &EngineError, sequence: u64, now: Moment) {
+    pub fn start_failed(
+        &mut self,
+        slot: Slot,
+        error: &EngineError,
+        sequence: u64,
+        now: Moment,
+        sink: &Sink,
+    ) {
+        let service = self.name.clone();
+        let holds_it = |tracked: &Tracked| tracked.observed.slot == slot && tracked.is_alive();
+        let ours = self.containers().any(holds_it);
+        let taken = error.kind == ErrorKind::PortTaken && !ours;
+        sink(&if taken {
+            Event::PortTaken { service, slot }
+        } else {
+            let why = error.to_string();
+            Event::StartFailed { service, slot, why }
+        });
         let Some(start) = self.starting.get_mut(&slot) else {
             return;
         };
         start.failed = true;
         start.shown_after = Some(sequence);
         match error.kind {
-            ErrorKind::PortTaken => {
+            ErrorKind::PortTaken if taken => {
                 self.taken.insert(slot, now);
             }
+            // By a start of an earlier life, which came through after all.
+            ErrorKind::PortTaken => {}
             ErrorKind::Failed => {
                 self.backoff.failed(start.generation, now);
                 let why = error.to_string();

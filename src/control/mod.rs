@@ -420,20 +420,7 @@ impl Control {
         match result {
             Ok(_) => state.start_done(slot, sequence),
             Err(error) => {
-                state.start_failed(slot, &error, sequence, now);
-                let event = if error.kind == ErrorKind::PortTaken {
-                    Event::PortTaken {
-                        service: service.clone(),
-                        slot,
-                    }
-                } else {
-                    Event::StartFailed {
-                        service: service.clone(),
-                        slot,
-                        why: error.to_string(),
-                    }
-                };
-                (self.sink)(&event);
+                state.start_failed(slot, &error, sequence, now, &self.sink);
                 if error.kind == ErrorKind::Unreachable {
                     return self.engine_is_away(&error);
                 }

@@ -18,7 +18,10 @@ pub async fn wait(reader: &Reader, target: &Target, tried: &[u64]) -> Option<Lea
         {
             let snapshot = reader.load();
             let service = snapshot.service(target.service.as_str())?;
-            if let Some(lease) = round_robin::claim(service, tried) {
+            let lease = round_robin::claim(service, tried);
+            // A full listen queue fails a request as well as a dead program; the health check
+            // tells them apart.
+            if let Some(lease) = lease.or_else(|| round_robin::claim_again(service)) {
                 return Some(lease);
             }
             if !service.coming || Instant::now() >= deadline {

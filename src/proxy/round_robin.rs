@@ -15,6 +15,11 @@ pub fn claim(service: &ServiceView, tried: &[u64]) -> Option<Lease> {
     .or_else(|| next(service, untried))
 }
 
+/// Claims one that was tried and that its health check found well since then.
+pub fn claim_again(service: &ServiceView) -> Option<Lease> {
+    next(service, |replica| !replica.doubt.is_raised())
+}
+
 fn next(service: &ServiceView, fits: impl Fn(&Replica) -> bool) -> Option<Lease> {
     let ready = &service.ready;
     for _ in 0..ready.len() {

@@ -123,6 +123,16 @@ fn a_replica_in_doubt_is_passed_over_while_there_is_another() {
 }
 
 #[test]
+fn a_replica_that_was_tried_is_good_again_once_its_health_check_says_so() {
+    let stage = Stage::new([1]);
+    let only = &stage.view.ready[0];
+    only.doubt.raise();
+    assert!(stage.claim(&[1]).is_none() && claim_again(&stage.view).is_none());
+    only.doubt.settle();
+    assert!(claim_again(&stage.view).is_some());
+}
+
+#[test]
 fn a_draining_replica_gets_nothing_even_from_an_old_snapshot() {
     let stage = Stage::new([1, 2]);
     stage.view.ready[0].gate.close();

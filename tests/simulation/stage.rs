@@ -199,7 +199,7 @@ impl Stage {
             }),
             5 => self.engine_away(false).await,
             6 => self.engine_away(true).await,
-            7 => self.sicken(),
+            7 => self.sicken().await,
             8 => self.health.sick.lock().clear(),
             9 => self.take_or_free_a_port(),
             10 => self.restart().await,
@@ -245,7 +245,7 @@ impl Stage {
         self.engine.reachable(true);
     }
 
-    fn sicken(&mut self) {
+    async fn sicken(&mut self) {
         if self.below(5) == 0 {
             let host = 1 + self.below(2) as u8;
             self.note(&format!("-- 10.0.0.{host} is sick"));
@@ -258,11 +258,22 @@ impl Stage {
         // One container, or every one made from its template.
         let whole = self.below(4) == 0;
         self.note(&format!("-- {} is sick, its template too: {whole}", one.id));
-        let mut sick = self.health.sick.lock();
-        if whole {
-            sick.templates.insert(one.spec.as_str().to_owned());
-        } else {
-            sick.replicas.insert(one.id);
+        {
+            let mut sick = self.health.sick.lock();
+            if whole {
+                sick.templates.insert(one.spec.as_str().to_owned());
+            } else {
+                sick.replicas.insert(one.id);
+            }
+        }
+        // Before the old health check found out, another one takes over.
+        let service = self.services.get_mut(one.service.as_str());
+        if let Some(service) = service
+            && self.book.lock().rng.percent(30)
+        {
+            service.probe += 1;
+            self.note("-- and is asked by another probe");
+            self.configure().await;
         }
     }
 
