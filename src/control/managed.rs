@@ -1,13 +1,13 @@
 //! One service under control: what is wanted, what was seen, what is under way.
 
-use super::probing::{self, Prober, Verdict};
+use super::probing::{self, Verdict};
+use super::tracked::{Drain, Health, Stop, Tracked, ailment_of};
 use super::{Input as LoopInput, Sink};
 use crate::engine::{EngineError, ErrorKind, fixed};
 use crate::plan::backoff::{Backoff, SETTLED_AFTER};
 use crate::plan::window::{Sample, Window};
-use crate::plan::{Condition, Input, Reason, Seen};
+use crate::plan::{Input, Reason, Seen};
 use crate::plugin::{Probe, Scaler};
-use crate::service::doubt::Doubt;
 use crate::service::event::Event;
 use crate::service::load::{Cursor, ServiceLoad};
 use crate::service::replica::{
@@ -18,7 +18,6 @@ use crate::service::spec::{ServiceName, Slot, Source, Spec, SpecHash};
 use crate::service::store::Writer;
 use crate::service::time::Moment;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -78,37 +77,6 @@ impl Start {
     fn is_surely_shown(&self, sequence: u64) -> bool {
         self.shown_after.is_some_and(|after| sequence > after)
     }
-}
-
-struct Tracked {
-    /// Nothing that an engine runs.
-    is_address: bool,
-    observed: Observed,
-    since: Moment,
-    /// When Tidegate began to start it; unknown when it was found running.
-    began: Option<Moment>,
-    health: Health,
-    drain: Option<Drain>,
-    stop: Option<Stop>,
-    because: Option<String>,
-    replica: Option<Arc<Replica>>,
-    doubt: Arc<Doubt>,
-    prober: Option<Prober>,
-}
-
-enum Health {
-    Unknown,
-    Healthy,
-    Failed(Ailment),
-}
-
-struct Drain {
-    since: Moment,
-}
-
-enum Stop {
-    UnderWay,
-    RetryAt(Moment),
 }
 
 impl State {
@@ -743,173 +711,5 @@ impl State {
                 Arc::clone(sink),
             ));
         }
-    }
-}
-
-// === one replica ===
-
-impl Tracked {
-    fn new(observed: Observed, now: Moment) -> Tracked {
-        Tracked {
-            is_address: false,
-            observed,
-            since: now,
-            began: None,
-            health: Health::Unknown,
-            drain: None,
-            stop: None,
-            because: None,
-            replica: None,
-            doubt: Arc::default(),
-            prober: None,
-        }
-    }
-
-    fn look_again(&mut self, observed: Observed, now: Moment) {
-        let runs_on = self.is_alive() && observed.state == RunState::Running;
-        if runs_on && self.observed.addresses != observed.addresses {
-            self.prober = None;
-            let is_lost = |at: SocketAddr| !observed.addresses.contains(&at);
-            if self.healthy_at().is_some_and(is_lost) {
-                // Restarted by somebody else, or moved: what was known of it is void, and what
-                // was in flight is lost.
-                self.health = Health::Unknown;
-                self.replica = None;
-                self.began = None;
-                self.since = now;
-            }
-        }
-        self.observed = observed;
-    }
-
-    fn healthy_at(&self) -> Option<SocketAddr> {
-        let replica = self.replica.as_ref()?;
-        matches!(self.health, Health::Healthy).then_some(replica.address)
-    }
-
-    fn is_alive(&self) -> bool {
-        self.observed.state == RunState::Running && self.stop.is_none()
-    }
-
-    fn in_flight(&self) -> u64 {
-        self.replica
-            .as_ref()
-            .map_or(0, |replica| replica.gate.inside())
-    }
-
-    /// It is on its way out of the picture.
-    fn dismiss(&self, within: Duration) {
-        if let Some(replica) = &self.replica {
-            replica.dismiss(within);
-        }
-    }
-
-    fn phase(&self) -> Phase {
-        match (&self.stop, &self.health, &self.drain) {
-            (Some(_), _, _) => Phase::Stopping,
-            (None, Health::Failed(_), _) => Phase::Sick,
-            (None, _, Some(_)) => Phase::Draining,
-            (None, Health::Healthy, None) => Phase::Ready,
-            (None, Health::Unknown, None) => Phase::Starting,
-        }
-    }
-
-    fn condition(&self, now: Moment) -> Condition {
-        match (&self.stop, &self.health, &self.drain) {
-            (Some(Stop::RetryAt(at)), Health::Failed(ailment), _) if *at <= now => {
-                Condition::Sick(ailment.clone())
-            }
-            (Some(Stop::RetryAt(at)), _, _) if *at <= now => Condition::StopFailed,
-            (Some(_), _, _) => Condition::Stopping,
-            (None, Health::Failed(ailment), _) => Condition::Sick(ailment.clone()),
-            (None, _, Some(drain)) => Condition::Draining {
-                since: drain.since,
-                in_flight: self.in_flight(),
-            },
-            (None, Health::Healthy, None) => Condition::Ready,
-            (None, Health::Unknown, None) => Condition::Starting,
-        }
-    }
-
-    fn ready(
-        &mut self,
-        service: &ServiceName,
-        address: SocketAddr,
-        writer: &Writer,
-        now: Moment,
-        sink: &Sink,
-    ) {
-        let same = self
-            .replica
-            .as_ref()
-            .is_some_and(|replica| replica.address == address);
-        if !same {
-            self.replica = Some(Arc::new(writer.new_replica(
-                service.clone(),
-                self.observed.id.clone(),
-                self.observed.slot,
-                self.observed.generation,
-                address,
-                Arc::clone(&self.doubt),
-            )));
-        }
-        if matches!(self.health, Health::Healthy) {
-            return;
-        }
-        self.health = Health::Healthy;
-        self.since = now;
-        self.because = None;
-        sink(&Event::Ready {
-            service: service.clone(),
-            slot: self.observed.slot,
-            id: self.observed.id.clone(),
-            after: self.began.map(|began| now.since(began)),
-        });
-    }
-
-    /// Takes the replica out of rotation. Returns whether that counts against its image: it never
-    /// got ready, or not for long.
-    fn fail(&mut self, service: &ServiceName, ailment: Ailment, now: Moment, sink: &Sink) -> bool {
-        if self.stop.is_some() || matches!(self.health, Health::Failed(_)) {
-            return false;
-        }
-        let settled =
-            matches!(self.health, Health::Healthy) && now.since(self.since) >= SETTLED_AFTER;
-        let adopted_half_made = ailment == Ailment::HalfMade;
-        sink(&Event::Sick {
-            service: service.clone(),
-            slot: self.observed.slot,
-            id: self.observed.id.clone(),
-            ailment: ailment.clone(),
-        });
-        self.health = Health::Failed(ailment);
-        self.since = now;
-        !settled && !adopted_half_made
-    }
-
-    fn view(&self) -> ReplicaView {
-        let because = match &self.health {
-            Health::Failed(ailment) => Some(ailment.to_string()),
-            _ => self.because.clone(),
-        };
-        ReplicaView {
-            id: self.observed.id.clone(),
-            slot: self.observed.slot,
-            generation: self.observed.generation,
-            phase: self.phase(),
-            since: self.since,
-            address: self.replica.as_ref().map(|replica| replica.address),
-            because,
-            live: self.replica.clone(),
-        }
-    }
-}
-
-fn ailment_of(state: &RunState) -> Option<Ailment> {
-    match state {
-        RunState::Running => None,
-        RunState::Created => Some(Ailment::HalfMade),
-        RunState::Paused => Some(Ailment::Paused),
-        RunState::Exited { code } => Some(Ailment::Exited { code: *code }),
     }
 }

@@ -7,6 +7,7 @@
 mod forecast;
 mod managed;
 mod probing;
+mod tracked;
 
 pub use forecast::{Forecast, forecast};
 pub use managed::Managed;

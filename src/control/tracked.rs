@@ -1,0 +1,219 @@
+//! One replica under control: what the engine shows of it, what its health check says, and what
+//! was begun with it.
+
+use super::Sink;
+use super::probing::Prober;
+use crate::plan::Condition;
+use crate::plan::backoff::SETTLED_AFTER;
+use crate::service::doubt::Doubt;
+use crate::service::event::Event;
+use crate::service::replica::{Ailment, Observed, Phase, Replica, ReplicaView, RunState};
+use crate::service::spec::ServiceName;
+use crate::service::store::Writer;
+use crate::service::time::Moment;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub struct Tracked {
+    /// Nothing that an engine runs.
+    pub is_address: bool,
+    pub observed: Observed,
+    pub since: Moment,
+    /// When Tidegate began to start it; unknown when it was found running.
+    pub began: Option<Moment>,
+    pub health: Health,
+    pub drain: Option<Drain>,
+    pub stop: Option<Stop>,
+    pub because: Option<String>,
+    pub replica: Option<Arc<Replica>>,
+    pub doubt: Arc<Doubt>,
+    pub prober: Option<Prober>,
+}
+
+pub enum Health {
+    Unknown,
+    Healthy,
+    Failed(Ailment),
+}
+
+pub struct Drain {
+    pub since: Moment,
+}
+
+pub enum Stop {
+    UnderWay,
+    RetryAt(Moment),
+}
+
+impl Tracked {
+    pub fn new(observed: Observed, now: Moment) -> Tracked {
+        Tracked {
+            is_address: false,
+            observed,
+            since: now,
+            began: None,
+            health: Health::Unknown,
+            drain: None,
+            stop: None,
+            because: None,
+            replica: None,
+            doubt: Arc::default(),
+            prober: None,
+        }
+    }
+
+    pub fn look_again(&mut self, observed: Observed, now: Moment) {
+        let runs_on = self.is_alive() && observed.state == RunState::Running;
+        if runs_on && self.observed.addresses != observed.addresses {
+            self.prober = None;
+            let is_lost = |at: SocketAddr| !observed.addresses.contains(&at);
+            if self.healthy_at().is_some_and(is_lost) {
+                // Restarted by somebody else, or moved: what was known of it is void, and what
+                // was in flight is lost.
+                self.health = Health::Unknown;
+                self.replica = None;
+                self.began = None;
+                self.since = now;
+            }
+        }
+        self.observed = observed;
+    }
+
+    pub fn healthy_at(&self) -> Option<SocketAddr> {
+        let replica = self.replica.as_ref()?;
+        matches!(self.health, Health::Healthy).then_some(replica.address)
+    }
+
+    pub fn is_alive(&self) -> bool {
+        self.observed.state == RunState::Running && self.stop.is_none()
+    }
+
+    pub fn in_flight(&self) -> u64 {
+        self.replica
+            .as_ref()
+            .map_or(0, |replica| replica.gate.inside())
+    }
+
+    /// It is on its way out of the picture.
+    pub fn dismiss(&self, within: Duration) {
+        if let Some(replica) = &self.replica {
+            replica.dismiss(within);
+        }
+    }
+
+    pub fn phase(&self) -> Phase {
+        match (&self.stop, &self.health, &self.drain) {
+            (Some(_), _, _) => Phase::Stopping,
+            (None, Health::Failed(_), _) => Phase::Sick,
+            (None, _, Some(_)) => Phase::Draining,
+            (None, Health::Healthy, None) => Phase::Ready,
+            (None, Health::Unknown, None) => Phase::Starting,
+        }
+    }
+
+    pub fn condition(&self, now: Moment) -> Condition {
+        match (&self.stop, &self.health, &self.drain) {
+            (Some(Stop::RetryAt(at)), Health::Failed(ailment), _) if *at <= now => {
+                Condition::Sick(ailment.clone())
+            }
+            (Some(Stop::RetryAt(at)), _, _) if *at <= now => Condition::StopFailed,
+            (Some(_), _, _) => Condition::Stopping,
+            (None, Health::Failed(ailment), _) => Condition::Sick(ailment.clone()),
+            (None, _, Some(drain)) => Condition::Draining {
+                since: drain.since,
+                in_flight: self.in_flight(),
+            },
+            (None, Health::Healthy, None) => Condition::Ready,
+            (None, Health::Unknown, None) => Condition::Starting,
+        }
+    }
+
+    pub fn ready(
+        &mut self,
+        service: &ServiceName,
+        address: SocketAddr,
+        writer: &Writer,
+        now: Moment,
+        sink: &Sink,
+    ) {
+        let same = self
+            .replica
+            .as_ref()
+            .is_some_and(|replica| replica.address == address);
+        if !same {
+            self.replica = Some(Arc::new(writer.new_replica(
+                service.clone(),
+                self.observed.id.clone(),
+                self.observed.slot,
+                self.observed.generation,
+                address,
+                Arc::clone(&self.doubt),
+            )));
+        }
+        if matches!(self.health, Health::Healthy) {
+            return;
+        }
+        self.health = Health::Healthy;
+        self.since = now;
+        self.because = None;
+        sink(&Event::Ready {
+            service: service.clone(),
+            slot: self.observed.slot,
+            id: self.observed.id.clone(),
+            after: self.began.map(|began| now.since(began)),
+        });
+    }
+
+    /// Takes the replica out of rotation. Returns whether that counts against its image: it never
+    /// got ready, or not for long.
+    pub fn fail(
+        &mut self,
+        service: &ServiceName,
+        ailment: Ailment,
+        now: Moment,
+        sink: &Sink,
+    ) -> bool {
+        if self.stop.is_some() || matches!(self.health, Health::Failed(_)) {
+            return false;
+        }
+        let settled =
+            matches!(self.health, Health::Healthy) && now.since(self.since) >= SETTLED_AFTER;
+        let adopted_half_made = ailment == Ailment::HalfMade;
+        sink(&Event::Sick {
+            service: service.clone(),
+            slot: self.observed.slot,
+            id: self.observed.id.clone(),
+            ailment: ailment.clone(),
+        });
+        self.health = Health::Failed(ailment);
+        self.since = now;
+        !settled && !adopted_half_made
+    }
+
+    pub fn view(&self) -> ReplicaView {
+        let because = match &self.health {
+            Health::Failed(ailment) => Some(ailment.to_string()),
+            _ => self.because.clone(),
+        };
+        ReplicaView {
+            id: self.observed.id.clone(),
+            slot: self.observed.slot,
+            generation: self.observed.generation,
+            phase: self.phase(),
+            since: self.since,
+            address: self.replica.as_ref().map(|replica| replica.address),
+            because,
+            live: self.replica.clone(),
+        }
+    }
+}
+
+pub fn ailment_of(state: &RunState) -> Option<Ailment> {
+    match state {
+        RunState::Running => None,
+        RunState::Created => Some(Ailment::HalfMade),
+        RunState::Paused => Some(Ailment::Paused),
+        RunState::Exited { code } => Some(Ailment::Exited { code: *code }),
+    }
+}
