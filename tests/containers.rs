@@ -189,11 +189,7 @@ async fn a_replica_that_hangs_is_replaced() {
     acts.shows(1).await;
     let old = acts.ids().await.remove(0);
     acts.healed(&old).await;
-    assert!(
-        acts.edge.log().contains("no answer within 300ms"),
-        "{}",
-        acts.edge.log()
-    );
+    acts.edge.logs("no answer within 300ms").await;
 }
 
 #[tokio::test]
@@ -222,11 +218,8 @@ async fn a_port_that_somebody_else_holds_is_skipped() {
     acts.edge
         .shows("acts", "22080=ready 22082=ready", SOON)
         .await;
-    assert!(
-        acts.edge
-            .log()
-            .contains("skipping port 22081: somebody else holds it")
-    );
+    let skipped = "skipping port 22081: somebody else holds it";
+    acts.edge.logs(skipped).await;
 }
 
 /// Sends requests all the time and counts what did not come back as 200.

@@ -29,15 +29,21 @@ async fn names(edge: &Edge, count: usize) -> String {
     names
 }
 
-#[tokio::test]
-async fn six_requests_go_a_b_c_a_b_c() {
-    let (a, b, c) = (
+/// Three replicas, all ready.
+async fn abc() -> ([Upstream; 3], Edge) {
+    let upstreams = [
         Upstream::start("A").await,
         Upstream::start("B").await,
         Upstream::start("C").await,
-    );
-    let edge = Edge::start(&legacy(&[&a, &b, &c], "")).await;
+    ];
+    let edge = Edge::start(&legacy(&upstreams.each_ref(), "")).await;
     edge.shows("legacy", "0=ready 1=ready 2=ready", SOON).await;
+    (upstreams, edge)
+}
+
+#[tokio::test]
+async fn six_requests_go_a_b_c_a_b_c() {
+    let (_upstreams, edge) = abc().await;
     let six = names(&edge, 6).await;
     assert!(
         ["ABCABC", "BCABCA", "CABCAB"].contains(&six.as_str()),
@@ -47,13 +53,7 @@ async fn six_requests_go_a_b_c_a_b_c() {
 
 #[tokio::test]
 async fn many_clients_at_once_share_the_replicas_exactly() {
-    let (a, b, c) = (
-        Upstream::start("A").await,
-        Upstream::start("B").await,
-        Upstream::start("C").await,
-    );
-    let edge = Edge::start(&legacy(&[&a, &b, &c], "")).await;
-    edge.shows("legacy", "0=ready 1=ready 2=ready", SOON).await;
+    let ([a, b, c], edge) = abc().await;
     let clients = (0..12).map(|_| async {
         let mut connection = Connection::open(edge.address).await.unwrap();
         for _ in 0..50 {
@@ -340,7 +340,7 @@ async fn hup_swaps_a_good_file_and_keeps_what_a_bad_one_would_have_broken() {
         (failed == Some(0.0)).then_some(())
     })
     .await;
-    assert!(edge.log().contains("nonsense"), "{}", edge.log());
+    edge.logs("nonsense").await;
     assert_eq!(
         connection.get("/one").await.unwrap().header("x-upstream"),
         "A"

@@ -256,6 +256,14 @@ impl Edge {
         line.rsplit(' ').next()?.parse().ok()
     }
 
+    /// Waits for the line: the log comes through a pipe of its own, later than what it tells of.
+    pub async fn logs(&self, text: &str) {
+        until(text, START_WITHIN, || async {
+            self.log().contains(text).then_some(())
+        })
+        .await;
+    }
+
     pub fn log(&self) -> String {
         self.log.lock().expect("no panic").join("\n")
     }
