@@ -19,11 +19,14 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 /// Without live-restore it stops its containers first, each of which has 10 s.
 const ENDS_WITHIN: Duration = Duration::from_secs(40);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOG_SHOWN: usize = 10;
 
 pub struct Engine {
     live_restore: bool,
     bridge: String,
     child: Option<Child>,
+    /// As on most machines, it is a service of its own and outlives dockerd.
+    containerd: Option<Child>,
     folder: TempDir,
 }
 
@@ -38,10 +41,12 @@ impl Engine {
             live_restore,
             bridge: format!("chaos{}", std::process::id() % 100_000),
             child: None,
+            containerd: None,
             folder,
         };
         engine.make_bridge()?;
         fs::write(engine.path("daemon.json"), "{}").map_err(|why| why.to_string())?;
+        engine.spawn_containerd()?;
         engine.spawn().await?;
         let tar = engine.path("image.tar");
         let tar = tar.to_str().ok_or("a strange temporary folder")?;
@@ -69,45 +74,66 @@ impl Engine {
         ip(&["link", "set", bridge, "up"])
     }
 
+    fn spawn_containerd(&mut self) -> Result<(), String> {
+        let file = self.path("containerd.toml");
+        let without_kubernetes =
+            "version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n";
+        fs::write(&file, without_kubernetes).map_err(|why| why.to_string())?;
+        let mut command = Command::new("containerd");
+        command
+            .arg("--config")
+            .arg(file)
+            .arg("--root")
+            .arg(self.path("containerd"))
+            .arg("--state")
+            .arg(self.path("containerd-state"))
+            .arg("--address")
+            .arg(self.path("containerd.sock"));
+        self.containerd = Some(self.spawned(command, "containerd.log")?);
+        Ok(())
+    }
+
+    fn spawned(&self, mut command: Command, log: &str) -> Result<Child, String> {
+        let name = command.as_std().get_program().to_owned();
+        let mut start = || {
+            let log = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(self.path(log))?;
+            let output = log.try_clone()?;
+            command
+                .stdin(Stdio::null())
+                .stdout(output)
+                .stderr(log)
+                .process_group(0)
+                .spawn()
+        };
+        start().map_err(|why| format!("starting {}: {why}", name.display()))
+    }
+
     /// Starts it, and waits until it answers.
     pub async fn spawn(&mut self) -> Result<(), String> {
-        let log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.path("dockerd.log"))
-            .map_err(|why| why.to_string())?;
-        let output = log.try_clone().map_err(|why| why.to_string())?;
-        let option = |name: &str, value: &dyn std::fmt::Display| format!("--{name}={value}");
-        let child = Command::new("dockerd")
-            .args([
-                option("config-file", &self.path("daemon.json").display()),
-                option("data-root", &self.path("data").display()),
-                option("exec-root", &self.path("exec").display()),
-                option("pidfile", &self.path("dockerd.pid").display()),
-                option(
-                    "host",
-                    &format!("unix://{}", self.path("docker.sock").display()),
-                ),
-                option("bridge", &self.bridge),
-                option("iptables", &false),
-                option("ip6tables", &false),
-                option("ip-masq", &false),
-                option("ip-forward", &false),
-                option("live-restore", &self.live_restore),
-                // Where a containerd of the machine is used, we meet nobody in it.
-                option("containerd-namespace", &self.bridge),
-                option(
-                    "containerd-plugins-namespace",
-                    &format!("{}-plugins", self.bridge),
-                ),
-            ])
-            .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(log)
-            .process_group(0)
-            .spawn()
-            .map_err(|why| format!("starting dockerd: {why}"))?;
-        self.child = Some(child);
+        let mut command = Command::new("dockerd");
+        for (name, path) in [
+            ("config-file", "daemon.json"),
+            ("data-root", "data"),
+            ("exec-root", "exec"),
+            ("pidfile", "dockerd.pid"),
+            ("containerd", "containerd.sock"),
+        ] {
+            command.arg(format!("--{name}={}", self.path(path).display()));
+        }
+        let socket = self.path("docker.sock");
+        command.args([
+            format!("--host=unix://{}", socket.display()),
+            format!("--bridge={}", self.bridge),
+            format!("--live-restore={}", self.live_restore),
+            "--iptables=false".to_owned(),
+            "--ip6tables=false".to_owned(),
+            "--ip-masq=false".to_owned(),
+            "--ip-forward=false".to_owned(),
+        ]);
+        self.child = Some(self.spawned(command, "dockerd.log")?);
         let deadline = Instant::now() + ANSWERS_WITHIN;
         let docker = self.docker();
         while docker.run(&["version"]).await.is_err() {
@@ -116,7 +142,7 @@ impl Engine {
                 .as_mut()
                 .is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))));
             if ended || Instant::now() > deadline {
-                return Err(format!("dockerd does not answer; its log:\n{}", self.log()));
+                return Err(format!("dockerd does not answer: {}", self.log()));
             }
             sleep(LOOK_EVERY).await;
         }
@@ -131,33 +157,38 @@ impl Engine {
         match timeout(ENDS_WITHIN, child.wait()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(why)) => Err(why.to_string()),
-            Err(_) => Err(format!("dockerd did not end; its log:\n{}", self.log())),
+            Err(_) => Err(format!("dockerd did not end: {}", self.log())),
         }
     }
 
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.path("dockerd.log")).unwrap_or_default()
+    /// The end of it.
+    fn log(&self) -> String {
+        let log = fs::read_to_string(self.path("dockerd.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_SHOWN)..].join("\n")
     }
 
     pub fn keep_logs(&self, folder: &Path) -> std::io::Result<()> {
         fs::copy(self.path("dockerd.log"), folder.join("dockerd.log"))?;
         Ok(())
     }
+}
 
-    fn end_now(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            if let Some(id) = child.id() {
-                let _ = kill(Pid::from_raw(id as i32), Signal::SIGTERM);
-            }
-            let deadline = std::time::Instant::now() + ENDS_WITHIN;
-            while let Ok(None) = child.try_wait() {
-                if std::time::Instant::now() > deadline {
-                    let _ = child.start_kill();
-                    break;
-                }
-                std::thread::sleep(LOOK_EVERY);
-            }
+/// TERM, and KILL when that is not enough. For a `Drop`, so it blocks.
+fn end_now(child: Option<Child>) {
+    let Some(mut child) = child else {
+        return;
+    };
+    if let Some(id) = child.id() {
+        let _ = kill(Pid::from_raw(id as i32), Signal::SIGTERM);
+    }
+    let deadline = std::time::Instant::now() + ENDS_WITHIN;
+    while let Ok(None) = child.try_wait() {
+        if std::time::Instant::now() > deadline {
+            let _ = child.start_kill();
+            break;
         }
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 
@@ -170,12 +201,10 @@ impl Drop for Engine {
                 let _ = docker.wait(&["rm", "--force", "--volumes", id]);
             }
         } else {
-            eprintln!(
-                "chaos: the engine of its own did not answer in the end, so containers of it may \
-                 still run; see: ps -ef | grep containerd-shim"
-            );
+            kill_shims(&self.path("containerd.sock"));
         }
-        self.end_now();
+        end_now(self.child.take());
+        end_now(self.containerd.take());
         let _ = ip(&["link", "delete", &self.bridge]);
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let ours = self.folder.path().display().to_string();
@@ -203,5 +232,32 @@ fn ip(arguments: &[&str]) -> Result<(), String> {
             arguments.join(" "),
             String::from_utf8_lossy(&output.stderr).trim()
         )),
+    }
+}
+
+/// Ends the containers of a containerd whose dockerd does not answer: whatever the processes that
+/// hold them, which name its socket, have begun.
+fn kill_shims(socket: &Path) {
+    let socket = socket.display().to_string();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    for process in processes {
+        let path = process.path();
+        let says = fs::read_to_string(path.join("cmdline")).unwrap_or_default();
+        let mut words = says.split('\0');
+        let is_shim = words
+            .next()
+            .is_some_and(|name| name.contains("containerd-shim"));
+        if !is_shim || !words.any(|word| word == socket) {
+            continue;
+        }
+        let name = process.file_name();
+        let children = path.join("task").join(&name).join("children");
+        let children = fs::read_to_string(children).unwrap_or_default();
+        let shim = name.to_string_lossy();
+        for id in children.split_whitespace().chain([shim.as_ref()]) {
+            if let Ok(id) = id.parse() {
+                let _ = kill(Pid::from_raw(id), Signal::SIGKILL);
+            }
+        }
     }
 }
