@@ -352,6 +352,7 @@ impl Bench {
         let second = Duration::from_secs(1);
         let template = Template {
             image: image::tiny().into(),
+            image_id: None,
             port: 80,
             first_port: port,
             command: None,
@@ -375,6 +376,10 @@ impl Bench {
             },
             bounds: Bounds { min: 1, max: 10 },
             stop_grace_period: Duration::from_millis(1_500),
+            update: Update::default(),
+            pull: Pull::Missing,
+            alias: None,
+            declared: None,
             forward: Forward::default(),
         };
         Bench {
