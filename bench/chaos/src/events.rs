@@ -12,8 +12,6 @@ pub struct Event {
     pub needs: Needs,
     /// Whether it can happen behind HAProxy, too.
     with_peer: bool,
-    /// Whether it happens when nobody asks for it by name.
-    pub by_default: bool,
     pub happening: Happening,
 }
 
@@ -64,7 +62,6 @@ const fn event(name: &'static str, about: &'static str, happening: Happening) ->
             echo: false,
         },
         with_peer: true,
-        by_default: true,
         happening,
     }
 }
@@ -84,13 +81,6 @@ impl Event {
     const fn tidegate(self) -> Event {
         Event {
             with_peer: false,
-            ..self
-        }
-    }
-
-    const fn asked_for(self) -> Event {
-        Event {
-            by_default: false,
             ..self
         }
     }
@@ -149,19 +139,14 @@ pub static EVENTS: &[Event] = &[
         H::RollBroken,
     )
     .tidegate(),
-    event("deploy", "`tidegate deploy` of a good image", H::Deploy)
-        .tidegate()
-        .asked_for(),
+    event("deploy", "`tidegate deploy` of a good image", H::Deploy).tidegate(),
     event(
         "deploy-broken",
         "`tidegate deploy` of an image that is never healthy",
         H::DeployBroken,
     )
-    .tidegate()
-    .asked_for(),
-    event("drain", "`tidegate drain` of one replica", H::Drain)
-        .tidegate()
-        .asked_for(),
+    .tidegate(),
+    event("drain", "`tidegate drain` of one replica", H::Drain).tidegate(),
     event("reload-20", "20 reloads without a change", H::Reloads),
     event(
         "websocket",

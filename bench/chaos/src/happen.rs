@@ -33,6 +33,7 @@ const BROKEN: &str = "acts:chaos-broken";
 /// Everything that an event can happen to. Dropped in this order.
 pub struct Scene {
     pub edge: Edge,
+    pub made: Vec<Image>,
     pub engine: Option<Engine>,
     /// It serves as long as it is there.
     pub _echo: Option<Echo>,
@@ -160,7 +161,8 @@ impl Event {
                 let Edge::Tidegate(edge) = &mut scene.edge else {
                     return Err(NOT_WITH_PEERS.to_owned());
                 };
-                self.happen_to_tidegate(edge, &eye, &scene.docker, long)
+                let (docker, made) = (&scene.docker, &mut scene.made);
+                self.happen_to_tidegate(edge, &eye, docker, made, long)
                     .await
             }
         }
@@ -171,6 +173,7 @@ impl Event {
         edge: &mut Tidegate,
         eye: &Eye,
         docker: &Docker,
+        made: &mut Vec<Image>,
         long: bool,
     ) -> Outcome {
         let count = self.replicas as usize;
@@ -221,7 +224,7 @@ impl Event {
                 eye.through(PATIENCE, is_old, reload(&as_it_was)).await
             }
             Happening::Deploy => {
-                docker.run(&["tag", IMAGE, GOOD]).await?;
+                made.push(Image::make(docker, GOOD, "ENV CHAOS=1").await?);
                 let deploy = async {
                     let mut told = done();
                     if !edge.deploy(GOOD).await? {
@@ -233,7 +236,8 @@ impl Event {
                 eye.through(PATIENCE, is_new, deploy).await
             }
             Happening::DeployBroken => {
-                make_broken_image(docker).await?;
+                let change = "ENV ACTS_FAIL_HEALTH=1";
+                made.push(Image::make(docker, BROKEN, change).await?);
                 let deploy = async {
                     let mut told = done();
                     if edge.deploy(BROKEN).await? {
@@ -374,15 +378,33 @@ async fn starts(edge: &Edge) -> Option<(f64, Duration)> {
     }
 }
 
-/// The example's image, with a program whose health check always fails.
-async fn make_broken_image(docker: &Docker) -> Result<(), String> {
-    let id = docker.run(&["create", IMAGE]).await?;
-    let change = "ENV ACTS_FAIL_HEALTH=1";
-    let made = docker
-        .run(&["commit", "--change", change, &id, BROKEN])
-        .await;
-    docker.run(&["rm", &id]).await?;
-    made.map(drop)
+/// An image that goes when nobody needs it any more.
+pub struct Image {
+    docker: Docker,
+    tag: &'static str,
+}
+
+impl Image {
+    /// The example's image with a change, as in a Dockerfile.
+    async fn make(docker: &Docker, tag: &'static str, change: &str) -> Result<Image, String> {
+        let id = docker.run(&["create", IMAGE]).await?;
+        let commit = ["commit", "--change", change, &id, tag];
+        let made = docker.run(&commit).await;
+        docker.run(&["rm", &id]).await?;
+        made?;
+        Ok(Image {
+            docker: docker.clone(),
+            tag,
+        })
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        if let Err(why) = self.docker.wait(&["image", "rm", self.tag]) {
+            eprintln!("chaos: the image {} stays: {why}", self.tag);
+        }
+    }
 }
 
 fn is_gone(seen: &[Replica], id: &str) -> bool {

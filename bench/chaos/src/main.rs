@@ -43,7 +43,7 @@ struct Arguments {
     /// The program under test
     #[arg(default_value = "target/release/tidegate")]
     tidegate: PathBuf,
-    /// Only this event, and any other that is named; otherwise all that need no asking for
+    /// Only this event, and any other that is named; all otherwise
     #[arg(long, value_name = "EVENT")]
     only: Vec<String>,
     /// Which of the two to break things behind
@@ -170,7 +170,7 @@ async fn run(arguments: Arguments) -> Result<bool, String> {
 
 fn chosen(names: &[String]) -> Result<Vec<&'static Event>, String> {
     if names.is_empty() {
-        return Ok(EVENTS.iter().filter(|event| event.by_default).collect());
+        return Ok(EVENTS.iter().collect());
     }
     let find = |name: &String| {
         EVENTS

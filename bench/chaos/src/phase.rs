@@ -102,6 +102,7 @@ async fn start(kind: Kind, event: &Event, conditions: &Conditions) -> Result<Sce
         _ => Ok(Scene {
             edge,
             engine,
+            made: Vec::new(),
             _echo: echo,
             docker,
             long: conditions.long,

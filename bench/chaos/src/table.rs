@@ -253,7 +253,6 @@ pub fn list(events: &[Event]) -> String {
     for event in events {
         let peer = match event.applies_to(Kind::Haproxy) {
             true => " (HAProxy, too)",
-            false if !event.by_default => " (only when it is asked for)",
             false => "",
         };
         let _ = writeln!(text, "{:<14} {}{peer}", event.name, event.about);
