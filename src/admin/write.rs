@@ -29,7 +29,7 @@ pub type Reply<T> = oneshot::Sender<Result<T, String>>;
 pub async fn reload(State(admin): State<Admin>) -> Response {
     match ask(&admin, Order::Reload).await {
         Ok(changed) => Json(view::Reloaded { changed }).into_response(),
-        Err(refusal) => refusal,
+        Err(refusal) => *refusal,
     }
 }
 
@@ -40,7 +40,7 @@ pub async fn deploy(
 ) -> Response {
     let (service, Json(view::Deploy { image })) = match arguments(&admin, name, body) {
         Ok(arguments) => arguments,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let order = |reply| Order::Deploy {
         service,
@@ -50,7 +50,7 @@ pub async fn deploy(
     match ask(&admin, order).await {
         Ok(deployed) if deployed.begun => (StatusCode::ACCEPTED, Json(deployed)).into_response(),
         Ok(deployed) => Json(deployed).into_response(),
-        Err(refusal) => refusal,
+        Err(refusal) => *refusal,
     }
 }
 
@@ -61,7 +61,7 @@ pub async fn drain(
 ) -> Response {
     let (service, Json(view::Drain { slot })) = match arguments(&admin, name, body) {
         Ok(arguments) => arguments,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let order = |reply| Order::Drain {
         service,
@@ -70,31 +70,35 @@ pub async fn drain(
     };
     match ask(&admin, order).await {
         Ok(drained) => (StatusCode::ACCEPTED, Json(drained)).into_response(),
-        Err(refusal) => refusal,
+        Err(refusal) => *refusal,
     }
 }
+
+/// What is answered instead; boxed, because it is large and rare.
+type Refusal = Box<Response>;
 
 fn arguments<T>(
     admin: &Admin,
     name: Result<Path<String>, PathRejection>,
     body: Result<Json<T>, JsonRejection>,
-) -> Result<(String, Json<T>), Response> {
-    let Path(name) = name.map_err(|why| problem(why.status(), why.body_text()))?;
+) -> Result<(String, Json<T>), Refusal> {
+    let Path(name) = name.map_err(|why| Box::new(problem(why.status(), why.body_text())))?;
     if admin.reader.load().service(&name).is_none() {
-        return Err(super::no_service(&name));
+        return Err(Box::new(super::no_service(&name)));
     }
-    let body = body.map_err(|why| problem(why.status(), why.body_text()))?;
+    let body = body.map_err(|why| Box::new(problem(why.status(), why.body_text())))?;
     Ok((name, body))
 }
 
-async fn ask<T>(admin: &Admin, order: impl FnOnce(Reply<T>) -> Order) -> Result<T, Response> {
-    let leaving = || problem(StatusCode::SERVICE_UNAVAILABLE, "the process is leaving");
+async fn ask<T>(admin: &Admin, order: impl FnOnce(Reply<T>) -> Order) -> Result<T, Refusal> {
+    let refusal = |status, why: &str| Box::new(problem(status, why));
+    let leaving = || refusal(StatusCode::SERVICE_UNAVAILABLE, "the process is leaving");
     let (reply, answer) = oneshot::channel();
     let sent = admin.orders.send(order(reply)).await;
     sent.map_err(|_| leaving())?;
     match answer.await {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(why)) => Err(problem(StatusCode::UNPROCESSABLE_ENTITY, why)),
+        Ok(Err(why)) => Err(refusal(StatusCode::UNPROCESSABLE_ENTITY, &why)),
         Err(_) => Err(leaving()),
     }
 }

@@ -1,5 +1,6 @@
 //! `tidegate drain`: another replica in the place of one.
 
+use super::client::{Client, ClientError};
 use super::progress::{Progress, patient};
 use super::{FAILED, Running, fail, print, print_json};
 use crate::admin::view::{self, Service};
@@ -34,24 +35,10 @@ impl Drain {
             Ok(drained) => drained,
             Err(error) => return fail(FAILED, error),
         };
-        let mut progress = Progress::new(self.running.output.json);
-        while !self.detach {
-            let service: Service = match patient(|| client.get(&path)) {
-                Ok(service) => service,
-                Err(error) => return fail(FAILED, error),
-            };
-            let mut replicas = service.replicas.iter();
-            let left = replicas.find(|replica| replica.id == drained.id);
-            let settled = service.replicas.len() as u32 == service.desired
-                && service.ready >= service.desired;
-            if left.is_none() && settled {
-                progress.end();
-                break;
-            }
-            let state = left.map_or("gone; the port gets a new one", |it| it.state.as_str());
-            let line = format!("{name}: {slot} is {state}, {} ready", service.ready);
-            progress.show(&line, &line);
-            progress.wait();
+        if !self.detach
+            && let Err(error) = self.follow(&client, &path, &drained.id)
+        {
+            return fail(FAILED, error);
         }
         if self.running.output.json {
             return print_json(&drained);
@@ -59,6 +46,27 @@ impl Drain {
         match self.detach {
             true => print(format_args!("{name}: {slot} is being replaced\n")),
             false => print(format_args!("{name}: {slot} was replaced\n")),
+        }
+    }
+
+    /// Shows how it goes until another replica sits in its place.
+    fn follow(&self, client: &Client, path: &str, id: &str) -> Result<(), ClientError> {
+        let (name, slot) = (&self.service, self.slot);
+        let mut progress = Progress::new(self.running.output.json);
+        loop {
+            let service: Service = patient(|| client.get(path))?;
+            let mut replicas = service.replicas.iter();
+            let left = replicas.find(|replica| replica.id == id);
+            let settled = service.replicas.len() as u32 == service.desired
+                && service.ready >= service.desired;
+            if left.is_none() && settled {
+                progress.end();
+                return Ok(());
+            }
+            let state = left.map_or("gone; the port gets a new one", |it| it.state.as_str());
+            let line = format!("{name}: {slot} is {state}, {} ready", service.ready);
+            progress.show(&line, &line);
+            progress.wait();
         }
     }
 }

@@ -98,6 +98,10 @@ impl Spec {
 
 /// Where replicas come from.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each service, and most are containers"
+)]
 pub enum Source {
     /// Tidegate starts and stops containers.
     Container(Template),

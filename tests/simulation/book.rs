@@ -67,6 +67,7 @@ pub struct Book {
     /// When the health check of an address was good last.
     pub well: BTreeMap<SocketAddr, Instant>,
     configs: Vec<Config>,
+    configured: Instant,
     max_ever: BTreeMap<ServiceName, u32>,
     first_ports: BTreeMap<ServiceName, BTreeSet<Slot>>,
     graces: Vec<(Instant, ServiceName, Duration)>,
@@ -125,6 +126,7 @@ impl Book {
             replicas: BTreeMap::new(),
             well: BTreeMap::new(),
             configs: Vec::new(),
+            configured: now,
             max_ever: BTreeMap::new(),
             first_ports: BTreeMap::new(),
             graces: Vec::new(),
@@ -204,6 +206,7 @@ impl Book {
     }
 
     pub fn configured(&mut self) {
+        self.configured = Instant::now();
         self.configs.drain(..self.configs.len() - 1);
     }
 
@@ -537,6 +540,8 @@ impl Book {
                 let id = &replica.id;
                 self.promise(fine, || format!("{id} is in rotation and {phase:?}"));
                 let unwell = self.well.get(&replica.address).map(Instant::elapsed);
+                // A health check that was changed begins to count anew.
+                let unwell = unwell.map(|unwell| unwell.min(self.configured.elapsed()));
                 self.promise(unwell.is_some_and(|unwell| unwell <= PATIENCE), || {
                     format!("{id} is in rotation and was not well for {unwell:?}")
                 });

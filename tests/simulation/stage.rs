@@ -17,7 +17,7 @@ use tidegate::service::replica::{Observed, ReplicaId, RunState};
 use tidegate::service::snapshot::{RolloutStage, ServiceView, Snapshot};
 use tidegate::service::spec::{
     Bounds, FailureAction, Forward, HealthTiming, Order, Pull, ServiceName, Slot, Source, Spec,
-    SpecHash, Template, Update,
+    SpecHash, Template, Update, Version,
 };
 use tidegate::service::store::{self, Reader};
 use tokio::sync::watch;
@@ -737,7 +737,10 @@ impl Stage {
         let made = newest.and_then(|newest| newest.made.as_ref());
         let settled = view.rollout.as_ref().map(|rollout| rollout.stage);
         let gave_up = matches!(settled, Some(RolloutStage::WentBack | RolloutStage::Paused))
-            || made.is_some_and(|made| made.declared == hash);
+            || made.is_some_and(|made| {
+                let made_from = serde_json::from_str(&made.template).expect("a template");
+                made.declared == hash || Version::of(made_from).is_named_like(template)
+            });
         let is_wrong = |replica: &&&Observed| replica.spec != hash && !gave_up;
         if let Some(wrong) = there
             .iter()

@@ -9,20 +9,24 @@ use std::time::Duration;
 /// A failure's reason is in the last few lines, or nowhere.
 const LINES: usize = 20;
 const LINE_BYTES: usize = 400;
-/// The replacement waits for it.
-const WITHIN: Duration = Duration::from_millis(500);
+/// Milliseconds, as a rule. The replacement waits for it.
+const WITHIN: Duration = Duration::from_secs(1);
 
 impl Docker {
     pub(super) async fn said_last(&self, id: &ReplicaId) -> Vec<String> {
-        let words = tokio::time::timeout(WITHIN, self.daemon.read_log(id)).await;
-        words.unwrap_or_default()
+        let mut text = Vec::new();
+        let read = self.daemon.read_log(id, &mut text);
+        if tokio::time::timeout(WITHIN, read).await.is_err() {
+            log::debug!("reading the log of {id} took too long");
+        }
+        last_lines(&String::from_utf8_lossy(&text))
     }
 }
 
 impl Daemon {
-    async fn read_log(&self, id: &ReplicaId) -> Vec<String> {
+    async fn read_log(&self, id: &ReplicaId, text: &mut Vec<u8>) {
         let Ok(client) = self.client("read the log").await else {
-            return Vec::new();
+            return;
         };
         let options = LogsOptions {
             stdout: true,
@@ -31,11 +35,12 @@ impl Daemon {
             ..Default::default()
         };
         let mut log = client.logs(&id.0, Some(options));
-        let mut text = Vec::new();
-        while let Some(Ok(piece)) = log.next().await {
-            text.extend_from_slice(&piece.into_bytes());
+        while let Some(piece) = log.next().await {
+            match piece {
+                Ok(piece) => text.extend_from_slice(&piece.into_bytes()),
+                Err(error) => return log::debug!("cannot read the log of {id}: {error}"),
+            }
         }
-        last_lines(&String::from_utf8_lossy(&text))
     }
 }
 
