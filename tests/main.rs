@@ -8,6 +8,7 @@ mod containers; // the real binary on a real Docker daemon
 mod control; // the control loop on paused time, as text
 mod documents; // what the documents say, held against the program
 mod engine_docker; // the docker engine on a real daemon
+mod failover; // the real binary in front of plain addresses that fail
 mod gate; // the claim against the drain, under loom
 mod proxy; // the real binary in front of plain addresses
 mod simulation; // the control loop in a world of faults, thousands of times

@@ -72,6 +72,7 @@ impl Tracked {
                 // Restarted by somebody else, or moved: what was known of it is void, and what
                 // was in flight is lost.
                 self.health = Health::Unknown;
+                self.dismiss(Duration::ZERO);
                 self.replica = None;
                 self.began = None;
                 self.since = now;
@@ -154,6 +155,9 @@ impl Tracked {
         if matches!(self.health, Health::Healthy) {
             return;
         }
+        if let (Some(replica), Health::Failed(_)) = (&self.replica, &self.health) {
+            replica.find_again();
+        }
         self.health = Health::Healthy;
         self.since = now;
         self.because = None;
@@ -188,6 +192,9 @@ impl Tracked {
         });
         self.health = Health::Failed(ailment);
         self.since = now;
+        if let Some(replica) = &self.replica {
+            replica.lose();
+        }
         !settled && !adopted_half_made
     }
 

@@ -4,9 +4,11 @@
 //! stop traffic.
 
 mod context;
+mod dial;
 mod failure;
 mod headers;
 mod hold;
+mod retry;
 pub mod round_robin;
 pub mod route;
 mod tunnel;
@@ -20,13 +22,17 @@ use crate::service::store::Reader;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use dial::Dial;
 use http::{HeaderValue, Method, StatusCode, Version, header};
 use pingora::connectors::TransportConnector;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{HttpPeer, Session};
+use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext};
-use pingora::{Error, ErrorSource, ErrorType, Result};
+use pingora::{Error, ErrorType, Result};
+use retry::{Broken, Reach};
 use route::{Routes, Target};
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -208,6 +214,23 @@ impl ProxyHttp for Edge {
         Ok(Box::new(peer(lease, &target.forward)))
     }
 
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        connection: RawFd,
+        _digest: Option<&Digest>,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        let lease = ctx.lease.as_mut();
+        if !lease.is_some_and(|lease| lease.sends_on(connection)) {
+            return Err(failure::lost());
+        }
+        ctx.reach = Reach::Head;
+        Ok(())
+    }
+
     async fn upstream_request_filter(
         &self,
         _session: &mut Session,
@@ -229,6 +252,8 @@ impl ProxyHttp for Edge {
         end_of_stream: bool,
         ctx: &mut Context,
     ) -> Result<()> {
+        // Also asked when there is no body, and always after the head was written.
+        ctx.reach = Reach::Sent;
         // An empty last piece would be written as a second end of body (pingora#935).
         if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
             *body = None;
@@ -260,6 +285,11 @@ impl ProxyHttp for Edge {
         if session.is_process_shutting_down() || self.in_flight.ends_connections() {
             session.set_keepalive(None);
         }
+        if !head.status.is_informational()
+            && let Some(lease) = &ctx.lease
+        {
+            lease.is_answered();
+        }
         filter_response(head, ctx);
         Ok(())
     }
@@ -272,9 +302,10 @@ impl ProxyHttp for Edge {
         mut error: Box<Error>,
     ) -> Box<Error> {
         // Nothing was sent, so any method may be tried elsewhere.
-        ctx.doubt();
-        ctx.lease = None;
-        ctx.request_body_bytes = 0;
+        if !ctx.is_lost() {
+            ctx.doubt();
+        }
+        ctx.leave();
         error.set_retry(ctx.attempts < ATTEMPTS_MAX && failure::is_connect(&error));
         error
     }
@@ -288,23 +319,25 @@ impl ProxyHttp for Edge {
         client_reused: bool,
     ) -> Box<Error> {
         let mut error = error.more_context(format!("replica {}", peer._address));
-        let nothing_sent_down = session
-            .response_written()
-            .is_none_or(|response| response.status.is_informational());
-        let again = nothing_sent_down
-            && !failure::is_timeout(&error)
-            && *error.esource() == ErrorSource::Upstream
-            && !session.as_ref().retry_buffer_truncated()
-            && session.req_header().method.is_idempotent()
-            && ctx.attempts < ATTEMPTS_MAX;
-        if client_reused {
+        let broken = Broken {
+            error: &error,
+            reach: ctx.reach,
+            answer_began: session
+                .response_written()
+                .is_some_and(|response| !response.status.is_informational()),
+            body_is_kept: !session.as_ref().retry_buffer_truncated(),
+            is_idempotent: session.req_header().method.is_idempotent(),
+        };
+        let again = broken.may_go_elsewhere() && ctx.attempts < ATTEMPTS_MAX;
+        if ctx.is_lost() {
+            // It was taken back: nothing new is learnt of the replica.
+        } else if client_reused {
             // The connection was stale, which says nothing about the replica.
             ctx.tried.pop();
         } else if failure::is_broken(&error) {
             ctx.doubt();
         }
-        ctx.lease = None;
-        ctx.request_body_bytes = 0;
+        ctx.leave();
         error.set_retry(again);
         error
     }
@@ -381,8 +414,10 @@ fn peer(lease: &Lease, forward: &Forward) -> HttpPeer {
     let mut peer = HttpPeer::new(replica.address, false, String::new());
     peer.group_key = replica.generation;
     let options = &mut peer.options;
-    options.connection_timeout = Some(forward.connect_timeout);
-    options.total_connection_timeout = Some(forward.connect_timeout);
+    options.custom_l4 = Some(Arc::new(Dial {
+        replica: Arc::clone(replica),
+        within: forward.connect_timeout,
+    }));
     options.read_timeout = Some(forward.read_timeout);
     options.write_timeout = Some(forward.write_timeout);
     options.idle_timeout = Some(UPSTREAM_IDLE);

@@ -1,11 +1,13 @@
 //! A program behind the edge, inside the test: tells its name and what it was asked.
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use futures_util::{StreamExt, stream};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -89,6 +91,18 @@ async fn health(State(shared): State<Arc<Shared>>) -> StatusCode {
     }
 }
 
+/// The head and a first piece at once, the rest when it is released.
+fn begun(shared: Arc<Shared>) -> Response {
+    let name = shared.name;
+    let first = stream::once(async { Ok::<_, Infallible>(Bytes::from_static(b"begun ")) });
+    let rest = stream::once(async move {
+        shared.release.notified().await;
+        Ok(Bytes::from_static(b"done"))
+    });
+    let body = Body::from_stream(first.chain(rest));
+    ([("x-upstream", name)], body).into_response()
+}
+
 async fn echo(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     shared.requests.fetch_add(1, Ordering::Relaxed);
     let (head, body) = request.into_parts();
@@ -97,6 +111,7 @@ async fn echo(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     };
     match head.uri.path() {
         "/held" => shared.release.notified().await,
+        "/begun" => return begun(shared),
         "/slow" => tokio::time::sleep(Duration::from_secs(5)).await,
         "/big" => return Bytes::from(vec![b'x'; 1 << 20]).into_response(),
         _ => {}

@@ -89,7 +89,13 @@ impl Edge {
             .write_request_header(Box::new(request.clone()))
             .await
             .map_err(|error| error.into_up())?;
-        match timeout(forward.read_timeout, answer(session, &mut replica)).await {
+        let connections = &lease.replica().connections;
+        let answered = tokio::select! {
+            biased;
+            () = connections.lost() => return Err(failure::lost()),
+            answered = timeout(forward.read_timeout, answer(session, &mut replica)) => answered,
+        };
+        match answered {
             Ok(answer) => Ok((replica, answer?)),
             Err(_) => Err(Error::explain(
                 ErrorType::ReadTimedout,
