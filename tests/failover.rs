@@ -77,7 +77,9 @@ async fn what_waits_on_a_replica_that_gets_sick_is_answered_by_another() {
         a.release();
         a.release();
         assert_eq!(answers(asked).await, ["200 A", "200 A"], "{method}");
-        let retries = edge.metric("tidegate_retries_total{service=\"legacy\"}").await;
+        let retries = edge
+            .metric("tidegate_retries_total{service=\"legacy\"}")
+            .await;
         assert_eq!(retries, Some(1.0));
     }
 }
@@ -160,9 +162,101 @@ async fn who_is_still_connecting_to_a_replica_that_gets_sick_goes_to_another() {
     edge.shows("legacy", "0=ready 1=ready", SOON).await;
     b.get_stuck();
     let address = edge.address;
-    let asked = (0..20).map(|_| {
-        tokio::spawn(async move { send(address, Request::get("/x"), "").await })
-    });
+    let asked =
+        (0..20).map(|_| tokio::spawn(async move { send(address, Request::get("/x"), "").await }));
     assert_eq!(answers(asked.collect()).await, ["200 A"; 20]);
     edge.shows("legacy", "0=ready 1=sick", SOON).await;
+}
+
+#[tokio::test]
+async fn retries_end_with_the_budget_and_with_the_attempts() {
+    for retries in ["budget: 0%, min_per_second: 0", "attempts: 1"] {
+        let more = format!(
+            "    healthcheck: {{ type: http, interval: 60s }}\n    retries: {{ {retries} }}\n"
+        );
+        let (_a, b, edge) = a_and_b(&more).await;
+        b.stop().await;
+        let mut statuses = Vec::new();
+        for _ in 0..2 {
+            statuses.push(edge.get("/x").await.status.as_u16());
+        }
+        statuses.sort();
+        assert_eq!(statuses, [200, 502], "{retries}");
+        let refused = edge
+            .metric("tidegate_retries_refused_total{service=\"legacy\"}")
+            .await;
+        let expected = if retries.starts_with("budget") {
+            1.0
+        } else {
+            0.0
+        };
+        assert_eq!(refused, Some(expected), "{retries}");
+        let spent = edge
+            .metric("tidegate_retries_total{service=\"legacy\"}")
+            .await;
+        assert_eq!(spent, Some(0.0));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_5xx_has_the_replica_asked_after_its_health_at_once() {
+    // By its own clock the health check would look in a minute.
+    let (a, b, edge) = a_and_b("    healthcheck: { type: http, interval: 60s }\n").await;
+    b.set_healthy(false);
+    b.set_failing(true);
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        answers.push(edge.get("/x").await.status.as_u16());
+    }
+    answers.sort();
+    assert_eq!(answers, [200, 500], "it is passed on, not over");
+    edge.shows("legacy", "0=ready 1=sick", SOON).await;
+    assert_eq!(edge.get("/x").await.header("x-upstream"), "A");
+    assert_eq!(a.checks(), 1);
+}
+
+#[tokio::test]
+async fn a_replica_that_answers_with_5xx_while_another_does_better_is_passed_over() {
+    let (a, b, edge) = a_and_b(HTTP).await;
+    b.set_failing(true);
+    for _ in 0..10 {
+        edge.get("/x").await;
+    }
+    assert_eq!((a.requests(), b.requests()), (5, 5));
+    edge.logs("is passed over for 30s: 5 answers of 5xx in a row")
+        .await;
+    // However well it says it is, and again it is only the others' turn.
+    let checks = b.checks();
+    until("it was found well again", SOON, || async {
+        (b.checks() > checks + 2).then_some(())
+    })
+    .await;
+    for _ in 0..4 {
+        assert_eq!(edge.get("/x").await.header("x-upstream"), "A");
+    }
+    let ejections = edge
+        .metric("tidegate_ejections_total{service=\"legacy\"}")
+        .await;
+    assert_eq!(ejections, Some(1.0));
+    let status = edge.tidegate(&["status"]).await.out;
+    assert!(status.contains("passed over for "), "{status}");
+
+    // Unless there is nobody else.
+    a.set_healthy(false);
+    edge.shows("legacy", "0=sick 1=ready", SOON).await;
+    b.set_failing(false);
+    assert_eq!(edge.get("/x").await.header("x-upstream"), "B");
+}
+
+#[tokio::test]
+async fn nobody_is_passed_over_when_all_do_badly_or_when_it_is_switched_off() {
+    for (more, a_fails) in [("", true), ("    outlier_detection: off\n", false)] {
+        let (a, b, edge) = a_and_b(&format!("{HTTP}{more}")).await;
+        a.set_failing(a_fails);
+        b.set_failing(true);
+        for _ in 0..20 {
+            edge.get("/x").await;
+        }
+        assert_eq!((a.requests(), b.requests()), (10, 10));
+    }
 }

@@ -169,7 +169,12 @@ fn start(
         ControlService(Mutex::new(Some(control))),
     ));
 
-    let edge = Edge::new(reader.clone(), Arc::clone(&settings), in_flight.clone());
+    let edge = Edge::new(
+        reader.clone(),
+        Arc::clone(&settings),
+        in_flight.clone(),
+        observers.sink(),
+    );
     let mut proxy = pingora::proxy::http_proxy_service(&server.configuration, edge);
     for address in &config.listen {
         proxy.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(
@@ -226,7 +231,8 @@ fn system(error: &dyn fmt::Display) -> StartError {
 fn server_conf(config: &Config) -> ServerConf {
     ServerConf {
         threads: config.server.threads,
-        max_retries: 8,
+        // As many as any service may ask for.
+        max_retries: config::ATTEMPTS_MAX as usize,
         // The keeper leaves earlier, as soon as nothing is in flight.
         grace_period_seconds: Some(LEAVE_AT_LAST_SECS),
         graceful_shutdown_timeout_seconds: Some(1),

@@ -201,7 +201,11 @@ impl Tracked {
     pub fn view(&self) -> ReplicaView {
         let because = match &self.health {
             Health::Failed(ailment) => Some(ailment.to_string()),
-            _ => self.because.clone(),
+            _ => {
+                let replica = self.replica.as_ref();
+                let ejected = replica.and_then(|replica| replica.outlier.because());
+                ejected.or_else(|| self.because.clone())
+            }
         };
         ReplicaView {
             id: self.observed.id.clone(),

@@ -8,6 +8,7 @@ mod dial;
 mod failure;
 mod headers;
 mod hold;
+mod passive;
 mod retry;
 pub mod round_robin;
 pub mod route;
@@ -16,6 +17,7 @@ mod tunnel;
 pub use context::{Context, InFlight};
 
 use crate::plugin::{Answer, Filter, Observer, Record, Request, Response, Verdict};
+use crate::service::event::Event;
 use crate::service::lease::Lease;
 use crate::service::spec::Forward;
 use crate::service::store::Reader;
@@ -44,7 +46,6 @@ const RETRY_AFTER_SECS: &str = "1";
 /// What is left of a refused upload is read this long, so that the client sees the answer and
 /// not a reset.
 const REFUSED_BODY_DRAIN: Duration = Duration::from_secs(2);
-const ATTEMPTS_MAX: u32 = 4;
 
 /// Filters and observers, in the order in which they run.
 #[derive(Clone, Default)]
@@ -64,20 +65,30 @@ pub struct Settings {
     pub max_header_bytes: u64,
 }
 
+/// Tells everybody who wants to know what happened to a replica.
+pub type Tell = Arc<dyn Fn(&Event) + Send + Sync>;
+
 pub struct Edge {
     reader: Reader,
     settings: Arc<ArcSwap<Settings>>,
     in_flight: InFlight,
+    tell: Tell,
     /// Connects tunnels; Pingora keeps the one for everything else to itself.
     connector: TransportConnector,
 }
 
 impl Edge {
-    pub fn new(reader: Reader, settings: Arc<ArcSwap<Settings>>, in_flight: InFlight) -> Edge {
+    pub fn new(
+        reader: Reader,
+        settings: Arc<ArcSwap<Settings>>,
+        in_flight: InFlight,
+        tell: Tell,
+    ) -> Edge {
         Edge {
             reader,
             settings,
             in_flight,
+            tell,
             connector: TransportConnector::new(None),
         }
     }
@@ -100,13 +111,27 @@ impl Edge {
     }
 
     /// Counts a request; false when nobody has published its service yet.
-    fn note(&self, target: &Target, counts: bool) -> bool {
+    fn note(&self, target: &Target, counts: bool, now: Instant) -> bool {
         let snapshot = self.reader.load();
         let service = snapshot.service(target.service.as_str());
         service.is_some_and(|service| {
             service.load.note(counts);
+            service.load.keep_time(now);
             true
         })
+    }
+
+    /// Whether this request may have one more attempt. What is taken back from a lost replica
+    /// takes nothing from the budget: it adds no load to what is in trouble.
+    fn may_retry(&self, ctx: &Context) -> bool {
+        let Some(target) = &ctx.target else {
+            return false;
+        };
+        let terms = &target.forward.retries;
+        let snapshot = self.reader.load();
+        let service = snapshot.service(target.service.as_str());
+        ctx.attempts < terms.attempts
+            && (ctx.is_lost() || service.is_some_and(|service| service.load.may_retry(terms)))
     }
 
     fn take(&self, ctx: &mut Context, lease: Lease) {
@@ -179,9 +204,9 @@ impl ProxyHttp for Edge {
         }
         let scaler = target.scaler.as_ref();
         let counts = scaler.is_some_and(|scaler| scaler.counts(head.uri.path()));
-        if !self.note(&target, counts) {
+        if !self.note(&target, counts, ctx.started) {
             hold::until_known(&self.reader, &target).await;
-            self.note(&target, counts);
+            self.note(&target, counts, ctx.started);
         }
         let Some(lease) = self.claim(ctx).await else {
             return respond(session, ctx, unavailable()).await;
@@ -289,6 +314,7 @@ impl ProxyHttp for Edge {
             && let Some(lease) = &ctx.lease
         {
             lease.is_answered();
+            self.heed(head.status, ctx);
         }
         filter_response(head, ctx);
         Ok(())
@@ -302,11 +328,12 @@ impl ProxyHttp for Edge {
         mut error: Box<Error>,
     ) -> Box<Error> {
         // Nothing was sent, so any method may be tried elsewhere.
+        let again = failure::is_connect(&error) && self.may_retry(ctx);
         if !ctx.is_lost() {
             ctx.doubt();
         }
         ctx.leave();
-        error.set_retry(ctx.attempts < ATTEMPTS_MAX && failure::is_connect(&error));
+        error.set_retry(again);
         error
     }
 
@@ -328,7 +355,7 @@ impl ProxyHttp for Edge {
             body_is_kept: !session.as_ref().retry_buffer_truncated(),
             is_idempotent: session.req_header().method.is_idempotent(),
         };
-        let again = broken.may_go_elsewhere() && ctx.attempts < ATTEMPTS_MAX;
+        let again = broken.may_go_elsewhere() && self.may_retry(ctx);
         if ctx.is_lost() {
             // It was taken back: nothing new is learnt of the replica.
         } else if client_reused {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
 /// Raised by a request whose connection was refused or reset; settled by the next health check.
+/// An answer of 5xx only asks for one.
 ///
 /// A doubted replica is passed over while another one is ready, and asked after its health at
 /// once instead of at the next turn.
@@ -11,6 +12,7 @@ use tokio::sync::Notify;
 pub struct Doubt {
     raised: AtomicBool,
     heard: Notify,
+    asked: Notify,
 }
 
 impl Doubt {
@@ -18,6 +20,16 @@ impl Doubt {
         if !self.raised.swap(true, Ordering::Relaxed) {
             self.heard.notify_one();
         }
+    }
+
+    /// Wants to know how it is, without passing it over.
+    pub fn ask(&self) {
+        self.asked.notify_one();
+    }
+
+    /// Resolves when somebody wants to know.
+    pub async fn asked(&self) {
+        self.asked.notified().await;
     }
 
     /// The health check is content.

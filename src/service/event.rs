@@ -40,6 +40,14 @@ pub enum Event {
         id: ReplicaId,
         ailment: Ailment,
     },
+    /// Passed over for a while because of its answers, `row` of 5xx without another between.
+    Ejected {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+        row: u32,
+        during: Duration,
+    },
     Draining {
         service: ServiceName,
         slot: Slot,
@@ -98,6 +106,7 @@ impl Event {
             Event::StartFailed { .. }
             | Event::PortTaken { .. }
             | Event::Sick { .. }
+            | Event::Ejected { .. }
             | Event::StopFailed { .. }
             | Event::EngineDown { .. }
             | Event::Reloaded { result: Err(_) } => log::Level::Warn,
@@ -114,6 +123,7 @@ impl Event {
             | Event::Adopted { service, .. }
             | Event::Ready { service, .. }
             | Event::Sick { service, .. }
+            | Event::Ejected { service, .. }
             | Event::Draining { service, .. }
             | Event::Returned { service, .. }
             | Event::Drained { service, .. }
@@ -168,6 +178,19 @@ impl fmt::Display for Event {
                 ailment,
             } => {
                 write!(f, "{service}: {id} on {slot} is sick: {ailment}")
+            }
+            Event::Ejected {
+                service,
+                slot,
+                id,
+                row,
+                during,
+            } => {
+                write!(
+                    f,
+                    "{service}: {id} on {slot} is passed over for {}: {row} answers of 5xx in a row, and others do better",
+                    Human(*during)
+                )
             }
             Event::Draining {
                 service,

@@ -3,12 +3,14 @@
 //! Imports nothing of ours. One task holds the [`store::Writer`]; everybody else holds a
 //! [`store::Reader`].
 
+pub mod budget;
 pub mod connections;
 pub mod doubt;
 pub mod event;
 pub mod gate;
 pub mod lease;
 pub mod load;
+pub mod outlier;
 pub mod replica;
 pub mod snapshot;
 pub mod spec;

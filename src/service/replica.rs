@@ -3,7 +3,8 @@
 use super::connections::Connections;
 use super::doubt::Doubt;
 use super::gate::Gate;
-use super::spec::{ServiceName, Slot, SpecHash};
+use super::outlier::Outlier;
+use super::spec::{OutlierDetection, ServiceName, Slot, SpecHash};
 use super::sync::{AtomicU64, Ordering};
 use super::time::Moment;
 use std::fmt;
@@ -49,6 +50,7 @@ pub struct Replica {
     pub gate: Gate,
     pub doubt: Arc<Doubt>,
     pub connections: Connections,
+    pub outlier: Outlier,
     requests: AtomicU64,
     /// Rung when a draining replica has answered its last request.
     wake: Arc<Notify>,
@@ -74,6 +76,7 @@ impl Replica {
             gate: Gate::open(),
             doubt,
             connections: Connections::to(address),
+            outlier: Outlier::default(),
             requests: AtomicU64::new(0),
             wake,
             dismissal: watch::Sender::default(),
@@ -92,6 +95,14 @@ impl Replica {
         if self.gate.leave() {
             self.wake.notify_one();
         }
+    }
+
+    /// Leaves it out for a while because of its answers; returns for how long.
+    pub fn eject(&self, terms: &OutlierDetection) -> Option<Duration> {
+        let during = self.outlier.eject(terms)?;
+        // So that the next picture says so.
+        self.wake.notify_one();
+        Some(during)
     }
 
     /// It failed: nobody gets in any more, and who waits for an answer waits no longer.

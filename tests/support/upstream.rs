@@ -24,6 +24,7 @@ pub struct Upstream {
 struct Shared {
     name: &'static str,
     healthy: AtomicBool,
+    fails: AtomicBool,
     checks: AtomicU64,
     requests: AtomicU64,
     /// Requests to `/held` wait for this.
@@ -39,6 +40,7 @@ impl Upstream {
         let shared = Arc::new(Shared {
             name,
             healthy: AtomicBool::new(true),
+            fails: AtomicBool::new(false),
             checks: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             release: Notify::new(),
@@ -64,6 +66,15 @@ impl Upstream {
 
     pub fn set_healthy(&self, healthy: bool) {
         self.shared.healthy.store(healthy, Ordering::Relaxed);
+    }
+
+    /// Has it answer every request with 500; the health check is a thing of its own.
+    pub fn set_failing(&self, fails: bool) {
+        self.shared.fails.store(fails, Ordering::Relaxed);
+    }
+
+    pub fn checks(&self) -> u64 {
+        self.shared.checks.load(Ordering::Relaxed)
     }
 
     pub fn requests(&self) -> u64 {
@@ -109,6 +120,10 @@ async fn echo(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };
+    if shared.fails.load(Ordering::Relaxed) {
+        let told = [("x-upstream", shared.name)];
+        return (StatusCode::INTERNAL_SERVER_ERROR, told).into_response();
+    }
     match head.uri.path() {
         "/held" => shared.release.notified().await,
         "/begun" => return begun(shared),

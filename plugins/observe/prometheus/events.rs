@@ -23,6 +23,7 @@ pub struct Events {
     start_durations: HistogramVec,
     health_checks: IntCounterVec,
     replacements: IntCounterVec,
+    ejections: IntCounterVec,
     drain_durations: HistogramVec,
     scale_events: IntCounterVec,
     reloads: IntCounterVec,
@@ -63,6 +64,11 @@ impl Events {
                 "Replicas that left rotation because they failed, to be replaced.",
                 &["service", "reason"],
             ),
+            ejections: counter(
+                "tidegate_ejections_total",
+                "Replicas that were passed over for a while because of their answers.",
+                &["service"],
+            ),
             drain_durations: histogram(
                 "tidegate_drain_duration_seconds",
                 "Time from leaving rotation to the last answer.",
@@ -100,6 +106,7 @@ impl Events {
         for result in ["ok", "failed"] {
             self.health_checks.with_label_values(&[service, result]);
         }
+        self.ejections.with_label_values(&[service]);
         for reason in REASONS {
             self.replacements.with_label_values(&[service, reason]);
         }
@@ -131,6 +138,7 @@ impl Events {
                     .with_label_values(&[service, reason])
                     .inc();
             }
+            Event::Ejected { .. } => self.ejections.with_label_values(&[service]).inc(),
             Event::Drained { took, .. } => {
                 let durations = self.drain_durations.with_label_values(&[service]);
                 durations.observe(took.as_secs_f64());
@@ -201,6 +209,13 @@ mod tests {
                 id: some(),
                 ailment: Ailment::Paused,
             },
+            Event::Ejected {
+                service: shop(),
+                slot,
+                id: some(),
+                row: 5,
+                during: Duration::from_secs(30),
+            },
             Event::Drained {
                 service: shop(),
                 slot,
@@ -232,6 +247,7 @@ mod tests {
             r#"tidegate_health_checks_total{result="ok",service="shop"} 1"#,
             r#"tidegate_health_checks_total{result="failed",service="shop"} 1"#,
             r#"tidegate_replacements_total{reason="paused",service="shop"} 1"#,
+            r#"tidegate_ejections_total{service="shop"} 1"#,
             r#"tidegate_drain_duration_seconds_sum{service="shop"} 3"#,
             r#"tidegate_scale_events_total{direction="up",service="shop"} 1"#,
             r#"tidegate_config_reloads_total{result="success"} 1"#,

@@ -3,12 +3,14 @@
 //! Nothing here stops at a problem: it is reported, and the rest is checked as well.
 
 mod container;
+mod failover;
 mod plugins;
 mod ports;
 mod route;
 mod service;
 mod value;
 
+pub use failover::ATTEMPTS_MAX;
 pub use value::name_from;
 
 use super::error::At;

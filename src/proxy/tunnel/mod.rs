@@ -9,7 +9,7 @@ mod pipe;
 
 pub use head::is_asked_for;
 
-use super::{ATTEMPTS_MAX, Context, Edge, failure, filter_response, headers, peer};
+use super::{Context, Edge, failure, filter_response, headers, peer};
 use futures_util::FutureExt;
 use http::{StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -52,10 +52,10 @@ impl Edge {
                 Ok(answered) => return Ok(answered),
                 Err(error) => error,
             };
-            ctx.lease = None;
             let again = *error.esource() == ErrorSource::Upstream
                 && !failure::is_timeout(&error)
-                && ctx.attempts < ATTEMPTS_MAX;
+                && self.may_retry(ctx);
+            ctx.leave();
             if !again {
                 return Err(error);
             }
