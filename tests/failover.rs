@@ -7,6 +7,7 @@ use crate::support::upstream::Upstream;
 use http::Request;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 
@@ -259,4 +260,47 @@ async fn nobody_is_passed_over_when_all_do_badly_or_when_it_is_switched_off() {
         }
         assert_eq!((a.requests(), b.requests()), (10, 10));
     }
+}
+
+/// Answers each connection once and closes it, but takes its time to accept them.
+struct Hurried {
+    address: SocketAddr,
+}
+
+impl Hurried {
+    fn start(backlog: u32) -> Hurried {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+        let listener = socket.listen(backlog).expect("listening");
+        let address = listener.local_addr().expect("bound");
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                tokio::spawn(async move {
+                    let mut head = [0; 4096];
+                    if stream.read(&mut head).await.is_ok_and(|count| count > 0) {
+                        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\
+                                      connection: close\r\n\r\n";
+                        let _ = stream.write_all(answer.as_bytes()).await;
+                    }
+                });
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        Hurried { address }
+    }
+}
+
+#[tokio::test]
+async fn many_at_once_are_all_answered_by_a_replica_with_a_short_listen_queue() {
+    let b = Hurried::start(8);
+    // The health check waits in the very same queue.
+    let more = "    healthcheck: { type: tcp, interval: 60s, timeout: 10s }\n";
+    let edge = Edge::start(&legacy(&[b.address], more)).await;
+    edge.ready().await;
+    let address = edge.address;
+    let asked =
+        (0..500).map(|_| tokio::spawn(async move { send(address, Request::get("/x"), "").await }));
+    assert_eq!(answers(asked.collect()).await, vec!["200 "; 500]);
+    edge.shows("legacy", "0=ready", SOON).await;
 }

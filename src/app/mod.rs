@@ -231,8 +231,8 @@ fn system(error: &dyn fmt::Display) -> StartError {
 fn server_conf(config: &Config) -> ServerConf {
     ServerConf {
         threads: config.server.threads,
-        // As many as any service may ask for.
-        max_retries: config::ATTEMPTS_MAX as usize,
+        // The proxy counts, and waits for time to pass.
+        max_retries: usize::MAX,
         // The keeper leaves earlier, as soon as nothing is in flight.
         grace_period_seconds: Some(LEAVE_AT_LAST_SECS),
         graceful_shutdown_timeout_seconds: Some(1),

@@ -16,7 +16,6 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
-pub use check::ATTEMPTS_MAX;
 pub use diff::{Change, Diff, diff};
 pub use error::{Problem, Problems};
 pub use source::{Env, Flags, Overrides, Text, find};

@@ -1,5 +1,6 @@
 //! What one request carries through its life.
 
+use super::dial::Dial;
 use super::retry::Reach;
 use super::route::Target;
 use super::{Chain, Settings};
@@ -24,6 +25,7 @@ pub struct Context {
     /// How long it waited for a replica.
     pub held: Duration,
     pub request_body_bytes: u64,
+    pub dial: Option<Arc<Dial>>,
     /// Of the attempt under way.
     pub reach: Reach,
     /// Why its tunnel was closed, when neither side did.
@@ -48,6 +50,7 @@ impl Context {
             started: Instant::now(),
             held: Duration::ZERO,
             request_body_bytes: 0,
+            dial: None,
             reach: Reach::Nowhere,
             cut: None,
             _in_flight: in_flight.enter(),
@@ -70,6 +73,7 @@ impl Context {
     /// Leaves the replica at work; the next attempt begins from the beginning.
     pub fn leave(&mut self) {
         self.lease = None;
+        self.dial = None;
         self.reach = Reach::Nowhere;
         self.request_body_bytes = 0;
     }

@@ -4,6 +4,7 @@
 //! connections take turns, and where those on their way to a replica that is lost are given up.
 
 use super::failure;
+use crate::service::dials::Turn;
 use crate::service::replica::Replica;
 use async_trait::async_trait;
 use pingora::connectors::l4::Connect;
@@ -11,16 +12,24 @@ use pingora::protocols::l4::socket::SocketAddr;
 use pingora::protocols::l4::stream::Stream;
 use pingora::{Error, ErrorType, Result};
 use std::io::ErrorKind;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+/// A program that is well has taken a connection up by then. Whether it has is only known when it
+/// answers, which may take long for other reasons.
+const TAKEN_UP_WITHIN: Duration = Duration::from_millis(10);
+
+/// One attempt's connection, should a new one be needed.
 #[derive(Debug)]
 pub struct Dial {
-    pub replica: Arc<Replica>,
+    replica: Arc<Replica>,
     /// Counts from the moment when it is this connection's turn.
-    pub within: Duration,
+    within: Duration,
+    /// Ends the turn when it is dropped.
+    turn: Mutex<Option<oneshot::Sender<()>>>,
 }
 
 #[async_trait]
@@ -35,25 +44,54 @@ impl Connect for Dial {
 }
 
 impl Dial {
-    async fn dial(&self) -> Result<Stream> {
-        let _turn = self.replica.connections.turn().await;
-        match timeout(self.within, TcpStream::connect(self.replica.address)).await {
-            Ok(Ok(stream)) => Ok(stream.into()),
-            Ok(Err(error)) => {
-                let kind = match error.kind() {
-                    ErrorKind::ConnectionRefused => ErrorType::ConnectRefused,
-                    ErrorKind::TimedOut => ErrorType::ConnectTimedout,
-                    ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
-                        ErrorType::ConnectNoRoute
-                    }
-                    _ => ErrorType::ConnectError,
-                };
-                Err(Error::because(kind, "connecting to a replica", error))
-            }
-            Err(_) => Err(Error::explain(
-                ErrorType::ConnectTimedout,
-                "connecting to a replica",
-            )),
+    pub fn new(replica: &Arc<Replica>, within: Duration) -> Dial {
+        Dial {
+            replica: Arc::clone(replica),
+            within,
+            turn: Mutex::default(),
         }
+    }
+
+    async fn dial(&self) -> Result<Stream> {
+        let dials = &self.replica.connections.dials;
+        let turn = dials.turn().await;
+        let dialled = timeout(self.within, TcpStream::connect(self.replica.address)).await;
+        let error = match dialled {
+            Ok(Ok(stream)) => {
+                dials.succeeded();
+                self.keep(turn);
+                return Ok(stream.into());
+            }
+            Ok(Err(error)) => error,
+            Err(_) => std::io::Error::from(ErrorKind::TimedOut),
+        };
+        let kind = match error.kind() {
+            ErrorKind::ConnectionRefused => ErrorType::ConnectRefused,
+            ErrorKind::TimedOut => {
+                dials.came_to_nothing(turn);
+                ErrorType::ConnectTimedout
+            }
+            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => ErrorType::ConnectNoRoute,
+            _ => ErrorType::ConnectError,
+        };
+        Err(Error::because(kind, "connecting to a replica", error))
+    }
+
+    /// The replica has said something, so it has taken the connection up.
+    pub fn is_answered(&self) {
+        drop(self.kept().take());
+    }
+
+    fn keep(&self, turn: Turn) {
+        let (sender, answered) = oneshot::channel();
+        *self.kept() = Some(sender);
+        tokio::spawn(async move {
+            let _ = timeout(TAKEN_UP_WITHIN, answered).await;
+            drop(turn);
+        });
+    }
+
+    fn kept(&self) -> impl std::ops::DerefMut<Target = Option<oneshot::Sender<()>>> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -19,6 +19,7 @@ pub use context::{Context, InFlight};
 use crate::plugin::{Answer, Filter, Observer, Record, Request, Response, Verdict};
 use crate::service::event::Event;
 use crate::service::lease::Lease;
+use crate::service::replica::Replica;
 use crate::service::spec::Forward;
 use crate::service::store::Reader;
 use arc_swap::ArcSwap;
@@ -105,7 +106,8 @@ impl Edge {
             return lease;
         }
         let began = Instant::now();
-        let lease = hold::wait(&self.reader, target, &ctx.tried).await;
+        let patience = target.forward.hold_timeout.saturating_sub(ctx.held);
+        let lease = hold::wait(&self.reader, target, &ctx.tried, patience).await;
         ctx.held += began.elapsed();
         lease
     }
@@ -132,6 +134,29 @@ impl Edge {
         let service = snapshot.service(target.service.as_str());
         ctx.attempts < terms.attempts
             && (ctx.is_lost() || service.is_some_and(|service| service.load.may_retry(terms)))
+    }
+
+    /// Whether a connection that took too long is tried once more where it was. When nobody else
+    /// is there, it waits for this one as it would for one that is on its way: the listen queue
+    /// was full, and the kernel asks again only when we have long given up.
+    fn dials_again(&self, error: &Error, ctx: &mut Context) -> bool {
+        let Some(target) = &ctx.target else {
+            return false;
+        };
+        let forward = &target.forward;
+        let timed_out = *error.etype() == ErrorType::ConnectTimedout;
+        if !timed_out || ctx.is_lost() || ctx.held >= forward.hold_timeout {
+            return false;
+        }
+        let snapshot = self.reader.load();
+        let is_other = |replica: &Arc<Replica>| !ctx.tried.contains(&replica.generation);
+        let service = snapshot.service(target.service.as_str());
+        if service.is_none_or(|service| service.ready.iter().any(is_other)) {
+            return false;
+        }
+        ctx.held += forward.connect_timeout;
+        ctx.doubt();
+        true
     }
 
     fn take(&self, ctx: &mut Context, lease: Lease) {
@@ -236,7 +261,9 @@ impl ProxyHttp for Edge {
         let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
             return Err(Error::new_in(ErrorType::InternalError));
         };
-        Ok(Box::new(peer(lease, &target.forward)))
+        let (peer, dial) = peer(lease, &target.forward);
+        ctx.dial = Some(dial);
+        Ok(Box::new(peer))
     }
 
     async fn connected_to_upstream(
@@ -310,6 +337,9 @@ impl ProxyHttp for Edge {
         if session.is_process_shutting_down() || self.in_flight.ends_connections() {
             session.set_keepalive(None);
         }
+        if let Some(dial) = ctx.dial.take() {
+            dial.is_answered();
+        }
         if !head.status.is_informational()
             && let Some(lease) = &ctx.lease
         {
@@ -327,6 +357,10 @@ impl ProxyHttp for Edge {
         ctx: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
+        if self.dials_again(&error, ctx) {
+            error.set_retry(true);
+            return error;
+        }
         // Nothing was sent, so any method may be tried elsewhere.
         let again = failure::is_connect(&error) && self.may_retry(ctx);
         if !ctx.is_lost() {
@@ -436,19 +470,17 @@ impl ProxyHttp for Edge {
     }
 }
 
-fn peer(lease: &Lease, forward: &Forward) -> HttpPeer {
+fn peer(lease: &Lease, forward: &Forward) -> (HttpPeer, Arc<Dial>) {
     let replica = lease.replica();
     let mut peer = HttpPeer::new(replica.address, false, String::new());
     peer.group_key = replica.generation;
     let options = &mut peer.options;
-    options.custom_l4 = Some(Arc::new(Dial {
-        replica: Arc::clone(replica),
-        within: forward.connect_timeout,
-    }));
+    let dial = Arc::new(Dial::new(replica, forward.connect_timeout));
+    options.custom_l4 = Some(Arc::clone(&dial) as _);
     options.read_timeout = Some(forward.read_timeout);
     options.write_timeout = Some(forward.write_timeout);
     options.idle_timeout = Some(UPSTREAM_IDLE);
-    peer
+    (peer, dial)
 }
 
 fn host(head: &RequestHeader) -> Option<&str> {

@@ -1,5 +1,5 @@
 //! The connections that a replica's requests are on, so that requests can be taken back from one
-//! that is lost.
+//! that is lost; new ones are made in turns, see `dials.rs`.
 //!
 //! A replica that is paused, hangs or was cut off closes nothing: whoever waits for its answer
 //! would wait for as long as an answer may take. So each request notes its connection here, and
@@ -9,17 +9,13 @@
 //! What is noted is the number of a descriptor that somebody else owns and may have closed by
 //! now. It is only touched when what it leads to is still this replica.
 
+use super::dials::Dials;
 use nix::sys::socket::{Shutdown, SockaddrStorage, getpeername, shutdown};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
-
-/// Connections that may be on their way to one replica at once. The rest wait for their turn,
-/// first come, first served. Half of the shortest listen queue that programs usually have (128):
-/// the kernel drops what does not fit in there, and says so to nobody.
-pub const DIALS_MAX: usize = 64;
+use tokio::sync::Notify;
 
 #[derive(Debug)]
 pub struct Connections {
@@ -27,7 +23,7 @@ pub struct Connections {
     is_lost: AtomicBool,
     loss: Notify,
     notes: Mutex<Notes>,
-    dials: Semaphore,
+    pub dials: Dials,
 }
 
 /// Grows with the requests that one replica has at once, and no further.
@@ -51,14 +47,8 @@ impl Connections {
             is_lost: AtomicBool::new(false),
             loss: Notify::new(),
             notes: Mutex::default(),
-            dials: Semaphore::new(DIALS_MAX),
+            dials: Dials::default(),
         }
-    }
-
-    /// A turn to open a connection; over when it is dropped.
-    pub async fn turn(&self) -> SemaphorePermit<'_> {
-        let turn = self.dials.acquire().await;
-        turn.expect("nobody closes it")
     }
 
     pub fn is_lost(&self) -> bool {
@@ -136,6 +126,7 @@ impl Connections {
     pub(super) fn find_again(&self) {
         let _notes = self.notes();
         self.is_lost.store(false, Ordering::Release);
+        self.dials.begin_anew();
     }
 
     fn is_led_to_by(&self, connection: RawFd) -> bool {

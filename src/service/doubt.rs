@@ -1,7 +1,9 @@
 //! What the request path thinks of a replica, before the health check has looked.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
 /// Raised by a request whose connection was refused or reset; settled by the next health check.
 /// An answer of 5xx only asks for one.
@@ -13,6 +15,7 @@ pub struct Doubt {
     raised: AtomicBool,
     heard: Notify,
     asked: Notify,
+    settled: Arc<Notify>,
 }
 
 impl Doubt {
@@ -34,7 +37,14 @@ impl Doubt {
 
     /// The health check is content.
     pub fn settle(&self) {
-        self.raised.store(false, Ordering::Relaxed);
+        if self.raised.swap(false, Ordering::Relaxed) {
+            self.settled.notify_waiters();
+        }
+    }
+
+    /// Resolves when doubt is settled from now on.
+    pub fn settled(&self) -> OwnedNotified {
+        Arc::clone(&self.settled).notified_owned()
     }
 
     pub fn is_raised(&self) -> bool {

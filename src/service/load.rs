@@ -6,7 +6,7 @@ use super::sync::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 /// The counters of one service. They outlive snapshots, reloads and replicas.
 #[derive(Debug)]
@@ -14,6 +14,7 @@ pub struct ServiceLoad {
     counted: AtomicU64,
     total: AtomicU64,
     held: AtomicU64,
+    line: Semaphore,
     budget: Budget,
     is_busy: AtomicBool,
     wake: Arc<Notify>,
@@ -25,6 +26,7 @@ impl ServiceLoad {
             counted: AtomicU64::new(0),
             total: AtomicU64::new(0),
             held: AtomicU64::new(0),
+            line: Semaphore::new(1),
             budget: Budget::new(Instant::now()),
             is_busy: AtomicBool::new(false),
             wake,
@@ -77,6 +79,13 @@ impl ServiceLoad {
     /// Requests that wait for a replica.
     pub fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
+    }
+
+    /// To be the one of those that wait whose turn it is, in the order of asking; over when it is
+    /// dropped.
+    pub async fn turn(&self) -> SemaphorePermit<'_> {
+        let turn = self.line.acquire().await;
+        turn.expect("nobody closes it")
     }
 
     /// A place among those that wait, unless `max` are taken.

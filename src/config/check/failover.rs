@@ -8,7 +8,7 @@ use crate::service::spec::{OutlierDetection, Retries};
 use serde_yaml::Value;
 
 /// Attempts that one request may have.
-pub const ATTEMPTS_MAX: u32 = 16;
+const ATTEMPTS_MAX: u32 = 16;
 const MIN_PER_SECOND_MAX: u32 = 100_000;
 const CONSECUTIVE_MAX: u32 = 1000;
 

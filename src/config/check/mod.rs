@@ -10,7 +10,6 @@ mod route;
 mod service;
 mod value;
 
-pub use failover::ATTEMPTS_MAX;
 pub use value::name_from;
 
 use super::error::At;

@@ -52,6 +52,9 @@ impl Edge {
                 Ok(answered) => return Ok(answered),
                 Err(error) => error,
             };
+            if self.dials_again(&error, ctx) {
+                continue;
+            }
             let again = *error.esource() == ErrorSource::Upstream
                 && !failure::is_timeout(&error)
                 && self.may_retry(ctx);
@@ -77,9 +80,11 @@ impl Edge {
             return Err(Error::new_in(ErrorType::InternalError));
         };
         let forward = &target.forward;
+        // Lives until there is an answer, and with it the connection's turn.
+        let (peer, _dial) = peer(lease, forward);
         let stream = self
             .connector
-            .new_stream(&peer(lease, forward))
+            .new_stream(&peer)
             .await
             .map_err(|error| error.into_up())?;
         let mut replica = Replica::new(stream);
