@@ -175,7 +175,12 @@ fn start(
         ControlService(Mutex::new(Some(control))),
     ));
 
-    let edge = Edge::new(reader.clone(), Arc::clone(&settings), in_flight.clone());
+    let edge = Edge::new(
+        reader.clone(),
+        Arc::clone(&settings),
+        in_flight.clone(),
+        observers.sink(),
+    );
     let counted = Counted {
         proxy: Arc::new(pingora::proxy::http_proxy(&server.configuration, edge)),
         connections: connections.clone(),
@@ -237,7 +242,8 @@ fn system(error: &dyn fmt::Display) -> StartError {
 fn server_conf(config: &Config) -> ServerConf {
     ServerConf {
         threads: config.server.threads,
-        max_retries: 8,
+        // The proxy counts, and waits for time to pass.
+        max_retries: usize::MAX,
         // The keeper leaves earlier, as soon as nothing is in flight.
         grace_period_seconds: Some(LEAVE_AT_LAST_SECS),
         graceful_shutdown_timeout_seconds: Some(1),
