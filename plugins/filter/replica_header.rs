@@ -62,7 +62,7 @@ mod tests {
         let (mut writer, reader) = testing::store();
         let name = ServiceName::new("shop");
         let replica = |slot: &Slot| {
-            let id = ReplicaId::new(&slot.to_string());
+            let id = ReplicaId::new(slot.to_string());
             let address = ([127, 0, 0, 1], *slot).into();
             Arc::new(writer.new_replica(name.clone(), id, *slot, 1, address, Arc::default()))
         };

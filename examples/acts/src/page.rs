@@ -39,6 +39,12 @@ const SCRIPT: &str = concat!(
     include_str!("../app/script/main.js"),
 );
 
+/// What a person sees whose first request meets a replica that has crashed.
+const CRASHED: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+    <meta name=\"viewport\" content=\"width=device-width\"><meta http-equiv=\"refresh\" content=\"1\">\
+    <title>Acts</title><p>This replica has crashed, and another one takes its place. \
+    Trying again…</p></html>\n";
+
 static PAGE: LazyLock<String> = LazyLock::new(|| {
     OUTLINE
         .replace("/*style*/", STYLE)
@@ -88,6 +94,15 @@ pub fn routes() -> Router<Arc<App>> {
                 file(&asked, "image/png", include_bytes!("../app/icon-512.png"))
             }),
         )
+}
+
+pub fn is_at(path: &str) -> bool {
+    ["/app", "/app/"].contains(&path)
+}
+
+pub fn crashed() -> Response {
+    let head = [(CONTENT_TYPE, "text/html; charset=utf-8")];
+    (StatusCode::INTERNAL_SERVER_ERROR, head, CRASHED).into_response()
 }
 
 async fn page(asked: HeaderMap) -> Response {

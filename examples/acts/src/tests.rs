@@ -410,9 +410,21 @@ async fn after_a_crash_every_route_answers_500() {
     let acts = Acts::start().await;
     assert_eq!(acts.post("_crash", json!({})).await, 200);
     assert_eq!(acts.get("_health").await, (500, Value::Null));
-    for path in ["categories", "_count", "nowhere", "_crash", "/"] {
+    for path in [
+        "categories",
+        "_count",
+        "nowhere",
+        "_crash",
+        "/",
+        "/app/ping",
+    ] {
         assert_eq!(acts.refusal("GET", path, "").await.0, 500, "{path}");
     }
+    let page = acts.call("GET", "/app", "").await;
+    assert_eq!(page.status(), 500);
+    let body = page.into_body().collect().await.unwrap().to_bytes();
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    assert!(text.contains("http-equiv=\"refresh\""), "{text}");
 }
 
 #[tokio::test]

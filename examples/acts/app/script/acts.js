@@ -57,6 +57,7 @@ function choose(category) {
   shown = PAGE;
   cards = [];
   drawChips();
+  $("chips").querySelector("[aria-pressed=true]").scrollIntoView({ block: "nearest", inline: "nearest" });
   skeleton();
   return look();
 }

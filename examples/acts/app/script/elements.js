@@ -39,6 +39,7 @@ function many(count, one, several) {
 }
 
 // Says something without being in the way; `action` is a way on, as [words, what to do].
+const NOTICE_MS = 5_000;
 let hush;
 function notice(text, action) {
   clearTimeout(hush);
@@ -46,7 +47,7 @@ function notice(text, action) {
   const button = action && make("button", { type: "button", textContent: action[0] });
   button?.addEventListener("click", () => (close(), action[1]()));
   $("notice").replaceChildren(text, ...(button ? [button] : []));
-  if (!action) hush = setTimeout(close, 6000);
+  if (!action) hush = setTimeout(close, NOTICE_MS);
 }
 
 for (const dialog of document.querySelectorAll("dialog")) {

@@ -87,7 +87,8 @@ function draw(keys) {
   const dots = trace.map(({ key, well }, column) => {
     const row = keys.indexOf(key);
     const dot = make("i", { className: well ? "" : "bad" });
-    dot.style.gridColumn = String(COLUMNS - trace.length + column + 1);
+    // The names have the first column.
+    dot.style.gridColumn = String(COLUMNS - trace.length + column + 2);
     dot.style.gridRow = String(row < 0 ? rows : row + 1);
     if (row < 0 && well) dot.className = "gone";
     return dot;

@@ -48,7 +48,8 @@ function upload(act) {
         },
       });
       bar.value = 1;
-      await look();
+      // Where it is to be seen.
+      await ([null, act.category].includes(chosen) ? look() : choose(act.category));
       leave();
       notice(`“${act.caption}” is shared.`);
     } catch (error) {

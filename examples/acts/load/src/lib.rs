@@ -14,11 +14,14 @@ use client::Client;
 use progress::Progress;
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use std::{fmt, io};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 /// Reads of an image for each replica that is ready, at most: others ask at the same time, so the
 /// turns are not all ours.
@@ -31,9 +34,13 @@ const FAILURES_SHOWN: usize = 10;
 pub struct Load {
     /// Host and port.
     pub edge: String,
-    pub images: u64,
+    /// Which images: the same number with the same seed is the same image.
+    pub numbers: Range<u64>,
     pub seed: u64,
     pub at_once: usize,
+    /// After each image.
+    pub pause: Duration,
+    pub shows_progress: bool,
 }
 
 /// What came of it, over all images.
@@ -85,7 +92,7 @@ impl fmt::Display for Report {
 impl Load {
     pub async fn upload(&self) -> Report {
         let mut client = Client::new(&self.edge);
-        for category in CATEGORIES.iter().take(self.images as usize) {
+        for category in CATEGORIES.iter() {
             let body = json!([category.name]).to_string();
             let failure = match client.post("/api/v1/categories", body).await {
                 Ok(answer) if answer.status == 201 || exists(&answer.text()) => continue,
@@ -103,7 +110,7 @@ impl Load {
     /// The images as files, named by their numbers.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         std::fs::create_dir_all(folder)?;
-        for number in 0..self.images {
+        for number in self.numbers.clone() {
             let image = Act::new(self.seed, number).image;
             std::fs::write(folder.join(format!("{number:03}.png")), image)?;
         }
@@ -115,11 +122,16 @@ impl Load {
         self.each(Job::Read).await
     }
 
+    fn progress(&self, what: &'static str) -> Progress {
+        let all = self.numbers.end.saturating_sub(self.numbers.start);
+        Progress::new(what, all, self.shows_progress)
+    }
+
     /// Does the same with every act, several at once.
     async fn each(&self, job: Job) -> Report {
         let total = Arc::new(Mutex::new(Report::default()));
-        let progress = Arc::new(Progress::new(job.name(), self.images));
-        let next = Arc::new(AtomicU64::new(0));
+        let progress = Arc::new(self.progress(job.name()));
+        let next = Arc::new(AtomicU64::new(self.numbers.start));
         let mut workers = JoinSet::new();
         for _ in 0..self.at_once.max(1) {
             let load = self.clone();
@@ -128,7 +140,7 @@ impl Load {
                 let mut client = Client::new(&load.edge);
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= load.images {
+                    if number >= load.numbers.end {
                         return;
                     }
                     let act = Act::new(load.seed, number);
@@ -139,9 +151,12 @@ impl Load {
                     };
                     report.failures.extend(done.err());
                     report.repeated = std::mem::take(&mut client.repeated);
-                    let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
-                    total.add(report);
-                    progress.step(total.repeated, total.failures.len());
+                    {
+                        let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
+                        total.add(report);
+                        progress.step(total.repeated, total.failures.len());
+                    }
+                    sleep(load.pause).await;
                 }
             });
         }

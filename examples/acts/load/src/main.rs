@@ -3,6 +3,7 @@
 use clap::Parser;
 use load::Load;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Uploads distinct images through an edge, and reads each back from every replica
 #[derive(Parser)]
@@ -19,6 +20,9 @@ struct Flags {
     /// Requests at once
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     at_once: u16,
+    /// Milliseconds to wait after each image
+    #[arg(long, default_value_t = 0)]
+    pause_ms: u64,
     /// Upload nothing, and only read what an earlier run uploaded
     #[arg(long)]
     read_only: bool,
@@ -32,9 +36,11 @@ async fn main() -> ExitCode {
     let flags = Flags::parse();
     let load = Load {
         edge: flags.edge,
-        images: flags.images,
+        numbers: 0..flags.images,
         seed: flags.seed,
         at_once: flags.at_once.into(),
+        pause: Duration::from_millis(flags.pause_ms),
+        shows_progress: true,
     };
     if let Some(folder) = flags.write {
         return match load.write(&folder) {

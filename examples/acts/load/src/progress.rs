@@ -11,21 +11,26 @@ pub struct Progress {
     what: &'static str,
     all: u64,
     done: AtomicU64,
+    shown: bool,
     terminal: bool,
 }
 
 impl Progress {
-    pub fn new(what: &'static str, all: u64) -> Progress {
+    pub fn new(what: &'static str, all: u64, shown: bool) -> Progress {
         Progress {
             what,
             all,
             done: AtomicU64::new(0),
+            shown,
             terminal: stderr().is_terminal(),
         }
     }
 
     pub fn step(&self, repeated: u64, failed: usize) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        if !self.shown {
+            return;
+        }
         let full = (done as usize * WIDTH) / self.all.max(1) as usize;
         let bar = "█".repeat(full) + &"░".repeat(WIDTH.saturating_sub(full));
         let line = format!(
@@ -41,7 +46,7 @@ impl Progress {
     }
 
     pub fn end(&self) {
-        if self.terminal {
+        if self.shown && self.terminal {
             let _ = writeln!(stderr());
         }
     }
