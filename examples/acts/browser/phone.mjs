@@ -45,7 +45,7 @@ export class Phone {
   }
 
   async shot(what) {
-    await this.page.screenshot({ path: `${this.shots}/${this.name}-${what}.png` });
+    await this.page.screenshot({ path: `${this.shots}/${this.name}-${what}.png`, animations: "disabled" });
   }
 
   async addCategory(name) {

@@ -52,14 +52,15 @@ async function look() {
   $("grid").setAttribute("aria-busy", "false");
 }
 
-function choose(category) {
+async function choose(category) {
   chosen = category;
   shown = PAGE;
   cards = [];
   drawChips();
-  $("chips").querySelector("[aria-pressed=true]").scrollIntoView({ block: "nearest", inline: "nearest" });
   skeleton();
-  return look();
+  await look();
+  // A new category has its chip only now.
+  $("chips").querySelector("[aria-pressed=true]")?.scrollIntoView({ block: "nearest", inline: "center" });
 }
 
 function drawChips() {

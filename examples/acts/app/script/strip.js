@@ -60,8 +60,10 @@ function happened(text) {
   while ($("happened").children.length > LINES) $("happened").lastChild.remove();
 }
 
+const inOrder = (keys) => [...keys].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+
 function show(key, status) {
-  const keys = [...replicas.keys()].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  const keys = inOrder(replicas.keys());
   const lamps = keys.map((one) => {
     const state = replicas.get(one).well ? (one === key ? "lit" : "on") : "bad";
     return make("i", { className: state });
@@ -70,7 +72,7 @@ function show(key, status) {
   for (let more = keys.length; more < (ready ?? 0); more += 1) lamps.push(make("i"));
   $("lamps").replaceChildren(...lamps);
   $("said").textContent = words(key, status);
-  draw(keys);
+  draw();
 }
 
 function words(key, status) {
@@ -80,23 +82,23 @@ function words(key, status) {
   return ready === undefined ? who : `${who} · ${many(ready, "replica", "replicas")}`;
 }
 
-function draw(keys) {
+// A row for each replica, and for those that have left as long as an answer of theirs is in view.
+function draw() {
   if (!$("strip").open) return;
-  const rows = Math.max(keys.length, 1);
-  $("trace").style.setProperty("--rows", rows);
-  const dots = trace.map(({ key, well }, column) => {
-    const row = keys.indexOf(key);
-    const dot = make("i", { className: well ? "" : "bad" });
-    // The names have the first column.
-    dot.style.gridColumn = String(COLUMNS - trace.length + column + 2);
-    dot.style.gridRow = String(row < 0 ? rows : row + 1);
-    if (row < 0 && well) dot.className = "gone";
-    return dot;
-  });
-  const names = keys.map((key, row) => {
-    const name = make("b", { textContent: key.slice(0, 6) });
+  const seen = trace.map(({ key }) => key).filter((key) => key !== undefined);
+  const rows = inOrder(new Set([...replicas.keys(), ...seen]));
+  $("trace").style.setProperty("--rows", Math.max(rows.length, 1));
+  const names = rows.map((key, row) => {
+    const name = make("b", { className: replicas.has(key) ? "" : "left", textContent: key.slice(0, 6) });
     name.style.gridRow = String(row + 1);
     return name;
+  });
+  const dots = trace.map(({ key, well }, column) => {
+    const dot = make("i", { className: well ? "" : "bad" });
+    // The names have the first column. What no replica answered is in the middle of all rows.
+    dot.style.gridColumn = String(COLUMNS - trace.length + column + 2);
+    dot.style.gridRow = key === undefined ? "1 / -1" : String(rows.indexOf(key) + 1);
+    return dot;
   });
   $("trace").replaceChildren(...names, ...dots);
 }
