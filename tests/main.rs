@@ -7,9 +7,11 @@ mod browser; // the example's page in a real browser, on real containers
 mod cli; // the command line, and every way to be refused
 mod containers; // the real binary on a real Docker daemon
 mod control; // the control loop on paused time, as text
+mod deploy; // other images by hand, good and bad, under load
 mod documents; // what the documents say, held against the program
 mod engine_docker; // the docker engine on a real daemon
 mod gate; // the claim against the drain, under loom
+mod held_socket; // down and up again behind a socket that somebody else holds
 mod proxy; // the real binary in front of plain addresses
 mod simulation; // the control loop in a world of faults, thousands of times
 mod tidy; // the rules of the house

@@ -77,6 +77,8 @@ mod tests {
             desired: 1,
             coming: false,
             because: Vec::new(),
+            image: None,
+            rollout: None,
         };
         writer.publish(Snapshot {
             services: [(name, Arc::new(view))].into(),

@@ -3,10 +3,12 @@
 //! Configuration and registry in; engine, store, control loop, proxy and admin API out, each in
 //! its place in Pingora's life.
 
+mod connections;
 mod doors;
 mod handover;
 mod holdings;
 mod keeper;
+mod passed;
 mod predecessor;
 mod preflight;
 mod services;
@@ -24,6 +26,7 @@ use crate::proxy::{Chain, Edge, InFlight, Settings};
 use crate::service::event::Event;
 use crate::service::store;
 use arc_swap::ArcSwap;
+use connections::{Connections, Counted};
 use doors::{Doors, Entrance};
 use holdings::{Holdings, Socket};
 use keeper::{Keeper, Keeping, Kept, Tasks};
@@ -33,6 +36,7 @@ use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
+use pingora::services::listening::Service as ListeningService;
 use preflight::{admin_token, install_signal_handlers, raise_open_files};
 use services::{AdminListeners, AdminService, ControlService, Signals};
 use std::fmt;
@@ -99,6 +103,7 @@ fn start(
     options: Options,
     registry: Registry,
 ) -> Result<std::convert::Infallible, StartError> {
+    let passed = passed::sockets()?;
     let (writer, reader) = store::store();
     let mut config = config::load(text, &options.overrides, &registry, reader.clone(), None)
         .map_err(StartError::Config)?;
@@ -107,7 +112,7 @@ fn start(
         Some(when) => predecessor::ask(&config.state_dir, when)?.unzip(),
         None => (None, None),
     };
-    let mut holdings = Holdings::lock(&config, handed)?;
+    let mut holdings = Holdings::lock(&config, handed, passed)?;
     let token = admin_token(&config.state_dir)?;
     let admin_socket = Socket::bind(config.state_dir.join("admin.sock"))?;
     let upgrade_socket = Socket::bind(config.state_dir.join("upgrade.sock"))?;
@@ -124,6 +129,7 @@ fn start(
     let observers = Observers::default();
     let settings = Arc::new(ArcSwap::from_pointee(settings_of(&config)));
     let in_flight = InFlight::default();
+    let connections = Connections::default();
     let (control, handle) = Control::new(
         Arc::new(docker),
         writer,
@@ -136,7 +142,7 @@ fn start(
     };
     let (doors_sender, doors) = watch::channel(Doors::Closed);
     let (accepting_sender, accepting) = oneshot::channel();
-    let (reload_sender, reload_requests) = mpsc::channel(4);
+    let (order_sender, orders) = mpsc::channel(4);
     let (leaving_sender, leaving) = watch::channel(false);
     observers.replace(&config);
 
@@ -147,7 +153,7 @@ fn start(
     let admin = Admin {
         reader: reader.clone(),
         metrics: observers.metrics(),
-        reload: reload_sender,
+        orders: order_sender,
         leaving,
         token: token.into(),
     };
@@ -170,7 +176,11 @@ fn start(
     ));
 
     let edge = Edge::new(reader.clone(), Arc::clone(&settings), in_flight.clone());
-    let mut proxy = pingora::proxy::http_proxy_service(&server.configuration, edge);
+    let counted = Counted {
+        proxy: Arc::new(pingora::proxy::http_proxy(&server.configuration, edge)),
+        connections: connections.clone(),
+    };
+    let mut proxy = ListeningService::new("proxy".to_owned(), counted);
     for address in &config.listen {
         proxy.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(
             L4BufferSettings::new(CLIENT_BUFFER_BYTES, CLIENT_BUFFER_BYTES),
@@ -195,6 +205,7 @@ fn start(
         settings,
         observers,
         in_flight,
+        connections,
         tasks: Tasks::default(),
         holdings,
         doors: doors_sender,
@@ -206,7 +217,7 @@ fn start(
         predecessor,
         knocking,
         background,
-        requests: reload_requests,
+        orders,
         leaving: leaving_sender,
     };
     let keeping = Keeping(Mutex::new(Some(kept)));

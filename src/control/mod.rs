@@ -4,22 +4,29 @@
 //! loop brings its picture up to date, plans each service, carries the plan out and publishes a
 //! snapshot. What takes long (the engine, health checks) runs in tasks that report back as events.
 
+mod command;
 mod forecast;
 mod managed;
 mod probing;
+mod rollout;
 mod tracked;
+mod version;
+mod view;
 
+pub use command::{Handle, Hands};
 pub use forecast::{Forecast, forecast};
 pub use managed::Managed;
+pub use version::Deployed;
 
 use crate::engine::{Engine, EngineError, ErrorKind};
-use crate::plan::{self, Action};
+use crate::plan::{self, Action, Reason};
 use crate::service::event::Event;
 use crate::service::replica::{Observed, ReplicaId, RunState};
 use crate::service::snapshot::Snapshot;
-use crate::service::spec::{ServiceName, Slot};
+use crate::service::spec::{ImageId, ServiceName, Slot, Template};
 use crate::service::store::Writer;
 use crate::service::time::Moment;
+use command::Command;
 use futures_util::StreamExt;
 use managed::State;
 use probing::Verdict;
@@ -43,34 +50,6 @@ const ROUNDS_MAX: usize = 64;
 /// Is told of everything that happens.
 pub type Sink = Arc<dyn Fn(&Event) + Send + Sync>;
 
-/// What other tasks may ask of the control loop.
-pub enum Command {
-    /// Replaces the whole set of services.
-    Reconfigure {
-        services: Vec<Managed>,
-        done: oneshot::Sender<()>,
-    },
-    /// Stops and removes every container, as after `run --rm`.
-    RemoveAll { done: oneshot::Sender<()> },
-    /// Changes what the loop may do to the world.
-    Use {
-        hands: Hands,
-        /// How many replicas were wanted by whoever was in control until now.
-        wanted: BTreeMap<ServiceName, u32>,
-        done: oneshot::Sender<()>,
-    },
-}
-
-/// What the loop may do to the world. Whatever it is, the loop lists, probes and publishes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Hands {
-    /// Nothing is started or stopped: another process is in control.
-    Resting,
-    /// No planned stops: another process may still have requests in any replica.
-    Careful,
-    Free,
-}
-
 /// Everything that can happen to the loop.
 enum Input {
     Command(Command),
@@ -83,6 +62,19 @@ enum Input {
         slot: Slot,
         result: Result<ReplicaId, EngineError>,
     },
+    /// What an image's name stands for, so that it can be deployed.
+    Resolved {
+        service: ServiceName,
+        template: Box<Template>,
+        result: Result<ImageId, EngineError>,
+        done: oneshot::Sender<Result<Deployed, String>>,
+    },
+    SaidLast {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+        words: Vec<String>,
+    },
     Stopped {
         service: ServiceName,
         id: ReplicaId,
@@ -93,44 +85,6 @@ enum Input {
         id: ReplicaId,
         verdict: Verdict,
     },
-}
-
-/// Sends commands to a running loop.
-#[derive(Clone)]
-pub struct Handle(mpsc::Sender<Input>);
-
-impl Handle {
-    /// Replaces the services and waits until the first snapshot with them is published.
-    pub async fn reconfigure(&self, services: Vec<Managed>) {
-        let (done, finished) = oneshot::channel();
-        let command = Command::Reconfigure { services, done };
-        if self.0.send(Input::Command(command)).await.is_ok() {
-            let _ = finished.await;
-        }
-    }
-
-    /// Stops and removes every container of ours.
-    pub async fn remove_all(&self) {
-        let (done, finished) = oneshot::channel();
-        let command = Command::RemoveAll { done };
-        if self.0.send(Input::Command(command)).await.is_ok() {
-            let _ = finished.await;
-        }
-    }
-
-    /// Changes what the loop may do. `Resting` is reached once nothing is under way any more;
-    /// after it, nothing is planned before the world was looked at afresh.
-    pub async fn take(&self, hands: Hands, wanted: BTreeMap<ServiceName, u32>) {
-        let (done, finished) = oneshot::channel();
-        let command = Command::Use {
-            hands,
-            wanted,
-            done,
-        };
-        if self.0.send(Input::Command(command)).await.is_ok() {
-            let _ = finished.await;
-        }
-    }
 }
 
 pub struct Control {
@@ -180,7 +134,7 @@ impl Control {
         starts_max: u32,
     ) -> (Control, Handle) {
         let (sender, inputs) = mpsc::channel(EVENTS_WAITING);
-        let handle = Handle(sender.clone());
+        let handle = Handle::from(sender.clone());
         let control = Control {
             engine_up: true,
             engine,
@@ -261,6 +215,35 @@ impl Control {
                 self.settle();
                 let _ = done.send(());
             }
+            Input::Command(Command::Deploy {
+                service,
+                image,
+                done,
+            }) => self.deploy(&service, image, done),
+            Input::Command(Command::Drain {
+                service,
+                slot,
+                done,
+            }) => {
+                let state = self.in_hand(&service);
+                let _ = done.send(state.and_then(|state| state.replace(slot)));
+            }
+            Input::Resolved {
+                service,
+                template,
+                result,
+                done,
+            } => self.resolved(&service, *template, result, done),
+            Input::SaidLast {
+                service,
+                slot,
+                id,
+                words,
+            } => {
+                if let Some(state) = self.services.get_mut(&service) {
+                    state.said_last(slot, &id, words, &self.sink);
+                }
+            }
             Input::Command(Command::RemoveAll { done }) => {
                 self.removing = Some(done);
             }
@@ -293,6 +276,67 @@ impl Control {
         }
     }
 
+    /// A service that may be changed by hand now.
+    fn in_hand(&mut self, service: &str) -> Result<&mut State, String> {
+        if self.hands == Hands::Resting {
+            return Err("another process is taking over; ask that one".to_owned());
+        }
+        let known: Vec<String> = self
+            .services
+            .keys()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        self.services.get_mut(service).ok_or_else(|| {
+            let known = known.join(", ");
+            format!("there is no service `{service}`; there is {known}")
+        })
+    }
+
+    fn deploy(
+        &mut self,
+        service: &str,
+        image: Option<String>,
+        done: oneshot::Sender<Result<Deployed, String>>,
+    ) {
+        let state = self.in_hand(service);
+        let (template, spec) = match state.and_then(|state| state.to_deploy(image)) {
+            Ok(found) => found,
+            Err(why) => return drop(done.send(Err(why))),
+        };
+        let (engine, sender) = (Arc::clone(&self.engine), self.sender.clone());
+        tokio::spawn(async move {
+            let result = engine.resolve(&template.image, spec.pull).await;
+            let resolved = Input::Resolved {
+                service: spec.name,
+                template: Box::new(template),
+                result,
+                done,
+            };
+            let _ = sender.send(resolved).await;
+        });
+    }
+
+    fn resolved(
+        &mut self,
+        service: &ServiceName,
+        template: Template,
+        result: Result<ImageId, EngineError>,
+        done: oneshot::Sender<Result<Deployed, String>>,
+    ) {
+        let (now, sink) = (self.now(), Arc::clone(&self.sink));
+        let deployed = result.map_err(|error| error.to_string()).and_then(|id| {
+            let state = self.in_hand(service.as_str())?;
+            let template = Template {
+                image_id: Some(id),
+                ..template
+            };
+            Ok(state.deploy(template, now, &sink))
+        });
+        // Whoever asked finds it under way in the next snapshot.
+        self.settle();
+        let _ = done.send(deployed);
+    }
+
     fn take(
         &mut self,
         hands: Hands,
@@ -321,8 +365,8 @@ impl Control {
         for managed in services {
             let name = managed.spec.name.clone();
             let state = match old.remove(&name) {
-                Some(state) => state.reconfigured(managed),
-                None => State::new(managed, &self.writer),
+                Some(state) => state.reconfigured(managed, now, &self.sink),
+                None => State::new(managed, &self.writer, now, &self.sink),
             };
             self.services.insert(name, state);
         }
@@ -391,6 +435,8 @@ impl Control {
                 && let Some(wanted) = self.inherited.remove(name)
             {
                 state.want(wanted);
+                // It may have been deployed since this process looked first.
+                state.adopt_version(now, &self.sink);
             }
         }
     }
@@ -462,6 +508,9 @@ impl Control {
             }
         }
         if may_act && self.observing.fresh {
+            for state in self.services.values_mut() {
+                state.follow_rollout(now, &self.sink);
+            }
             for _ in 0..ROUNDS_MAX {
                 let (acted, at) = self.plan_and_act(now);
                 if !acted {
@@ -497,7 +546,7 @@ impl Control {
             if self.hands == Hands::Careful {
                 plan.postpone_planned_stops();
             }
-            if let Some(at) = [plan.wake, state.next_retry(now)]
+            if let Some(at) = [plan.wake, state.next_turn(now)]
                 .into_iter()
                 .flatten()
                 .min()
@@ -547,8 +596,18 @@ impl Control {
             Action::Stop {
                 id, grace, because, ..
             } => {
-                state.stopping(&id, because, now, &self.sink);
+                let slot = state.stopping(&id, &because, now, &self.sink);
+                let failed = slot.filter(|_| matches!(because, Reason::Ailing(_)));
                 tokio::spawn(async move {
+                    if let Some(slot) = failed {
+                        let said = Input::SaidLast {
+                            service: service.clone(),
+                            slot,
+                            words: engine.last_words(&id).await,
+                            id: id.clone(),
+                        };
+                        let _ = sender.send(said).await;
+                    }
                     let result = engine.stop(&id, grace).await;
                     let _ = sender
                         .send(Input::Stopped {
@@ -596,7 +655,7 @@ impl Control {
             services: self
                 .services
                 .iter()
-                .map(|(name, state)| (name.clone(), Arc::new(state.view())))
+                .map(|(name, state)| (name.clone(), Arc::new(state.view(now))))
                 .collect(),
             engine_up: self.engine_up && (self.observing.seen_once || !self.needs_engine()),
             taken: now,

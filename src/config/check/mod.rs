@@ -7,7 +7,10 @@ mod plugins;
 mod ports;
 mod route;
 mod service;
+mod update;
 mod value;
+
+pub use container::image_name;
 
 pub use value::name_from;
 
