@@ -6,7 +6,7 @@ use crate::support::edge::Edge;
 use load::{Load, Report};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -27,7 +27,7 @@ impl Stage {
     async fn set() -> Stage {
         let mut edge = Edge::prepare("");
         // One, until the story wants to see more.
-        write(&edge, 1);
+        write(&edge, 1..=1);
         edge.spawn(&[]);
         edge.listening().await;
         let folder = tempfile::tempdir().expect("a folder");
@@ -66,6 +66,19 @@ impl Stage {
         }
     }
 
+    fn bounds(&self, bounds: RangeInclusive<u32>) {
+        write(&self.edge, bounds);
+        self.edge.signal(Signal::SIGHUP);
+    }
+
+    /// Enough for three replicas by the rule, whenever an interval begins and ends.
+    async fn traffic(&self) {
+        loop {
+            assert_eq!(self.edge.get("/api/v1/categories").await.status, 200);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     fn remove_containers(&self) {
         let ours = format!("label=io.tidegate.instance={}", self.edge.instance);
         for id in docker(&["ps", "-aq", "--filter", &ours]).lines() {
@@ -100,11 +113,12 @@ impl Drop for Stage {
 }
 
 /// What conf/acts.yaml says, but for ports, volume and a shorter interval.
-fn write(edge: &Edge, max: u32) {
+fn write(edge: &Edge, bounds: RangeInclusive<u32>) {
+    let (min, max) = (bounds.start(), bounds.end());
     edge.write(&format!(
         "services:\n  acts:\n    image: acts:latest\n    first_port: {FIRST_PORT}\n    \
          volumes: [\"{}-data:/data\"]\n    routes: [{{ path: /api/v1 }}, {{ path: /app }}]\n    \
-         scale:\n      max: {max}\n      interval: 8s\n      \
+         scale:\n      min: {min}\n      max: {max}\n      interval: 8s\n      \
          exclude: [/api/v1/_health, /api/v1/_crash, /app]\nplugins: [replica-header]\n",
         edge.instance
     ));
@@ -169,14 +183,20 @@ async fn a_hundred_images_go_up_through_page_and_loader_while_replicas_crash_com
     let story = async {
         let mut story = stage.story();
         story.tells("MORE").await;
-        write(&stage.edge, 3);
-        stage.edge.signal(Signal::SIGHUP);
+        stage.bounds(1..=3);
         let growing = stage.load(1, 0..40, 0).upload().await;
+        tokio::select! {
+            () = story.tells("STAY") => {}
+            () = stage.traffic() => {}
+        }
+        // At whatever pace this machine goes on, until the story has seen enough of three.
+        stage.bounds(3..=3);
         story.tells("CRASH").await;
         let crashing = stage.load(1, 40..90, 100).upload().await;
         story.tells("READ").await;
         let read = stage.load(1, 0..90, 0).verify().await;
         story.tells("QUIET").await;
+        stage.bounds(1..=3);
         // Few enough for one replica.
         let shrinking = stage.load(1, 90..100, 3000).upload().await;
         (story.end().await, [growing, crashing, shrinking], read)

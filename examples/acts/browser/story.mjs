@@ -141,6 +141,7 @@ await wide.page.locator("#strip summary").click();
 replicas = await shows(3);
 await wide.page.locator("#said", { hasText: "3 replicas" }).waitFor();
 say("three replicas");
+console.log("STAY");
 await wide.addCategory("Evening");
 await uploads(wide, 5, "Three replicas take turns", "Evening");
 console.log("CRASH");
