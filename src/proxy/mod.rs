@@ -162,7 +162,7 @@ impl Edge {
     fn take(&self, ctx: &mut Context, lease: Lease) {
         ctx.attempts += 1;
         ctx.tried.push(lease.replica().generation);
-        ctx.slot = Some(lease.replica().slot);
+        ctx.exchange.slot = Some(lease.replica().slot);
         ctx.lease = Some(lease);
     }
 }
@@ -457,7 +457,7 @@ impl ProxyHttp for Edge {
             status: session
                 .response_written()
                 .map_or(0, |response| response.status.as_u16()),
-            slot: ctx.slot,
+            slot: ctx.exchange.slot,
             duration: ctx.started.elapsed(),
             held: ctx.held,
             retries: ctx.attempts.saturating_sub(1),
