@@ -9,6 +9,7 @@ mod control; // the control loop on paused time, as text
 mod documents; // what the documents say, held against the program
 mod engine_docker; // the docker engine on a real daemon
 mod gate; // the claim against the drain, under loom
+mod hygiene; // what must not get through to a replica, nor back
 mod proxy; // the real binary in front of plain addresses
 mod simulation; // the control loop in a world of faults, thousands of times
 mod tidy; // the rules of the house

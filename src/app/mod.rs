@@ -20,7 +20,7 @@ use crate::control::{self, Control, Forecast, Managed, Sink};
 use crate::engine::docker::Docker;
 use crate::plugin::{Observer, Registry};
 use crate::proxy::route::{Routes, Target};
-use crate::proxy::{Chain, Edge, InFlight, Settings};
+use crate::proxy::{Chain, Edge, InFlight, Limits, Settings};
 use crate::service::event::Event;
 use crate::service::store;
 use arc_swap::ArcSwap;
@@ -287,7 +287,12 @@ fn settings_of(config: &Config) -> Settings {
         keepalive_timeout: config.server.keepalive_timeout,
         client_read_timeout: config.server.client_read_timeout,
         client_write_timeout: config.server.client_write_timeout,
-        max_header_bytes: config.server.max_header_bytes,
+        limits: Limits {
+            header_bytes: config.server.max_header_bytes,
+            headers: config.server.limits.headers,
+            target_bytes: config.server.limits.target_bytes,
+        },
+        trusted_proxies: config.server.trusted_proxies.clone(),
     }
 }
 

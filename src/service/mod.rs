@@ -8,6 +8,7 @@ pub mod event;
 pub mod gate;
 pub mod lease;
 pub mod load;
+pub mod network;
 pub mod replica;
 pub mod snapshot;
 pub mod spec;

@@ -167,6 +167,8 @@ pub struct Forward {
     /// The longest silence on both sides of a WebSocket.
     pub tunnel_idle_timeout: Duration,
     pub max_request_body_bytes: u64,
+    /// `None`: answers may be of any size.
+    pub max_response_body_bytes: Option<u64>,
     /// How long a request waits for a replica that is on its way; zero: not at all.
     pub hold_timeout: Duration,
     /// How many may wait at once.
@@ -181,6 +183,7 @@ impl Default for Forward {
             write_timeout: Duration::from_secs(60),
             tunnel_idle_timeout: Duration::from_secs(60 * 60),
             max_request_body_bytes: 100 << 20,
+            max_response_body_bytes: None,
             hold_timeout: Duration::from_secs(10),
             hold_max: 1000,
         }

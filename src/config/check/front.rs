@@ -1,0 +1,131 @@
+//! Who may knock, how often, and whose word counts.
+
+use super::service::addresses;
+use super::value::{Fault, count, size};
+use crate::config::Limits;
+use crate::config::error::At;
+use crate::config::raw::{self, Scalar};
+use crate::service::network::Network;
+use serde_yaml::{Mapping, Value};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A head is a packet or two; a phone in a tunnel gets a few retransmissions.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// About 40 KiB each when idle: a third of a small host's gigabyte.
+const CONNECTIONS: u32 = 8192;
+const CONNECTIONS_MAX: u32 = 1_000_000;
+/// Half of all, so that no address alone can have everything.
+const CONNECTIONS_PER_ADDRESS: u32 = 4096;
+/// Browsers send about twenty.
+const HEADERS: u32 = 100;
+/// Pingora parses no more.
+const HEADERS_MAX: u32 = 256;
+/// What most servers take, and more than any browser's address bar is used for.
+const TARGET_BYTES: u64 = 8 << 10;
+const TARGET_BYTES_MIN: u64 = 256;
+const TARGET_BYTES_MAX: u64 = 1 << 20;
+/// A hundredth of what the slowest phone network gives.
+const MIN_RATE_BYTES: u64 = 500;
+const MIN_RATE_BYTES_MAX: u64 = 1 << 20;
+const TRUSTED_MAX: usize = 1000;
+
+pub struct Front {
+    pub limits: Limits,
+    pub trusted_proxies: Vec<Network>,
+    pub proxy_protocol: Vec<SocketAddr>,
+}
+
+/// `None` when there was a problem; every one is reported.
+pub fn front(
+    at: &At<'_>,
+    limits_typed: Option<Mapping>,
+    trusted: Option<Vec<Value>>,
+    proxy_protocol: Option<Vec<Value>>,
+    listen: &[SocketAddr],
+) -> Option<Front> {
+    let limits = limits(&at.key("limits"), limits_typed);
+    let trusted_proxies = networks(&at.key("trusted_proxies"), trusted.unwrap_or_default());
+    let typed = proxy_protocol.unwrap_or_default();
+    let in_protocol = at.key("proxy_protocol");
+    let proxy_protocol = addresses(&in_protocol, &typed, |at, address| {
+        if !listen.contains(&address) {
+            at.error_hint(
+                format!("`{address}` is not listed under `listen`"),
+                "write it as it stands there",
+            );
+        }
+    });
+    if !proxy_protocol.is_empty() && trusted_proxies.is_empty() {
+        in_protocol.error_hint(
+            "nobody is trusted to send a PROXY header, so every connection there is refused",
+            "name the proxies, as in `trusted_proxies: [\"10.0.0.0/8\"]`",
+        );
+    }
+    Some(Front {
+        limits: limits?,
+        trusted_proxies,
+        proxy_protocol,
+    })
+}
+
+fn limits(at: &At<'_>, typed: Option<Mapping>) -> Option<Limits> {
+    let raw: raw::Limits = at.shape(Value::Mapping(typed.unwrap_or_default()));
+    let number = |key, typed: &Option<Scalar>, default, max| {
+        at.read(key, typed.as_ref(), default, count(1..=max))
+    };
+    let connections = number(
+        "connections",
+        &raw.connections,
+        CONNECTIONS,
+        CONNECTIONS_MAX,
+    );
+    let per_address = number(
+        "connections_per_address",
+        &raw.connections_per_address,
+        CONNECTIONS_PER_ADDRESS,
+        CONNECTIONS_MAX,
+    );
+    let headers = number("headers", &raw.headers, HEADERS, HEADERS_MAX);
+    let target = size(TARGET_BYTES_MIN..=TARGET_BYTES_MAX);
+    let target = at.read("target", raw.target.as_ref(), TARGET_BYTES, target);
+    let rate = size(0..=MIN_RATE_BYTES_MAX);
+    let rate = at.read("min_rate", raw.min_rate.as_ref(), MIN_RATE_BYTES, rate);
+    Some(Limits {
+        connections: connections?,
+        connections_per_address: per_address?,
+        headers: headers? as usize,
+        target_bytes: target? as usize,
+        min_rate_bytes: rate?,
+    })
+}
+
+fn networks(at: &At<'_>, typed: Vec<Value>) -> Vec<Network> {
+    if typed.len() > TRUSTED_MAX {
+        at.error(format!("more than {TRUSTED_MAX} networks"));
+    }
+    let mut networks = Vec::new();
+    for (index, value) in typed.iter().take(TRUSTED_MAX).enumerate() {
+        let at = at.index(index);
+        let parsed = at.scalar(value).map(|typed| network(&typed));
+        let Some(network) = parsed.and_then(|parsed| at.accept(parsed)) else {
+            continue;
+        };
+        if networks.contains(&network) {
+            at.error(format!("`{network}` is listed twice"));
+        } else {
+            networks.push(network);
+        }
+    }
+    networks
+}
+
+fn network(typed: &Scalar) -> Result<Network, Fault> {
+    let shown = typed.to_string();
+    shown.parse().map_err(|()| {
+        Fault::hint(
+            format!("expected an address or a network, found `{shown}`"),
+            "as in `10.0.0.7`, `10.0.0.0/8` or `2001:db8::/32`",
+        )
+    })
+}
