@@ -20,7 +20,7 @@ use crate::control::{self, Control, Forecast, Managed, Sink};
 use crate::engine::docker::Docker;
 use crate::plugin::{Observer, Registry};
 use crate::proxy::route::{Routes, Target};
-use crate::proxy::{Chain, Edge, InFlight, Limits, Settings};
+use crate::proxy::{Bounds, Chain, Edge, Front, InFlight, Limits, Settings};
 use crate::service::event::Event;
 use crate::service::store;
 use arc_swap::ArcSwap;
@@ -30,10 +30,12 @@ use keeper::{Keeper, Keeping, Kept, Tasks};
 use pingora::listeners::ListenerConfig;
 use pingora::prelude::Opt;
 use pingora::protocols::l4::stream::L4BufferSettings;
+use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
-use preflight::{admin_token, install_signal_handlers, raise_open_files};
+use pingora::services::listening;
+use preflight::{admin_token, connections, install_signal_handlers, raise_open_files};
 use services::{AdminListeners, AdminService, ControlService, Signals};
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -170,7 +172,10 @@ fn start(
     ));
 
     let edge = Edge::new(reader.clone(), Arc::clone(&settings), in_flight.clone());
-    let mut proxy = pingora::proxy::http_proxy_service(&server.configuration, edge);
+    let mut proxy = HttpProxy::new(edge, Arc::clone(&server.configuration));
+    proxy.handle_init_modules();
+    let front = Front::new(proxy, Arc::clone(&settings));
+    let mut proxy = listening::Service::new("proxy".to_owned(), front);
     for address in &config.listen {
         proxy.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(
             L4BufferSettings::new(CLIENT_BUFFER_BYTES, CLIENT_BUFFER_BYTES),
@@ -291,6 +296,13 @@ fn settings_of(config: &Config) -> Settings {
             header_bytes: config.server.max_header_bytes,
             headers: config.server.limits.headers,
             target_bytes: config.server.limits.target_bytes,
+        },
+        bounds: Bounds {
+            connections: connections(config.server.limits.connections),
+            connections_per_address: config.server.limits.connections_per_address,
+            header_timeout: config.server.header_timeout,
+            min_rate_bytes: config.server.limits.min_rate_bytes,
+            proxy_protocol: config.server.proxy_protocol.clone(),
         },
         trusted_proxies: config.server.trusted_proxies.clone(),
     }

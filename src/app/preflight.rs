@@ -12,6 +12,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Each proxied request takes two descriptors.
 const OPEN_FILES: u64 = 1 << 20;
+/// For listeners, logs, the engine, the admin API and those who are turned away.
+const OTHER_FILES: u64 = 512;
 
 /// Until a handler is there, HUP and USR1 would end the process.
 pub fn install_signal_handlers() -> Result<(), StartError> {
@@ -160,4 +162,22 @@ pub fn raise_open_files() {
     if let Err(error) = raised {
         log::warn!("cannot raise the limit of open files: {error}");
     }
+}
+
+/// How many clients' connections there may be: those that are `wanted`, unless the system grants
+/// too few files. Each may take another one to a replica.
+pub fn connections(wanted: u32) -> u32 {
+    use nix::sys::resource::{Resource, getrlimit};
+    let Ok((granted, _)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return wanted;
+    };
+    let affordable = granted.saturating_sub(OTHER_FILES) / 2;
+    let affordable = u32::try_from(affordable).unwrap_or(u32::MAX).max(1);
+    if affordable < wanted {
+        log::warn!(
+            "the limit of {granted} open files allows for {affordable} connections at once, \
+             and `limits.connections` is {wanted}"
+        );
+    }
+    wanted.min(affordable)
 }

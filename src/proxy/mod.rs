@@ -3,6 +3,7 @@
 //! It reads snapshots and never meets the engine or the control loop: a dead Docker daemon cannot
 //! stop traffic.
 
+mod connection;
 mod context;
 mod failure;
 mod headers;
@@ -12,6 +13,7 @@ pub mod round_robin;
 pub mod route;
 mod tunnel;
 
+pub use connection::{Bounds, Front};
 pub use context::{Context, InFlight};
 pub use hygiene::Limits;
 
@@ -23,6 +25,7 @@ use crate::service::store::Reader;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use connection::{Connection, Phase};
 use http::{HeaderValue, Method, StatusCode, Version, header};
 use hygiene::{Refusal, Way};
 use pingora::connectors::TransportConnector;
@@ -61,6 +64,7 @@ pub struct Settings {
     pub client_read_timeout: Duration,
     pub client_write_timeout: Duration,
     pub limits: Limits,
+    pub bounds: Bounds,
     /// Proxies whose word on the client counts.
     pub trusted_proxies: Vec<Network>,
 }
@@ -138,10 +142,13 @@ impl ProxyHttp for Edge {
         session.set_read_timeout(Some(settings.client_read_timeout));
         session.set_write_timeout(Some(settings.client_write_timeout));
         session.set_total_drain_timeout(Some(REFUSED_BODY_DRAIN));
-        ctx.peer = session
-            .client_addr()
-            .and_then(|address| address.as_inet())
-            .map(|address| address.ip());
+        if let Some(connection) = Connection::of(session) {
+            ctx.peer = connection.peer;
+            connection.enter(match has_body(session.req_header()) {
+                true => Phase::Body,
+                false => Phase::Answer,
+            });
+        }
         if session.req_header().version == Version::HTTP_10 {
             // It knows no interim answers.
             session.set_ignore_info_resp(true);
@@ -239,7 +246,7 @@ impl ProxyHttp for Edge {
 
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
         ctx: &mut Context,
@@ -247,6 +254,9 @@ impl ProxyHttp for Edge {
         // An empty last piece would be written as a second end of body (pingora#935).
         if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
             *body = None;
+        }
+        if end_of_stream && let Some(connection) = Connection::of(session) {
+            connection.enter(Phase::Answer);
         }
         let Some(target) = &ctx.target else {
             return Ok(());
@@ -444,6 +454,11 @@ fn peer(lease: &Lease, forward: &Forward) -> HttpPeer {
 fn host(head: &RequestHeader) -> Option<&str> {
     let authority = head.uri.authority().map(|authority| authority.as_str());
     authority.or_else(|| head.headers.get(header::HOST)?.to_str().ok())
+}
+
+fn has_body(head: &RequestHeader) -> bool {
+    head.headers.contains_key(header::TRANSFER_ENCODING)
+        || content_length(head).is_some_and(|length| length > 0)
 }
 
 fn content_length(head: &RequestHeader) -> Option<u64> {

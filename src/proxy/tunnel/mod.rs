@@ -9,6 +9,7 @@ mod pipe;
 
 pub use head::is_asked_for;
 
+use super::connection::{Connection, Phase};
 use super::{ATTEMPTS_MAX, Context, Edge, failure, filter_response, headers, hygiene, peer};
 use futures_util::FutureExt;
 use http::{StatusCode, Version, header};
@@ -30,6 +31,9 @@ impl Edge {
         headers::set_forwarded(&mut request, ctx.peer, &ctx.settings.trusted_proxies);
         // Makes `read_body_or_idle` keep what it reads, see `unless_the_client_leaves`. There is
         // no next request on this connection, whatever the answer.
+        if let Some(connection) = Connection::of(session) {
+            connection.enter(Phase::Answer);
+        }
         session.set_pipelining_enabled(true);
         session.set_keepalive(None);
 
@@ -153,6 +157,9 @@ async fn join(
         Some(Ok(Some(early))) => early,
         _ => Default::default(),
     };
+    if let Some(connection) = Connection::of(session) {
+        connection.enter(Phase::Tunnel);
+    }
     let idle = target.forward.tunnel_idle_timeout;
     let mut pipe = Pipe::new(
         session.as_downstream_mut(),
