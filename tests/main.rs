@@ -12,6 +12,7 @@ mod gate; // the claim against the drain, under loom
 mod hygiene; // what must not get through to a replica, nor back
 mod proxy; // the real binary in front of plain addresses
 mod simulation; // the control loop in a world of faults, thousands of times
+mod slow; // clients that are slow, silent or too many
 mod tidy; // the rules of the house
 mod upgrade; // a new process in place of the running one
 mod websocket; // tunnels through the real binary, in front of plain addresses
