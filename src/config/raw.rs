@@ -115,6 +115,8 @@ pub struct Service {
     pub entrypoint: Option<Value>,
     /// A mapping or a list of `KEY=VALUE`.
     pub environment: Option<Value>,
+    /// Variables, and the files that hold their values.
+    pub secrets: Option<Mapping>,
     pub volumes: Option<Vec<Value>>,
     pub networks: Option<Vec<Value>>,
     pub user: Option<Scalar>,

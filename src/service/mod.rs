@@ -4,6 +4,7 @@
 //! [`store::Reader`].
 
 pub mod doubt;
+pub mod environment;
 pub mod event;
 pub mod gate;
 pub mod lease;

@@ -1,8 +1,8 @@
 //! What the user wants of a service, checked: the program may rely on every value here.
 
+use super::environment::Environment;
 use serde::Serialize;
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ pub struct Template {
     pub first_port: u16,
     pub command: Option<Vec<String>>,
     pub entrypoint: Option<Vec<String>>,
-    pub environment: BTreeMap<String, String>,
+    pub environment: Environment,
     /// As Docker's binds: `name:/path`, `/host/path:/path`, each with an optional `:ro`.
     pub volumes: Vec<String>,
     /// Networks to join beside or instead of the default bridge; the first is the one dialled.

@@ -2,10 +2,11 @@
 
 use super::service::addresses;
 use super::value::{Fault, count, size};
-use crate::config::Limits;
 use crate::config::error::At;
 use crate::config::raw::{self, Scalar};
+use crate::config::{Limits, Service};
 use crate::service::network::Network;
+use crate::service::spec::Source;
 use serde_yaml::{Mapping, Value};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -67,6 +68,32 @@ pub fn front(
         trusted_proxies,
         proxy_protocol,
     })
+}
+
+/// Reports addresses of services where Tidegate itself listens: requests would go round for ever,
+/// or reach the admin API, which is nobody's business out there.
+pub fn loops(at: &At<'_>, services: &[Service], ours: &[SocketAddr]) {
+    for service in services {
+        let Source::Addresses(addresses) = &service.spec.source else {
+            continue;
+        };
+        let in_addresses = at.key(service.spec.name.as_str()).key("addresses");
+        for address in addresses
+            .iter()
+            .filter(|address| !address.ip().is_unspecified())
+        {
+            let is_ours = |ours: &SocketAddr| {
+                let is_here = ours.ip().is_unspecified() && address.ip().is_loopback();
+                ours.port() == address.port() && (is_here || ours.ip() == address.ip())
+            };
+            if ours.iter().any(is_ours) {
+                in_addresses.error_hint(
+                    format!("at `{address}` Tidegate itself listens"),
+                    "name the server that is to answer",
+                );
+            }
+        }
+    }
 }
 
 fn limits(at: &At<'_>, typed: Option<Mapping>) -> Option<Limits> {

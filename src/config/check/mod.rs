@@ -7,6 +7,7 @@ mod front;
 mod plugins;
 mod ports;
 mod route;
+mod secrets;
 mod service;
 mod value;
 
@@ -100,6 +101,7 @@ pub fn check(
     route::conflicts(&in_services, &outlines);
     let ours: Vec<SocketAddr> = listen.iter().copied().chain(admin.flatten()).collect();
     ports::conflicts(&in_services, &outlines, &ours);
+    front::loops(&in_services, services.as_deref().unwrap_or_default(), &ours);
     Some(Config {
         listen,
         admin: admin?,

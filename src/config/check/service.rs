@@ -153,6 +153,7 @@ fn only_for_containers(at: &At<'_>, raw: &raw::Service) {
         ("command", raw.command.is_some()),
         ("entrypoint", raw.entrypoint.is_some()),
         ("environment", raw.environment.is_some()),
+        ("secrets", raw.secrets.is_some()),
         ("volumes", raw.volumes.is_some()),
         ("networks", raw.networks.is_some()),
         ("user", raw.user.is_some()),

@@ -283,3 +283,25 @@ fn limits_and_trust_are_checked() {
         ",
     );
 }
+
+#[test]
+fn no_service_leads_back_to_tidegate_itself() {
+    let to = |address: &str| {
+        format!(
+            "services: {{web: {{addresses: ['10.0.0.7:80', '{address}']}}}}\n\
+             listen: ['0.0.0.0:80']\nadmin: {{listen: 127.0.0.1:9180}}\n"
+        )
+    };
+    for address in ["127.0.0.1:80", "127.0.0.1:9180", "[::1]:80"] {
+        check(
+            &to(address),
+            &format!(
+                "
+                edge.yaml:1: services.web.addresses: at `{address}` Tidegate itself listens
+                  hint: name the server that is to answer
+                "
+            ),
+        );
+    }
+    good(&to("127.0.0.2:9180"));
+}
