@@ -8,6 +8,7 @@ mod containers; // the real binary on a real Docker daemon
 mod control; // the control loop on paused time, as text
 mod documents; // what the documents say, held against the program
 mod engine_docker; // the docker engine on a real daemon
+mod fuzz; // any bytes at a real listener, and what goes out
 mod gate; // the claim against the drain, under loom
 mod hygiene; // what must not get through to a replica, nor back
 mod proxy; // the real binary in front of plain addresses
