@@ -16,20 +16,20 @@ use std::time::Duration;
 const SOON: Duration = Duration::from_secs(30);
 
 /// The example service on ports of its own; removes its containers when the story is over.
-struct Acts {
-    edge: Edge,
+pub struct Acts {
+    pub edge: Edge,
     first_port: u16,
 }
 
 impl Acts {
-    async fn start(first_port: u16, more: &str) -> Acts {
+    pub async fn start(first_port: u16, more: &str) -> Acts {
         let mut acts = Acts::prepare(first_port, more);
         acts.edge.spawn(&[]);
         acts.edge.listening().await;
         acts
     }
 
-    fn prepare(first_port: u16, more: &str) -> Acts {
+    pub fn prepare(first_port: u16, more: &str) -> Acts {
         let edge = Edge::prepare("");
         let acts = Acts { edge, first_port };
         acts.write(more);
@@ -37,7 +37,7 @@ impl Acts {
     }
 
     /// `more` is what follows in the service's own mapping.
-    fn write(&self, more: &str) {
+    pub fn write(&self, more: &str) {
         self.edge.write(&format!(
             "services:\n  acts:\n    image: acts:latest\n    first_port: {}\n    \
              volumes: [\"{}:/data\"]\n    routes: [{{ path: /api/v1 }}]\n{more}",
@@ -46,18 +46,18 @@ impl Acts {
         ));
     }
 
-    fn volume(&self) -> String {
+    pub fn volume(&self) -> String {
         format!("{}-data", self.edge.instance)
     }
 
     /// `count` ready replicas from the first port on.
-    async fn shows(&self, count: u16) {
+    pub async fn shows(&self, count: u16) {
         let ready = (0..count).map(|n| format!("{}=ready", self.first_port + n));
         let picture = ready.collect::<Vec<_>>().join(" ");
         self.edge.shows("acts", &picture, SOON).await;
     }
 
-    async fn ids(&self) -> Vec<String> {
+    pub async fn ids(&self) -> Vec<String> {
         let service = self.edge.service("acts").await;
         let replicas = service["replicas"].as_array().cloned().unwrap_or_default();
         replicas
@@ -67,7 +67,7 @@ impl Acts {
     }
 
     /// Who answers `count` requests, in turn.
-    async fn turns(&self, count: usize) -> Vec<String> {
+    pub async fn turns(&self, count: usize) -> Vec<String> {
         let mut names = Vec::new();
         for _ in 0..count {
             let answer = self.edge.get("/api/v1/categories").await;
@@ -78,7 +78,7 @@ impl Acts {
     }
 
     /// Strictly in turn over exactly `count` replicas.
-    async fn goes_round(&self, count: usize) {
+    pub async fn goes_round(&self, count: usize) {
         let turns = self.turns(2 * count).await;
         let (first, second) = turns.split_at(count);
         assert_eq!(first, second);
@@ -89,18 +89,18 @@ impl Acts {
         );
     }
 
-    fn port(&self, n: u16) -> SocketAddr {
+    pub fn port(&self, n: u16) -> SocketAddr {
         ([127, 0, 0, 1], self.first_port + n).into()
     }
 
-    fn containers(&self) -> Vec<String> {
+    pub fn containers(&self) -> Vec<String> {
         let label = format!("label=io.tidegate.instance={}", self.edge.instance);
         let all = docker(&["ps", "-aq", "--no-trunc", "--filter", &label]);
         all.lines().map(str::to_owned).collect()
     }
 
     /// Waits until another container than `old` is ready in the first place.
-    async fn healed(&self, old: &str) {
+    pub async fn healed(&self, old: &str) {
         until("a new container is ready on the port", SOON, || async {
             let service = self.edge.service("acts").await;
             let replica = &service["replicas"][0];
@@ -223,14 +223,14 @@ async fn a_port_that_somebody_else_holds_is_skipped() {
 }
 
 /// Sends requests all the time and counts what did not come back as 200.
-struct Load {
+pub struct Load {
     over: Arc<AtomicBool>,
     failed: Arc<AtomicU32>,
     clients: Vec<tokio::task::JoinHandle<u32>>,
 }
 
 impl Load {
-    fn start(address: SocketAddr) -> Load {
+    pub fn start(address: SocketAddr) -> Load {
         let (over, failed) = (
             Arc::new(AtomicBool::new(false)),
             Arc::new(AtomicU32::new(0)),
@@ -272,7 +272,7 @@ impl Load {
     }
 
     /// Sent and failed.
-    async fn stop(self) -> (u32, u32) {
+    pub async fn stop(self) -> (u32, u32) {
         self.over.store(true, Ordering::Relaxed);
         let mut sent = 0;
         for client in self.clients {

@@ -11,14 +11,15 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tidegate::control::{Control, Hands, Managed};
+use tidegate::control::{Control, Deployed, Hands, Managed};
 use tidegate::engine::ErrorKind;
 use tidegate::engine::fake::FakeEngine;
 use tidegate::plugin::{Hooks, Probe, Registry, Scaler};
 use tidegate::service::event::Event;
 use tidegate::service::replica::RunState;
 use tidegate::service::spec::{
-    Bounds, Forward, HealthTiming, ServiceName, Slot, Source, Spec, Template,
+    Bounds, FailureAction, Forward, HealthTiming, Order, Pull, ServiceName, Slot, Source, Spec,
+    Template, Update,
 };
 use tidegate::service::store::{self, Reader};
 use tokio::sync::watch;
@@ -57,6 +58,13 @@ scenarios! {
     a_service_that_comes_back_is_asked_after_its_health_as_it_says_now
     an_upgrade_takes_over_what_runs_and_stops_nothing_before_the_old_process_is_gone
     an_upgrade_waits_for_what_is_under_way
+    a_deploy_by_hand_outlives_a_restart_until_the_file_changes
+    a_deploy_that_breaks_goes_back_to_the_very_image_that_ran
+    a_deploy_that_breaks_may_be_told_to_pause
+    a_tag_that_moved_is_rolled_out_by_a_deploy
+    an_update_may_stop_first_and_take_its_time
+    a_replica_is_drained_by_hand_and_its_port_gets_another
+    when_every_replica_fails_the_same_way_one_is_replaced_at_a_time
 }
 
 async fn play(name: &str) {
@@ -155,23 +163,26 @@ impl Stage {
                 self.note("-- tidegate restarts --");
                 self.running = Some(self.started(Hands::Free).await);
             }
+            "deploy" => self.deploy(arguments).await,
+            "drain" => {
+                let handle = self.running().handle.clone();
+                let asked = handle.drain(arguments[0].to_owned(), slot(arguments[1]));
+                if let Err(why) = asked.await {
+                    self.note(&format!("   refused: {why}"));
+                }
+            }
+            "tag" => self.engine.tag(arguments[0], arguments[1]),
+            "miss-image" => self.engine.miss_image(arguments[0]),
             "requests" => self.requests(arguments[0], arguments[1].parse().expect("a number")),
             "exit" => self
                 .engine
                 .exit(slot(arguments[0]), arguments[1].parse().expect("a code")),
             "pause" => self.engine.pause(slot(arguments[0])),
-            "sick" => drop(
-                self.sick
-                    .lock()
-                    .expect("no panic")
-                    .insert(slot(arguments[0])),
-            ),
-            "well" => drop(
-                self.sick
-                    .lock()
-                    .expect("no panic")
-                    .remove(&slot(arguments[0])),
-            ),
+            "sick" => self.sick().extend(arguments.iter().map(|text| slot(text))),
+            "well" => {
+                let well: BTreeSet<Slot> = arguments.iter().map(|text| slot(text)).collect();
+                self.sick().retain(|slot| !well.contains(slot));
+            }
             "remove-container" => self.engine.remove(slot(arguments[0])),
             "free-port" => self.engine.free_port(slot(arguments[0])),
             "fail-stops" => self
@@ -196,6 +207,22 @@ impl Stage {
             "show" => self.show(),
             other => panic!("unknown verb `{other}` in `{line}`"),
         }
+    }
+
+    /// `deploy SERVICE [IMAGE]`
+    async fn deploy(&self, arguments: &[&str]) {
+        let handle = self.running().handle.clone();
+        let image = arguments.get(1).map(|image| (*image).to_owned());
+        let answer = handle.deploy(arguments[0].to_owned(), image).await;
+        self.note(&match answer {
+            Ok(Deployed::Begun(version)) => format!("   on its way: {version}"),
+            Ok(Deployed::Runs(version)) => format!("   runs already: {version}"),
+            Err(why) => format!("   refused: {why}"),
+        });
+    }
+
+    fn sick(&self) -> std::sync::MutexGuard<'_, BTreeSet<Slot>> {
+        self.sick.lock().expect("no panic")
     }
 
     fn running(&self) -> &Running {
@@ -264,6 +291,7 @@ impl Stage {
         let addresses = value("addresses", "");
         let container = Source::Container(Template {
             image: value("image", "web:1"),
+            image_id: None,
             port: 80,
             first_port: number("first-port", "8000") as u16,
             command: None,
@@ -300,6 +328,10 @@ impl Stage {
                 max: number("max", "10"),
             },
             stop_grace_period: duration(&value("grace", "10s")),
+            update: update(&value),
+            pull: Pull::Missing,
+            alias: None,
+            declared: None,
             forward: Forward::default(),
         };
         let probe = FakeProbe {
@@ -341,13 +373,39 @@ impl Stage {
             for replica in &service.replicas {
                 let _ = write!(line, " {}={}", replica.slot, replica.phase);
             }
+            let serving: Vec<Slot> = service.ready.iter().map(|replica| replica.slot).collect();
             let _ = write!(line, " ({})", service.because.join("; "));
             self.note(&line);
+            let ready = |view: &&tidegate::service::replica::ReplicaView| {
+                view.phase == tidegate::service::replica::Phase::Ready
+            };
+            if serving.len() != service.replicas.iter().filter(ready).count() {
+                self.note(&format!("   {}: {serving:?} serve", service.name));
+            }
         }
     }
 
     fn note(&self, line: &str) {
         write_line(&self.log, self.began, line);
+    }
+}
+
+/// `update_config`, in the words of a file.
+fn update(value: &impl Fn(&str, &str) -> String) -> Update {
+    Update {
+        parallelism: value("parallelism", "1").parse().expect("a number"),
+        order: match value("order", "start-first").as_str() {
+            "start-first" => Order::StartFirst,
+            _ => Order::StopFirst,
+        },
+        delay: duration(&value("delay", "0s")),
+        monitor: duration(&value("monitor", "5s")),
+        failure_action: match value("failure-action", "rollback").as_str() {
+            "rollback" => FailureAction::Rollback,
+            "pause" => FailureAction::Pause,
+            _ => FailureAction::Continue,
+        },
+        max_failure_ratio: value("max-failure-ratio", "0").parse().expect("a number"),
     }
 }
 

@@ -251,6 +251,8 @@ fn everything_happens(config: &Config, writer: &mut Writer) {
         max: 1,
         desired: 1,
         because: Vec::new(),
+        image: None,
+        rollout: None,
     };
     writer.publish(Snapshot {
         services: [(service, Arc::new(view))].into(),

@@ -5,6 +5,7 @@ use crate::support::docker::{Wire, clean, docker, inspect, run};
 use crate::support::http::{get, try_get};
 use crate::support::image;
 use crate::support::registry::Registry;
+use crate::support::until;
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -202,6 +203,41 @@ async fn an_ended_process_is_seen_with_its_code_as_soon_as_it_ends() {
 }
 
 #[tokio::test]
+async fn what_a_replica_said_last_is_known_until_it_is_stopped() {
+    let bench = Bench::new("words", 21260).with(|template| {
+        // It panics, with the text in its message.
+        template.environment = [("PORT".into(), "nonsense".into())].into();
+    });
+    let id = bench.start(21260).await.unwrap();
+    let words = until("it says why it ends", PATIENCE, || async {
+        let words = bench.engine.last_words(&id).await;
+        (!words.is_empty()).then_some(words)
+    })
+    .await;
+    assert!(words.concat().contains("InvalidDigit"), "{words:?}");
+    bench.stop(&id).await;
+    assert_eq!(bench.engine.last_words(&id).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_deployed_image_is_kept_though_its_tag_moves() {
+    let name = format!("tidegate-test-moving-{}", std::process::id());
+    docker(&["tag", image::tiny(), &name]);
+    let mut bench = Bench::new("moving", 21280).with(|template| template.image = name.clone());
+    let first = bench.engine.resolve(&name, Pull::Missing).await.unwrap();
+    bench = bench.with(|template| template.image_id = Some(first.clone()));
+    // Something else takes the name.
+    let other = docker(&["create", image::tiny()]);
+    docker(&["commit", "--change", "ENV OTHER=1", &other, &name]);
+    docker(&["rm", &other]);
+    let second = bench.engine.resolve(&name, Pull::Missing).await.unwrap();
+    assert_ne!(first, second);
+    bench.start(21280).await.unwrap();
+    assert_eq!(bench.only().await.image, Some(first));
+    docker(&["rmi", "-f", &name]);
+}
+
+#[tokio::test]
 async fn what_is_not_ours_is_never_listed_nor_touched() {
     let bench = Bench::new("foreign", 21090);
     let other = Bench::new("other", 21095);
@@ -352,6 +388,7 @@ impl Bench {
         let second = Duration::from_secs(1);
         let template = Template {
             image: image::tiny().into(),
+            image_id: None,
             port: 80,
             first_port: port,
             command: None,
@@ -375,6 +412,10 @@ impl Bench {
             },
             bounds: Bounds { min: 1, max: 10 },
             stop_grace_period: Duration::from_millis(1_500),
+            update: Update::default(),
+            pull: Pull::Missing,
+            alias: None,
+            declared: None,
             forward: Forward::default(),
         };
         Bench {

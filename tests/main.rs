@@ -6,6 +6,7 @@ mod admin; // the admin API, over TCP and its socket
 mod cli; // the command line, and every way to be refused
 mod containers; // the real binary on a real Docker daemon
 mod control; // the control loop on paused time, as text
+mod deploy; // other images by hand, good and bad, under load
 mod documents; // what the documents say, held against the program
 mod engine_docker; // the docker engine on a real daemon
 mod fuzz; // any bytes at a real listener, and what goes out

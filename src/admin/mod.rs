@@ -5,10 +5,13 @@
 
 pub mod metrics;
 pub mod view;
+mod write;
+
+pub use write::{Order, Reply};
 
 use crate::service::store::Reader;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
@@ -16,17 +19,14 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use prometheus::{Encoder, TextEncoder};
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot, watch};
-
-/// Asks the composition root to reload; it answers with what changed, or why nothing did.
-pub type ReloadRequest = oneshot::Sender<Result<String, String>>;
+use tokio::sync::{mpsc, watch};
 
 /// Everything the admin API reads and may ask for.
 #[derive(Clone)]
 pub struct Admin {
     pub reader: Reader,
     pub metrics: Metrics,
-    pub reload: mpsc::Sender<ReloadRequest>,
+    pub orders: mpsc::Sender<Order>,
     /// True once the process is leaving.
     pub leaving: watch::Receiver<bool>,
     pub token: Arc<str>,
@@ -38,6 +38,9 @@ pub type Metrics = Arc<dyn Fn() -> Vec<prometheus::proto::MetricFamily> + Send +
 /// Pages load nothing from elsewhere and are shown inside of nothing else.
 const CONTENT_POLICY: &str =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
+
+/// Orders are short.
+const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// How a request came in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,7 +61,19 @@ pub fn router(admin: Admin, door: Door) -> Router {
         .route("/api/v1/services", get(services))
         .route("/api/v1/services/{name}", get(service))
         .route("/api/v1/version", get(version))
-        .route("/api/v1/reload", post(reload).route_layer(guard))
+        .route(
+            "/api/v1/services/{name}/deploy",
+            post(write::deploy).route_layer(guard.clone()),
+        )
+        .route(
+            "/api/v1/services/{name}/drain",
+            post(write::drain).route_layer(guard.clone()),
+        )
+        .route(
+            "/api/v1/reload",
+            post(write::reload).route_layer(guard.clone()),
+        )
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .method_not_allowed_fallback(async || {
             problem(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -169,27 +184,19 @@ async fn service(
     let snapshot = admin.reader.load();
     match snapshot.service(&name) {
         Some(service) => Json(view::service(service, snapshot.taken)).into_response(),
-        None => problem(
-            StatusCode::NOT_FOUND,
-            format!("there is no service `{name}`"),
-        ),
+        None => no_service(&name),
     }
+}
+
+fn no_service(name: &str) -> Response {
+    problem(
+        StatusCode::NOT_FOUND,
+        format!("there is no service `{name}`"),
+    )
 }
 
 async fn version() -> Json<view::Version> {
     Json(view::Version::default())
-}
-
-async fn reload(State(admin): State<Admin>) -> Response {
-    let (reply, answer) = oneshot::channel();
-    if admin.reload.send(reply).await.is_err() {
-        return problem(StatusCode::SERVICE_UNAVAILABLE, "the process is leaving");
-    }
-    match answer.await {
-        Ok(Ok(changed)) => Json(view::Reloaded { changed }).into_response(),
-        Ok(Err(why)) => problem(StatusCode::UNPROCESSABLE_ENTITY, why),
-        Err(_) => problem(StatusCode::SERVICE_UNAVAILABLE, "the process is leaving"),
-    }
 }
 
 fn problem(status: StatusCode, error: impl Into<String>) -> Response {

@@ -1,6 +1,6 @@
 //! What the admin API says, as JSON. The command line reads the same types.
 
-use crate::service::snapshot::{ServiceView, Snapshot};
+use crate::service::snapshot::{RolloutView, ServiceView, Snapshot};
 use crate::service::time::Moment;
 use serde::{Deserialize, Serialize};
 
@@ -23,8 +23,39 @@ pub struct Service {
     /// Of these, the ones that count for scaling.
     pub requests_counted: u64,
     pub because: Vec<String>,
+    /// What new containers are made from.
+    #[serde(default)]
+    pub image: Option<String>,
+    /// How the last change of that goes, or went.
+    #[serde(default)]
+    pub rollout: Option<Rollout>,
     /// In slot order.
     pub replicas: Vec<Replica>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// `rolling`, `watching`, `done`, `rolling back`, `rolled back` or `paused`.
+    pub stage: String,
+    pub from: String,
+    pub to: String,
+    /// Replicas that are ready and made from what is wanted now.
+    pub ready: u32,
+    /// Replicas that are made from anything else.
+    pub others: u32,
+    pub wanted: u32,
+    pub took_seconds: f64,
+    /// Why it went back, or paused.
+    pub why: Option<String>,
+    pub failures: Vec<FailedReplica>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FailedReplica {
+    pub slot: u16,
+    pub why: String,
+    /// The last lines that it wrote.
+    pub last_words: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,6 +91,36 @@ pub struct Reloaded {
     pub changed: String,
 }
 
+/// What `POST …/deploy` takes.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deploy {
+    /// Left out: the configured one, as its name is understood now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Deployed {
+    /// The image, and what its name stands for.
+    pub version: String,
+    /// False when every replica runs it already.
+    pub begun: bool,
+}
+
+/// What `POST …/drain` takes.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drain {
+    pub slot: u16,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Drained {
+    /// The container that is being replaced.
+    pub id: String,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Problem {
     pub error: String,
@@ -93,6 +154,27 @@ pub fn service(view: &ServiceView, taken: Moment) -> Service {
         requests: view.load.total(),
         requests_counted: view.load.counted(),
         because: view.because.clone(),
+        image: view.image.clone(),
+        rollout: view.rollout.as_ref().map(rollout),
         replicas: replicas.collect(),
+    }
+}
+
+fn rollout(view: &RolloutView) -> Rollout {
+    let failures = view.failures.iter().map(|failed| FailedReplica {
+        slot: failed.slot,
+        why: failed.why.clone(),
+        last_words: failed.last_words.clone(),
+    });
+    Rollout {
+        stage: view.stage.as_str().to_owned(),
+        from: view.from.clone(),
+        to: view.to.clone(),
+        ready: view.ready,
+        others: view.others,
+        wanted: view.wanted,
+        took_seconds: view.took.as_secs_f64(),
+        why: view.why.clone(),
+        failures: failures.collect(),
     }
 }

@@ -6,9 +6,9 @@ use super::holdings::{Holdings, Socket};
 use super::predecessor::{Predecessor, Talking};
 use super::successor::{Door, Knock, Successor};
 use super::{Observers, Options, managed_of, settings_of};
-use crate::admin::ReloadRequest;
+use crate::admin::{Order, view};
 use crate::config::{self, Config, Env, Plugged};
-use crate::control::{Handle, Hands};
+use crate::control::{Deployed, Handle, Hands};
 use crate::plugin::Registry;
 use crate::proxy::{InFlight, Settings};
 use crate::service::event::Event;
@@ -50,7 +50,7 @@ pub struct Kept {
     /// Where successors knock.
     pub knocking: UnixListener,
     pub background: Vec<(Arc<Plugged>, crate::plugin::Background)>,
-    pub requests: mpsc::Receiver<ReloadRequest>,
+    pub orders: mpsc::Receiver<Order>,
     pub leaving: watch::Sender<bool>,
 }
 
@@ -92,7 +92,7 @@ impl Kept {
             predecessor,
             knocking,
             background,
-            mut requests,
+            mut orders,
             leaving,
         } = self;
         let (Ok(mut hup), Ok(mut quit), Ok(mut door)) = (
@@ -127,9 +127,7 @@ impl Kept {
                 _ = hup.recv() => {
                     let _ = keeper.reload().await;
                 }
-                Some(reply) = requests.recv() => {
-                    let _ = reply.send(keeper.reload().await);
-                }
+                Some(order) = orders.recv() => keeper.obey(order).await,
                 _ = quit.recv() => if !door.quit() {
                     log::warn!(
                         "QUIT: nobody waits to take over, so this process goes on; `tidegate run \
@@ -165,7 +163,7 @@ impl Kept {
             }
         };
         let _ = leaving.send(true);
-        drop((requests, door));
+        drop((orders, door));
         // Others hold them now, or nobody should.
         keeper.holdings.listeners.clear();
         match successor {
@@ -330,6 +328,48 @@ impl Keeper {
         }
         self.options.remove = false;
         self.leave_by(deadline).await;
+    }
+
+    /// What may take long goes on by itself.
+    async fn obey(&mut self, order: Order) {
+        let handle = self.handle.clone();
+        match order {
+            Order::Reload(reply) => {
+                let _ = reply.send(self.reload().await);
+            }
+            Order::Deploy {
+                service,
+                image,
+                reply,
+            } => {
+                if let Some(Err(why)) = image.as_deref().map(config::check_image) {
+                    return drop(reply.send(Err(why)));
+                }
+                tokio::spawn(async move {
+                    let deployed = handle.deploy(service, image).await;
+                    let _ = reply.send(deployed.map(|deployed| match deployed {
+                        Deployed::Begun(version) => view::Deployed {
+                            version,
+                            begun: true,
+                        },
+                        Deployed::Runs(version) => view::Deployed {
+                            version,
+                            begun: false,
+                        },
+                    }));
+                });
+            }
+            Order::Drain {
+                service,
+                slot,
+                reply,
+            } => {
+                let drained = handle.drain(service, slot).await;
+                let _ = reply.send(drained.map(|id| view::Drained {
+                    id: id.0.to_string(),
+                }));
+            }
+        }
     }
 
     /// A bad file changes nothing and says why; a good one is swapped in whole.

@@ -138,7 +138,7 @@ fn start(
     };
     let (doors_sender, doors) = watch::channel(Doors::Closed);
     let (accepting_sender, accepting) = oneshot::channel();
-    let (reload_sender, reload_requests) = mpsc::channel(4);
+    let (order_sender, orders) = mpsc::channel(4);
     let (leaving_sender, leaving) = watch::channel(false);
     observers.replace(&config);
 
@@ -149,7 +149,7 @@ fn start(
     let admin = Admin {
         reader: reader.clone(),
         metrics: observers.metrics(),
-        reload: reload_sender,
+        orders: order_sender,
         leaving,
         token: token.into(),
     };
@@ -211,7 +211,7 @@ fn start(
         predecessor,
         knocking,
         background,
-        requests: reload_requests,
+        orders,
         leaving: leaving_sender,
     };
     let keeping = Keeping(Mutex::new(Some(kept)));

@@ -1,10 +1,11 @@
 //! Talks to the running Tidegate over its unix socket.
 
 use crate::admin::view::Problem;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::io;
@@ -14,6 +15,9 @@ use tokio::net::UnixStream;
 
 /// A reload waits for the configuration to be checked and swapped, nothing slower.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// A large image over a slow line.
+const PULLED_WITHIN: Duration = Duration::from_secs(60 * 60);
 
 pub struct Client {
     socket: PathBuf,
@@ -65,20 +69,37 @@ impl Client {
     }
 
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.call(Method::GET, path)
+        self.call(Method::GET, path, None, ANSWER_WITHIN)
     }
 
     pub fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.call(Method::POST, path)
+        self.call(Method::POST, path, None, ANSWER_WITHIN)
     }
 
-    fn call<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, ClientError> {
+    /// Posts an order that may wait for a registry.
+    pub fn order<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        order: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let order =
+            serde_json::to_vec(order).map_err(|error| ClientError::Broken(error.to_string()))?;
+        self.call(Method::POST, path, Some(order), PULLED_WITHIN)
+    }
+
+    fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        within: Duration,
+    ) -> Result<T, ClientError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| ClientError::Broken(error.to_string()))?;
         runtime.block_on(async {
-            tokio::time::timeout(ANSWER_WITHIN, self.exchange(method, path))
+            tokio::time::timeout(within, self.exchange(method, path, body))
                 .await
                 .unwrap_or_else(|_| Err(ClientError::Broken("no answer in time".to_owned())))
         })
@@ -88,6 +109,7 @@ impl Client {
         &self,
         method: Method,
         path: &str,
+        body: Option<Vec<u8>>,
     ) -> Result<T, ClientError> {
         let broken = |error: &dyn fmt::Display| ClientError::Broken(error.to_string());
         let stream =
@@ -105,7 +127,8 @@ impl Client {
             .method(method)
             .uri(path)
             .header("host", "tidegate")
-            .body(Empty::<Bytes>::new())
+            .header("content-type", "application/json")
+            .body(Full::<Bytes>::new(body.unwrap_or_default().into()))
             .map_err(|error| broken(&error))?;
         let response = sender
             .send_request(request)

@@ -2,7 +2,10 @@
 
 mod check;
 mod client;
+mod deploy;
+mod drain;
 mod plan;
+mod progress;
 mod reload;
 mod run;
 mod status;
@@ -41,6 +44,10 @@ enum Command {
     /// Show the services of the running Tidegate and their replicas
     #[command(alias = "ps")]
     Status(status::Status),
+    /// Run another image of a service, replica by replica; goes back if that fails
+    Deploy(deploy::Deploy),
+    /// Replace one replica without losing a request
+    Drain(drain::Drain),
     /// Make the running Tidegate read its configuration again
     Reload(reload::Reload),
     /// Show the version
@@ -100,6 +107,8 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Check(check) => check.run(&registry),
         Command::Plan(plan) => plan.run(&registry),
         Command::Status(status) => status.run(),
+        Command::Deploy(deploy) => deploy.run(),
+        Command::Drain(drain) => drain.run(),
         Command::Reload(reload) => reload.run(),
         Command::Version(output) => version(&output),
     }

@@ -1,7 +1,7 @@
 //! `tidegate status`: what is running, and why it is as it is.
 
 use super::{FAILED, Running, fail, print, print_json};
-use crate::admin::view::{Overview, Service};
+use crate::admin::view::{Overview, Rollout, Service};
 use crate::service::replica::ReplicaId;
 use crate::service::time::Human;
 use clap::Args;
@@ -58,6 +58,17 @@ fn write_service(out: &mut String, service: &Service) {
         out,
         "{name}  {ready} of {desired} ready  {requests} requests"
     );
+    if let Some(rollout) = service.rollout.as_ref().filter(|it| it.stage != "done") {
+        let Rollout {
+            stage,
+            to,
+            others,
+            why,
+            ..
+        } = rollout;
+        let why = why.as_ref().map_or(String::new(), |why| format!(": {why}"));
+        let _ = writeln!(out, "  {stage}, to {to}, {others} to be replaced{why}");
+    }
     for reason in &service.because {
         let _ = writeln!(out, "  {reason}");
     }
@@ -129,6 +140,8 @@ mod tests {
                 requests: 80,
                 requests_counted: 70,
                 because: vec!["2 replicas are wanted".to_owned()],
+                image: Some("acts:latest".to_owned()),
+                rollout: None,
                 replicas: vec![
                     replica(8000, "ready", None),
                     replica(8001, "sick", Some("exited with code 137")),

@@ -94,6 +94,18 @@ pub fn load(
 
 /// The state folder alone, whatever else is wrong with `source`: whoever wants to tell a running
 /// Tidegate to reload a bad file has to find it.
+/// Whether this can be the name of an image; if not, what to write instead.
+pub fn check_image(image: &str) -> Result<(), String> {
+    let typed = raw::Scalar::Text(image.to_owned());
+    match check::image_name(&typed) {
+        Ok(_) => Ok(()),
+        Err(fault) => Err(match fault.hint {
+            Some(hint) => format!("{}\n  hint: {hint}", fault.message),
+            None => fault.message,
+        }),
+    }
+}
+
 pub fn state_dir(source: &Text, env: &Env) -> PathBuf {
     let typed = || {
         let tree = yaml::parse(&source.content).ok()?;

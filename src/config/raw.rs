@@ -102,10 +102,25 @@ pub struct Hold {
 
 impl Shape for Hold {}
 
+/// How replicas of an old template are replaced.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateConfig {
+    pub parallelism: Option<Scalar>,
+    pub order: Option<Scalar>,
+    pub delay: Option<Scalar>,
+    pub monitor: Option<Scalar>,
+    pub failure_action: Option<Scalar>,
+    pub max_failure_ratio: Option<Scalar>,
+}
+
+impl Shape for UpdateConfig {}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
     pub image: Option<Scalar>,
+    pub pull: Option<Scalar>,
     pub addresses: Option<Vec<Value>>,
     pub port: Option<Scalar>,
     pub first_port: Option<Scalar>,
@@ -128,6 +143,7 @@ pub struct Service {
     /// [`Scale`], and the keys of the plugin that it names.
     pub scale: Option<Value>,
     pub stop_grace_period: Option<Scalar>,
+    pub update_config: Option<Value>,
     pub connect_timeout: Option<Scalar>,
     pub read_timeout: Option<Scalar>,
     pub write_timeout: Option<Scalar>,
@@ -146,7 +162,14 @@ impl Shape for Service {
                 Some("it belongs under `healthcheck`")
             }
             "host" | "path" => Some("it belongs under `routes`, as in `routes: [{ path: /api }]`"),
-            "deploy" | "replicas" => Some("use `scale: { min: …, max: … }`"),
+            "deploy" | "replicas" => {
+                Some("use `scale: { min: …, max: … }`; `update_config` stands under the service")
+            }
+            "pull_policy" => Some("use `pull`"),
+            "rollback_config" => Some("leave it out: going back takes the same steps"),
+            "parallelism" | "order" | "delay" | "monitor" | "failure_action" => {
+                Some("it belongs under `update_config`")
+            }
             "build" => Some("build the image first, and name it with `image`"),
             "restart" => Some("leave it out: replicas that fail are always replaced"),
             "container_name" => Some("leave it out: replicas are named after service and port"),

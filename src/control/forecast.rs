@@ -1,11 +1,12 @@
 //! What the control loop would do next, without doing it.
 
 use super::Managed;
+use super::version::in_use;
 use crate::engine::{Engine, EngineError};
 use crate::plan::backoff::Backoff;
-use crate::plan::{Action, Condition, Input, Reason, Seen, plan};
+use crate::plan::{Action, Condition, Input, Reason, Roll, Seen, plan};
 use crate::service::replica::{Ailment, Observed, RunState};
-use crate::service::spec::{ServiceName, SpecHash};
+use crate::service::spec::{Order, ServiceName, SpecHash};
 use crate::service::time::Moment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -49,7 +50,12 @@ pub async fn forecast(
 
 fn of_service(name: &ServiceName, managed: Option<&Managed>, seen: &[Observed]) -> Forecast {
     let template = managed.and_then(|managed| managed.spec.template());
-    let hash: Option<SpecHash> = template.map(|template| template.hash());
+    let running = seen.iter().filter(|it| it.state == RunState::Running);
+    let newest = running.max_by_key(|observed| observed.generation);
+    let hash: Option<SpecHash> = template.map(|template| match in_use(template, newest) {
+        Some(version) => version.hash,
+        None => template.hash(),
+    });
     let replicas: Vec<Seen> = seen
         .iter()
         .map(|observed| Seen {
@@ -71,6 +77,12 @@ fn of_service(name: &ServiceName, managed: Option<&Managed>, seen: &[Observed]) 
         first_slot: template.map_or(0, |template| template.first_port),
         wanted: managed.map(|managed| managed.spec.bounds.clamp(replicas.len() as u32)),
         stop_grace_period: managed.map_or(Duration::ZERO, |managed| managed.spec.stop_grace_period),
+        roll: Roll {
+            parallelism: managed.map_or(1, |managed| managed.spec.update.parallelism),
+            order: managed.map_or(Order::StartFirst, |managed| managed.spec.update.order),
+            not_before: None,
+        },
+        check_round: Duration::ZERO,
         backoff: &Backoff::default(),
         starts_left: u32::MAX,
         engine_up: true,

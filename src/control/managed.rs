@@ -1,7 +1,8 @@
 //! One service under control: what is wanted, what was seen, what is under way.
 
 use super::probing::{self, Verdict};
-use super::tracked::{Drain, Health, Stop, Tracked, ailment_of};
+use super::rollout::{Remedy, Rollout};
+use super::tracked::{Drain, Fall, Health, Stop, Tracked, ailment_of};
 use super::{Input as LoopInput, Sink};
 use crate::engine::{EngineError, ErrorKind, fixed};
 use crate::plan::backoff::{Backoff, SETTLED_AFTER};
@@ -14,7 +15,7 @@ use crate::service::replica::{
     Ailment, Observed, Phase, Replica, ReplicaId, ReplicaView, RunState,
 };
 use crate::service::snapshot::ServiceView;
-use crate::service::spec::{ServiceName, Slot, Source, Spec, SpecHash};
+use crate::service::spec::{ServiceName, Slot, Source, Spec, SpecHash, Template, Version};
 use crate::service::store::Writer;
 use crate::service::time::Moment;
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ use tokio::sync::mpsc;
 
 /// A stop that failed is tried again after this.
 const STOP_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Lines of what a replica said last that are logged; `deploy` shows more.
+const WORDS_LOGGED: usize = 3;
 /// For containers whose service nobody configures any more, so nobody says otherwise.
 const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 /// A port that was somebody else's for so long is tried again, when a replica is missing anyway.
@@ -40,29 +43,36 @@ pub struct Managed {
 
 /// A service under control.
 pub(super) struct State {
-    name: ServiceName,
+    pub(super) name: ServiceName,
     /// `None` once the service left the configuration.
-    managed: Option<Managed>,
-    template: Option<SpecHash>,
+    pub(super) managed: Option<Managed>,
+    /// What the configuration says that containers are made from.
+    pub(super) declared: Option<Template>,
+    /// What they are made from: the same, unless it was deployed by hand, or failed.
+    pub(super) version: Option<Version>,
+    pub(super) rollout: Option<Rollout>,
+    /// How long the last start took until it was ready.
+    pub(super) started_in: Duration,
     stop_grace_period: Duration,
     load: Arc<ServiceLoad>,
     cursor: Arc<Cursor>,
     window: Window,
-    wanted: u32,
+    pub(super) wanted: u32,
     scaled_because: String,
-    backoff: Backoff,
+    pub(super) backoff: Backoff,
     /// Counts while `backoff` does: a replica that never came to be is in no list.
     last_failure: Option<Reason>,
     /// Ports that were somebody else's, and when.
     taken: BTreeMap<Slot, Moment>,
     starting: BTreeMap<Slot, Start>,
-    replicas: BTreeMap<ReplicaId, Tracked>,
+    pub(super) replicas: BTreeMap<ReplicaId, Tracked>,
     pub(super) because: Vec<Reason>,
 }
 
 /// A start that the engine does not show for certain yet.
 struct Start {
     generation: u64,
+    spec: SpecHash,
     since: Moment,
     because: Reason,
     /// Whether a listing has shown the replica.
@@ -74,14 +84,26 @@ struct Start {
 }
 
 impl Start {
+    fn fall(&self, slot: Slot, why: String) -> Fall {
+        Fall {
+            id: None,
+            slot,
+            generation: self.generation,
+            spec: self.spec.clone(),
+            why,
+            ready_since: None,
+            blames_image: true,
+        }
+    }
+
     fn is_surely_shown(&self, sequence: u64) -> bool {
         self.shown_after.is_some_and(|after| sequence > after)
     }
 }
 
 impl State {
-    pub fn new(managed: Managed, writer: &Writer) -> State {
-        State::orphan(managed.spec.name.clone(), writer).reconfigured(managed)
+    pub fn new(managed: Managed, writer: &Writer, now: Moment, sink: &Sink) -> State {
+        State::orphan(managed.spec.name.clone(), writer).reconfigured(managed, now, sink)
     }
 
     /// A service that exists only as containers left behind.
@@ -91,7 +113,10 @@ impl State {
             last_failure: None,
             name,
             managed: None,
-            template: None,
+            declared: None,
+            version: None,
+            rollout: None,
+            started_in: Duration::ZERO,
             stop_grace_period: ORPHAN_GRACE,
             load: Arc::new(writer.new_load()),
             cursor: Arc::new(Cursor::default()),
@@ -105,8 +130,7 @@ impl State {
         }
     }
 
-    pub fn reconfigured(mut self, managed: Managed) -> State {
-        let template = managed.spec.template().map(|template| template.hash());
+    pub fn reconfigured(mut self, managed: Managed, now: Moment, sink: &Sink) -> State {
         let probing_changed = self.managed.as_ref().is_none_or(|old| {
             old.spec.health != managed.spec.health || !Arc::ptr_eq(&old.probe, &managed.probe)
         });
@@ -114,20 +138,40 @@ impl State {
             self.wanted = managed.spec.bounds.min;
             self.scaled_because = "the minimum, until traffic says otherwise".to_owned();
         }
-        if template != self.template {
-            // A new template deserves a new try.
-            self.backoff = Backoff::new(self.name.as_str());
-            self.taken.clear();
-        }
         if probing_changed {
             for tracked in self.replicas.values_mut() {
                 tracked.prober = None;
             }
         }
-        self.template = template;
         self.stop_grace_period = managed.spec.stop_grace_period;
         self.wanted = managed.spec.bounds.clamp(self.wanted);
+        if let Some(rollout) = &mut self.rollout {
+            rollout.update(&managed.spec.update);
+        }
+        let declared = managed.spec.template().cloned();
+        let changed = match (&self.declared, &declared) {
+            (Some(old), Some(new)) => old.hash() != new.hash(),
+            (old, new) => old.is_some() != new.is_some(),
+        };
         self.managed = Some(managed);
+        let first_port_moved = self.declared.as_ref().map(|template| template.first_port)
+            != declared.as_ref().map(|template| template.first_port);
+        self.declared = declared;
+        if changed || first_port_moved {
+            self.taken.clear();
+        }
+        match (&self.declared, &self.version) {
+            (None, _) => {
+                self.version = None;
+                self.rollout = None;
+            }
+            (Some(declared), Some(version)) if changed && !version.is_named_like(declared) => {
+                let to = Version::of(declared.clone());
+                self.roll_to(to, now, sink);
+            }
+            (Some(declared), None) => self.make_from(Version::of(declared.clone())),
+            (Some(_), Some(version)) => self.make_from(version.clone()),
+        }
         self
     }
 
@@ -135,6 +179,7 @@ impl State {
         let grace = self.stop_grace_period;
         self.keep_addresses(|_| false, grace);
         self.managed = None;
+        self.rollout = None;
         self.wanted = 0;
         self.scaled_because = Reason::Removed.to_string();
     }
@@ -224,13 +269,16 @@ impl State {
         sink: &Sink,
         now: Moment,
     ) {
+        let mut fallen: Vec<Fall> = Vec::new();
         self.replicas.retain(|id, tracked| {
             let there = seen.iter().any(|observed| observed.id == *id);
             // One that is being stopped stays until the engine says that it is done.
             if there || tracked.is_address || matches!(tracked.stop, Some(Stop::UnderWay)) {
                 return true;
             }
-            tracked.fail(&self.name, Ailment::Exited { code: None }, now, sink);
+            let fall = tracked.fail(&self.name, Ailment::Exited { code: None }, now, sink);
+            // Somebody removed it, which says nothing about its image.
+            fallen.extend(fall.map(Fall::without_blame));
             tracked.dismiss(Duration::ZERO);
             sink(&Event::Stopped {
                 service: self.name.clone(),
@@ -284,14 +332,15 @@ impl State {
                 }
             };
             if let Some(ailment) = ailment_of(&tracked.observed.state) {
-                let slot = tracked.observed.slot;
-                let why = ailment.to_string();
-                let failed = tracked.fail(&self.name, ailment, now, sink);
-                if failed && count_failure {
-                    self.backoff.failed(tracked.observed.generation, now);
-                    self.last_failure = Some(Reason::LastFailure { slot, why });
-                }
+                let fall = tracked.fail(&self.name, ailment, now, sink);
+                fallen.extend(fall.filter(|_| count_failure));
             }
+        }
+        for fall in fallen {
+            self.fell(fall, now, sink);
+        }
+        if first {
+            self.adopt_version(now, sink);
         }
         if first && let Some(managed) = &self.managed {
             // What was running was wanted: a restart scales nothing down before a whole interval
@@ -305,20 +354,23 @@ impl State {
 
     /// Forgets the starts that are done and that this listing was sure to show.
     fn forget_starts(&mut self, sequence: u64, sink: &Sink, now: Moment) {
+        let mut fallen: Vec<Fall> = Vec::new();
         self.starting.retain(|slot, start| {
             let surely_shown = start.is_surely_shown(sequence);
             if surely_shown && !start.shown && !start.failed {
-                let (slot, why) = (*slot, "it was removed as soon as it ran".to_owned());
-                self.backoff.failed(start.generation, now);
+                let why = "it was removed as soon as it ran".to_owned();
                 sink(&Event::StartFailed {
                     service: self.name.clone(),
-                    slot,
+                    slot: *slot,
                     why: why.clone(),
                 });
-                self.last_failure = Some(Reason::LastFailure { slot, why });
+                fallen.push(start.fall(*slot, why));
             }
             !surely_shown
         });
+        for fall in fallen {
+            self.fell(fall, now, sink);
+        }
     }
 
     pub fn probed(
@@ -332,12 +384,20 @@ impl State {
         let Some(tracked) = self.replicas.get_mut(id) else {
             return;
         };
-        let fixed = tracked.is_address;
         let ailment = match verdict {
             Verdict::Healthy { address } => {
                 // What was said before it was told to stop, or had other addresses, comes late.
                 let late = tracked.stop.is_some() || !tracked.observed.addresses.contains(&address);
-                if !late && (fixed || !matches!(tracked.health, Health::Failed(_))) {
+                let may_recover = tracked.is_address || tracked.is_unwell();
+                if !late && (may_recover || !matches!(tracked.health, Health::Failed(_))) {
+                    let is_new = self.version.as_ref().map(|version| &version.hash)
+                        == Some(&tracked.observed.spec);
+                    if let Some(began) = tracked.began {
+                        self.started_in = now.since(began);
+                        if let Some(rollout) = self.rollout.as_mut().filter(|_| is_new) {
+                            rollout.ready(now);
+                        }
+                    }
                     tracked.ready(&self.name, address, writer, now, sink);
                 }
                 return;
@@ -345,12 +405,49 @@ impl State {
             Verdict::Unhealthy { why } => Ailment::Unhealthy { why },
             Verdict::NeverHealthy { after, why } => Ailment::NeverHealthy { after, why },
         };
-        let slot = tracked.observed.slot;
-        let why = ailment.to_string();
-        if tracked.fail(&self.name, ailment, now, sink) && !fixed {
-            self.backoff.failed(tracked.observed.generation, now);
+        if let Some(fall) = tracked.fail(&self.name, ailment, now, sink) {
+            self.fell(fall, now, sink);
+        }
+    }
+
+    /// Draws the conclusions from a failure, for the brake and for what is being rolled out.
+    fn fell(&mut self, fall: Fall, now: Moment, sink: &Sink) {
+        let Fall {
+            id,
+            slot,
+            generation,
+            spec,
+            why,
+            ready_since,
+            blames_image,
+        } = fall;
+        if blames_image {
+            self.backoff.failed(generation, now);
+            let why = why.clone();
             self.last_failure = Some(Reason::LastFailure { slot, why });
         }
+        let is_new = self.version.as_ref().is_some_and(|new| new.hash == spec);
+        let Some(rollout) = self.rollout.as_mut().filter(|_| is_new) else {
+            return;
+        };
+        let is_watched = ready_since.is_some_and(|since| rollout.watches(since, now));
+        if !blames_image && !is_watched {
+            return;
+        }
+        let remedy = rollout.failure(id, slot, &why, self.wanted, now);
+        if remedy == Remedy::None {
+            return;
+        }
+        let (from, to) = (rollout.from().clone(), rollout.to().to_string());
+        sink(&Event::RolloutFailed {
+            service: self.name.clone(),
+            to,
+            why: rollout.failed_with().unwrap_or_default().to_owned(),
+            back_to: (remedy == Remedy::GoBack).then(|| from.to_string()),
+        });
+        // The way back is not held up by what failed on the way there.
+        self.backoff = Backoff::new(self.name.as_str());
+        self.make_from(from);
     }
 
     pub fn start_done(&mut self, slot: Slot, sequence: u64) {
@@ -389,9 +486,8 @@ impl State {
             // By a start of an earlier life, which came through after all.
             ErrorKind::PortTaken => {}
             ErrorKind::Failed => {
-                self.backoff.failed(start.generation, now);
-                let why = error.to_string();
-                self.last_failure = Some(Reason::LastFailure { slot, why });
+                let fall = start.fall(slot, error.to_string());
+                self.fell(fall, now, sink);
             }
             // Says nothing about the image; the engine's return is awaited anyway.
             ErrorKind::Unreachable => {}
@@ -470,13 +566,13 @@ impl State {
             .map(|tracked| Seen {
                 id: tracked.observed.id.clone(),
                 slot: tracked.observed.slot,
-                current: self.template.as_ref() == Some(&tracked.observed.spec),
+                current: !tracked.is_to_go && self.is_current(&tracked.observed.spec),
                 condition: tracked.condition(now),
             })
             .collect()
     }
 
-    fn containers(&self) -> impl Iterator<Item = &Tracked> {
+    pub(super) fn containers(&self) -> impl Iterator<Item = &Tracked> {
         let replicas = self.replicas.values();
         replicas.filter(|tracked| !tracked.is_address)
     }
@@ -532,6 +628,8 @@ impl State {
                 .as_ref()
                 .map(|_| template.map_or(0, |_| self.wanted)),
             stop_grace_period: self.stop_grace_period,
+            roll: self.roll(),
+            check_round: self.check_round(),
             backoff: &self.backoff,
             starts_left,
             engine_up,
@@ -539,16 +637,22 @@ impl State {
         }
     }
 
-    /// When a failed stop is due again.
-    pub fn next_retry(&self, now: Moment) -> Option<Moment> {
+    /// When something is due that no event tells of: a failed stop, again; a request for those
+    /// that are the least bad; the end of a rollout.
+    pub fn next_turn(&self, now: Moment) -> Option<Moment> {
         let retries = self
             .replicas
             .values()
             .filter_map(|tracked| match tracked.stop {
-                Some(Stop::RetryAt(at)) if at > now => Some(at),
+                Some(Stop::RetryAt(at)) => Some(at),
                 _ => None,
             });
-        retries.min()
+        let unwell = self.replicas.values().filter(|tracked| tracked.is_unwell());
+        let patience = self.patience();
+        let serves = unwell.map(|tracked| tracked.since + patience);
+        let rollout = self.rollout.as_ref().and_then(|rollout| rollout.wake(now));
+        let turns = retries.chain(serves).chain(rollout);
+        turns.filter(|at| *at > now).min()
     }
 
     // === what is done about it ===
@@ -563,6 +667,7 @@ impl State {
         let spec = Arc::clone(&self.managed.as_ref()?.spec);
         let start = Start {
             generation,
+            spec: self.version.as_ref()?.hash.clone(),
             since: now,
             because,
             shown: false,
@@ -610,10 +715,15 @@ impl State {
         });
     }
 
-    pub fn stopping(&mut self, id: &ReplicaId, because: Reason, now: Moment, sink: &Sink) {
-        let Some(tracked) = self.replicas.get_mut(id) else {
-            return;
-        };
+    /// Returns the slot of what is stopped.
+    pub fn stopping(
+        &mut self,
+        id: &ReplicaId,
+        because: &Reason,
+        now: Moment,
+        sink: &Sink,
+    ) -> Option<Slot> {
+        let tracked = self.replicas.get_mut(id)?;
         let left = tracked.in_flight();
         if let Some(drain) = tracked.drain.take() {
             sink(&Event::Drained {
@@ -631,11 +741,29 @@ impl State {
         tracked.prober = None;
         tracked.since = now;
         tracked.because = Some(because.to_string());
+        Some(tracked.observed.slot)
+    }
+
+    /// What a replica that failed has written before it is removed.
+    pub fn said_last(&mut self, slot: Slot, id: &ReplicaId, words: Vec<String>, sink: &Sink) {
+        if words.is_empty() {
+            return;
+        }
+        if let Some(rollout) = &mut self.rollout {
+            rollout.said_last(id, &words);
+        }
+        let last = words.len().saturating_sub(WORDS_LOGGED);
+        sink(&Event::SaidLast {
+            service: self.name.clone(),
+            slot,
+            id: id.clone(),
+            words: words[last..].to_vec(),
+        });
     }
 
     // === what others see ===
 
-    pub fn view(&self) -> ServiceView {
+    pub fn view(&self, now: Moment) -> ServiceView {
         let mut replicas: Vec<ReplicaView> = self.replicas.values().map(Tracked::view).collect();
         replicas.sort_by_key(|view| (view.slot, view.generation));
         let mut ready: Vec<Arc<Replica>> = self
@@ -644,10 +772,17 @@ impl State {
             .filter(|tracked| tracked.phase() == Phase::Ready)
             .filter_map(|tracked| tracked.replica.clone())
             .collect();
+        if ready.is_empty() {
+            ready = self.least_bad(now);
+        }
         ready.sort_by_key(|replica| replica.slot);
         let bounds = self.managed.as_ref().map(|managed| managed.spec.bounds);
         let mut because = vec![self.scaled_because.clone()];
         because.extend(self.because.iter().map(Reason::to_string));
+        let serving = self.least_bad(now).len() as u32;
+        if serving > 0 {
+            because.push(Reason::LeastBad { serving }.to_string());
+        }
         if self.backoff.failures() > 0 {
             because.extend(self.last_failure.iter().map(Reason::to_string));
         }
@@ -668,6 +803,11 @@ impl State {
             min: bounds.map_or(0, |bounds| bounds.min),
             max: bounds.map_or(0, |bounds| bounds.max),
             because,
+            image: self.version.as_ref().map(Version::to_string),
+            rollout: self
+                .rollout
+                .as_ref()
+                .map(|rollout| rollout.view(self.count(), now)),
         }
     }
 

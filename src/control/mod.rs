@@ -7,17 +7,20 @@
 mod forecast;
 mod managed;
 mod probing;
+mod rollout;
 mod tracked;
+mod version;
 
 pub use forecast::{Forecast, forecast};
 pub use managed::Managed;
+pub use version::Deployed;
 
 use crate::engine::{Engine, EngineError, ErrorKind};
-use crate::plan::{self, Action};
+use crate::plan::{self, Action, Reason};
 use crate::service::event::Event;
 use crate::service::replica::{Observed, ReplicaId, RunState};
 use crate::service::snapshot::Snapshot;
-use crate::service::spec::{ServiceName, Slot};
+use crate::service::spec::{ImageId, ServiceName, Slot, Template};
 use crate::service::store::Writer;
 use crate::service::time::Moment;
 use futures_util::StreamExt;
@@ -49,6 +52,18 @@ pub enum Command {
     Reconfigure {
         services: Vec<Managed>,
         done: oneshot::Sender<()>,
+    },
+    /// Rolls out another image of a service, or what its image's name stands for now.
+    Deploy {
+        service: String,
+        image: Option<String>,
+        done: oneshot::Sender<Result<Deployed, String>>,
+    },
+    /// Replaces the replica in this slot, without a gap.
+    Drain {
+        service: String,
+        slot: Slot,
+        done: oneshot::Sender<Result<ReplicaId, String>>,
     },
     /// Stops and removes every container, as after `run --rm`.
     RemoveAll { done: oneshot::Sender<()> },
@@ -83,6 +98,19 @@ enum Input {
         slot: Slot,
         result: Result<ReplicaId, EngineError>,
     },
+    /// What an image's name stands for, so that it can be deployed.
+    Resolved {
+        service: ServiceName,
+        template: Box<Template>,
+        result: Result<ImageId, EngineError>,
+        done: oneshot::Sender<Result<Deployed, String>>,
+    },
+    SaidLast {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+        words: Vec<String>,
+    },
     Stopped {
         service: ServiceName,
         id: ReplicaId,
@@ -107,6 +135,38 @@ impl Handle {
         if self.0.send(Input::Command(command)).await.is_ok() {
             let _ = finished.await;
         }
+    }
+
+    /// Rolls out `image`, or what the configured one's name stands for now. Returns when it has
+    /// begun.
+    pub async fn deploy(&self, service: String, image: Option<String>) -> Result<Deployed, String> {
+        self.ask(|done| Command::Deploy {
+            service,
+            image,
+            done,
+        })
+        .await
+    }
+
+    /// Has the replica in this slot replaced. Returns which one it is.
+    pub async fn drain(&self, service: String, slot: Slot) -> Result<ReplicaId, String> {
+        self.ask(|done| Command::Drain {
+            service,
+            slot,
+            done,
+        })
+        .await
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Command,
+    ) -> Result<T, String> {
+        let (done, answer) = oneshot::channel();
+        let leaving = || "the process is leaving".to_owned();
+        let sent = self.0.send(Input::Command(command(done))).await;
+        sent.map_err(|_| leaving())?;
+        answer.await.unwrap_or_else(|_| Err(leaving()))
     }
 
     /// Stops and removes every container of ours.
@@ -261,6 +321,35 @@ impl Control {
                 self.settle();
                 let _ = done.send(());
             }
+            Input::Command(Command::Deploy {
+                service,
+                image,
+                done,
+            }) => self.deploy(&service, image, done),
+            Input::Command(Command::Drain {
+                service,
+                slot,
+                done,
+            }) => {
+                let state = self.in_hand(&service);
+                let _ = done.send(state.and_then(|state| state.replace(slot)));
+            }
+            Input::Resolved {
+                service,
+                template,
+                result,
+                done,
+            } => self.resolved(&service, *template, result, done),
+            Input::SaidLast {
+                service,
+                slot,
+                id,
+                words,
+            } => {
+                if let Some(state) = self.services.get_mut(&service) {
+                    state.said_last(slot, &id, words, &self.sink);
+                }
+            }
             Input::Command(Command::RemoveAll { done }) => {
                 self.removing = Some(done);
             }
@@ -293,6 +382,67 @@ impl Control {
         }
     }
 
+    /// A service that may be changed by hand now.
+    fn in_hand(&mut self, service: &str) -> Result<&mut State, String> {
+        if self.hands == Hands::Resting {
+            return Err("another process is taking over; ask that one".to_owned());
+        }
+        let known: Vec<String> = self
+            .services
+            .keys()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        self.services.get_mut(service).ok_or_else(|| {
+            let known = known.join(", ");
+            format!("there is no service `{service}`; there is {known}")
+        })
+    }
+
+    fn deploy(
+        &mut self,
+        service: &str,
+        image: Option<String>,
+        done: oneshot::Sender<Result<Deployed, String>>,
+    ) {
+        let state = self.in_hand(service);
+        let (template, spec) = match state.and_then(|state| state.to_deploy(image)) {
+            Ok(found) => found,
+            Err(why) => return drop(done.send(Err(why))),
+        };
+        let (engine, sender) = (Arc::clone(&self.engine), self.sender.clone());
+        tokio::spawn(async move {
+            let result = engine.resolve(&template.image, spec.pull).await;
+            let resolved = Input::Resolved {
+                service: spec.name,
+                template: Box::new(template),
+                result,
+                done,
+            };
+            let _ = sender.send(resolved).await;
+        });
+    }
+
+    fn resolved(
+        &mut self,
+        service: &ServiceName,
+        template: Template,
+        result: Result<ImageId, EngineError>,
+        done: oneshot::Sender<Result<Deployed, String>>,
+    ) {
+        let (now, sink) = (self.now(), Arc::clone(&self.sink));
+        let deployed = result.map_err(|error| error.to_string()).and_then(|id| {
+            let state = self.in_hand(service.as_str())?;
+            let template = Template {
+                image_id: Some(id),
+                ..template
+            };
+            Ok(state.deploy(template, now, &sink))
+        });
+        // Whoever asked finds it under way in the next snapshot.
+        self.settle();
+        let _ = done.send(deployed);
+    }
+
     fn take(
         &mut self,
         hands: Hands,
@@ -321,8 +471,8 @@ impl Control {
         for managed in services {
             let name = managed.spec.name.clone();
             let state = match old.remove(&name) {
-                Some(state) => state.reconfigured(managed),
-                None => State::new(managed, &self.writer),
+                Some(state) => state.reconfigured(managed, now, &self.sink),
+                None => State::new(managed, &self.writer, now, &self.sink),
             };
             self.services.insert(name, state);
         }
@@ -391,6 +541,8 @@ impl Control {
                 && let Some(wanted) = self.inherited.remove(name)
             {
                 state.want(wanted);
+                // It may have been deployed since this process looked first.
+                state.adopt_version(now, &self.sink);
             }
         }
     }
@@ -462,6 +614,9 @@ impl Control {
             }
         }
         if may_act && self.observing.fresh {
+            for state in self.services.values_mut() {
+                state.follow_rollout(now, &self.sink);
+            }
             for _ in 0..ROUNDS_MAX {
                 let (acted, at) = self.plan_and_act(now);
                 if !acted {
@@ -497,7 +652,7 @@ impl Control {
             if self.hands == Hands::Careful {
                 plan.postpone_planned_stops();
             }
-            if let Some(at) = [plan.wake, state.next_retry(now)]
+            if let Some(at) = [plan.wake, state.next_turn(now)]
                 .into_iter()
                 .flatten()
                 .min()
@@ -547,8 +702,18 @@ impl Control {
             Action::Stop {
                 id, grace, because, ..
             } => {
-                state.stopping(&id, because, now, &self.sink);
+                let slot = state.stopping(&id, &because, now, &self.sink);
+                let failed = slot.filter(|_| matches!(because, Reason::Ailing(_)));
                 tokio::spawn(async move {
+                    if let Some(slot) = failed {
+                        let said = Input::SaidLast {
+                            service: service.clone(),
+                            slot,
+                            words: engine.last_words(&id).await,
+                            id: id.clone(),
+                        };
+                        let _ = sender.send(said).await;
+                    }
                     let result = engine.stop(&id, grace).await;
                     let _ = sender
                         .send(Input::Stopped {
@@ -596,7 +761,7 @@ impl Control {
             services: self
                 .services
                 .iter()
-                .map(|(name, state)| (name.clone(), Arc::new(state.view())))
+                .map(|(name, state)| (name.clone(), Arc::new(state.view(now))))
                 .collect(),
             engine_up: self.engine_up && (self.observing.seen_once || !self.needs_engine()),
             taken: now,

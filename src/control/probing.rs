@@ -82,11 +82,12 @@ impl Probing {
     async fn run(self, mut healthy_at: Option<SocketAddr>) {
         let mut interval = STARTING_INTERVAL.min(self.timing.interval);
         loop {
-            let address = match healthy_at.take() {
-                Some(address) => address,
-                None => self.until_healthy(interval).await,
+            // What another health check found well is asked at once.
+            let (address, first) = match healthy_at.take() {
+                Some(address) => (address, Duration::ZERO),
+                None => (self.until_healthy(interval).await, self.timing.interval),
             };
-            let why = self.while_healthy(address).await;
+            let why = self.while_healthy(address, first).await;
             self.say(Verdict::Unhealthy { why }).await;
             interval = self.timing.interval;
         }
@@ -116,10 +117,10 @@ impl Probing {
         }
     }
 
-    async fn while_healthy(&self, address: SocketAddr) -> String {
+    async fn while_healthy(&self, address: SocketAddr, first: Duration) -> String {
         let mut failures = 0;
         let mut tick = ticks(self.timing.interval);
-        tick.tick().await;
+        tick.reset_after(first);
         loop {
             tokio::select! {
                 biased;

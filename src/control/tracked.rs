@@ -7,8 +7,10 @@ use crate::plan::Condition;
 use crate::plan::backoff::SETTLED_AFTER;
 use crate::service::doubt::Doubt;
 use crate::service::event::Event;
-use crate::service::replica::{Ailment, Observed, Phase, Replica, ReplicaView, RunState};
-use crate::service::spec::ServiceName;
+use crate::service::replica::{
+    Ailment, Observed, Phase, Replica, ReplicaId, ReplicaView, RunState,
+};
+use crate::service::spec::{ServiceName, Slot, SpecHash};
 use crate::service::store::Writer;
 use crate::service::time::Moment;
 use std::net::SocketAddr;
@@ -25,6 +27,8 @@ pub struct Tracked {
     pub health: Health,
     pub drain: Option<Drain>,
     pub stop: Option<Stop>,
+    /// Somebody asked for another one in its place.
+    pub is_to_go: bool,
     pub because: Option<String>,
     pub replica: Option<Arc<Replica>>,
     pub doubt: Arc<Doubt>,
@@ -56,6 +60,7 @@ impl Tracked {
             health: Health::Unknown,
             drain: None,
             stop: None,
+            is_to_go: false,
             because: None,
             replica: None,
             doubt: Arc::default(),
@@ -89,6 +94,14 @@ impl Tracked {
         self.observed.state == RunState::Running && self.stop.is_none()
     }
 
+    /// It runs and was ready once, and now fails its health check: it may recover.
+    pub fn is_unwell(&self) -> bool {
+        matches!(self.health, Health::Failed(Ailment::Unhealthy { .. }))
+            && self.is_alive()
+            && self.drain.is_none()
+            && !self.is_address
+    }
+
     pub fn in_flight(&self) -> u64 {
         self.replica
             .as_ref()
@@ -119,6 +132,10 @@ impl Tracked {
             }
             (Some(Stop::RetryAt(at)), _, _) if *at <= now => Condition::StopFailed,
             (Some(_), _, _) => Condition::Stopping,
+            (None, Health::Failed(ailment), None) if self.is_unwell() => Condition::Unwell {
+                since: self.since,
+                ailment: ailment.clone(),
+            },
             (None, Health::Failed(ailment), _) => Condition::Sick(ailment.clone()),
             (None, _, Some(drain)) => Condition::Draining {
                 since: drain.since,
@@ -161,24 +178,24 @@ impl Tracked {
             service: service.clone(),
             slot: self.observed.slot,
             id: self.observed.id.clone(),
-            after: self.began.map(|began| now.since(began)),
+            // Once: when it recovers, that was long ago.
+            after: self.began.take().map(|began| now.since(began)),
         });
     }
 
-    /// Takes the replica out of rotation. Returns whether that counts against its image: it never
-    /// got ready, or not for long.
+    /// Takes the replica out of rotation. `None`: it was out already.
     pub fn fail(
         &mut self,
         service: &ServiceName,
         ailment: Ailment,
         now: Moment,
         sink: &Sink,
-    ) -> bool {
+    ) -> Option<Fall> {
         if self.stop.is_some() || matches!(self.health, Health::Failed(_)) {
-            return false;
+            return None;
         }
-        let settled =
-            matches!(self.health, Health::Healthy) && now.since(self.since) >= SETTLED_AFTER;
+        let ready_since = matches!(self.health, Health::Healthy).then_some(self.since);
+        let settled = ready_since.is_some_and(|since| now.since(since) >= SETTLED_AFTER);
         let adopted_half_made = ailment == Ailment::HalfMade;
         sink(&Event::Sick {
             service: service.clone(),
@@ -186,9 +203,18 @@ impl Tracked {
             id: self.observed.id.clone(),
             ailment: ailment.clone(),
         });
+        let fall = Fall {
+            id: Some(self.observed.id.clone()),
+            slot: self.observed.slot,
+            generation: self.observed.generation,
+            spec: self.observed.spec.clone(),
+            why: ailment.to_string(),
+            ready_since,
+            blames_image: !settled && !adopted_half_made && !self.is_address,
+        };
         self.health = Health::Failed(ailment);
         self.since = now;
-        !settled && !adopted_half_made
+        Some(fall)
     }
 
     pub fn view(&self) -> ReplicaView {
@@ -205,6 +231,29 @@ impl Tracked {
             address: self.replica.as_ref().map(|replica| replica.address),
             because,
             live: self.replica.clone(),
+        }
+    }
+}
+
+/// A replica that failed, or never came to be.
+pub struct Fall {
+    pub id: Option<ReplicaId>,
+    pub slot: Slot,
+    pub generation: u64,
+    /// What it was made from.
+    pub spec: SpecHash,
+    pub why: String,
+    /// `None`: it never got ready.
+    pub ready_since: Option<Moment>,
+    /// It never got ready, or not for long.
+    pub blames_image: bool,
+}
+
+impl Fall {
+    pub fn without_blame(self) -> Fall {
+        Fall {
+            blames_image: false,
+            ..self
         }
     }
 }

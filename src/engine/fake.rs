@@ -4,8 +4,8 @@
 //! Clones share one world: the test holds one and turns the screws, the control loop another.
 
 use super::{Engine, EngineError, ErrorKind};
-use crate::service::replica::{Observed, ReplicaId, RunState};
-use crate::service::spec::{ServiceName, Slot, Spec};
+use crate::service::replica::{Made, Observed, ReplicaId, RunState};
+use crate::service::spec::{ImageId, Pull, ServiceName, Slot, Spec};
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
@@ -58,6 +58,9 @@ struct World {
     stop_failures: usize,
     taken_ports: BTreeSet<Slot>,
     unreachable: bool,
+    /// What names of images stand for; any other stands for itself.
+    images: HashMap<String, ImageId>,
+    missing_images: BTreeSet<String>,
 }
 
 impl Default for FakeEngine {
@@ -106,6 +109,17 @@ impl FakeEngine {
     /// The next `count` stops take their time and then fail.
     pub fn fail_stops(&self, count: usize) {
         self.world().stop_failures += count;
+    }
+
+    /// From now on the name stands for this content.
+    pub fn tag(&self, image: &str, id: &str) {
+        let id = ImageId(id.to_owned());
+        self.world().images.insert(image.to_owned(), id);
+    }
+
+    /// There is no such image, here or in a registry.
+    pub fn miss_image(&self, image: &str) {
+        self.world().missing_images.insert(image.to_owned());
     }
 
     /// Somebody else listens on this slot's port.
@@ -184,10 +198,15 @@ impl FakeEngine {
         generation: u64,
     ) -> Result<ReplicaId, EngineError> {
         const OP: &str = "create the replica";
-        let Some(template) = spec.template() else {
+        let Some(version) = spec.version() else {
             return Err(error(ErrorKind::Failed, OP, "the service has no image"));
         };
         let mut world = self.reach(OP)?;
+        let pinned = version.template.image_id.clone();
+        let image = match pinned {
+            Some(pinned) => pinned,
+            None => world.image(OP, &version.template.image)?,
+        };
         world.made += 1;
         let id = ReplicaId::new(format!("fake-{}", world.made));
         world.replicas.push(Observed {
@@ -195,7 +214,12 @@ impl FakeEngine {
             id: id.clone(),
             slot,
             generation,
-            spec: template.hash(),
+            made: Some(Made {
+                declared: spec.declared().unwrap_or_else(|| version.hash.clone()),
+                template: version.template.to_json().into(),
+            }),
+            spec: version.hash,
+            image: Some(image),
             state: RunState::Created,
             addresses: Vec::new(),
         });
@@ -283,6 +307,17 @@ impl FakeEngine {
     }
 }
 
+impl World {
+    fn image(&self, op: &'static str, name: &str) -> Result<ImageId, EngineError> {
+        if self.missing_images.contains(name) {
+            let message = format!("image `{name}` cannot be pulled");
+            return Err(error(ErrorKind::Failed, op, &message));
+        }
+        let known = self.images.get(name).cloned();
+        Ok(known.unwrap_or_else(|| ImageId(format!("sha256:{name}"))))
+    }
+}
+
 /// Whether it holds its port.
 fn is_live(replica: &Observed) -> bool {
     matches!(replica.state, RunState::Running | RunState::Paused)
@@ -340,6 +375,15 @@ impl Engine for FakeEngine {
                 Err(error)
             }
         }
+    }
+
+    async fn resolve(&self, image: &str, _pull: Pull) -> Result<ImageId, EngineError> {
+        const OP: &str = "find the image";
+        self.reach(OP)?.image(OP, image)
+    }
+
+    async fn last_words(&self, id: &ReplicaId) -> Vec<String> {
+        vec![format!("{id} says farewell")]
     }
 
     async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError> {

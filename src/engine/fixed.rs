@@ -22,6 +22,8 @@ pub fn observe(spec: &Spec) -> Vec<Observed> {
             slot,
             generation: generation(address),
             spec: SpecHash::new("fixed"),
+            made: None,
+            image: None,
             state: RunState::Running,
             addresses: vec![address],
         })

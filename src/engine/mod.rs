@@ -8,7 +8,7 @@ pub mod fake;
 pub mod fixed;
 
 use crate::service::replica::{Observed, ReplicaId};
-use crate::service::spec::{Slot, Spec};
+use crate::service::spec::{ImageId, Pull, Slot, Spec};
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use std::fmt;
@@ -30,6 +30,12 @@ pub trait Engine: Send + Sync + 'static {
         slot: Slot,
         generation: u64,
     ) -> Result<ReplicaId, EngineError>;
+
+    /// What the image's name stands for, which a deploy pins.
+    async fn resolve(&self, image: &str, pull: Pull) -> Result<ImageId, EngineError>;
+
+    /// The last lines that the replica has written, oldest first; none when they cannot be had.
+    async fn last_words(&self, id: &ReplicaId) -> Vec<String>;
 
     /// Asks the replica to end, ends it by force after `grace`, removes it. A replica that is
     /// already gone is a success.
@@ -87,6 +93,10 @@ mod testing {
             },
             bounds: Bounds { min: 1, max: 1 },
             stop_grace_period: second,
+            update: Update::default(),
+            pull: Pull::Missing,
+            alias: None,
+            declared: None,
             forward: Forward::default(),
         }
     }
@@ -94,6 +104,7 @@ mod testing {
     pub fn containers(name: &str) -> Spec {
         let template = Template {
             image: format!("{name}:latest"),
+            image_id: None,
             port: 80,
             first_port: 8000,
             command: None,

@@ -55,6 +55,11 @@ impl Backoff {
         }
     }
 
+    /// More than one failed, and none has lasted since.
+    pub fn is_in_a_row(&self) -> bool {
+        self.failures > FREE_FAILURES
+    }
+
     pub fn failures(&self) -> u32 {
         self.failures
     }

@@ -10,4 +10,4 @@ pub mod scaler;
 pub mod window;
 
 pub use reason::Reason;
-pub use replicas::{Action, Condition, Input, Plan, Seen, plan};
+pub use replicas::{Action, Condition, Input, Plan, Roll, Seen, plan};

@@ -12,7 +12,7 @@ pub enum Reason {
     BelowWanted {
         wanted: u32,
     },
-    /// One more than wanted while those of an old template are replaced.
+    /// More than wanted while others are replaced.
     Surge {
         outdated: u32,
     },
@@ -20,7 +20,7 @@ pub enum Reason {
     AboveWanted {
         wanted: u32,
     },
-    /// Made from a template that is not the service's any more.
+    /// Made from a template that is not the service's any more, or asked to go.
     Outdated,
     /// The service left the configuration.
     Removed,
@@ -48,6 +48,18 @@ pub enum Reason {
         why: String,
     },
     WaitsForStarts,
+    /// It fails its health check, and so do all others.
+    WaitsForOthers {
+        slot: Slot,
+    },
+    /// New replicas must last for a while before old ones leave.
+    Watches {
+        left: Duration,
+    },
+    /// Replicas that fail their health check serve, because no other is ready.
+    LeastBad {
+        serving: u32,
+    },
     WaitsForReady {
         ready: u32,
         needed: u32,
@@ -75,13 +87,10 @@ impl fmt::Display for Reason {
             Reason::BelowWanted { wanted: 1 } => f.write_str("1 replica is wanted"),
             Reason::BelowWanted { wanted } => write!(f, "{wanted} replicas are wanted"),
             Reason::Surge { outdated } => {
-                write!(
-                    f,
-                    "one ahead while {outdated} of an old template are replaced"
-                )
+                write!(f, "one ahead while {outdated} are replaced")
             }
             Reason::AboveWanted { wanted } => write!(f, "only {wanted} wanted"),
-            Reason::Outdated => f.write_str("made from an old template"),
+            Reason::Outdated => f.write_str("it is to be replaced"),
             Reason::Removed => f.write_str("the service left the configuration"),
             Reason::Ailing(ailment) => ailment.fmt(f),
             Reason::Empty => f.write_str("nothing in flight"),
@@ -109,6 +118,20 @@ impl fmt::Display for Reason {
                 write!(f, "the last failure was on {slot}: {why}")
             }
             Reason::WaitsForStarts => f.write_str("waiting for other starts to finish"),
+            Reason::WaitsForOthers { slot } => write!(
+                f,
+                "{slot} fails its health check and waits: one is replaced at a time while none is \
+                 well"
+            ),
+            Reason::Watches { left } => write!(
+                f,
+                "watching what is new for {} more before old ones leave",
+                Human(*left)
+            ),
+            Reason::LeastBad { serving } => write!(
+                f,
+                "no replica is well: {serving} of those that fail their health check serve"
+            ),
             Reason::WaitsForReady { ready, needed } => {
                 write!(
                     f,

@@ -7,7 +7,7 @@
 use super::backoff::Backoff;
 use super::reason::Reason;
 use crate::service::replica::{Ailment, ReplicaId};
-use crate::service::spec::{LAST_PORT, Slot};
+use crate::service::spec::{LAST_PORT, Order, Slot};
 use crate::service::time::Moment;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -28,6 +28,9 @@ pub struct Input<'a> {
     /// `None`: the service left the configuration.
     pub wanted: Option<u32>,
     pub stop_grace_period: Duration,
+    pub roll: Roll,
+    /// By then, a cause that replicas have in common has shown on all of them.
+    pub check_round: Duration,
     pub backoff: &'a Backoff,
     /// How many more starts the host may bear at once.
     pub starts_left: u32,
@@ -35,12 +38,22 @@ pub struct Input<'a> {
     pub now: Moment,
 }
 
+/// How replicas that are to be replaced make way for others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roll {
+    /// How many at a time.
+    pub parallelism: u32,
+    pub order: Order,
+    /// None of them leaves before this.
+    pub not_before: Option<Moment>,
+}
+
 /// One replica as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     pub id: ReplicaId,
     pub slot: Slot,
-    /// Made from today's template.
+    /// Made from today's template, and not to be replaced for any other reason.
     pub current: bool,
     pub condition: Condition,
 }
@@ -50,6 +63,11 @@ pub enum Condition {
     Starting,
     Ready,
     Sick(Ailment),
+    /// It runs, and fails its health check since then.
+    Unwell {
+        since: Moment,
+        ailment: Ailment,
+    },
     Draining {
         since: Moment,
         in_flight: u64,
@@ -127,6 +145,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     }
     let targets = Targets::choose(input, &mut plan);
     stop_what_is_sick_or_drained(input, &targets, &mut plan);
+    stop_what_is_unwell(input, &targets, &mut plan);
     drain_what_is_too_many_or_old(input, &targets, &mut plan);
     start_what_is_missing(input, &targets, &mut plan);
     plan
@@ -135,10 +154,12 @@ pub fn plan(input: &Input<'_>) -> Plan {
 /// The slots that should hold a replica.
 struct Targets {
     slots: BTreeSet<Slot>,
-    /// Of these, the one that is there only while old replicas are replaced.
-    surge: Option<Slot>,
+    /// Of these, the ones that are there only while old replicas are replaced.
+    surge: BTreeSet<Slot>,
     wanted: u32,
     outdated: u32,
+    /// How many may be missing while old replicas are replaced.
+    missing: u32,
 }
 
 impl Targets {
@@ -158,13 +179,23 @@ impl Targets {
             .filter(|replica| !replica.current && slots.contains(&replica.slot))
             .filter(|replica| matches!(replica.condition, Condition::Starting | Condition::Ready))
             .count() as u32;
-        let surge = if outdated > 0 { free.next() } else { None };
-        slots.extend(surge);
+        let batch = outdated.min(input.roll.parallelism);
+        let surge: BTreeSet<Slot> = match input.roll.order {
+            Order::StartFirst => free.take(batch as usize).collect(),
+            Order::StopFirst => BTreeSet::new(),
+        };
+        let missing = match input.roll.order {
+            Order::StartFirst if surge.len() as u32 == batch => 0,
+            // Where no port is left to start ahead, an old one has to make room.
+            _ => input.roll.parallelism.min(wanted),
+        };
+        slots.extend(&surge);
         Targets {
             slots,
             surge,
             wanted,
             outdated,
+            missing,
         }
     }
 
@@ -234,8 +265,62 @@ fn stop_what_is_sick_or_drained(input: &Input<'_>, targets: &Targets, plan: &mut
                     because,
                 });
             }
-            Condition::Starting | Condition::Ready | Condition::Stopping => {}
+            Condition::Starting
+            | Condition::Ready
+            | Condition::Unwell { .. }
+            | Condition::Stopping => {}
         }
+    }
+}
+
+/// One that fails its health check is replaced at once. Several at once may fail of something
+/// that no replacement mends, as when their database is away: unless others stay well for as long
+/// as a common cause takes to show, they are replaced one at a time, and the rest wait. They may
+/// recover.
+fn stop_what_is_unwell(input: &Input<'_>, targets: &Targets, plan: &mut Plan) {
+    let mut unwell: Vec<(Moment, &Seen, &Ailment)> = input
+        .replicas
+        .iter()
+        .filter_map(|replica| match &replica.condition {
+            Condition::Unwell { since, ailment } => Some((*since, replica, ailment)),
+            _ => None,
+        })
+        .collect();
+    unwell.sort_by_key(|(since, replica, _)| (*since, replica.slot));
+    // Places where neither one that is ready nor one that waits here sits: being replaced.
+    let sits = |slot: &Slot| {
+        input.replicas.iter().any(|replica| {
+            replica.slot == *slot
+                && matches!(
+                    replica.condition,
+                    Condition::Ready | Condition::Unwell { .. }
+                )
+        })
+    };
+    let regular = targets.slots.difference(&targets.surge);
+    let mut under_way = regular.filter(|slot| !sits(slot)).count();
+    let held_back = input.backoff.until(input.now);
+    for (since, replica, ailment) in unwell {
+        let shown = since + input.check_round;
+        let alone = ready(input) > 0 && input.now >= shown;
+        let is_next = under_way == 0 && held_back.is_none();
+        if !targets.slots.contains(&replica.slot) || alone || is_next {
+            under_way += 1;
+            plan.actions.push(Action::Stop {
+                id: replica.id.clone(),
+                slot: replica.slot,
+                grace: SICK_GRACE.min(input.stop_grace_period),
+                because: Reason::Ailing(ailment.clone()),
+            });
+            continue;
+        }
+        if shown > input.now {
+            plan.wake_at(shown);
+        }
+        if let Some(until) = held_back {
+            plan.wake_at(until);
+        }
+        plan.waits(Reason::WaitsForOthers { slot: replica.slot });
     }
 }
 
@@ -261,10 +346,20 @@ fn drain_what_is_too_many_or_old(input: &Input<'_>, targets: &Targets, plan: &mu
         )
     });
     for replica in leaving {
-        if staying <= targets.wanted {
+        let because = why_unwanted(input, targets, replica);
+        let is_old = because == Reason::Outdated;
+        let least = targets.wanted - if is_old { targets.missing } else { 0 };
+        if staying <= least {
             plan.waits(Reason::WaitsForReady {
                 ready: staying,
-                needed: targets.wanted + 1,
+                needed: least + 1,
+            });
+            return;
+        }
+        if let Some(until) = input.roll.not_before.filter(|at| is_old && *at > input.now) {
+            plan.wake_at(until);
+            plan.waits(Reason::Watches {
+                left: Reason::left(until, input.now),
             });
             return;
         }
@@ -272,13 +367,19 @@ fn drain_what_is_too_many_or_old(input: &Input<'_>, targets: &Targets, plan: &mu
         plan.actions.push(Action::Drain {
             id: replica.id.clone(),
             slot: replica.slot,
-            because: why_unwanted(input, targets, replica),
+            because,
         });
     }
 }
 
 fn start_what_is_missing(input: &Input<'_>, targets: &Targets, plan: &mut Plan) {
     let mut left = input.starts_left;
+    if input.backoff.is_in_a_row() {
+        // Whatever it is that they fail of, one is enough to find out whether it is over.
+        let starting = |replica: &&Seen| replica.condition == Condition::Starting;
+        let under_way = input.starting.len() + input.replicas.iter().filter(starting).count();
+        left = left.min(1u32.saturating_sub(under_way as u32));
+    }
     for &slot in &targets.slots {
         let held = input.replicas.iter().any(|replica| replica.slot == slot);
         if held || input.starting.contains(&slot) {
@@ -297,7 +398,7 @@ fn start_what_is_missing(input: &Input<'_>, targets: &Targets, plan: &mut Plan) 
             return;
         }
         left -= 1;
-        let because = if targets.surge == Some(slot) {
+        let because = if targets.surge.contains(&slot) {
             Reason::Surge {
                 outdated: targets.outdated,
             }

@@ -8,7 +8,9 @@ struct Picture {
     replicas: Vec<Seen>,
     starting: BTreeSet<Slot>,
     taken: BTreeSet<Slot>,
+    first_slot: Slot,
     wanted: Option<u32>,
+    roll: Roll,
     backoff: Backoff,
     starts_left: u32,
     engine_up: bool,
@@ -22,7 +24,13 @@ fn picture(words: &str) -> Picture {
         replicas: Vec::new(),
         starting: BTreeSet::new(),
         taken: BTreeSet::new(),
+        first_slot: 8000,
         wanted: Some(1),
+        roll: Roll {
+            parallelism: 1,
+            order: Order::StartFirst,
+            not_before: None,
+        },
         backoff: Backoff::default(),
         starts_left: 4,
         engine_up: true,
@@ -33,6 +41,12 @@ fn picture(words: &str) -> Picture {
         let draining = |in_flight, secs| Condition::Draining {
             since: NOW - Duration::from_secs(secs),
             in_flight,
+        };
+        let unwell = |secs| Condition::Unwell {
+            since: NOW - Duration::from_secs(secs),
+            ailment: Ailment::Unhealthy {
+                why: "answered 500".to_owned(),
+            },
         };
         let condition = match condition {
             "pending" => {
@@ -46,6 +60,8 @@ fn picture(words: &str) -> Picture {
             "starting" => Condition::Starting,
             "ready" | "old" => Condition::Ready,
             "sick" => Condition::Sick(Ailment::Exited { code: Some(137) }),
+            "unwell" => unwell(1),
+            "long-unwell" => unwell(2),
             "busy" => draining(2, 3),
             "drained" | "old-drained" => draining(0, 3),
             "overdue" => draining(2, 10),
@@ -74,6 +90,21 @@ impl Picture {
         self
     }
 
+    fn at_a_time(mut self, parallelism: u32) -> Self {
+        self.roll.parallelism = parallelism;
+        self
+    }
+
+    fn stop_first(mut self) -> Self {
+        self.roll.order = Order::StopFirst;
+        self
+    }
+
+    fn watched_for(mut self, secs: u64) -> Self {
+        self.roll.not_before = Some(NOW + Duration::from_secs(secs));
+        self
+    }
+
     fn starts_left(mut self, left: u32) -> Self {
         self.starts_left = left;
         self
@@ -96,9 +127,11 @@ impl Picture {
             replicas: &self.replicas,
             starting: self.starting.clone(),
             taken: self.taken.clone(),
-            first_slot: 8000,
+            first_slot: self.first_slot,
             wanted: self.wanted,
             stop_grace_period: GRACE,
+            roll: self.roll.clone(),
+            check_round: Duration::from_secs(2),
             backoff: &self.backoff,
             starts_left: self.starts_left,
             engine_up: self.engine_up,
@@ -206,9 +239,9 @@ fn a_draining_replica_that_is_wanted_again_returns() {
 
 #[test]
 fn an_old_template_is_replaced_one_by_one_with_one_ahead() {
-    let surge = "start 8002: one ahead while 2 of an old template are replaced";
+    let surge = "start 8002: one ahead while 2 are replaced";
     let waits = "- waiting for a replacement to be ready: 2 of 3 are";
-    let old = "made from an old template";
+    let old = "it is to be replaced";
     for (words, expected) in [
         ("8000=old 8001=old", [surge, waits]),
         (
@@ -242,6 +275,128 @@ fn an_old_template_is_replaced_one_by_one_with_one_ahead() {
             .collect();
         check(picture(words).wanted(2), &expected);
     }
+}
+
+#[test]
+fn several_at_a_time_go_with_as_many_ahead() {
+    check(
+        picture("8000=old 8001=old 8002=old").wanted(3).at_a_time(2),
+        &[
+            "start 8003: one ahead while 3 are replaced",
+            "start 8004: one ahead while 3 are replaced",
+            "- waiting for a replacement to be ready: 3 of 4 are",
+        ],
+    );
+    check(
+        picture("8000=old 8001=old 8002=old 8003=ready 8004=ready")
+            .wanted(3)
+            .at_a_time(2),
+        &[
+            "drain 8002: it is to be replaced",
+            "drain 8001: it is to be replaced",
+            "- waiting for a replacement to be ready: 3 of 4 are",
+        ],
+    );
+}
+
+#[test]
+fn stop_first_replaces_in_place_and_never_misses_more_than_a_batch() {
+    for (words, expected) in [
+        (
+            "8000=old 8001=old",
+            [
+                "drain 8001: it is to be replaced",
+                "- waiting for a replacement to be ready: 1 of 2 are",
+            ],
+        ),
+        (
+            "8000=old",
+            [
+                "start 8001: 2 replicas are wanted",
+                "- waiting for a replacement to be ready: 1 of 2 are",
+            ],
+        ),
+        (
+            "8000=old 8001=starting",
+            ["- waiting for a replacement to be ready: 1 of 2 are", ""],
+        ),
+        (
+            "8000=old 8001=ready",
+            ["drain 8000: it is to be replaced", ""],
+        ),
+    ] {
+        let expected: Vec<&str> = expected
+            .into_iter()
+            .filter(|line| !line.is_empty())
+            .collect();
+        check(picture(words).wanted(2).stop_first(), &expected);
+    }
+    // One alone makes way as well.
+    check(
+        picture("8000=old").stop_first(),
+        &["drain 8000: it is to be replaced"],
+    );
+}
+
+#[test]
+fn without_a_port_to_start_ahead_an_old_one_makes_room() {
+    let mut full = picture("65535=old");
+    full.first_slot = LAST_PORT;
+    check(full, &["drain 65535: it is to be replaced"]);
+}
+
+#[test]
+fn what_is_new_is_watched_before_anything_old_leaves() {
+    check(
+        picture("8000=old 8001=ready").watched_for(3),
+        &["- watching what is new for 3s more before old ones leave"],
+    );
+    // What nobody wants goes all the same.
+    check(
+        picture("8000=ready 8001=ready").watched_for(3),
+        &["drain 8001: only 1 wanted"],
+    );
+}
+
+#[test]
+fn one_that_is_unwell_is_replaced_at_once() {
+    for words in ["8000=unwell", "8000=unwell 8001=ready 8002=ready"] {
+        let wanted = words.split(' ').count() as u32;
+        check(
+            picture(words).wanted(wanted),
+            &["stop 8000: unhealthy: answered 500"],
+        );
+    }
+}
+
+#[test]
+fn several_that_are_unwell_wait_until_it_has_shown_that_others_are_well() {
+    let waits = |slot| {
+        format!(
+            "- {slot} fails its health check and waits: one is replaced at a time while none is \
+             well"
+        )
+    };
+    check(
+        picture("8000=unwell 8001=unwell 8002=ready").wanted(3),
+        &["stop 8000: unhealthy: answered 500", &waits(8001)],
+    );
+    check(
+        picture("8000=starting 8001=long-unwell 8002=ready").wanted(3),
+        &["stop 8001: unhealthy: answered 500"],
+    );
+    check(
+        picture("8000=starting 8001=long-unwell 8002=long-unwell").wanted(3),
+        &[&waits(8001), &waits(8002)],
+    );
+    // A replacement that could not be started is no reason to end what still answers.
+    let held_back = plan(
+        &picture("8000=long-unwell 8001=long-unwell")
+            .wanted(2)
+            .failed(3)
+            .input(),
+    );
+    assert_eq!(held_back.actions, []);
 }
 
 #[test]
@@ -333,6 +488,10 @@ fn any_condition() -> impl Strategy<Value = Condition> {
         1 => Just(Condition::Stopping),
         1 => Just(Condition::StopFailed),
         1 => Just(Condition::Sick(Ailment::Paused)),
+        1 => (0..4u64).prop_map(|secs| Condition::Unwell {
+            since: NOW - Duration::from_secs(secs),
+            ailment: Ailment::Unhealthy { why: "answered 500".to_owned() },
+        }),
         1 => (0..3u64, 0..20u64).prop_map(|(in_flight, secs)| Condition::Draining {
             since: NOW - Duration::from_secs(secs),
             in_flight,
@@ -348,8 +507,14 @@ prop_compose! {
         wanted in prop::option::weighted(0.9, 0..11u32),
         failures in 0..3u32,
         starts_left in 0..5u32,
+        parallelism in 1..4u32,
+        stop_first in prop::bool::weighted(0.3),
     ) -> Picture {
         let mut picture = picture("").failed(failures).starts_left(starts_left);
+        picture.roll.parallelism = parallelism;
+        if stop_first {
+            picture = picture.stop_first();
+        }
         picture.wanted = wanted;
         picture.replicas = replicas
             .into_iter()
@@ -390,8 +555,13 @@ proptest! {
     fn a_plan_never_drains_below_what_is_wanted(picture in any_picture()) {
         let before = ready(&picture.input());
         let wanted = picture.wanted.unwrap_or(0);
+        let may_miss = match picture.roll.order {
+            Order::StartFirst => 0,
+            Order::StopFirst => picture.roll.parallelism,
+        };
         let after = ready_after(&picture, &plan(&picture.input()));
-        prop_assert!(after >= before.min(wanted), "{before} ready, {wanted} wanted, {after} left");
+        let least = before.min(wanted.saturating_sub(may_miss));
+        prop_assert!(after >= least, "{before} ready, {wanted} wanted, {after} left");
     }
 
     #[test]
@@ -418,7 +588,10 @@ proptest! {
                 Condition::Draining { since, in_flight } => {
                     prop_assert!(in_flight == 0 || NOW.since(since) >= GRACE);
                 }
-                Condition::Sick(_) | Condition::Starting | Condition::StopFailed => {}
+                Condition::Sick(_)
+                | Condition::Unwell { .. }
+                | Condition::Starting
+                | Condition::StopFailed => {}
             }
         }
     }

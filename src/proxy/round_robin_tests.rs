@@ -28,6 +28,8 @@ impl Stage {
             desired: 0,
             coming: false,
             because: Vec::new(),
+            image: None,
+            rollout: None,
         };
         let mut stage = Stage {
             writer,

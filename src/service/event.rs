@@ -78,6 +78,36 @@ pub enum Event {
         to: u32,
         because: String,
     },
+    /// What containers are made from changes.
+    Rolling {
+        service: ServiceName,
+        from: String,
+        to: String,
+    },
+    RolledOut {
+        service: ServiceName,
+        to: String,
+        took: Duration,
+    },
+    /// A change goes back, or stays where it is.
+    RolloutFailed {
+        service: ServiceName,
+        to: String,
+        why: String,
+        /// What is gone back to; `None`: paused.
+        back_to: Option<String>,
+    },
+    RolledBack {
+        service: ServiceName,
+        to: String,
+    },
+    /// What a replica that failed has written last.
+    SaidLast {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+        words: Vec<String>,
+    },
     /// One health check was made. Frequent; never logged.
     Checked {
         service: ServiceName,
@@ -99,6 +129,8 @@ impl Event {
             | Event::PortTaken { .. }
             | Event::Sick { .. }
             | Event::StopFailed { .. }
+            | Event::RolloutFailed { .. }
+            | Event::SaidLast { .. }
             | Event::EngineDown { .. }
             | Event::Reloaded { result: Err(_) } => log::Level::Warn,
             Event::Checked { .. } => log::Level::Trace,
@@ -120,6 +152,11 @@ impl Event {
             | Event::Stopped { service, .. }
             | Event::StopFailed { service, .. }
             | Event::Scaled { service, .. }
+            | Event::Rolling { service, .. }
+            | Event::RolledOut { service, .. }
+            | Event::RolloutFailed { service, .. }
+            | Event::RolledBack { service, .. }
+            | Event::SaidLast { service, .. }
             | Event::Checked { service, .. } => Some(service),
             Event::EngineUp | Event::EngineDown { .. } | Event::Reloaded { .. } => None,
         }
@@ -224,6 +261,38 @@ impl fmt::Display for Event {
             } => {
                 write!(f, "{service}: {from} -> {to} replicas: {because}")
             }
+            Event::Rolling { service, from, to } => {
+                write!(f, "{service}: replacing {from} by {to}")
+            }
+            Event::RolledOut { service, to, took } => {
+                write!(
+                    f,
+                    "{service}: every replica runs {to}, after {}",
+                    Human(*took)
+                )
+            }
+            Event::RolloutFailed {
+                service,
+                to,
+                why,
+                back_to: Some(back_to),
+            } => write!(f, "{service}: going back from {to} to {back_to}: {why}"),
+            Event::RolloutFailed {
+                service, to, why, ..
+            } => write!(f, "{service}: the change to {to} is paused: {why}"),
+            Event::RolledBack { service, to } => {
+                write!(f, "{service}: every replica runs {to} again")
+            }
+            Event::SaidLast {
+                service,
+                slot,
+                id,
+                words,
+            } => write!(
+                f,
+                "{service}: {id} on {slot} said last: {}",
+                words.join(" | ")
+            ),
             Event::Checked { service, ok } => write!(f, "{service}: health check ok={ok}"),
             Event::EngineUp => f.write_str("the container engine answers"),
             Event::EngineDown { why } => write!(

@@ -2,7 +2,7 @@
 
 use super::doubt::Doubt;
 use super::gate::Gate;
-use super::spec::{ServiceName, Slot, SpecHash};
+use super::spec::{ImageId, ServiceName, Slot, SpecHash};
 use super::sync::{AtomicU64, Ordering};
 use super::time::Moment;
 use std::fmt;
@@ -120,9 +120,22 @@ pub struct Observed {
     pub slot: Slot,
     pub generation: u64,
     pub spec: SpecHash,
+    /// What the configuration asked for when it was made, and what it was made from instead, as
+    /// text: read only when a restart has to know. Unknown for one that an older version made.
+    pub made: Option<Made>,
+    /// The image that it runs, whatever its name stands for by now.
+    pub image: Option<ImageId>,
     pub state: RunState,
     /// Where it may be reached, best first.
     pub addresses: Vec<SocketAddr>,
+}
+
+/// How a replica came to be made as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    pub declared: SpecHash,
+    /// A template as JSON.
+    pub template: Arc<str>,
 }
 
 /// The engine's view of the process, before any health check.

@@ -2,10 +2,11 @@
 
 use super::load::{Cursor, ServiceLoad};
 use super::replica::{Replica, ReplicaView};
-use super::spec::ServiceName;
+use super::spec::{ServiceName, Slot};
 use super::time::Moment;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -38,4 +39,58 @@ pub struct ServiceView {
     pub coming: bool,
     /// Why the replica set is as it is, and what it waits for.
     pub because: Vec<String>,
+    /// The image that new containers are made from.
+    pub image: Option<String>,
+    /// How the last change of what containers are made from goes, or went.
+    pub rollout: Option<RolloutView>,
+}
+
+/// A change of what a service's containers are made from.
+#[derive(Clone, Debug)]
+pub struct RolloutView {
+    pub stage: RolloutStage,
+    pub from: String,
+    pub to: String,
+    /// Ready, and made from what is wanted now.
+    pub ready: u32,
+    /// Made from anything else.
+    pub others: u32,
+    pub wanted: u32,
+    pub took: Duration,
+    /// Why it went back, or paused.
+    pub why: Option<String>,
+    pub failures: Vec<FailedReplica>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RolloutStage {
+    Rolling,
+    /// All are new; the last of them have to last for a while.
+    Watching,
+    Done,
+    GoingBack,
+    WentBack,
+    Paused,
+}
+
+impl RolloutStage {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RolloutStage::Rolling => "rolling",
+            RolloutStage::Watching => "watching",
+            RolloutStage::Done => "done",
+            RolloutStage::GoingBack => "rolling back",
+            RolloutStage::WentBack => "rolled back",
+            RolloutStage::Paused => "paused",
+        }
+    }
+}
+
+/// A new replica that did not last.
+#[derive(Clone, Debug)]
+pub struct FailedReplica {
+    pub slot: Slot,
+    pub why: String,
+    /// The last lines that it wrote.
+    pub last_words: Vec<String>,
 }

@@ -1,7 +1,7 @@
 //! What the user wants of a service, checked: the program may rely on every value here.
 
 use super::environment::Environment;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::fmt;
 use std::net::SocketAddr;
@@ -59,10 +59,34 @@ pub struct Spec {
     pub health: HealthTiming,
     pub bounds: Bounds,
     pub stop_grace_period: Duration,
+    /// How replicas of an old template are replaced.
+    pub update: Update,
+    /// Whether a deploy asks the registry what a tag stands for now.
+    pub pull: Pull,
+    /// The name of the template in use, when it is not its content's own; see [`Version`].
+    pub alias: Option<SpecHash>,
+    /// The template that the configuration asks for, while another one is in use: deployed by
+    /// hand, or gone back to.
+    pub declared: Option<SpecHash>,
     pub forward: Forward,
 }
 
 impl Spec {
+    /// The template in use, and its name.
+    pub fn version(&self) -> Option<Version> {
+        let template = self.template()?.clone();
+        Some(Version {
+            hash: self.alias.clone().unwrap_or_else(|| template.hash()),
+            template,
+        })
+    }
+
+    /// The name of what the configuration asks for, whatever is in use.
+    pub fn declared(&self) -> Option<SpecHash> {
+        let declared = self.declared.clone();
+        declared.or_else(|| self.template().map(Template::hash))
+    }
+
     /// The container template, when Tidegate runs this service's replicas.
     pub fn template(&self) -> Option<&Template> {
         match &self.source {
@@ -74,6 +98,10 @@ impl Spec {
 
 /// Where replicas come from.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each service, and most are containers"
+)]
 pub enum Source {
     /// Tidegate starts and stops containers.
     Container(Template),
@@ -82,9 +110,13 @@ pub enum Source {
 }
 
 /// Everything that a container is made from.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Template {
     pub image: String,
+    /// What the image's name stood for when it was deployed, so that a tag that moves later
+    /// changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_id: Option<ImageId>,
     /// The port that the program listens on inside the container.
     pub port: u16,
     /// Host ports 127.0.0.1:`first_port`, + 1, … Where a replica sits, not what it is made from.
@@ -107,17 +139,125 @@ pub struct Template {
 pub const LAST_PORT: u16 = u16::MAX;
 
 impl Template {
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a template is plain data")
+    }
+
     /// A name for the content, the same in every process and release.
     pub fn hash(&self) -> SpecHash {
         use sha2::{Digest, Sha256};
-        let text = serde_json::to_vec(self).expect("a template is plain data");
-        let digest = Sha256::digest(text);
+        let digest = Sha256::digest(self.to_json());
         let hex: String = digest[..6]
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
         SpecHash::new(hex)
     }
+}
+
+/// The engine's name for an image's content, as in `sha256:…`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ImageId(pub String);
+
+impl fmt::Display for ImageId {
+    /// Twelve characters, as `docker images` shows them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digest = self.0.strip_prefix("sha256:").unwrap_or(&self.0);
+        f.write_str(digest.get(..12).unwrap_or(digest))
+    }
+}
+
+/// A template under its name. Another name than the content's own stands for containers that
+/// exist already: what was known only by its tag is made from the very same image again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Version {
+    pub hash: SpecHash,
+    pub template: Template,
+}
+
+impl Version {
+    pub fn of(template: Template) -> Version {
+        Version {
+            hash: template.hash(),
+            template,
+        }
+    }
+
+    /// Whether containers of both are made from the same, as far as the names tell.
+    pub fn is_named_like(&self, other: &Template) -> bool {
+        let named = |template: &Template| Template {
+            image_id: None,
+            first_port: 0,
+            ..template.clone()
+        };
+        named(&self.template) == named(other)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.template.image)?;
+        match &self.template.image_id {
+            Some(id) => write!(f, " ({id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How replicas of an old template are replaced; the words are Compose's `update_config`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Update {
+    /// How many at a time.
+    pub parallelism: u32,
+    pub order: Order,
+    /// Between one batch and the next.
+    pub delay: Duration,
+    /// How long a new replica must last.
+    pub monitor: Duration,
+    pub failure_action: FailureAction,
+    /// Failed replicas, of those wanted, that are borne.
+    pub max_failure_ratio: f64,
+}
+
+impl Default for Update {
+    fn default() -> Self {
+        Update {
+            parallelism: 1,
+            order: Order::StartFirst,
+            delay: Duration::ZERO,
+            monitor: Duration::from_secs(5),
+            failure_action: FailureAction::Rollback,
+            max_failure_ratio: 0.0,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// New replicas start on ports above the others; old ones leave once these are ready.
+    StartFirst,
+    /// Old replicas leave first, and new ones take their ports.
+    StopFirst,
+}
+
+/// What becomes of an update when too many new replicas fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureAction {
+    /// Goes back to what there was before.
+    Rollback,
+    /// Leaves both as they are.
+    Pause,
+    /// Goes on, ever more slowly.
+    Continue,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pull {
+    /// Whenever it is deployed.
+    Always,
+    /// When it is not on this machine.
+    Missing,
 }
 
 /// One thing a service claims. Host and path must both match.

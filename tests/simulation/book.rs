@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tidegate::engine::EngineError;
 use tidegate::service::event::Event;
-use tidegate::service::replica::{Phase, ReplicaId};
+use tidegate::service::replica::{Ailment, Phase, ReplicaId};
 use tidegate::service::snapshot::Snapshot;
-use tidegate::service::spec::{Bounds, ServiceName, Slot, Spec};
+use tidegate::service::spec::{Bounds, Order, ServiceName, Slot, Spec};
 use tokio::time::Instant;
 
 /// As many starts as the control loop may have under way.
@@ -22,6 +22,17 @@ const PATIENCE: Duration = Duration::from_secs(12);
 /// Containers that no configuration speaks of get this long to drain.
 const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(1);
+
+/// No service replaces more at a time.
+pub const PARALLELISM_MAX: u32 = 3;
+
+/// How many replicas of what is wanted may be missing while they are replaced.
+fn may_miss(spec: &Spec) -> u32 {
+    match spec.update.order {
+        Order::StartFirst => 0,
+        Order::StopFirst => spec.update.parallelism,
+    }
+}
 
 #[derive(Clone)]
 pub struct Shared(Arc<Mutex<Book>>);
@@ -56,6 +67,7 @@ pub struct Book {
     /// When the health check of an address was good last.
     pub well: BTreeMap<SocketAddr, Instant>,
     configs: Vec<Config>,
+    configured: Instant,
     max_ever: BTreeMap<ServiceName, u32>,
     first_ports: BTreeMap<ServiceName, BTreeSet<Slot>>,
     graces: Vec<(Instant, ServiceName, Duration)>,
@@ -91,6 +103,8 @@ pub struct Known {
     pub restarted: bool,
     ready: bool,
     sick: bool,
+    /// It runs and fails its health check, so it may recover, and serve while none is better.
+    unwell: bool,
     draining: Option<Instant>,
     /// The life that is stopping it.
     stopping: Option<u32>,
@@ -112,6 +126,7 @@ impl Book {
             replicas: BTreeMap::new(),
             well: BTreeMap::new(),
             configs: Vec::new(),
+            configured: now,
             max_ever: BTreeMap::new(),
             first_ports: BTreeMap::new(),
             graces: Vec::new(),
@@ -158,6 +173,7 @@ impl Book {
         for known in self.replicas.values_mut() {
             known.ready = false;
             known.sick = false;
+            known.unwell = false;
             known.draining = None;
             known.stopped = false;
             known.stop_failed = None;
@@ -190,6 +206,7 @@ impl Book {
     }
 
     pub fn configured(&mut self) {
+        self.configured = Instant::now();
         self.configs.drain(..self.configs.len() - 1);
     }
 
@@ -235,6 +252,7 @@ impl Book {
             restarted: false,
             ready: false,
             sick: false,
+            unwell: false,
             draining: None,
             stopping: None,
             stop_failed: None,
@@ -350,19 +368,25 @@ impl Book {
             } => {
                 self.answered(service, *slot);
                 self.about(service, id, |known| {
-                    let fine = !known.sick && !known.stopped && known.draining.is_none();
+                    let well = !known.sick || known.unwell;
+                    let fine = well && !known.stopped && known.draining.is_none();
                     known.ready = true;
+                    (known.sick, known.unwell) = (false, false);
                     (fine, "became ready though it is sick, draining or gone")
                 });
             }
             Event::Sick {
-                service, slot, id, ..
+                service,
+                slot,
+                id,
+                ailment,
             } => {
                 self.answered(service, *slot);
                 let planned = self.planned;
                 self.promise(!planned, || format!("{id} is sick of nothing"));
                 self.about(service, id, |known| {
                     let fine = !known.sick && !known.stopped;
+                    known.unwell = known.ready && matches!(ailment, Ailment::Unhealthy { .. });
                     (known.sick, known.ready) = (true, false);
                     (fine, "is sick twice or gone")
                 });
@@ -396,7 +420,14 @@ impl Book {
                     (fine, "was stopped twice or in rotation")
                 });
             }
-            Event::StopFailed { .. } | Event::Reloaded { .. } | Event::Checked { .. } => {}
+            Event::StopFailed { .. }
+            | Event::Rolling { .. }
+            | Event::RolledOut { .. }
+            | Event::RolloutFailed { .. }
+            | Event::RolledBack { .. }
+            | Event::SaidLast { .. }
+            | Event::Reloaded { .. }
+            | Event::Checked { .. } => {}
         }
     }
 
@@ -435,7 +466,10 @@ impl Book {
         let within = |config: &Config| {
             let spec = config.get(service)?;
             let first = u32::from(spec.template()?.first_port);
-            Some((first..=first + spec.bounds.max + taken).contains(&u32::from(slot)))
+            Some(
+                (first..first + spec.bounds.max + PARALLELISM_MAX + taken)
+                    .contains(&u32::from(slot)),
+            )
         };
         let within = self.configs.iter().filter_map(within).any(|within| within);
         self.promise(within, || format!("starts on {slot}, out of its range"));
@@ -447,13 +481,18 @@ impl Book {
 
     /// A planned stop leaves as many in rotation as are wanted.
     fn enough_others(&mut self, service: &ServiceName, id: &ReplicaId) {
-        let mut wanted = self.wanted.get(service).copied().unwrap_or(0);
+        let wanted = self.wanted.get(service).copied().unwrap_or(0);
+        let (mut most, mut missing) = (u32::MAX, 0);
         for config in &self.configs {
             match config.get(service) {
-                Some(spec) if spec.template().is_some() => wanted = wanted.min(spec.bounds.max),
+                Some(spec) if spec.template().is_some() => {
+                    most = most.min(spec.bounds.max);
+                    missing = missing.max(may_miss(spec));
+                }
                 _ => return,
             }
         }
+        let wanted = wanted.min(most).saturating_sub(missing);
         let others = self.replicas.iter();
         let others = others.filter(|(_, known)| known.service == *service && known.ready);
         let others = others.count() as u32;
@@ -485,13 +524,24 @@ impl Book {
             let slots: Vec<Slot> = view.ready.iter().map(|replica| replica.slot).collect();
             let ascending = slots.windows(2).all(|pair| pair[0] < pair[1]);
             self.promise(ascending, || format!("{name}: ready are {slots:?}"));
+            let none_is_well = view
+                .replicas
+                .iter()
+                .all(|replica| replica.phase != Phase::Ready);
             for replica in &view.ready {
+                let known = self.replicas.get(&replica.id);
+                if none_is_well && known.is_some_and(|known| known.unwell && !known.stopped) {
+                    // A bad answer is better than none.
+                    continue;
+                }
                 let mut views = view.replicas.iter().filter(|view| view.id == replica.id);
                 let phase = views.next().map(|view| view.phase);
                 let fine = phase == Some(Phase::Ready) && views.next().is_none();
                 let id = &replica.id;
                 self.promise(fine, || format!("{id} is in rotation and {phase:?}"));
                 let unwell = self.well.get(&replica.address).map(Instant::elapsed);
+                // A health check that was changed begins to count anew.
+                let unwell = unwell.map(|unwell| unwell.min(self.configured.elapsed()));
                 self.promise(unwell.is_some_and(|unwell| unwell <= PATIENCE), || {
                     format!("{id} is in rotation and was not well for {unwell:?}")
                 });
@@ -542,7 +592,9 @@ impl Book {
         let mut least = u32::MAX;
         for config in &self.configs {
             least = least.min(match config.get(service) {
-                Some(spec) if spec.template().is_some() => spec.bounds.min,
+                Some(spec) if spec.template().is_some() => {
+                    spec.bounds.min.saturating_sub(may_miss(spec))
+                }
                 Some(_) => 1,
                 None => 0,
             });
@@ -562,7 +614,7 @@ impl Book {
         let ranges = self.first_ports.get(service).map_or(1, BTreeSet::len);
         // Starts of an earlier life that the engine carried out all the same.
         let late = if self.life > 1 { max } else { 0 };
-        let most = max * ranges + 1 + late;
+        let most = max * ranges + PARALLELISM_MAX as usize + late;
         self.promise(staying <= most, || {
             format!("{service}: {staying} containers, {most} at most")
         });

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tidegate::engine::fake::FakeEngine;
 use tidegate::engine::{Engine, EngineError, ErrorKind};
 use tidegate::service::replica::{Observed, ReplicaId};
-use tidegate::service::spec::{Slot, Spec};
+use tidegate::service::spec::{ImageId, Pull, Slot, Spec};
 use tokio::sync::watch;
 
 /// One life of Tidegate's connection to the engine.
@@ -145,6 +145,26 @@ impl Engine for Client {
             result
         };
         self.live(&fate, call).await
+    }
+
+    async fn resolve(&self, image: &str, pull: Pull) -> Result<ImageId, EngineError> {
+        const OP: &str = "resolve";
+        let fate = self.fate(20_000, &[ErrorKind::Failed, ErrorKind::Unreachable]);
+        let call = async {
+            fate.at(Point::Before, OP).await?;
+            let id = self.engine.resolve(image, pull).await?;
+            fate.at(Point::After, OP).await.map(|()| id)
+        };
+        self.live(&fate, call).await
+    }
+
+    /// At once: the engine's own limit on it is short, and the stop that follows was decided on
+    /// before.
+    async fn last_words(&self, id: &ReplicaId) -> Vec<String> {
+        match self.fate(1, &[ErrorKind::Failed]).fails {
+            Some(_) => Vec::new(),
+            None => self.engine.last_words(id).await,
+        }
     }
 
     async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError> {

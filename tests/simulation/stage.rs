@@ -1,6 +1,6 @@
 //! One run: a world, its faults, and what must be true when they are over.
 
-use super::book::{INTERVAL, STARTS_MAX, Shared};
+use super::book::{INTERVAL, PARALLELISM_MAX, STARTS_MAX, Shared};
 use super::client::Client;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,9 +14,10 @@ use tidegate::service::event::Event;
 use tidegate::service::lease::Lease;
 use tidegate::service::load::Cursor;
 use tidegate::service::replica::{Observed, ReplicaId, RunState};
-use tidegate::service::snapshot::{ServiceView, Snapshot};
+use tidegate::service::snapshot::{RolloutStage, ServiceView, Snapshot};
 use tidegate::service::spec::{
-    Bounds, Forward, HealthTiming, ServiceName, Slot, Source, Spec, SpecHash, Template,
+    Bounds, FailureAction, Forward, HealthTiming, Order, Pull, ServiceName, Slot, Source, Spec,
+    SpecHash, Template, Update, Version,
 };
 use tidegate::service::store::{self, Reader};
 use tokio::sync::watch;
@@ -89,6 +90,7 @@ struct Declared {
     interval: Duration,
     retries: u32,
     start_period: Duration,
+    update: Update,
     /// Plain addresses instead of an image.
     fixed: bool,
     probe: u32,
@@ -211,6 +213,8 @@ impl Stage {
             }
             12..=16 => self.reload().await,
             17 | 18 => self.traffic(),
+            19 => self.deploy().await,
+            20 => self.drain().await,
             _ => self.hold(),
         }
     }
@@ -294,6 +298,25 @@ impl Stage {
         }
     }
 
+    /// By hand, and without waiting for what becomes of it.
+    async fn deploy(&mut self) {
+        let name = self.pick(&NAMES).expect("not empty");
+        let image = (self.below(3) > 0).then(|| format!("{name}:{}", self.below(3)));
+        self.note(&format!("-- deploy {name} {image:?}"));
+        let handle = self.life.as_ref().expect("alive").handle.clone();
+        tokio::spawn(async move { handle.deploy(name.to_owned(), image).await });
+    }
+
+    async fn drain(&mut self) {
+        let replicas = self.engine.replicas();
+        let Some(one) = self.pick(&replicas) else {
+            return;
+        };
+        self.note(&format!("-- drain {} on {}", one.id, one.slot));
+        let handle = self.life.as_ref().expect("alive").handle.clone();
+        let _ = handle.drain(one.service.to_string(), one.slot).await;
+    }
+
     fn traffic(&mut self) {
         let requests = self.below(90);
         let Some(name) = self.pick(&NAMES) else {
@@ -372,6 +395,23 @@ impl Stage {
             interval: seconds(rng, &[1, 1, 2]),
             retries: 1 + rng.below(3) as u32,
             start_period: seconds(rng, &[3, 10, 30]),
+            update: Update {
+                parallelism: 1 + rng.below(PARALLELISM_MAX as usize) as u32,
+                order: match rng.below(4) {
+                    0 => Order::StopFirst,
+                    _ => Order::StartFirst,
+                },
+                delay: seconds(rng, &[0, 0, 2]),
+                monitor: seconds(rng, &[1, 5]),
+                failure_action: rng
+                    .pick(&[
+                        FailureAction::Rollback,
+                        FailureAction::Pause,
+                        FailureAction::Continue,
+                    ])
+                    .expect("not empty"),
+                max_failure_ratio: if rng.percent(50) { 0.0 } else { 0.5 },
+            },
             fixed: false,
             probe: 0,
         }
@@ -403,6 +443,7 @@ impl Stage {
                     service.retries = other.retries;
                     service.start_period = other.start_period;
                     service.grace = other.grace;
+                    service.update = other.update;
                     "other timing"
                 }
                 7 => {
@@ -691,9 +732,19 @@ impl Stage {
             return Err(format!("on {slots:?}, skipped {out_of_place:?}"));
         }
         let hash: SpecHash = template.hash();
+        // What went back, or was told to stay, stays so, also after a restart.
+        let newest = there.iter().max_by_key(|replica| replica.generation);
+        let made = newest.and_then(|newest| newest.made.as_ref());
+        let settled = view.rollout.as_ref().map(|rollout| rollout.stage);
+        let gave_up = matches!(settled, Some(RolloutStage::WentBack | RolloutStage::Paused))
+            || made.is_some_and(|made| {
+                let made_from = serde_json::from_str(&made.template).expect("a template");
+                made.declared == hash || Version::of(made_from).is_named_like(template)
+            });
+        let is_wrong = |replica: &&&Observed| replica.spec != hash && !gave_up;
         if let Some(wrong) = there
             .iter()
-            .find(|replica| replica.spec != hash || replica.state != RunState::Running)
+            .find(|replica| is_wrong(replica) || replica.state != RunState::Running)
         {
             return Err(format!("wrong: {wrong:?}"));
         }
@@ -738,7 +789,7 @@ impl Stage {
 }
 
 /// As many kinds as `fault` tells apart.
-const FAULTS: usize = 22;
+const FAULTS: usize = 24;
 /// The kinds that happen in every good life.
 const PLANNED: std::ops::Range<usize> = 12..FAULTS;
 
@@ -769,6 +820,7 @@ impl Declared {
         } else {
             Source::Container(Template {
                 image: format!("{name}:{}", self.image),
+                image_id: None,
                 port: 80,
                 first_port: self.first_port,
                 command: None,
@@ -797,6 +849,10 @@ impl Declared {
                 max: self.max,
             },
             stop_grace_period: self.grace,
+            update: self.update.clone(),
+            pull: Pull::Missing,
+            alias: None,
+            declared: None,
             forward: Forward::default(),
         }
     }

@@ -16,6 +16,9 @@ const REASONS: [&str; 5] = [
     "never_healthy",
 ];
 
+/// Every value of the label `result` of a rollout.
+const ROLLOUTS: [&str; 3] = ["done", "rolled_back", "paused"];
+
 #[derive(Clone)]
 pub struct Events {
     starts: IntCounterVec,
@@ -25,6 +28,7 @@ pub struct Events {
     replacements: IntCounterVec,
     drain_durations: HistogramVec,
     scale_events: IntCounterVec,
+    rollouts: IntCounterVec,
     reloads: IntCounterVec,
     last_reload: IntGauge,
 }
@@ -72,6 +76,11 @@ impl Events {
                 "Changes of the wanted number of replicas.",
                 &["service", "direction"],
             ),
+            rollouts: counter(
+                "tidegate_rollouts_total",
+                "Changes of what a service's containers are made from that ended.",
+                &["service", "result"],
+            ),
             reloads: counter(
                 "tidegate_config_reloads_total",
                 "Attempts to reload the configuration.",
@@ -103,9 +112,16 @@ impl Events {
         for reason in REASONS {
             self.replacements.with_label_values(&[service, reason]);
         }
+        for result in ROLLOUTS {
+            self.rollouts.with_label_values(&[service, result]);
+        }
         for direction in ["up", "down"] {
             self.scale_events.with_label_values(&[service, direction]);
         }
+    }
+
+    fn rollout(&self, service: &str, result: &str) {
+        self.rollouts.with_label_values(&[service, result]).inc();
     }
 
     pub fn count(&self, event: &Event) {
@@ -141,6 +157,9 @@ impl Events {
                     .with_label_values(&[service, direction])
                     .inc();
             }
+            Event::RolledOut { .. } => self.rollout(service, "done"),
+            Event::RolledBack { .. } => self.rollout(service, "rolled_back"),
+            Event::RolloutFailed { back_to: None, .. } => self.rollout(service, "paused"),
             Event::Reloaded { result } => {
                 self.last_reload.set(result.is_ok().into());
                 let result = if result.is_ok() { "success" } else { "failure" };
@@ -153,6 +172,9 @@ impl Events {
             | Event::Returned { .. }
             | Event::Stopped { .. }
             | Event::StopFailed { .. }
+            | Event::Rolling { .. }
+            | Event::RolloutFailed { .. }
+            | Event::SaidLast { .. }
             | Event::EngineUp
             | Event::EngineDown { .. } => {}
         }
@@ -214,6 +236,15 @@ mod tests {
                 to: 2,
                 because: String::new(),
             },
+            Event::RolledOut {
+                service: shop(),
+                to: "shop:2".into(),
+                took: Duration::from_secs(9),
+            },
+            Event::RolledBack {
+                service: shop(),
+                to: "shop:2".into(),
+            },
             Event::Reloaded {
                 result: Ok("no change".into()),
             },
@@ -234,6 +265,8 @@ mod tests {
             r#"tidegate_replacements_total{reason="paused",service="shop"} 1"#,
             r#"tidegate_drain_duration_seconds_sum{service="shop"} 3"#,
             r#"tidegate_scale_events_total{direction="up",service="shop"} 1"#,
+            r#"tidegate_rollouts_total{result="done",service="shop"} 1"#,
+            r#"tidegate_rollouts_total{result="rolled_back",service="shop"} 1"#,
             r#"tidegate_config_reloads_total{result="success"} 1"#,
             r#"tidegate_config_reloads_total{result="failure"} 1"#,
             "tidegate_config_last_reload_successful 0",

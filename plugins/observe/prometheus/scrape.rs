@@ -200,6 +200,8 @@ mod tests {
             max: 10,
             desired: 2,
             because: vec![],
+            image: None,
+            rollout: None,
         };
         let snapshot = |service: &ServiceView| Snapshot {
             services: [(name.clone(), Arc::new(service.clone()))].into(),

@@ -45,6 +45,7 @@ pub fn template(
     let memory = at.optional("memory", raw.memory.as_ref(), memory);
     Some(Template {
         image: image?,
+        image_id: None,
         port: port_inside?,
         first_port: first_port?,
         command,
@@ -58,7 +59,7 @@ pub fn template(
     })
 }
 
-fn image_name(typed: &Scalar) -> Result<String, Fault> {
+pub fn image_name(typed: &Scalar) -> Result<String, Fault> {
     let image = text(typed)?;
     let message = format!("expected an image, found `{image}`");
     if image.contains("://") {

@@ -9,7 +9,10 @@ mod ports;
 mod route;
 mod secrets;
 mod service;
+mod update;
 mod value;
+
+pub use container::image_name;
 
 pub use value::name_from;
 

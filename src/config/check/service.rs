@@ -3,6 +3,7 @@
 use super::container::{first_port, template};
 use super::plugins::{Installer, Scope};
 use super::route::routes;
+use super::update::{pull, update};
 use super::value::{self, address, count, duration, maybe_zero_duration};
 use crate::config::error::At;
 use crate::config::raw;
@@ -62,6 +63,8 @@ pub fn service(
     let is_fixed = is_given("addresses");
     let has_image = is_given("image");
     let has_routes = is_given("routes");
+    let given = FOR_CONTAINERS.iter().copied().filter(|key| is_given(key));
+    let given: Vec<&str> = given.collect();
     let mut raw: raw::Service = at.shape(value);
 
     let routes = match raw.routes.take() {
@@ -81,9 +84,12 @@ pub fn service(
         maybe_zero_duration,
     );
 
+    let update = update(at, raw.update_config.take());
+    let pull = pull(at, raw.pull.as_ref());
+
     let (source, scaling, ports);
     if is_fixed {
-        only_for_containers(at, &raw);
+        only_for_containers(at, &given);
         let addresses = raw.addresses.take();
         let addresses = addresses.map(|typed| fixed(&at.key("addresses"), typed));
         let count = addresses.as_ref().map_or(0, Vec::len) as u32;
@@ -126,6 +132,10 @@ pub fn service(
             health,
             bounds,
             stop_grace_period: grace?,
+            update: update?,
+            pull: pull?,
+            alias: None,
+            declared: None,
             forward: forward?,
         };
         Some(Service {
@@ -145,23 +155,26 @@ pub fn service(
     }
 }
 
-fn only_for_containers(at: &At<'_>, raw: &raw::Service) {
-    let given = [
-        ("image", raw.image.is_some()),
-        ("port", raw.port.is_some()),
-        ("first_port", raw.first_port.is_some()),
-        ("command", raw.command.is_some()),
-        ("entrypoint", raw.entrypoint.is_some()),
-        ("environment", raw.environment.is_some()),
-        ("secrets", raw.secrets.is_some()),
-        ("volumes", raw.volumes.is_some()),
-        ("networks", raw.networks.is_some()),
-        ("user", raw.user.is_some()),
-        ("cpus", raw.cpus.is_some()),
-        ("memory", raw.memory.is_some()),
-        ("scale", raw.scale.is_some()),
-    ];
-    for (key, _) in given.iter().filter(|(_, is_given)| *is_given) {
+const FOR_CONTAINERS: &[&str] = &[
+    "image",
+    "pull",
+    "port",
+    "first_port",
+    "command",
+    "entrypoint",
+    "environment",
+    "secrets",
+    "volumes",
+    "networks",
+    "user",
+    "cpus",
+    "memory",
+    "scale",
+    "update_config",
+];
+
+fn only_for_containers(at: &At<'_>, given: &[&str]) {
+    for key in given {
         at.key(key).error_hint(
             "is for containers, and this service has fixed `addresses`",
             format!("remove `{key}` or `addresses`"),
@@ -254,7 +267,7 @@ fn health_of(
 }
 
 /// What is at `at`; left out, it is an empty mapping.
-fn mapping(at: &At<'_>, typed: Option<Value>, example: &str) -> Option<Mapping> {
+pub(super) fn mapping(at: &At<'_>, typed: Option<Value>, example: &str) -> Option<Mapping> {
     match typed {
         None => Some(Mapping::new()),
         Some(Value::Mapping(mapping)) => Some(mapping),

@@ -96,6 +96,19 @@ pub fn count(range: RangeInclusive<u32>) -> impl Fn(&Scalar) -> Result<u32, Faul
     }
 }
 
+/// One of a few words.
+pub fn one_of<T: Copy>(known: &[(&'static str, T)]) -> impl Fn(&Scalar) -> Result<T, Fault> {
+    let known = known.to_vec();
+    move |typed| {
+        let typed = typed.to_string();
+        let found = known.iter().find(|(word, _)| *word == typed);
+        found.map(|(_, value)| *value).ok_or_else(|| {
+            let words: Vec<String> = known.iter().map(|(word, _)| format!("`{word}`")).collect();
+            Fault::new(format!("expected {}, found `{typed}`", words.join(" or ")))
+        })
+    }
+}
+
 pub fn port(typed: &Scalar) -> Result<u16, Fault> {
     let range = 1..=u32::from(u16::MAX);
     match count(range)(typed) {

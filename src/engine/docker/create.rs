@@ -4,7 +4,7 @@ use super::error::{Failure, failed};
 use super::{Daemon, LOOK_TIMEOUT, label};
 use crate::engine::{EngineError, ErrorKind};
 use crate::service::replica::ReplicaId;
-use crate::service::spec::{Slot, Spec, Template};
+use crate::service::spec::{Slot, Spec, Template, Version};
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HostConfig, NetworkConnectRequest, NetworkCreateRequest,
     NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum, VolumeCreateRequest,
@@ -35,12 +35,13 @@ impl Daemon {
         slot: Slot,
         generation: u64,
     ) -> Result<ReplicaId, EngineError> {
-        let Some(template) = spec.template() else {
+        let Some(version) = spec.version() else {
             let message = format!("service {} has addresses and no image", spec.name);
             return Err(failed(CREATE, message));
         };
+        let template = &version.template;
         let client = self.client(CREATE).await?;
-        self.ensure_image(&client, &template.image).await?;
+        let image = self.image_for(&client, template).await?;
         for network in &template.networks {
             let made = self.ensure_network(&client, network).await;
             made.map_err(|failure| failure.about(network))?;
@@ -50,7 +51,7 @@ impl Daemon {
             made.map_err(|failure| failure.about(volume))?;
         }
         let id = self
-            .create(&client, spec, template, slot, generation)
+            .create(&client, spec, &version, image, slot, generation)
             .await?;
         match self.launch(&client, &id, template).await {
             Ok(()) => Ok(ReplicaId::new(id)),
@@ -71,7 +72,8 @@ impl Daemon {
         &self,
         client: &bollard::Docker,
         spec: &Spec,
-        template: &Template,
+        version: &Version,
+        image: String,
         slot: Slot,
         generation: u64,
     ) -> Result<String, Failure> {
@@ -81,11 +83,12 @@ impl Daemon {
             labels: Some(label::replica(
                 &self.instance,
                 spec,
-                template,
+                version,
                 slot,
                 generation,
             )),
-            ..container(spec, template, slot)
+            image: Some(image),
+            ..container(spec, &version.template, slot)
         };
         let create = |name| {
             let options = CreateContainerOptions {
@@ -219,7 +222,6 @@ fn container(spec: &Spec, template: &Template, slot: Slot) -> ContainerCreateBod
     let environment = environment.map(|(key, value)| format!("{key}={value}"));
     let grace = spec.stop_grace_period;
     ContainerCreateBody {
-        image: Some(template.image.clone()),
         cmd: template.command.clone(),
         entrypoint: template.entrypoint.clone().map(|words| match words.len() {
             // Docker's way to say: none, not even the image's own.

@@ -82,6 +82,8 @@ mod tests {
             slot: 8000,
             generation: 1,
             spec: SpecHash::new("a"),
+            made: None,
+            image: None,
             state,
             addresses: vec![([127, 0, 0, 1], 8000).into()],
         }];

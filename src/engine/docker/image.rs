@@ -4,6 +4,7 @@ use super::error::{Failure, failed};
 use super::registry::Logins;
 use super::{Daemon, LOOK_TIMEOUT};
 use crate::engine::EngineError;
+use crate::service::spec::{ImageId, Pull, Template};
 use crate::service::time::Human;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptions;
@@ -24,31 +25,79 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
 const OP: &str = "find the image";
 
 impl Daemon {
-    pub(super) async fn ensure_image(
+    /// What an image's name stands for: now in its registry, or on this machine.
+    pub(super) async fn resolve(&self, image: &str, pull: Pull) -> Result<ImageId, EngineError> {
+        let client = self.client(OP).await?;
+        if pull == Pull::Always {
+            let _turn = self.turns.take(format!("image {image}")).await;
+            self.pull(&client, image).await?;
+        }
+        self.ensure_image(&client, image).await
+    }
+
+    /// What a container is to be made from: the image's name while it stands for the content
+    /// that was deployed, because people read names, and else the content's own.
+    pub(super) async fn image_for(
+        &self,
+        client: &bollard::Docker,
+        template: &Template,
+    ) -> Result<String, EngineError> {
+        let Some(pinned) = &template.image_id else {
+            self.ensure_image(client, &template.image).await?;
+            return Ok(template.image.clone());
+        };
+        if self.find_image(client, &template.image).await?.as_ref() == Some(pinned) {
+            return Ok(template.image.clone());
+        }
+        match self.find_image(client, &pinned.0).await? {
+            Some(_) => Ok(pinned.0.clone()),
+            None => {
+                let message = format!(
+                    "the content that was deployed as `{}`, {pinned}, is not on this machine any \
+                     more; deploy the service anew",
+                    template.image
+                );
+                Err(failed(OP, message))
+            }
+        }
+    }
+
+    async fn ensure_image(
         &self,
         client: &bollard::Docker,
         image: &str,
-    ) -> Result<(), EngineError> {
-        if self.has_image(client, image).await? {
-            return Ok(());
+    ) -> Result<ImageId, EngineError> {
+        if let Some(found) = self.find_image(client, image).await? {
+            return Ok(found);
         }
         let _turn = self.turns.take(format!("image {image}")).await;
-        if self.has_image(client, image).await? {
-            return Ok(());
+        if let Some(found) = self.find_image(client, image).await? {
+            return Ok(found);
         }
-        self.pull(client, image).await
+        self.pull(client, image).await?;
+        match self.find_image(client, image).await? {
+            Some(found) => Ok(found),
+            None => Err(failed(
+                OP,
+                format!("image `{image}` was pulled and is not there"),
+            )),
+        }
     }
 
-    async fn has_image(&self, client: &bollard::Docker, image: &str) -> Result<bool, Failure> {
+    async fn find_image(
+        &self,
+        client: &bollard::Docker,
+        image: &str,
+    ) -> Result<Option<ImageId>, Failure> {
         let inspect = client.inspect_image(image);
         match self.ask(OP, LOOK_TIMEOUT, inspect).await {
-            Err(failure) if failure.is(404) => Ok(false),
-            other => other.map(|_| true),
+            Err(failure) if failure.is(404) => Ok(None),
+            other => other.map(|image| image.id.map(ImageId)),
         }
     }
 
     async fn pull(&self, client: &bollard::Docker, image: &str) -> Result<(), EngineError> {
-        log::info!("pulling {image}, which is not on this machine");
+        log::info!("pulling {image}");
         let logins = Logins::load();
         let (name, tag) = name_and_tag(image);
         let options = CreateImageOptions {
@@ -94,10 +143,7 @@ fn not_pulled(image: &str, logins: &Logins, why: &str) -> EngineError {
         ),
         None => "build it or, if it is private, `docker login` first".to_owned(),
     };
-    let message = format!(
-        "image `{image}` is not on this machine and cannot be pulled: {}; {hint}",
-        why.trim()
-    );
+    let message = format!("image `{image}` cannot be pulled: {}; {hint}", why.trim());
     failed(OP, message)
 }
 

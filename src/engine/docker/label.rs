@@ -1,7 +1,7 @@
 //! Docker is the memory: what a replica is, written on its container and read back.
 
-use crate::service::replica::{Observed, ReplicaId, RunState};
-use crate::service::spec::{ServiceName, Slot, Spec, SpecHash, Template};
+use crate::service::replica::{Made, Observed, ReplicaId, RunState};
+use crate::service::spec::{ImageId, ServiceName, Slot, Spec, SpecHash, Version};
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, EndpointSettings};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,6 +13,10 @@ pub const SERVICE: &str = "io.tidegate.service";
 pub const SLOT: &str = "io.tidegate.slot";
 pub const SPEC: &str = "io.tidegate.spec";
 pub const GENERATION: &str = "io.tidegate.generation";
+/// What the configuration asked for, and what the container was made from, as JSON: these differ
+/// after a deploy by hand or when an update went back, and a restart must not undo either.
+pub const DECLARED: &str = "io.tidegate.declared";
+pub const TEMPLATE: &str = "io.tidegate.template";
 /// The port inside the container, so that a restart knows it without the configuration.
 pub const PORT: &str = "io.tidegate.port";
 
@@ -27,17 +31,20 @@ pub fn owned(instance: &str) -> HashMap<String, String> {
 pub fn replica(
     instance: &str,
     spec: &Spec,
-    template: &Template,
+    version: &Version,
     slot: Slot,
     generation: u64,
 ) -> HashMap<String, String> {
     let mut labels = owned(instance);
+    let declared = spec.declared().unwrap_or_else(|| version.hash.clone());
     labels.extend([
         (SERVICE.into(), spec.name.to_string()),
         (SLOT.into(), slot.to_string()),
-        (SPEC.into(), template.hash().as_str().into()),
+        (SPEC.into(), version.hash.as_str().into()),
         (GENERATION.into(), generation.to_string()),
-        (PORT.into(), template.port.to_string()),
+        (PORT.into(), version.template.port.to_string()),
+        (DECLARED.into(), declared.as_str().into()),
+        (TEMPLATE.into(), version.template.to_json()),
     ]);
     labels
 }
@@ -67,12 +74,21 @@ pub fn observed(container: &ContainerSummary) -> Result<Option<Observed>, String
         slot,
         generation: read(labels, GENERATION)?,
         spec: SpecHash::new(text(labels, SPEC)?),
+        made: made(labels),
+        image: container.image_id.clone().map(ImageId),
         addresses: match state {
             RunState::Running | RunState::Paused => addresses(container, slot, read(labels, PORT)?),
             RunState::Created | RunState::Exited { .. } => Vec::new(),
         },
         state,
     }))
+}
+
+fn made(labels: &HashMap<String, String>) -> Option<Made> {
+    Some(Made {
+        declared: SpecHash::new(labels.get(DECLARED)?),
+        template: labels.get(TEMPLATE)?.as_str().into(),
+    })
 }
 
 fn text<'a>(labels: &'a HashMap<String, String>, key: &str) -> Result<&'a str, String> {

@@ -14,12 +14,13 @@ mod label;
 mod registry;
 mod stop;
 mod version;
+mod words;
 
 pub use host::Host;
 
 use super::{Engine, EngineError};
 use crate::service::replica::{Observed, ReplicaId};
-use crate::service::spec::{Slot, Spec};
+use crate::service::spec::{ImageId, Pull, Slot, Spec};
 use async_trait::async_trait;
 use bollard::query_parameters::ListContainersOptions;
 use error::Failure;
@@ -75,6 +76,14 @@ impl Engine for Docker {
         generation: u64,
     ) -> Result<ReplicaId, EngineError> {
         self.daemon.start(spec, slot, generation).await
+    }
+
+    async fn resolve(&self, image: &str, pull: Pull) -> Result<ImageId, EngineError> {
+        self.daemon.resolve(image, pull).await
+    }
+
+    async fn last_words(&self, id: &ReplicaId) -> Vec<String> {
+        self.said_last(id).await
     }
 
     async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError> {

@@ -1,0 +1,104 @@
+//! What may be asked of the running process.
+
+use super::{Admin, problem, view};
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use tokio::sync::oneshot;
+
+/// Asks the composition root, which answers with what became of it, or why nothing did.
+pub enum Order {
+    Reload(Reply<String>),
+    Deploy {
+        service: String,
+        /// `None`: the configured one.
+        image: Option<String>,
+        reply: Reply<view::Deployed>,
+    },
+    Drain {
+        service: String,
+        slot: u16,
+        reply: Reply<view::Drained>,
+    },
+}
+
+pub type Reply<T> = oneshot::Sender<Result<T, String>>;
+
+pub async fn reload(State(admin): State<Admin>) -> Response {
+    match ask(&admin, Order::Reload).await {
+        Ok(changed) => Json(view::Reloaded { changed }).into_response(),
+        Err(refusal) => *refusal,
+    }
+}
+
+pub async fn deploy(
+    State(admin): State<Admin>,
+    name: Result<Path<String>, PathRejection>,
+    body: Result<Json<view::Deploy>, JsonRejection>,
+) -> Response {
+    let (service, Json(view::Deploy { image })) = match arguments(&admin, name, body) {
+        Ok(arguments) => arguments,
+        Err(refusal) => return *refusal,
+    };
+    let order = |reply| Order::Deploy {
+        service,
+        image,
+        reply,
+    };
+    match ask(&admin, order).await {
+        Ok(deployed) if deployed.begun => (StatusCode::ACCEPTED, Json(deployed)).into_response(),
+        Ok(deployed) => Json(deployed).into_response(),
+        Err(refusal) => *refusal,
+    }
+}
+
+pub async fn drain(
+    State(admin): State<Admin>,
+    name: Result<Path<String>, PathRejection>,
+    body: Result<Json<view::Drain>, JsonRejection>,
+) -> Response {
+    let (service, Json(view::Drain { slot })) = match arguments(&admin, name, body) {
+        Ok(arguments) => arguments,
+        Err(refusal) => return *refusal,
+    };
+    let order = |reply| Order::Drain {
+        service,
+        slot,
+        reply,
+    };
+    match ask(&admin, order).await {
+        Ok(drained) => (StatusCode::ACCEPTED, Json(drained)).into_response(),
+        Err(refusal) => *refusal,
+    }
+}
+
+/// What is answered instead; boxed, because it is large and rare.
+type Refusal = Box<Response>;
+
+fn arguments<T>(
+    admin: &Admin,
+    name: Result<Path<String>, PathRejection>,
+    body: Result<Json<T>, JsonRejection>,
+) -> Result<(String, Json<T>), Refusal> {
+    let Path(name) = name.map_err(|why| Box::new(problem(why.status(), why.body_text())))?;
+    if admin.reader.load().service(&name).is_none() {
+        return Err(Box::new(super::no_service(&name)));
+    }
+    let body = body.map_err(|why| Box::new(problem(why.status(), why.body_text())))?;
+    Ok((name, body))
+}
+
+async fn ask<T>(admin: &Admin, order: impl FnOnce(Reply<T>) -> Order) -> Result<T, Refusal> {
+    let refusal = |status, why: &str| Box::new(problem(status, why));
+    let leaving = || refusal(StatusCode::SERVICE_UNAVAILABLE, "the process is leaving");
+    let (reply, answer) = oneshot::channel();
+    let sent = admin.orders.send(order(reply)).await;
+    sent.map_err(|_| leaving())?;
+    match answer.await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(why)) => Err(refusal(StatusCode::UNPROCESSABLE_ENTITY, &why)),
+        Err(_) => Err(leaving()),
+    }
+}

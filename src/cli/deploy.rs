@@ -1,0 +1,195 @@
+//! `tidegate deploy`: another image, replica by replica, or back.
+
+use super::client::{Client, ClientError};
+use super::progress::{Progress, patient};
+use super::{FAILED, Running, fail, print, print_json};
+use crate::admin::view::{self, Rollout, Service};
+use crate::service::time::Human;
+use clap::Args;
+use std::fmt::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[derive(Args)]
+pub struct Deploy {
+    /// The service
+    #[arg(value_name = "SERVICE")]
+    service: String,
+    /// The image to run [default: the configured one, as its tag stands now]
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
+    /// Return as soon as it has begun
+    #[arg(short, long)]
+    detach: bool,
+    #[command(flatten)]
+    running: Running,
+}
+
+impl Deploy {
+    pub fn run(self) -> ExitCode {
+        let client = match self.running.client() {
+            Ok(client) => client,
+            Err(code) => return code,
+        };
+        let path = format!("/api/v1/services/{}", self.service);
+        let order = view::Deploy {
+            image: self.image.clone(),
+        };
+        let deployed: view::Deployed = match client.order(&format!("{path}/deploy"), &order) {
+            Ok(deployed) => deployed,
+            Err(error) => return fail(FAILED, error),
+        };
+        let name = &self.service;
+        let version = &deployed.version;
+        if !deployed.begun || self.detach {
+            return match (self.running.output.json, deployed.begun) {
+                (true, _) => print_json(&deployed),
+                (_, true) => print(format_args!("{name}: {version} is on its way\n")),
+                (_, false) => print(format_args!(
+                    "{name}: every replica runs {version} already\n"
+                )),
+            };
+        }
+        match follow(&client, &path, version, self.running.output.json) {
+            Ok(service) if self.running.output.json => {
+                let code = print_json(&service.rollout);
+                if ended_well(&service) {
+                    code
+                } else {
+                    ExitCode::from(FAILED)
+                }
+            }
+            Ok(service) if ended_well(&service) => print(done(&service, version)),
+            Ok(service) => fail(FAILED, failed(&service, version)),
+            Err(error) => fail(FAILED, error),
+        }
+    }
+}
+
+/// Shows how it goes until it is over.
+fn follow(client: &Client, path: &str, version: &str, quiet: bool) -> Result<Service, ClientError> {
+    let mut progress = Progress::new(quiet);
+    loop {
+        let service: Service = patient(|| client.get(path))?;
+        let Some(rollout) = &service.rollout else {
+            // There was nothing to be replaced.
+            if service.ready >= service.desired {
+                return Ok(service);
+            }
+            progress.show(&service.because.join("; "), &service.ready);
+            progress.wait();
+            continue;
+        };
+        let is_over = ["done", "rolled back", "paused"].contains(&rollout.stage.as_str());
+        if is_over || rollout.to != version {
+            progress.end();
+            return Ok(service);
+        }
+        let at = (rollout.stage.clone(), rollout.ready, rollout.others);
+        progress.show(&line(&service, rollout), &at);
+        progress.wait();
+    }
+}
+
+fn line(service: &Service, rollout: &Rollout) -> String {
+    let Rollout {
+        stage,
+        ready,
+        wanted,
+        others,
+        ..
+    } = rollout;
+    let mut line = format!("{}: {stage}: {ready} of {wanted} ready", service.name);
+    if *others > 0 {
+        let _ = write!(line, ", {others} to be replaced");
+    }
+    // The first reason is the scaler's.
+    if let Some(why) = service.because.get(1) {
+        let _ = write!(line, " ({why})");
+    }
+    line
+}
+
+fn ended_well(service: &Service) -> bool {
+    let rollout = service.rollout.as_ref();
+    rollout.is_none_or(|rollout| rollout.stage == "done")
+}
+
+fn done(service: &Service, version: &str) -> String {
+    let Service { name, ready, .. } = service;
+    let took = service.rollout.as_ref().map_or(0.0, |it| it.took_seconds);
+    let took = Human(Duration::from_secs_f64(took.max(0.0)));
+    format!("{name}: {ready} replicas run {version}, after {took}\n")
+}
+
+fn failed(service: &Service, version: &str) -> String {
+    let name = &service.name;
+    let Some(rollout) = service.rollout.as_ref().filter(|it| it.to == version) else {
+        return format!("{name}: another change came before {version} was everywhere");
+    };
+    let why = rollout.why.as_deref().unwrap_or("it was given up");
+    let mut text = match rollout.stage.as_str() {
+        "paused" => format!("{name}: the change to {version} is paused: {why}"),
+        _ => format!(
+            "{name}: {version} was rolled back, and {} of {} replicas run {} again: {why}",
+            rollout.ready, rollout.wanted, rollout.from
+        ),
+    };
+    for failure in rollout
+        .failures
+        .iter()
+        .filter(|failure| !failure.last_words.is_empty())
+        .take(1)
+    {
+        let _ = write!(text, "\n  what it said last, on {}:", failure.slot);
+        for words in &failure.last_words {
+            let _ = write!(text, "\n    {words}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::view::FailedReplica;
+
+    #[test]
+    fn a_failure_says_why_and_what_the_replica_said() {
+        let rollout = Rollout {
+            stage: "rolled back".to_owned(),
+            from: "web:1 (aaaa)".to_owned(),
+            to: "web:2 (bbbb)".to_owned(),
+            ready: 3,
+            others: 0,
+            wanted: 3,
+            took_seconds: 4.2,
+            why: Some("the new replica on 8003 failed: exited with code 1".to_owned()),
+            failures: vec![FailedReplica {
+                slot: 8003,
+                why: "exited with code 1".to_owned(),
+                last_words: vec!["no DATABASE_URL".to_owned()],
+            }],
+        };
+        let service = Service {
+            name: "web".to_owned(),
+            min: 1,
+            max: 10,
+            desired: 3,
+            ready: 3,
+            requests: 0,
+            requests_counted: 0,
+            because: Vec::new(),
+            image: None,
+            rollout: Some(rollout),
+            replicas: Vec::new(),
+        };
+        let expected = "\
+web: web:2 (bbbb) was rolled back, and 3 of 3 replicas run web:1 (aaaa) again: the new replica on \
+8003 failed: exited with code 1
+  what it said last, on 8003:
+    no DATABASE_URL";
+        assert_eq!(failed(&service, "web:2 (bbbb)"), expected);
+        assert!(!ended_well(&service));
+    }
+}
