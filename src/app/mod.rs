@@ -41,9 +41,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Read at once from a client. Pingora's own 64 KiB per connection would be most of the memory
-/// of an idle one.
-const CLIENT_BUFFER_BYTES: usize = 16 * 1024;
+/// Of a client's connection. Pingora's own 64 KiB would be most of the memory of an idle one; heads
+/// and bodies are read past it, into buffers of their own.
+const CLIENT_READ_BUFFER_BYTES: usize = 4 * 1024;
+const CLIENT_WRITE_BUFFER_BYTES: usize = 16 * 1024;
 /// Beyond every `timeouts.drain`.
 const LEAVE_AT_LAST_SECS: u64 = 2 * 24 * 60 * 60;
 /// Connections kept open to replicas, per worker thread.
@@ -178,7 +179,7 @@ fn start(
     let mut proxy = listening::Service::new("proxy".to_owned(), front);
     for address in &config.listen {
         proxy.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(
-            L4BufferSettings::new(CLIENT_BUFFER_BYTES, CLIENT_BUFFER_BYTES),
+            L4BufferSettings::new(CLIENT_READ_BUFFER_BYTES, CLIENT_WRITE_BUFFER_BYTES),
         ));
     }
     server.add_service(Entrance {
