@@ -287,6 +287,8 @@ fn settings_of(config: &Config) -> Settings {
         };
         (service.spec.routes.clone(), Arc::new(target))
     });
+    let of_limits = &config.server.limits;
+    let all = connections(of_limits.connections);
     Settings {
         routes: Routes::new(targets),
         chain: chain(&[]),
@@ -299,8 +301,8 @@ fn settings_of(config: &Config) -> Settings {
             target_bytes: config.server.limits.target_bytes,
         },
         bounds: Bounds {
-            connections: connections(config.server.limits.connections),
-            connections_per_address: config.server.limits.connections_per_address,
+            connections: all,
+            connections_per_address: of_limits.connections_per_address.unwrap_or(all.div_ceil(2)),
             header_timeout: config.server.header_timeout,
             min_rate_bytes: config.server.limits.min_rate_bytes,
             proxy_protocol: config.server.proxy_protocol.clone(),

@@ -172,8 +172,10 @@ pub struct Server {
 /// What clients may have of the edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    pub connections: u32,
-    pub connections_per_address: u32,
+    /// `None`: as many as there is memory for.
+    pub connections: Option<u32>,
+    /// `None`: half of all.
+    pub connections_per_address: Option<u32>,
     /// Header lines of a request.
     pub headers: usize,
     pub target_bytes: usize,

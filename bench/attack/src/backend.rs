@@ -11,11 +11,16 @@ use tokio::net::TcpListener;
 
 const BIG_BYTES: usize = 16 << 20;
 
-pub async fn start() -> Result<SocketAddr, String> {
+/// Two of them, so that a request that cannot connect to one has another.
+pub async fn start() -> Result<[SocketAddr; 2], String> {
+    let big = Bytes::from(vec![b'x'; BIG_BYTES]);
+    Ok([one(big.clone()).await?, one(big).await?])
+}
+
+async fn one(big: Bytes) -> Result<SocketAddr, String> {
     let listener = TcpListener::bind("127.0.0.1:0").await;
     let listener = listener.map_err(|why| format!("listening: {why}"))?;
     let address = listener.local_addr().map_err(|why| why.to_string())?;
-    let big = Bytes::from(vec![b'x'; BIG_BYTES]);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let big = big.clone();

@@ -47,13 +47,19 @@ defaults
     timeout queue 10s
     timeout http-request 10s
     timeout http-keep-alive 60s
+    option redispatch 1
+    retries 3
 frontend edge
     http-request deny if HTTP_1.1 !{ req.hdr_cnt(host) eq 1 }
     default_backend web
 ";
 
 impl Edge {
-    pub async fn start(which: Which, binary: &Path, backend: SocketAddr) -> Result<Edge, String> {
+    pub async fn start(
+        which: Which,
+        binary: &Path,
+        [a, b]: [SocketAddr; 2],
+    ) -> Result<Edge, String> {
         let folder = TempDir::with_prefix("attack-").map_err(|why| why.to_string())?;
         let port = |_| std::net::TcpListener::bind("127.0.0.1:0")?.local_addr();
         let [address, admin] = [port(0), port(1)].map(|port| port.map_err(|why| why.to_string()));
@@ -63,7 +69,7 @@ impl Edge {
             Which::Tidegate => {
                 let text = format!(
                     "listen: [\"{address}\"]\nadmin: {{ listen: \"{admin}\" }}\nstate_dir: {}\n\
-                     services: {{ web: {{ addresses: [\"{backend}\"] }} }}\n",
+                     services: {{ web: {{ addresses: [\"{a}\", \"{b}\"] }} }}\n",
                     folder.path().display(),
                 );
                 let mut command = Command::new(binary);
@@ -72,7 +78,7 @@ impl Edge {
             }
             Which::Haproxy => {
                 let text = format!(
-                    "global\n    maxconn 8192\n{}backend web\n    server web {backend}\n",
+                    "global\n    maxconn 8192\n{}backend web\n    server a {a}\n    server b {b}\n",
                     HAPROXY.replace("edge\n", &format!("edge\n    bind {address}\n")),
                 );
                 let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";

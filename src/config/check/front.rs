@@ -13,11 +13,7 @@ use std::time::Duration;
 
 /// A head is a packet or two; a phone in a tunnel gets a few retransmissions.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// About 40 KiB each when idle: a third of a small host's gigabyte.
-const CONNECTIONS: u32 = 8192;
 const CONNECTIONS_MAX: u32 = 1_000_000;
-/// Half of all, so that no address alone can have everything.
-const CONNECTIONS_PER_ADDRESS: u32 = 4096;
 /// Browsers send about twenty.
 const HEADERS: u32 = 100;
 /// Pingora parses no more.
@@ -98,28 +94,21 @@ pub fn loops(at: &At<'_>, services: &[Service], ours: &[SocketAddr]) {
 
 fn limits(at: &At<'_>, typed: Option<Mapping>) -> Option<Limits> {
     let raw: raw::Limits = at.shape(Value::Mapping(typed.unwrap_or_default()));
-    let number = |key, typed: &Option<Scalar>, default, max| {
-        at.read(key, typed.as_ref(), default, count(1..=max))
+    let connections = |key, typed: &Option<Scalar>| {
+        let read = at.optional(key, typed.as_ref(), count(1..=CONNECTIONS_MAX));
+        // What is wrong is reported, and is not what was left out.
+        (read.is_some() || typed.is_none()).then_some(read)
     };
-    let connections = number(
-        "connections",
-        &raw.connections,
-        CONNECTIONS,
-        CONNECTIONS_MAX,
-    );
-    let per_address = number(
-        "connections_per_address",
-        &raw.connections_per_address,
-        CONNECTIONS_PER_ADDRESS,
-        CONNECTIONS_MAX,
-    );
-    let headers = number("headers", &raw.headers, HEADERS, HEADERS_MAX);
+    let all = connections("connections", &raw.connections);
+    let per_address = connections("connections_per_address", &raw.connections_per_address);
+    let headers = count(1..=HEADERS_MAX);
+    let headers = at.read("headers", raw.headers.as_ref(), HEADERS, headers);
     let target = size(TARGET_BYTES_MIN..=TARGET_BYTES_MAX);
     let target = at.read("target", raw.target.as_ref(), TARGET_BYTES, target);
     let rate = size(0..=MIN_RATE_BYTES_MAX);
     let rate = at.read("min_rate", raw.min_rate.as_ref(), MIN_RATE_BYTES, rate);
     Some(Limits {
-        connections: connections?,
+        connections: all?,
         connections_per_address: per_address?,
         headers: headers? as usize,
         target_bytes: target? as usize,

@@ -25,8 +25,8 @@ fn the_values_of_the_specification_hold_by_default() {
     assert_eq!(config.server.max_concurrent_starts, 4);
     assert_eq!(config.server.header_timeout, Duration::from_secs(10));
     let limits = &config.server.limits;
-    assert_eq!(limits.connections, 8192);
-    assert_eq!(limits.connections_per_address, 4096);
+    assert_eq!(limits.connections, None);
+    assert_eq!(limits.connections_per_address, None);
     assert_eq!((limits.headers, limits.target_bytes), (100, 8192));
     assert_eq!(limits.min_rate_bytes, 500);
     assert!(config.server.trusted_proxies.is_empty());
@@ -64,7 +64,8 @@ plugins: []
     assert_eq!(config.server.max_header_bytes, 8192);
     assert_eq!(config.server.header_timeout, Duration::from_secs(3));
     let limits = &config.server.limits;
-    assert_eq!((limits.connections, limits.connections_per_address), (9, 3));
+    assert_eq!(limits.connections, Some(9));
+    assert_eq!(limits.connections_per_address, Some(3));
     assert_eq!((limits.headers, limits.target_bytes), (50, 4096));
     assert_eq!(limits.min_rate_bytes, 0);
     assert_eq!(config.server.trusted_proxies.len(), 2);
