@@ -8,7 +8,7 @@ mod context;
 mod failure;
 mod headers;
 mod hold;
-mod hygiene;
+pub mod hygiene;
 pub mod round_robin;
 pub mod route;
 mod tunnel;

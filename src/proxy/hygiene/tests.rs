@@ -360,6 +360,8 @@ fn an_answer_whose_end_is_unclear_is_broken() {
 }
 
 proptest! {
+    #![proptest_config(crate::cases(1000))]
+
     /// Whatever is let through is in its common form: a second look changes nothing.
     #[test]
     fn what_passed_once_passes_again_unchanged(
