@@ -49,6 +49,7 @@ defaults
     timeout http-keep-alive 60s
     option redispatch 1
     retries 3
+    default-server check inter 1s fall 1 rise 1
 frontend edge
     http-request deny if HTTP_1.1 !{ req.hdr_cnt(host) eq 1 }
     default_backend web
