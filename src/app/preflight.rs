@@ -173,13 +173,14 @@ pub fn raise_open_files() {
 /// allows for; fewer when the system grants too few files. Each may take another one to a replica.
 pub fn connections(wanted: Option<u32>) -> u32 {
     use nix::sys::resource::{Resource, getrlimit};
+    let is_typed = wanted.is_some();
     let wanted = wanted.unwrap_or_else(|| room_for(memory_bytes()));
     let Ok((granted, _)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         return wanted;
     };
     let affordable = granted.saturating_sub(OTHER_FILES) / 2;
     let affordable = u32::try_from(affordable).unwrap_or(u32::MAX).max(1);
-    if affordable < wanted {
+    if affordable < wanted && is_typed {
         log::warn!(
             "the limit of {granted} open files allows for {affordable} connections at once, \
              not for {wanted}"
