@@ -3,10 +3,12 @@
 //! Configuration and registry in; engine, store, control loop, proxy and admin API out, each in
 //! its place in Pingora's life.
 
+mod connections;
 mod doors;
 mod handover;
 mod holdings;
 mod keeper;
+mod passed;
 mod predecessor;
 mod preflight;
 mod services;
@@ -24,18 +26,18 @@ use crate::proxy::{Bounds, Chain, Edge, Front, InFlight, Limits, Settings};
 use crate::service::event::Event;
 use crate::service::store;
 use arc_swap::ArcSwap;
+use connections::{Connections, Counted};
 use doors::{Doors, Entrance};
 use holdings::{Holdings, Socket};
 use keeper::{Keeper, Keeping, Kept, Tasks};
 use pingora::listeners::ListenerConfig;
 use pingora::prelude::Opt;
 use pingora::protocols::l4::stream::L4BufferSettings;
-use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
-use pingora::services::listening;
-use preflight::{admin_token, connections, install_signal_handlers, raise_open_files};
+use pingora::services::listening::Service as ListeningService;
+use preflight::{admin_token, connections as room, install_signal_handlers, raise_open_files};
 use services::{AdminListeners, AdminService, ControlService, Signals};
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -102,6 +104,7 @@ fn start(
     options: Options,
     registry: Registry,
 ) -> Result<std::convert::Infallible, StartError> {
+    let passed = passed::sockets()?;
     let (writer, reader) = store::store();
     let mut config = config::load(text, &options.overrides, &registry, reader.clone(), None)
         .map_err(StartError::Config)?;
@@ -110,7 +113,7 @@ fn start(
         Some(when) => predecessor::ask(&config.state_dir, when)?.unzip(),
         None => (None, None),
     };
-    let mut holdings = Holdings::lock(&config, handed)?;
+    let mut holdings = Holdings::lock(&config, handed, passed)?;
     let token = admin_token(&config.state_dir)?;
     let admin_socket = Socket::bind(config.state_dir.join("admin.sock"))?;
     let upgrade_socket = Socket::bind(config.state_dir.join("upgrade.sock"))?;
@@ -127,6 +130,7 @@ fn start(
     let observers = Observers::default();
     let settings = Arc::new(ArcSwap::from_pointee(settings_of(&config)));
     let in_flight = InFlight::default();
+    let connections = Connections::default();
     let (control, handle) = Control::new(
         Arc::new(docker),
         writer,
@@ -172,11 +176,20 @@ fn start(
         ControlService(Mutex::new(Some(control))),
     ));
 
-    let edge = Edge::new(reader.clone(), Arc::clone(&settings), in_flight.clone());
-    let mut proxy = HttpProxy::new(edge, Arc::clone(&server.configuration));
-    proxy.handle_init_modules();
-    let front = Front::new(proxy, Arc::clone(&settings));
-    let mut proxy = listening::Service::new("proxy".to_owned(), front);
+    let edge = Edge::new(
+        reader.clone(),
+        Arc::clone(&settings),
+        in_flight.clone(),
+        observers.sink(),
+    );
+    let counted = Counted {
+        proxy: Arc::new(pingora::proxy::http_proxy(&server.configuration, edge)),
+        connections: connections.clone(),
+    };
+    let mut proxy = ListeningService::new(
+        "proxy".to_owned(),
+        Front::new(counted, Arc::clone(&settings)),
+    );
     for address in &config.listen {
         proxy.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(
             L4BufferSettings::new(CLIENT_READ_BUFFER_BYTES, CLIENT_WRITE_BUFFER_BYTES),
@@ -201,6 +214,7 @@ fn start(
         settings,
         observers,
         in_flight,
+        connections,
         tasks: Tasks::default(),
         holdings,
         doors: doors_sender,
@@ -232,7 +246,8 @@ fn system(error: &dyn fmt::Display) -> StartError {
 fn server_conf(config: &Config) -> ServerConf {
     ServerConf {
         threads: config.server.threads,
-        max_retries: 8,
+        // The proxy counts, and waits for time to pass.
+        max_retries: usize::MAX,
         // The keeper leaves earlier, as soon as nothing is in flight.
         grace_period_seconds: Some(LEAVE_AT_LAST_SECS),
         graceful_shutdown_timeout_seconds: Some(1),
@@ -288,7 +303,7 @@ fn settings_of(config: &Config) -> Settings {
         (service.spec.routes.clone(), Arc::new(target))
     });
     let of_limits = &config.server.limits;
-    let all = connections(of_limits.connections);
+    let all = room(of_limits.connections);
     Settings {
         routes: Routes::new(targets),
         chain: chain(&[]),

@@ -1,6 +1,8 @@
 //! What one request carries through its life.
 
+use super::dial::Dial;
 use super::hygiene::Refusal;
+use super::retry::Reach;
 use super::route::Target;
 use super::{Chain, Settings};
 use crate::plugin::Exchange;
@@ -31,6 +33,9 @@ pub struct Context {
     pub response_body_bytes: u64,
     /// Why it went no further.
     pub refused: Option<Refusal>,
+    pub dial: Option<Arc<Dial>>,
+    /// Of the attempt under way.
+    pub reach: Reach,
     /// Why its tunnel was closed, when neither side did.
     pub cut: Option<String>,
     _in_flight: Passing,
@@ -56,6 +61,8 @@ impl Context {
             request_body_bytes: 0,
             response_body_bytes: 0,
             refused: None,
+            dial: None,
+            reach: Reach::Nowhere,
             cut: None,
             _in_flight: in_flight.enter(),
         }
@@ -66,6 +73,20 @@ impl Context {
         if let Some(lease) = &self.lease {
             lease.replica().doubt.raise();
         }
+    }
+
+    /// Whether the replica at work is lost, and everybody knows.
+    pub fn is_lost(&self) -> bool {
+        let lease = self.lease.as_ref();
+        lease.is_some_and(|lease| lease.replica().connections.is_lost())
+    }
+
+    /// Leaves the replica at work; the next attempt begins from the beginning.
+    pub fn leave(&mut self) {
+        self.lease = None;
+        self.dial = None;
+        self.reach = Reach::Nowhere;
+        self.request_body_bytes = 0;
     }
 
     /// The filters and observers for this request.

@@ -3,6 +3,9 @@
 //! Imports nothing of ours. One task holds the [`store::Writer`]; everybody else holds a
 //! [`store::Reader`].
 
+pub mod budget;
+pub mod connections;
+pub mod dials;
 pub mod doubt;
 pub mod environment;
 pub mod event;
@@ -10,6 +13,7 @@ pub mod gate;
 pub mod lease;
 pub mod load;
 pub mod network;
+pub mod outlier;
 pub mod replica;
 pub mod snapshot;
 pub mod spec;
