@@ -14,9 +14,9 @@ use tokio::signal::unix::{SignalKind, signal};
 const OPEN_FILES: u64 = 1 << 20;
 /// For listeners, logs, the engine, the admin API and those who are turned away.
 const OTHER_FILES: u64 = 512;
-/// What a connection may cost at worst, when its client does not take a large answer; a tenth of
-/// it when it idles.
-const CONNECTION_BYTES: u64 = 512 << 10;
+/// What a connection may cost at worst, when its client does not take a large answer; less than a
+/// tenth of it when it idles.
+const CONNECTION_BYTES: u64 = 1 << 20;
 const CONNECTIONS_MIN: u64 = 1024;
 const CONNECTIONS_MAX: u64 = 16 << 10;
 
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn a_small_machine_has_room_for_fewer_connections() {
         assert_eq!(room_for(Some(512 << 20)), 1024);
-        assert_eq!(room_for(Some(2 << 30)), 4096);
+        assert_eq!(room_for(Some(4 << 30)), 4096);
         assert_eq!(room_for(Some(1 << 40)), 16384);
         assert_eq!(room_for(None), 1024);
     }
