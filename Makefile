@@ -5,7 +5,7 @@ CARGO_HOME ?= $(HOME)/.cargo
 export PATH := $(CARGO_HOME)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run load build image container-image test loom chaos fmt lint clean-containers
+.PHONY: help run load build image container-image test loom fuzz deny chaos attack micro fmt lint clean-containers
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -39,12 +39,30 @@ test: ## Run every test; some start containers
 loom: ## Check the lock-free code under every interleaving
 	cargo test --test main gate::
 
+fuzz: ## Look for what nobody thought of, for some minutes
+	FUZZ_CASES=100000 cargo test --test main fuzz::
+	FUZZ_CASES=100000 cargo test --lib properties
+	FUZZ_CASES=100000 cargo test --lib hygiene
+	FUZZ_CASES=100000 cargo test --lib route
+
+deny: ## Hold advisories, licences and sources of dependencies against deny.toml
+	@scripts/deny
+
 chaos: ## Break things under load, behind Tidegate and behind HAProxy, and count what fails
 	@scripts/setup --bench
 	cargo build --release
 	cargo build --release -p chaos
 	scripts/acts-image
 	target/release/chaos target/release/tidegate $(CHAOS)
+
+attack: ## Attack Tidegate and HAProxy with thousands of slow connections
+	@scripts/setup --bench
+	cargo build --release
+	cargo build --release -p attack
+	target/release/attack target/release/tidegate $(ATTACK)
+
+micro: ## Measure the hygiene of a request: time, and that a clean one allocates nothing
+	cargo bench -p micro
 
 fmt: ## Format the code
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt

@@ -21,3 +21,11 @@ pub mod service;
 pub fn main(registry: plugin::Registry) -> std::process::ExitCode {
     cli::main(registry)
 }
+
+/// How hard a property is tried: `default`, or as `FUZZ_CASES` says.
+#[cfg(test)]
+fn cases(default: u32) -> proptest::test_runner::Config {
+    let wanted = std::env::var("FUZZ_CASES").ok();
+    let wanted = wanted.and_then(|wanted| wanted.parse().ok());
+    proptest::test_runner::Config::with_cases(wanted.unwrap_or(default))
+}

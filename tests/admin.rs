@@ -215,6 +215,71 @@ async fn metrics_can_be_read_line_by_line() {
     }
 }
 
+#[tokio::test]
+async fn no_other_page_may_read_it_and_no_body_is_too_large_for_it() {
+    let a = Upstream::start("A").await;
+    let edge = edge(&a).await;
+    for method in ["GET", "OPTIONS"] {
+        let request = Request::builder()
+            .method(method)
+            .uri("/api/v1/services")
+            .header("origin", "https://evil.example")
+            .header("access-control-request-method", "GET");
+        let answer = send(edge.admin, request, "").await;
+        let mut names = answer.headers.keys();
+        assert!(!names.any(|name| name.as_str().starts_with("access-control-")));
+    }
+    // Nobody waits for the end of a body that nobody wants.
+    let head = b"POST /api/v1/reload HTTP/1.1\r\nhost: a\r\ncontent-length: 9999999999\r\n\r\n";
+    let asked = raw(edge.admin, head);
+    let answer = tokio::time::timeout(SOON, asked).await.expect("it waits");
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+}
+
+#[tokio::test]
+async fn the_token_is_in_no_log_however_much_is_logged() {
+    let a = Upstream::start("A").await;
+    let services = format!(
+        "services: {{ legacy: {{ addresses: [\"{}\"] }} }}\nplugins: [access-log]\n",
+        a.address
+    );
+    let token = "of-my-own-4711";
+    let edge = Edge::prepare(&services)
+        .with("TIDEGATE_ADMIN_TOKEN", token)
+        .with("TIDEGATE_LOG", "trace");
+    let edge = edge.spawned().await;
+    edge.ready().await;
+    for wrong in ["", "x"] {
+        let value = format!("Bearer {token}{wrong}");
+        let request = Request::post("/api/v1/reload").header("authorization", value);
+        send(edge.admin, request, "").await;
+    }
+    edge.logs("nothing changed").await;
+    assert!(!edge.log().contains(token));
+    for path in ["/", "/metrics", "/api/v1/services", "/api/v1/version"] {
+        assert!(
+            !get(edge.admin, path).await.text().contains(token),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_route_leads_to_it() {
+    let edge = Edge::prepare("");
+    let services = format!(
+        "services: {{ web: {{ addresses: [\"{}\"] }} }}\n",
+        edge.admin
+    );
+    edge.write(&services);
+    let checked = edge.tidegate(&["check"]).await;
+    assert_eq!(checked.code, Some(64));
+    assert!(
+        checked.err.contains("Tidegate itself listens"),
+        "{checked:?}"
+    );
+}
+
 /// What Prometheus would make of a text; panics where it would complain.
 #[derive(Default)]
 struct Exposition {

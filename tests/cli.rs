@@ -664,3 +664,38 @@ async fn what_is_secret_stays_secret() {
         assert_eq!(found, None);
     }
 }
+
+#[tokio::test]
+async fn the_value_of_no_variable_is_shown_anywhere() {
+    let (typed, secret) = ("canary-in-the-file", "canary-in-a-secret");
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("secret");
+    fs::write(&path, secret).unwrap();
+    let more = format!("    secrets: {{ SECRET: {} }}\n", path.display());
+    let services = containers(image::tiny(), ports(8), &more);
+    let services = services.replace("ON_TERM: exit", &format!("ON_TERM: exit, TYPED: {typed}"));
+    let edge = Edge::prepare(&services).with("TIDEGATE_LOG", "trace");
+    let mut said = edge.tidegate(&["plan"]).await;
+    let edge = edge.spawned().await;
+    edge.ready().await;
+    let id = edge.service("web").await["replicas"][0]["id"].clone();
+    let id = id.as_str().unwrap();
+    let there = docker(&["inspect", "--format", "{{.Config.Env}}", id]);
+    says(&there, &[typed, secret]);
+    for command in [
+        &["check"][..],
+        &["status"],
+        &["status", "--json"],
+        &["plan", "--json"],
+        &["reload"],
+    ] {
+        let ran = edge.tidegate(command).await;
+        said.out += &(ran.out + &ran.err);
+    }
+    for path in ["/", "/metrics", "/api/v1/services", "/api/v1/services/web"] {
+        said.out += &get(edge.admin, path).await.text();
+    }
+    for (what, text) in [("output", said.out + &said.err), ("log", edge.log())] {
+        assert!(!text.contains("canary"), "{what}: {text}");
+    }
+}

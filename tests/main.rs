@@ -11,10 +11,13 @@ mod deploy; // other images by hand, good and bad, under load
 mod documents; // what the documents say, held against the program
 mod engine_docker; // the docker engine on a real daemon
 mod failover; // the real binary in front of plain addresses that fail
+mod fuzz; // any bytes at a real listener, and what goes out
 mod gate; // the claim against the drain, under loom
 mod held_socket; // down and up again behind a socket that somebody else holds
+mod hygiene; // what must not get through to a replica, nor back
 mod proxy; // the real binary in front of plain addresses
 mod simulation; // the control loop in a world of faults, thousands of times
+mod slow; // clients that are slow, silent or too many
 mod tidy; // the rules of the house
 mod upgrade; // a new process in place of the running one
 mod websocket; // tunnels through the real binary, in front of plain addresses

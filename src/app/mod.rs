@@ -22,7 +22,7 @@ use crate::control::{self, Control, Forecast, Managed, Sink};
 use crate::engine::docker::Docker;
 use crate::plugin::{Observer, Registry};
 use crate::proxy::route::{Routes, Target};
-use crate::proxy::{Chain, Edge, InFlight, Settings};
+use crate::proxy::{Bounds, Chain, Edge, Front, InFlight, Limits, Settings};
 use crate::service::event::Event;
 use crate::service::store;
 use arc_swap::ArcSwap;
@@ -37,15 +37,16 @@ use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 use pingora::services::listening::Service as ListeningService;
-use preflight::{admin_token, install_signal_handlers, raise_open_files};
+use preflight::{admin_token, connections as room, install_signal_handlers, raise_open_files};
 use services::{AdminListeners, AdminService, ControlService, Signals};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Read at once from a client. Pingora's own 64 KiB per connection would be most of the memory
-/// of an idle one.
-const CLIENT_BUFFER_BYTES: usize = 16 * 1024;
+/// Of a client's connection. Pingora's own 64 KiB would be most of the memory of an idle one; heads
+/// and bodies are read past it, into buffers of their own.
+const CLIENT_READ_BUFFER_BYTES: usize = 4 * 1024;
+const CLIENT_WRITE_BUFFER_BYTES: usize = 16 * 1024;
 /// Beyond every `timeouts.drain`.
 const LEAVE_AT_LAST_SECS: u64 = 2 * 24 * 60 * 60;
 /// Connections kept open to replicas, per worker thread.
@@ -185,10 +186,13 @@ fn start(
         proxy: Arc::new(pingora::proxy::http_proxy(&server.configuration, edge)),
         connections: connections.clone(),
     };
-    let mut proxy = ListeningService::new("proxy".to_owned(), counted);
+    let mut proxy = ListeningService::new(
+        "proxy".to_owned(),
+        Front::new(counted, Arc::clone(&settings)),
+    );
     for address in &config.listen {
         proxy.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(
-            L4BufferSettings::new(CLIENT_BUFFER_BYTES, CLIENT_BUFFER_BYTES),
+            L4BufferSettings::new(CLIENT_READ_BUFFER_BYTES, CLIENT_WRITE_BUFFER_BYTES),
         ));
     }
     server.add_service(Entrance {
@@ -298,13 +302,27 @@ fn settings_of(config: &Config) -> Settings {
         };
         (service.spec.routes.clone(), Arc::new(target))
     });
+    let of_limits = &config.server.limits;
+    let all = room(of_limits.connections);
     Settings {
         routes: Routes::new(targets),
         chain: chain(&[]),
         keepalive_timeout: config.server.keepalive_timeout,
         client_read_timeout: config.server.client_read_timeout,
         client_write_timeout: config.server.client_write_timeout,
-        max_header_bytes: config.server.max_header_bytes,
+        limits: Limits {
+            header_bytes: config.server.max_header_bytes,
+            headers: config.server.limits.headers,
+            target_bytes: config.server.limits.target_bytes,
+        },
+        bounds: Bounds {
+            connections: all,
+            connections_per_address: of_limits.connections_per_address.unwrap_or(all.div_ceil(2)),
+            header_timeout: config.server.header_timeout,
+            min_rate_bytes: config.server.limits.min_rate_bytes,
+            proxy_protocol: config.server.proxy_protocol.clone(),
+        },
+        trusted_proxies: config.server.trusted_proxies.clone(),
     }
 }
 

@@ -60,7 +60,9 @@ impl Run {
 
 /// `TIDEGATE_LOG` says what is shown, as in `debug` or `tidegate=debug,pingora=warn`.
 fn start_logging() {
-    let filter = env_logger::Env::new().filter_or("TIDEGATE_LOG", "tidegate=info,warn");
+    // Pingora's proxy has a line for each client that leaves in the midst of a request.
+    let default = "tidegate=info,pingora_proxy=off,warn";
+    let filter = env_logger::Env::new().filter_or("TIDEGATE_LOG", default);
     env_logger::Builder::from_env(filter)
         .format_timestamp_millis()
         .format_target(false)

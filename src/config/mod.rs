@@ -22,6 +22,7 @@ pub use source::{Env, Flags, Overrides, Text, find};
 
 use crate::plugin::Scaler;
 use crate::plugin::{Background, Filter, Observer, Probe, Registry};
+use crate::service::network::Network;
 use crate::service::spec::Spec;
 use crate::service::store::Reader;
 use error::Report;
@@ -148,6 +149,8 @@ impl Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     pub threads: usize,
+    /// How long a whole head may take to arrive.
+    pub header_timeout: Duration,
     /// How long a client's connection may stay idle between requests.
     pub keepalive_timeout: Duration,
     /// The longest silence while a request is read.
@@ -157,8 +160,28 @@ pub struct Server {
     /// How long requests may still take once the process was told to leave.
     pub drain_timeout: Duration,
     pub max_header_bytes: u64,
+    pub limits: Limits,
+    /// Proxies whose word on the client counts.
+    pub trusted_proxies: Vec<Network>,
+    /// Where connections of trusted proxies begin with a PROXY header.
+    pub proxy_protocol: Vec<SocketAddr>,
     /// How many containers may be starting at once, over all services.
     pub max_concurrent_starts: u32,
+}
+
+/// What clients may have of the edge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `None`: as many as there is memory for.
+    pub connections: Option<u32>,
+    /// `None`: half of all.
+    pub connections_per_address: Option<u32>,
+    /// Header lines of a request.
+    pub headers: usize,
+    pub target_bytes: usize,
+    /// Bytes a second that a client must send of a body and take of an answer, all in all; 0 is
+    /// no such limit.
+    pub min_rate_bytes: u64,
 }
 
 pub struct Service {

@@ -27,6 +27,9 @@ pub struct File {
     pub threads: Option<Scalar>,
     pub timeouts: Option<Mapping>,
     pub max_header_size: Option<Scalar>,
+    pub limits: Option<Mapping>,
+    pub trusted_proxies: Option<Vec<Value>>,
+    pub proxy_protocol: Option<Vec<Value>>,
     pub max_concurrent_starts: Option<Scalar>,
     pub services: Option<Mapping>,
     pub plugins: Option<Vec<Value>>,
@@ -58,6 +61,7 @@ impl Shape for Admin {}
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timeouts {
+    pub header: Option<Scalar>,
     pub keepalive: Option<Scalar>,
     pub client_read: Option<Scalar>,
     pub client_write: Option<Scalar>,
@@ -65,6 +69,28 @@ pub struct Timeouts {
 }
 
 impl Shape for Timeouts {}
+
+/// What clients may have of the edge.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub connections: Option<Scalar>,
+    pub connections_per_address: Option<Scalar>,
+    pub headers: Option<Scalar>,
+    pub target: Option<Scalar>,
+    pub min_rate: Option<Scalar>,
+}
+
+impl Shape for Limits {
+    fn elsewhere(key: &str) -> Option<&'static str> {
+        match key {
+            "max_header_size" | "header_size" => Some("use `max_header_size` at the top"),
+            "header" | "header_timeout" => Some("use `timeouts: { header: … }`"),
+            "max_request_body" | "max_response_body" => Some("it belongs to a service"),
+            _ => None,
+        }
+    }
+}
 
 /// What a request does when no replica is ready.
 #[derive(Default, Deserialize)]
@@ -134,6 +160,8 @@ pub struct Service {
     pub entrypoint: Option<Value>,
     /// A mapping or a list of `KEY=VALUE`.
     pub environment: Option<Value>,
+    /// Variables, and the files that hold their values.
+    pub secrets: Option<Mapping>,
     pub volumes: Option<Vec<Value>>,
     pub networks: Option<Vec<Value>>,
     pub user: Option<Scalar>,
@@ -151,6 +179,7 @@ pub struct Service {
     pub write_timeout: Option<Scalar>,
     pub tunnel_idle_timeout: Option<Scalar>,
     pub max_request_body: Option<Scalar>,
+    pub max_response_body: Option<Scalar>,
     pub hold: Option<Mapping>,
     pub retries: Option<Value>,
     /// A mapping, or "off".

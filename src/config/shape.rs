@@ -89,6 +89,17 @@ pub fn what(value: &Value) -> String {
     }
 }
 
+/// The same without the value.
+pub fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => "a single value",
+        Value::Sequence(_) => "a list",
+        Value::Mapping(_) => "a mapping",
+        Value::Tagged(_) => "a tag",
+    }
+}
+
 /// Takes `keys` out of `mapping`.
 pub fn split_off(mapping: &mut Mapping, keys: &[&str]) -> Mapping {
     keys.iter()

@@ -1,11 +1,13 @@
 //! What one request carries through its life.
 
 use super::dial::Dial;
+use super::hygiene::Refusal;
 use super::retry::Reach;
 use super::route::Target;
 use super::{Chain, Settings};
 use crate::plugin::Exchange;
 use crate::service::lease::Lease;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,6 +16,8 @@ pub struct Context {
     /// The configuration this request began with; a reload does not change it under way.
     pub settings: Arc<Settings>,
     pub exchange: Exchange,
+    /// Who is at the other end of the connection, be it the client or a proxy before us.
+    pub peer: Option<IpAddr>,
     pub target: Option<Arc<Target>>,
     pub lease: Option<Lease>,
     pub attempts: u32,
@@ -23,6 +27,10 @@ pub struct Context {
     /// How long it waited for a replica.
     pub held: Duration,
     pub request_body_bytes: u64,
+    /// Counted where answers have a limit.
+    pub response_body_bytes: u64,
+    /// Why it went no further.
+    pub refused: Option<Refusal>,
     pub dial: Option<Arc<Dial>>,
     /// Of the attempt under way.
     pub reach: Reach,
@@ -41,6 +49,7 @@ impl Context {
                 slot: None,
                 id: None,
             },
+            peer: None,
             target: None,
             lease: None,
             attempts: 0,
@@ -48,6 +57,8 @@ impl Context {
             started: Instant::now(),
             held: Duration::ZERO,
             request_body_bytes: 0,
+            response_body_bytes: 0,
+            refused: None,
             dial: None,
             reach: Reach::Nowhere,
             cut: None,

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use pingora::{Error, ErrorSource, ErrorType};
+use std::io;
 
 /// Nothing can be answered: the client is gone.
 pub const CLIENT_GONE: u16 = 0;
@@ -17,6 +18,9 @@ pub fn status(error: &Error) -> u16 {
         ) => StatusCode::GATEWAY_TIMEOUT,
         (ErrorSource::Upstream, _) => StatusCode::BAD_GATEWAY,
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => StatusCode::REQUEST_TIMEOUT,
+        (ErrorSource::Downstream, ErrorType::ReadError) if is_too_slow(error) => {
+            StatusCode::REQUEST_TIMEOUT
+        }
         (
             ErrorSource::Downstream,
             ErrorType::ReadError
@@ -28,6 +32,12 @@ pub fn status(error: &Error) -> u16 {
         (ErrorSource::Internal | ErrorSource::Unset, _) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     status.as_u16()
+}
+
+/// Whether the stream below gave the client up.
+fn is_too_slow(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Whether the connection failed before anything was sent, so any request may go elsewhere.

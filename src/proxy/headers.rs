@@ -1,71 +1,221 @@
-//! Forwarding headers: what the client says of itself is replaced by what we know.
+//! Forwarding headers: who the client is and how it came here, in words that can be relied on.
 
-use http::HeaderValue;
-use http::header::HeaderName;
+use super::hygiene;
+use crate::service::network::{Network, any_contains};
+use http::header::{HOST, HeaderName};
+use http::{HeaderMap, HeaderValue};
 use pingora::http::RequestHeader;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-/// A client's own word on who it is and how it came here. Nobody vouches for it.
+/// What anybody may have said of a client. The first four count when a trusted proxy says them;
+/// of the others nobody knows whether it did, or only passed them on.
 const CLAIMS: [&str; 7] = [
-    "forwarded",
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-port",
     "x-forwarded-proto",
     "x-forwarded-server",
+    "forwarded",
     "x-real-ip",
 ];
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const HTTP: HeaderValue = HeaderValue::from_static("http");
+const HTTPS: HeaderValue = HeaderValue::from_static("https");
 
-pub fn set_forwarded(upstream: &mut RequestHeader, client: Option<IpAddr>) {
+/// Who sent the request: `peer`, or whom trusted proxies name, read from the near end to the
+/// first that is not trusted itself.
+pub fn client(head: &RequestHeader, peer: Option<IpAddr>, trusted: &[Network]) -> Option<IpAddr> {
+    let mut client = peer?;
+    let lines = head.headers.get_all(FORWARDED_FOR).iter().rev();
+    for link in lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(',')) {
+        if !any_contains(trusted, client) {
+            break;
+        }
+        let Some(link) = address(link.trim()) else {
+            break;
+        };
+        client = link;
+    }
+    Some(client.to_canonical())
+}
+
+/// Says what we know of the client; behind a trusted proxy, after what that one knows.
+pub fn set_forwarded(upstream: &mut RequestHeader, peer: Option<IpAddr>, trusted: &[Network]) {
+    let told = match peer.is_some_and(|peer| any_contains(trusted, peer)) {
+        true => Told::by(&upstream.headers),
+        false => Told::default(),
+    };
     for claim in CLAIMS {
         upstream.remove_header(claim);
     }
-    if let Some(client) = client {
-        let text = client.to_canonical().to_string();
-        let value = HeaderValue::from_str(&text).expect("an address is ASCII");
+    if let Some(peer) = peer {
+        let text = match told.links {
+            Some(links) => format!("{links}, {}", peer.to_canonical()),
+            None => peer.to_canonical().to_string(),
+        };
+        let value = HeaderValue::from_str(&text).expect("it was one before, and an address is");
         let _ = upstream.insert_header(FORWARDED_FOR, value);
     }
-    let _ = upstream.insert_header(FORWARDED_PROTO, HTTP);
-    if let Some(host) = upstream.headers.get(http::header::HOST).cloned() {
+    let _ = upstream.insert_header(FORWARDED_PROTO, told.proto.unwrap_or(HTTP));
+    let host = told.host.or_else(|| upstream.headers.get(HOST).cloned());
+    if let Some(host) = host {
         let _ = upstream.insert_header(FORWARDED_HOST, host);
+    }
+    if let Some(port) = told.port {
+        let _ = upstream.insert_header(FORWARDED_PORT, port);
     }
 }
 
-/// The bytes that a request's header lines take, as they would be written.
-pub fn size(head: &RequestHeader) -> u64 {
-    let lines = head.headers.iter();
-    let lines = lines.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
-    let target = head.raw_path().len();
-    (lines.sum::<usize>() + target) as u64
+/// What a trusted proxy says, as far as it makes sense.
+#[derive(Default)]
+struct Told {
+    links: Option<String>,
+    proto: Option<HeaderValue>,
+    host: Option<HeaderValue>,
+    port: Option<HeaderValue>,
+}
+
+impl Told {
+    fn by(headers: &HeaderMap) -> Told {
+        let links = headers.get_all(FORWARDED_FOR).iter();
+        let links: Vec<&str> = links.filter_map(|line| line.to_str().ok()).collect();
+        let proto = headers.get(FORWARDED_PROTO).and_then(|proto| {
+            match proto.as_bytes().to_ascii_lowercase().as_slice() {
+                b"http" => Some(HTTP),
+                b"https" => Some(HTTPS),
+                _ => None,
+            }
+        });
+        let is_host = |host: &&HeaderValue| hygiene::is_host(host.as_bytes());
+        let is_port = |port: &&HeaderValue| {
+            let port = port.to_str().ok().and_then(|port| port.parse::<u16>().ok());
+            port.is_some_and(|port| port > 0)
+        };
+        Told {
+            links: (!links.is_empty()).then(|| links.join(", ")),
+            proto,
+            host: headers.get(FORWARDED_HOST).filter(is_host).cloned(),
+            port: headers.get(FORWARDED_PORT).filter(is_port).cloned(),
+        }
+    }
+}
+
+/// An address as it may stand in `X-Forwarded-For`: with a port, or brackets, or neither.
+fn address(text: &str) -> Option<IpAddr> {
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let whole = inner.unwrap_or(text).parse().ok();
+    whole.or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_clients_own_forwarding_headers_are_replaced() {
+    fn all(head: &RequestHeader, name: &str) -> Vec<String> {
+        let values = head.headers.get_all(name).iter();
+        values
+            .map(|value| value.to_str().unwrap().to_owned())
+            .collect()
+    }
+
+    fn head(lines: &[(&'static str, &str)]) -> RequestHeader {
         let mut head = RequestHeader::build("GET", b"/", None).unwrap();
-        for name in CLAIMS {
-            head.append_header(name, "6.6.6.6").unwrap();
-        }
-        head.append_header("x-forwarded-for", "7.7.7.7").unwrap();
         head.insert_header("host", "example.com").unwrap();
-        set_forwarded(&mut head, Some("::ffff:10.0.0.9".parse().unwrap()));
-        let all = |name: &str| -> Vec<_> {
-            let values = head.headers.get_all(name).iter();
-            values
-                .map(|value| value.to_str().unwrap().to_owned())
-                .collect()
-        };
-        assert_eq!(all("x-forwarded-for"), ["10.0.0.9"]);
-        assert_eq!(all("x-forwarded-proto"), ["http"]);
-        assert_eq!(all("x-forwarded-host"), ["example.com"]);
-        assert!(all("forwarded").is_empty() && all("x-real-ip").is_empty());
+        for (name, value) in lines {
+            head.append_header(*name, *value).unwrap();
+        }
+        head
+    }
+
+    fn trusted() -> Vec<Network> {
+        vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]
+    }
+
+    #[test]
+    fn what_a_client_claims_is_replaced_by_what_we_know() {
+        let claims = CLAIMS.map(|name| (name, "6.6.6.6"));
+        let mut head = head(&[&claims[..], &[("x-forwarded-for", "7.7.7.7")]].concat());
+        let peer = Some("::ffff:192.0.2.9".parse().unwrap());
+        assert_eq!(
+            client(&head, peer, &trusted()),
+            Some("192.0.2.9".parse().unwrap())
+        );
+        set_forwarded(&mut head, peer, &trusted());
+        assert_eq!(all(&head, "x-forwarded-for"), ["192.0.2.9"]);
+        assert_eq!(all(&head, "x-forwarded-proto"), ["http"]);
+        assert_eq!(all(&head, "x-forwarded-host"), ["example.com"]);
+        for gone in ["forwarded", "x-real-ip", "x-forwarded-port"] {
+            assert!(all(&head, gone).is_empty(), "{gone}");
+        }
+    }
+
+    #[test]
+    fn what_a_trusted_proxy_says_counts_and_ours_is_added() {
+        let mut head = head(&[
+            ("x-forwarded-for", "6.6.6.6, 203.0.113.5"),
+            ("x-forwarded-for", "10.0.0.3"),
+            ("x-forwarded-proto", "HTTPS"),
+            ("x-forwarded-host", "shop.example.com:444"),
+            ("x-forwarded-port", "444"),
+            ("forwarded", "for=6.6.6.6"),
+            ("x-real-ip", "6.6.6.6"),
+        ]);
+        let peer = Some("10.0.0.2".parse().unwrap());
+        set_forwarded(&mut head, peer, &trusted());
+        let chain = "6.6.6.6, 203.0.113.5, 10.0.0.3, 10.0.0.2";
+        assert_eq!(all(&head, "x-forwarded-for"), [chain]);
+        assert_eq!(all(&head, "x-forwarded-proto"), ["https"]);
+        assert_eq!(all(&head, "x-forwarded-host"), ["shop.example.com:444"]);
+        assert_eq!(all(&head, "x-forwarded-port"), ["444"]);
+        assert!(all(&head, "forwarded").is_empty() && all(&head, "x-real-ip").is_empty());
+    }
+
+    #[test]
+    fn nonsense_from_a_trusted_proxy_is_replaced_too() {
+        let mut head = head(&[
+            ("x-forwarded-proto", "javascript"),
+            ("x-forwarded-host", "a b"),
+            ("x-forwarded-port", "0"),
+        ]);
+        set_forwarded(&mut head, Some("10.0.0.2".parse().unwrap()), &trusted());
+        assert_eq!(all(&head, "x-forwarded-for"), ["10.0.0.2"]);
+        assert_eq!(all(&head, "x-forwarded-proto"), ["http"]);
+        assert_eq!(all(&head, "x-forwarded-host"), ["example.com"]);
+        assert!(all(&head, "x-forwarded-port").is_empty());
+    }
+
+    #[test]
+    fn the_client_is_the_nearest_that_is_not_trusted() {
+        for (peer, lines, expected) in [
+            ("192.0.2.1", &["6.6.6.6"][..], "192.0.2.1"),
+            ("10.0.0.2", &[], "10.0.0.2"),
+            ("10.0.0.2", &["203.0.113.5"], "203.0.113.5"),
+            ("10.0.0.2", &["6.6.6.6, 203.0.113.5"], "203.0.113.5"),
+            (
+                "10.0.0.2",
+                &["6.6.6.6", "203.0.113.5,10.0.0.3"],
+                "203.0.113.5",
+            ),
+            ("10.0.0.2", &["6.6.6.6, unknown, 10.0.0.3"], "10.0.0.3"),
+            ("10.0.0.2", &["203.0.113.5:4711"], "203.0.113.5"),
+            ("10.0.0.2", &["[2001:db8::1]:4711"], "2001:db8::1"),
+            ("10.0.0.2", &["[2001:db8::1]"], "2001:db8::1"),
+            ("fd00::2", &["2001:db8::1"], "2001:db8::1"),
+            ("::ffff:10.0.0.2", &["203.0.113.5"], "203.0.113.5"),
+            ("10.0.0.2", &["10.0.0.4, 10.0.0.3"], "10.0.0.4"),
+        ] {
+            let lines: Vec<_> = lines
+                .iter()
+                .map(|line| ("x-forwarded-for", *line))
+                .collect();
+            let found = client(&head(&lines), Some(peer.parse().unwrap()), &trusted());
+            assert_eq!(found, Some(expected.parse().unwrap()), "{peer} {lines:?}");
+        }
     }
 }

@@ -3,34 +3,42 @@
 //! It reads snapshots and never meets the engine or the control loop: a dead Docker daemon cannot
 //! stop traffic.
 
+mod connection;
 mod context;
 mod dial;
 mod failure;
 mod headers;
 mod hold;
+pub mod hygiene;
 mod passive;
 mod retry;
 pub mod round_robin;
 pub mod route;
 mod tunnel;
 
+pub use connection::{Bounds, Front};
 pub use context::{Context, InFlight};
+pub use hygiene::Limits;
 
 use crate::plugin::{Answer, Filter, Observer, Record, Request, Response, Verdict};
 use crate::service::event::Event;
 use crate::service::lease::Lease;
+use crate::service::network::Network;
 use crate::service::replica::Replica;
 use crate::service::spec::Forward;
 use crate::service::store::Reader;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use connection::{Connection, Phase};
 use dial::Dial;
 use http::{HeaderValue, Method, StatusCode, Version, header};
+use hygiene::{Refusal, Way};
 use pingora::connectors::TransportConnector;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{HttpPeer, Session};
 use pingora::protocols::Digest;
+use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext};
 use pingora::{Error, ErrorType, Result};
 use retry::{Broken, Reach};
@@ -63,7 +71,10 @@ pub struct Settings {
     pub keepalive_timeout: Duration,
     pub client_read_timeout: Duration,
     pub client_write_timeout: Duration,
-    pub max_header_bytes: u64,
+    pub limits: Limits,
+    pub bounds: Bounds,
+    /// Proxies whose word on the client counts.
+    pub trusted_proxies: Vec<Network>,
 }
 
 /// Tells everybody who wants to know what happened to a replica.
@@ -187,35 +198,46 @@ impl ProxyHttp for Edge {
         session.set_read_timeout(Some(settings.client_read_timeout));
         session.set_write_timeout(Some(settings.client_write_timeout));
         session.set_total_drain_timeout(Some(REFUSED_BODY_DRAIN));
-        ctx.exchange.client = session
-            .client_addr()
-            .and_then(|address| address.as_inet())
-            .map(|address| address.ip());
+        if let Some(connection) = Connection::of(session) {
+            ctx.peer = connection.peer;
+            connection.enter(match has_body(session.req_header()) {
+                true => Phase::Body,
+                false => Phase::Answer,
+            });
+        }
+        if session.req_header().version == Version::HTTP_10 {
+            // It knows no interim answers.
+            session.set_ignore_info_resp(true);
+        }
         Ok(())
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        let clean = clean_request(session, &ctx.settings);
+        if hygiene::ends_connection(session.req_header()) {
+            session.set_keepalive(None);
+        }
         let head = session.req_header();
-        ctx.target = ctx
-            .settings
-            .routes
-            .find(host(head).unwrap_or_default(), head.uri.path())
-            .cloned();
+        let settings = &ctx.settings;
+        ctx.exchange.client = headers::client(head, ctx.peer, &settings.trusted_proxies);
+        if clean == Ok(Way::ToAService) {
+            let host = host(head).unwrap_or_default();
+            ctx.target = settings.routes.find(host, head.uri.path()).cloned();
+        }
         ctx.exchange.service = ctx.target.as_ref().map(|target| target.service.clone());
 
         if let Verdict::Answer(answer) = filter_request(session, ctx) {
             return respond(session, ctx, answer).await;
         }
+        match clean {
+            Ok(Way::ToAService) => {}
+            Ok(Way::AnsweredHere) => return respond(session, ctx, options()).await,
+            Err(refusal) => {
+                ctx.refused = Some(refusal);
+                return refuse(session, ctx, refusal.status()).await;
+            }
+        }
         let head = session.req_header();
-        if host(head).is_none() && head.version == Version::HTTP_11 {
-            return refuse(session, ctx, StatusCode::BAD_REQUEST).await;
-        }
-        if headers::size(head) > ctx.settings.max_header_bytes {
-            return refuse(session, ctx, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).await;
-        }
-        if has_dot_segments(head.uri.path()) {
-            return refuse(session, ctx, StatusCode::BAD_REQUEST).await;
-        }
         let Some(target) = ctx.target.clone() else {
             let answer = match head.uri.path() {
                 "/" if [Method::GET, Method::HEAD].contains(&head.method) => front_page(),
@@ -294,13 +316,13 @@ impl ProxyHttp for Edge {
         // on from here, the tunnel could be lost (pingora#946).
         upstream.remove_header(&header::UPGRADE);
         upstream.remove_header(&header::CONNECTION);
-        headers::set_forwarded(upstream, ctx.exchange.client);
+        headers::set_forwarded(upstream, ctx.peer, &ctx.settings.trusted_proxies);
         Ok(())
     }
 
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
         ctx: &mut Context,
@@ -310,6 +332,9 @@ impl ProxyHttp for Edge {
         // An empty last piece would be written as a second end of body (pingora#935).
         if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
             *body = None;
+        }
+        if end_of_stream && let Some(connection) = Connection::of(session) {
+            connection.enter(Phase::Answer);
         }
         let Some(target) = &ctx.target else {
             return Ok(());
@@ -335,8 +360,27 @@ impl ProxyHttp for Edge {
             let what = "a 101 to a request without an upgrade";
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
         }
+        hygiene::response(head)
+            .map_err(|broken| Error::explain(ErrorType::InvalidHTTPHeader, broken).into_up())?;
+        if session.req_header().version == Version::HTTP_10
+            && head.remove_header(&header::TRANSFER_ENCODING).is_some()
+        {
+            // It knows no chunks: the answer ends with the connection.
+            session.set_keepalive(None);
+        }
         if session.is_process_shutting_down() || self.in_flight.ends_connections() {
             session.set_keepalive(None);
+        }
+        let forward = ctx.target.as_ref().map(|target| &target.forward);
+        let limit = forward.and_then(|forward| forward.max_response_body_bytes);
+        let length = head.headers.get(header::CONTENT_LENGTH).and_then(number);
+        if limit
+            .zip(length)
+            .is_some_and(|(limit, length)| length > limit)
+            && session.req_header().method != Method::HEAD
+            && head.status != StatusCode::NOT_MODIFIED
+        {
+            return Err(too_large_an_answer());
         }
         if let Some(dial) = ctx.dial.take() {
             dial.is_answered();
@@ -349,6 +393,23 @@ impl ProxyHttp for Edge {
         }
         filter_response(head, ctx);
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        ctx: &mut Context,
+    ) -> Result<Option<Duration>> {
+        let limit = ctx.target.as_ref().map(|target| &target.forward);
+        if let Some(limit) = limit.and_then(|forward| forward.max_response_body_bytes) {
+            ctx.response_body_bytes += body.as_ref().map_or(0, |piece| piece.len() as u64);
+            if ctx.response_body_bytes > limit {
+                return Err(too_large_an_answer());
+            }
+        }
+        Ok(None)
     }
 
     fn fail_to_connect(
@@ -446,6 +507,7 @@ impl ProxyHttp for Edge {
         ctx.lease = None;
         let head = session.req_header();
         let text = error.map(ToString::to_string).or(ctx.cut.take());
+        let text = text.or_else(|| ctx.refused.map(|refusal| refusal.to_string()));
         let record = Record {
             exchange: &ctx.exchange,
             method: &head.method,
@@ -489,22 +551,31 @@ fn host(head: &RequestHeader) -> Option<&str> {
     authority.or_else(|| head.headers.get(header::HOST)?.to_str().ok())
 }
 
-fn content_length(head: &RequestHeader) -> Option<u64> {
-    head.headers
-        .get(header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
+fn has_body(head: &RequestHeader) -> bool {
+    head.headers.contains_key(header::TRANSFER_ENCODING)
+        || content_length(head).is_some_and(|length| length > 0)
 }
 
-/// A path that a route and a program behind it could read differently.
-fn has_dot_segments(path: &str) -> bool {
-    path.split('/').any(|segment| {
-        let encoded = "%2e%2e".len();
-        segment.len() <= encoded
-            && [".", ".."].contains(&segment.to_ascii_lowercase().replace("%2e", ".").as_str())
-    })
+fn content_length(head: &RequestHeader) -> Option<u64> {
+    head.headers.get(header::CONTENT_LENGTH).and_then(number)
+}
+
+fn number(value: &HeaderValue) -> Option<u64> {
+    value.to_str().ok()?.parse().ok()
+}
+
+fn too_large_an_answer() -> Box<Error> {
+    let what = "the answer's body is larger than max_response_body";
+    Error::explain(ErrorType::InvalidHTTPHeader, what).into_up()
+}
+
+fn clean_request(session: &mut Session, settings: &Settings) -> std::result::Result<Way, Refusal> {
+    let raw = match session.as_downstream() {
+        ServerSession::H1(session) => session.get_headers_raw_bytes(),
+        // Frames have no text.
+        _ => Bytes::new(),
+    };
+    hygiene::request(session.req_header_mut(), &raw, &settings.limits)
 }
 
 fn filter_request(session: &mut Session, ctx: &mut Context) -> Verdict {
@@ -578,6 +649,16 @@ fn unavailable() -> Answer {
     let seconds = HeaderValue::from_static(RETRY_AFTER_SECS);
     answer.headers.push(("retry-after", seconds));
     answer
+}
+
+/// What this hop can do, for who asks it and nobody behind it.
+fn options() -> Answer {
+    let allow = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    Answer {
+        status: StatusCode::OK,
+        headers: vec![("allow", allow)],
+        body: Bytes::new(),
+    }
 }
 
 fn front_page() -> Answer {

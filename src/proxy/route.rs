@@ -58,6 +58,8 @@ impl Routes {
             return self.any.find(path);
         }
         let host = without_port(host);
+        // The same name, spelled to its very end.
+        let host = host.strip_suffix('.').unwrap_or(host);
         let lowered;
         let host = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
             lowered = host.to_ascii_lowercase();
@@ -114,6 +116,7 @@ fn without_port(host: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn target(name: &str) -> Arc<Target> {
         Arc::new(Target {
@@ -169,6 +172,7 @@ mod tests {
         ]);
         check(&routes, "a.example.com/app", Some("exact"));
         check(&routes, "A.Example.COM:8080/app", Some("exact"));
+        check(&routes, "a.example.com.:80/app", Some("exact"));
         check(&routes, "a.example.com/other", Some("wild"));
         check(&routes, "x.b.example.com/", Some("wilder"));
         check(&routes, "example.com/", Some("rest"));
@@ -180,5 +184,43 @@ mod tests {
         let routes = routes(&[("acts", &["/api/v1"])]);
         check(&routes, "localhost/", None);
         check(&routes, "localhost/favicon.ico", None);
+    }
+
+    proptest! {
+        #![proptest_config(crate::cases(1000))]
+
+        /// As the text at the top says it, without the tables.
+        #[test]
+        fn the_most_specific_route_is_found(
+            claims in prop::collection::btree_set(("(\\*\\.)?[ab](\\.[ab]){0,2}|", "(/[ab]){0,3}"), 0..8),
+            host in "[ab](\\.[ab]){0,3}",
+            path in "(/[ab]{1,2}){0,4}/?",
+        ) {
+            let claims: Vec<_> = claims.into_iter().collect();
+            let routes = Routes::new(claims.iter().map(|(host, path)| {
+                let spec = RouteSpec {
+                    host: (!host.is_empty()).then(|| host.clone()),
+                    path: if path.is_empty() { "/".to_owned() } else { path.clone() },
+                };
+                (vec![spec], target(&format!("{host}{path}")))
+            }));
+            let path = if path.is_empty() { "/" } else { &path };
+            let fits = |(claimed, below): &&(String, String)| {
+                let is_host = match claimed.strip_prefix('*') {
+                    Some(suffix) => host.ends_with(suffix) && host.len() > suffix.len(),
+                    None => claimed.is_empty() || *claimed == host,
+                };
+                let rest = path.strip_prefix(below.as_str());
+                is_host && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            let rank = |(claimed, below): &&(String, String)| {
+                let is_exact = !claimed.is_empty() && !claimed.starts_with('*');
+                (is_exact, claimed.len(), below.len())
+            };
+            let best = claims.iter().filter(fits).max_by_key(rank);
+            let expected = best.map(|(host, path)| format!("{host}{path}"));
+            let found = routes.find(&host, path).map(|target| target.service.to_string());
+            prop_assert_eq!(found, expected);
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! What the user wants of a service, checked: the program may rely on every value here.
 
+use super::environment::Environment;
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -124,7 +124,7 @@ pub struct Template {
     pub first_port: u16,
     pub command: Option<Vec<String>>,
     pub entrypoint: Option<Vec<String>>,
-    pub environment: BTreeMap<String, String>,
+    pub environment: Environment,
     /// As Docker's binds: `name:/path`, `/host/path:/path`, each with an optional `:ro`.
     pub volumes: Vec<String>,
     /// Networks to join beside or instead of the default bridge; the first is the one dialled.
@@ -307,6 +307,8 @@ pub struct Forward {
     /// The longest silence on both sides of a WebSocket.
     pub tunnel_idle_timeout: Duration,
     pub max_request_body_bytes: u64,
+    /// `None`: answers may be of any size.
+    pub max_response_body_bytes: Option<u64>,
     /// How long a request waits for a replica that is on its way; zero: not at all.
     pub hold_timeout: Duration,
     /// How many may wait at once.
@@ -367,6 +369,7 @@ impl Default for Forward {
             write_timeout: Duration::from_secs(60),
             tunnel_idle_timeout: Duration::from_secs(60 * 60),
             max_request_body_bytes: 100 << 20,
+            max_response_body_bytes: None,
             hold_timeout: Duration::from_secs(10),
             hold_max: 1000,
             retries: Retries::default(),

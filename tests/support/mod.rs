@@ -7,6 +7,7 @@ pub mod edge;
 pub mod http;
 pub mod image;
 pub mod load;
+pub mod recorder;
 pub mod registry;
 pub mod upstream;
 pub mod websocket;

@@ -128,6 +128,7 @@ async fn echo(State(shared): State<Arc<Shared>>, request: Request) -> Response {
         "/held" => shared.release.notified().await,
         "/begun" => return begun(shared),
         "/slow" => tokio::time::sleep(Duration::from_secs(5)).await,
+        "/huge" => return Bytes::from(vec![b'x'; 64 << 20]).into_response(),
         "/big" => return Bytes::from(vec![b'x'; 1 << 20]).into_response(),
         _ => {}
     }

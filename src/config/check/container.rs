@@ -1,9 +1,10 @@
 //! What a container is made from.
 
+use super::secrets::secrets;
 use super::value::{self, Fault, port, text};
 use crate::config::error::At;
 use crate::config::raw::{self, Scalar};
-use crate::config::shape::what;
+use crate::config::shape::kind;
 use crate::config::source::Env;
 use crate::service::spec::Template;
 use serde_yaml::Value;
@@ -34,7 +35,8 @@ pub fn template(
     let port_inside = at.read("port", raw.port.as_ref(), PORT, port);
     let command = words(&at.key("command"), raw.command.take());
     let entrypoint = words(&at.key("entrypoint"), raw.entrypoint.take());
-    let environment = environment(&at.key("environment"), raw.environment.take(), env);
+    let mut environment = environment(&at.key("environment"), raw.environment.take(), env);
+    secrets(&at.key("secrets"), raw.secrets.take(), &mut environment);
     let volumes = volumes(&at.key("volumes"), raw.volumes.take());
     let networks = networks(&at.key("networks"), raw.networks.take());
     let user = at.optional("user", raw.user.as_ref(), user);
@@ -48,7 +50,7 @@ pub fn template(
         first_port: first_port?,
         command,
         entrypoint,
-        environment,
+        environment: environment.into(),
         volumes,
         networks,
         user,
@@ -151,7 +153,8 @@ fn environment(at: &At<'_>, typed: Option<Value>, env: &Env) -> BTreeMap<String,
             .collect(),
         Some(other) => {
             at.error_hint(
-                format!("expected a mapping, found {}", what(&other)),
+                // It may hold a secret, so it is not said again.
+                format!("expected a mapping, found {}", kind(&other)),
                 "write `environment: { KEY: value }`",
             );
             Vec::new()
@@ -160,7 +163,12 @@ fn environment(at: &At<'_>, typed: Option<Value>, env: &Env) -> BTreeMap<String,
     let mut environment = BTreeMap::new();
     for (at, key, value) in pairs {
         if key.is_empty() || key.contains(['=', '\0']) || key.contains(char::is_whitespace) {
-            at.error(format!("`{key}` cannot be the name of a variable"));
+            // Behind a gap there may be a value.
+            let name = match value {
+                Some(_) => &key,
+                None => key.split(char::is_whitespace).next().unwrap_or_default(),
+            };
+            at.error(format!("`{name}` cannot be the name of a variable"));
             continue;
         }
         let Some(value) = value.or_else(|| env.get(&key)) else {

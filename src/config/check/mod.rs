@@ -4,9 +4,11 @@
 
 mod container;
 mod failover;
+mod front;
 mod plugins;
 mod ports;
 mod route;
+mod secrets;
 mod service;
 mod update;
 mod value;
@@ -85,6 +87,13 @@ pub fn check(
         raw.threads.as_ref(),
         raw.max_header_size.as_ref(),
         raw.max_concurrent_starts.as_ref(),
+        front::front(
+            at,
+            raw.limits,
+            raw.trusted_proxies,
+            raw.proxy_protocol,
+            &listen,
+        ),
     );
     let plugins = installer.global(&at.key("plugins"), raw.plugins);
     let in_services = at.key("services");
@@ -96,6 +105,7 @@ pub fn check(
     route::conflicts(&in_services, &outlines);
     let ours: Vec<SocketAddr> = listen.iter().copied().chain(admin.flatten()).collect();
     ports::conflicts(&in_services, &outlines, &ours);
+    front::loops(&in_services, services.as_deref().unwrap_or_default(), &ours);
     Some(Config {
         listen,
         admin: admin?,
@@ -190,6 +200,7 @@ fn server(
     threads: Option<&Scalar>,
     max_header_size: Option<&Scalar>,
     max_concurrent_starts: Option<&Scalar>,
+    front: Option<front::Front>,
 ) -> Option<Server> {
     let cores = available_parallelism().map_or(1, |cores| cores.get() as u32);
     let threads = at.read("threads", threads, cores, count(1..=THREADS_MAX));
@@ -197,6 +208,12 @@ fn server(
     let timeout = |key, typed: &Option<Scalar>| {
         in_timeouts.read(key, typed.as_ref(), Duration::from_secs(60), duration)
     };
+    let header_timeout = in_timeouts.read(
+        "header",
+        timeouts.header.as_ref(),
+        front::HEADER_TIMEOUT,
+        duration,
+    );
     let keepalive = timeout("keepalive", &timeouts.keepalive);
     let client_read = timeout("client_read", &timeouts.client_read);
     let client_write = timeout("client_write", &timeouts.client_write);
@@ -209,13 +226,18 @@ fn server(
         CONCURRENT_STARTS,
         count(1..=CONCURRENT_STARTS_MAX),
     );
+    let front = front?;
     Some(Server {
         threads: threads? as usize,
+        header_timeout: header_timeout?,
         keepalive_timeout: keepalive?,
         client_read_timeout: client_read?,
         client_write_timeout: client_write?,
         drain_timeout: drain?,
         max_header_bytes: header?,
+        limits: front.limits,
+        trusted_proxies: front.trusted_proxies,
+        proxy_protocol: front.proxy_protocol,
         max_concurrent_starts: starts?,
     })
 }

@@ -24,7 +24,7 @@ const REPLICAS_MAX: u32 = 1000;
 const RETRIES_MAX: u32 = 100;
 /// Each waiting request keeps a connection and its buffers.
 const HELD_MAX: u32 = 100_000;
-const REQUEST_BODY_BYTES_MAX: u64 = 1 << 40;
+const BODY_BYTES_MAX: u64 = 1 << 40;
 
 /// A service as far as it can be relied on.
 pub struct Checked {
@@ -164,6 +164,7 @@ const FOR_CONTAINERS: &[&str] = &[
     "command",
     "entrypoint",
     "environment",
+    "secrets",
     "volumes",
     "networks",
     "user",
@@ -344,8 +345,14 @@ fn forward_of(at: &At<'_>, raw: &mut raw::Service) -> Option<Forward> {
         "max_request_body",
         raw.max_request_body.as_ref(),
         default.max_request_body_bytes,
-        value::size(1..=REQUEST_BODY_BYTES_MAX),
+        value::size(1..=BODY_BYTES_MAX),
     );
+    let answer = at.optional(
+        "max_response_body",
+        raw.max_response_body.as_ref(),
+        value::size(1..=BODY_BYTES_MAX),
+    );
+    let is_answer_wrong = answer.is_none() && raw.max_response_body.is_some();
     let in_hold = at.key("hold");
     let hold: raw::Hold = in_hold.shape(Value::Mapping(raw.hold.clone().unwrap_or_default()));
     let hold_timeout = in_hold.read(
@@ -369,6 +376,7 @@ fn forward_of(at: &At<'_>, raw: &mut raw::Service) -> Option<Forward> {
         write_timeout: write?,
         tunnel_idle_timeout: tunnel_idle?,
         max_request_body_bytes: body?,
+        max_response_body_bytes: if is_answer_wrong { None? } else { answer },
         hold_timeout: hold_timeout?,
         hold_max: u64::from(hold_max?),
         retries: retries?,

@@ -180,7 +180,7 @@ fn variables_are_checked() {
     check(
         &web("environment: A=1"),
         "
-        edge.yaml:4: services.web.environment: expected a mapping, found `A=1`
+        edge.yaml:4: services.web.environment: expected a mapping, found a single value
           hint: write `environment: { KEY: value }`
         ",
     );
@@ -245,4 +245,71 @@ fn networks_are_checked() {
         edge.yaml:4: services.web.networks: expected a list, found a mapping
         ",
     );
+}
+
+#[test]
+fn secrets_are_read_from_files_and_shown_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    let password = file("password", b"hunter2\n");
+    let keys = format!("environment: {{ USER: tide }}\nsecrets: {{ PASSWORD: {password} }}");
+    let spec = spec(&web(&keys));
+    let environment = &spec.template().unwrap().environment;
+    assert_eq!(environment["PASSWORD"], "hunter2");
+    assert_eq!(environment["USER"], "tide");
+    let shown = format!("{spec:?}");
+    assert!(shown.contains("PASSWORD"), "{shown}");
+    assert!(
+        !shown.contains("hunter2") && !shown.contains("tide\""),
+        "{shown}"
+    );
+
+    let binary = file("binary", b"a\0b");
+    let large = file("large", &[b'x'; (64 << 10) + 1]);
+    let missing = folder.path().join("missing").display().to_string();
+    check(
+        &web(&format!(
+            "environment: {{ PASSWORD: hunter2 }}
+secrets:
+  PASSWORD: {password}
+  A: relative
+  B: {missing}
+  C: {binary}
+  D: {large}
+  E: [hunter2]
+  F G: {password}"
+        )),
+        &format!(
+            "
+            edge.yaml:6: services.web.secrets.PASSWORD: `PASSWORD` is given under `environment` as well
+              hint: remove one of the two
+            edge.yaml:7: services.web.secrets.A: expected an absolute path, found `relative`
+              hint: begin with a slash
+            edge.yaml:8: services.web.secrets.B: cannot open `{missing}`: No such file or directory (os error 2)
+            edge.yaml:9: services.web.secrets.C: `{binary}` has a NUL character in it
+            edge.yaml:10: services.web.secrets.D: `{large}` is larger than 64 KiB
+            edge.yaml:11: services.web.secrets.E: expected the path of a file
+              hint: as in `E: /run/secrets/e`
+            edge.yaml:12: services.web.secrets.F G: cannot be the name of a variable
+            "
+        ),
+    );
+}
+
+#[test]
+fn a_problem_with_a_variable_does_not_tell_its_value() {
+    for environment in [
+        "PASSWORD=hunter2",
+        "[PASSWORD hunter2]",
+        "{PASSWORD: [hunter2]}",
+    ] {
+        let Err(problems) = super::try_load(&web(&format!("environment: {environment}"))) else {
+            panic!("nothing is wrong with {environment}");
+        };
+        assert!(!problems.to_string().contains("hunter2"), "{problems}");
+    }
 }

@@ -72,7 +72,7 @@ fn holds(text: &str) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(crate::cases(1500))]
 
     #[test]
     fn any_text_is_answered(text in "\\PC{0,200}") {

@@ -23,6 +23,14 @@ fn the_values_of_the_specification_hold_by_default() {
     assert_eq!(config.server.client_write_timeout, Duration::from_secs(60));
     assert_eq!(config.server.max_header_bytes, 64 * 1024);
     assert_eq!(config.server.max_concurrent_starts, 4);
+    assert_eq!(config.server.header_timeout, Duration::from_secs(10));
+    let limits = &config.server.limits;
+    assert_eq!(limits.connections, None);
+    assert_eq!(limits.connections_per_address, None);
+    assert_eq!((limits.headers, limits.target_bytes), (100, 8192));
+    assert_eq!(limits.min_rate_bytes, 500);
+    assert!(config.server.trusted_proxies.is_empty());
+    assert!(config.server.proxy_protocol.is_empty());
 }
 
 #[test]
@@ -33,8 +41,11 @@ admin: {listen: 127.0.0.1:1}
 instance: blue-2
 state_dir: /run/edge
 threads: 3
-timeouts: {keepalive: 1m30s, client_read: 2s, client_write: 500ms}
+timeouts: {header: 3s, keepalive: 1m30s, client_read: 2s, client_write: 500ms}
 max_header_size: 8k
+limits: {connections: 9, connections_per_address: 3, headers: 50, target: 4k, min_rate: 0B}
+trusted_proxies: [10.0.0.7, 2001:db8::/32]
+proxy_protocol: ['[::1]:8081']
 max_concurrent_starts: 9
 plugins: []
 ",
@@ -51,6 +62,17 @@ plugins: []
         Duration::from_millis(500)
     );
     assert_eq!(config.server.max_header_bytes, 8192);
+    assert_eq!(config.server.header_timeout, Duration::from_secs(3));
+    let limits = &config.server.limits;
+    assert_eq!(limits.connections, Some(9));
+    assert_eq!(limits.connections_per_address, Some(3));
+    assert_eq!((limits.headers, limits.target_bytes), (50, 4096));
+    assert_eq!(limits.min_rate_bytes, 0);
+    assert_eq!(config.server.trusted_proxies.len(), 2);
+    assert_eq!(
+        config.server.proxy_protocol,
+        ["[::1]:8081".parse().unwrap()]
+    );
     assert_eq!(config.server.max_concurrent_starts, 9);
     for off in ["off", "false", "{listen: off}"] {
         assert_eq!(good(&with_web(&format!("admin: {off}"))).admin, None);
@@ -195,7 +217,7 @@ fn unknown_keys_come_with_what_was_meant() {
         edge.yaml:4: unknown key `image`
           hint: it belongs under `services`, as in `services: { web: { … } }`
         edge.yaml:5: unknown key `colour`
-          hint: the keys here are `listen`, `admin`, `instance`, `state_dir`, `threads`, `timeouts`, `max_header_size`, `max_concurrent_starts`, `services`, `plugins`
+          hint: the keys here are `listen`, `admin`, `instance`, `state_dir`, `threads`, `timeouts`, `max_header_size`, `limits`, `trusted_proxies`, `proxy_protocol`, `max_concurrent_starts`, `services`, `plugins`
         edge.yaml:6: admin: unknown key `lisen`
           hint: did you mean `listen`?
         ",
@@ -227,4 +249,60 @@ fn without_a_service_there_is_nothing_to_do() {
           hint: as in `web: { image: web }`
         ",
     );
+}
+
+#[test]
+fn limits_and_trust_are_checked() {
+    check(
+        &with_web(
+            "limits: {connections: 0, headers: 300, target: 1, min_rate: fast, header_timeout: 1s}\n\
+             trusted_proxies: [10.0.0.0/33, localhost, 10.0.0.7, 10.0.0.7/32]\n\
+             proxy_protocol: [0.0.0.0:81]\n",
+        ),
+        "
+        edge.yaml:2: limits: unknown key `header_timeout`
+          hint: use `timeouts: { header: … }`
+        edge.yaml:2: limits.connections: expected a whole number from 1 to 1000000, found `0`
+        edge.yaml:2: limits.headers: expected a whole number from 1 to 256, found `300`
+        edge.yaml:2: limits.target: expected 256 B to 1.0 MiB, found `1`
+        edge.yaml:2: limits.min_rate: expected a size, found `fast`
+          hint: write a number and a unit, as in `64KiB`, `256m` or `1GiB`
+        edge.yaml:3: trusted_proxies[0]: expected an address or a network, found `10.0.0.0/33`
+          hint: as in `10.0.0.7`, `10.0.0.0/8` or `2001:db8::/32`
+        edge.yaml:3: trusted_proxies[1]: expected an address or a network, found `localhost`
+          hint: as in `10.0.0.7`, `10.0.0.0/8` or `2001:db8::/32`
+        edge.yaml:3: trusted_proxies[3]: `10.0.0.7/32` is listed twice
+        edge.yaml:4: proxy_protocol[0]: `0.0.0.0:81` is not listed under `listen`
+          hint: write it as it stands there
+        ",
+    );
+    check(
+        &with_web("proxy_protocol: [0.0.0.0:80]"),
+        "
+        edge.yaml:2: proxy_protocol: nobody is trusted to send a PROXY header, so every connection there is refused
+          hint: name the proxies, as in `trusted_proxies: [\"10.0.0.0/8\"]`
+        ",
+    );
+}
+
+#[test]
+fn no_service_leads_back_to_tidegate_itself() {
+    let to = |address: &str| {
+        format!(
+            "services: {{web: {{addresses: ['10.0.0.7:80', '{address}']}}}}\n\
+             listen: ['0.0.0.0:80']\nadmin: {{listen: 127.0.0.1:9180}}\n"
+        )
+    };
+    for address in ["127.0.0.1:80", "127.0.0.1:9180", "[::1]:80"] {
+        check(
+            &to(address),
+            &format!(
+                "
+                edge.yaml:1: services.web.addresses: at `{address}` Tidegate itself listens
+                  hint: name the server that is to answer
+                "
+            ),
+        );
+    }
+    good(&to("127.0.0.2:9180"));
 }

@@ -9,7 +9,8 @@ mod pipe;
 
 pub use head::is_asked_for;
 
-use super::{Context, Edge, failure, filter_response, headers, peer};
+use super::connection::{Connection, Phase};
+use super::{Context, Edge, failure, filter_response, headers, hygiene, peer};
 use futures_util::FutureExt;
 use http::{StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -27,9 +28,12 @@ impl Edge {
     /// request that has passed no filter (CVE-2026-2833); so it is thrown away then.
     pub(super) async fn tunnel(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
         let mut request = head::for_replica(session.req_header())?;
-        headers::set_forwarded(&mut request, ctx.exchange.client);
+        headers::set_forwarded(&mut request, ctx.peer, &ctx.settings.trusted_proxies);
         // Makes `read_body_or_idle` keep what it reads, see `unless_the_client_leaves`. There is
         // no next request on this connection, whatever the answer.
+        if let Some(connection) = Connection::of(session) {
+            connection.enter(Phase::Answer);
+        }
         session.set_pipelining_enabled(true);
         session.set_keepalive(None);
 
@@ -164,6 +168,9 @@ async fn join(
         Some(Ok(Some(early))) => early,
         _ => Default::default(),
     };
+    if let Some(connection) = Connection::of(session) {
+        connection.enter(Phase::Tunnel);
+    }
     let idle = target.forward.tunnel_idle_timeout;
     let mut pipe = Pipe::new(
         session.as_downstream_mut(),
@@ -187,6 +194,8 @@ async fn decline(
     mut replica: Replica,
     mut answer: ResponseHeader,
 ) -> Result<()> {
+    hygiene::response(&mut answer)
+        .map_err(|broken| Error::explain(ErrorType::InvalidHTTPHeader, broken).into_up())?;
     let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&answer.status);
     let framed = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING]
         .iter()

@@ -1,0 +1,3 @@
+//! Micro benchmarks of Tidegate, in `benches/`.
+
+#![forbid(unsafe_code)]

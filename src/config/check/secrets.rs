@@ -1,0 +1,68 @@
+//! Variables whose values are in files, so that the configuration can be shown to anybody.
+
+use super::value::Fault;
+use crate::config::error::At;
+use serde_yaml::{Mapping, Value};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// A certificate's chain with its key is a tenth of it.
+const SECRET_BYTES_MAX: u64 = 64 << 10;
+
+/// Adds each secret to `environment`.
+pub fn secrets(at: &At<'_>, typed: Option<Mapping>, environment: &mut BTreeMap<String, String>) {
+    for (name, file) in typed.unwrap_or_default() {
+        let Some(name) = name.as_str() else {
+            continue;
+        };
+        let at = at.key(name);
+        if name.is_empty() || name.contains(['=', '\0']) || name.contains(char::is_whitespace) {
+            at.error("cannot be the name of a variable");
+            continue;
+        }
+        let Value::String(file) = file else {
+            at.error_hint(
+                "expected the path of a file",
+                format!("as in `{name}: /run/secrets/{}`", name.to_ascii_lowercase()),
+            );
+            continue;
+        };
+        let Some(secret) = at.accept(read(Path::new(&file))) else {
+            continue;
+        };
+        if environment.insert(name.to_owned(), secret).is_some() {
+            at.error_hint(
+                format!("`{name}` is given under `environment` as well"),
+                "remove one of the two",
+            );
+        }
+    }
+}
+
+/// What the file holds, without the line's end behind it.
+fn read(path: &Path) -> Result<String, Fault> {
+    let shown = path.display();
+    if !path.is_absolute() {
+        return Err(Fault::hint(
+            format!("expected an absolute path, found `{shown}`"),
+            "begin with a slash",
+        ));
+    }
+    let mut text = String::new();
+    let file =
+        File::open(path).map_err(|error| Fault::new(format!("cannot open `{shown}`: {error}")))?;
+    let read = file.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text);
+    read.map_err(|error| Fault::new(format!("cannot read `{shown}`: {error}")))?;
+    if text.len() as u64 > SECRET_BYTES_MAX {
+        return Err(Fault::new(format!("`{shown}` is larger than 64 KiB")));
+    }
+    if text.contains('\0') {
+        return Err(Fault::new(format!("`{shown}` has a NUL character in it")));
+    }
+    let ends = text
+        .strip_suffix('\n')
+        .map(|text| text.strip_suffix('\r').unwrap_or(text));
+    Ok(ends.unwrap_or(&text).to_owned())
+}

@@ -1,0 +1,363 @@
+//! The stream between a client and the parser: it knows what a client owes, and until when.
+
+use super::pace::{Alarm, Pace};
+use super::{Connection, Phase, words};
+use crate::proxy::Settings;
+use async_trait::async_trait;
+use http::StatusCode;
+use pingora::http::ResponseHeader;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::{SslDigest, TlsRef};
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    Stream, TimingDigest, UniqueID, UniqueIDType,
+};
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::Instant;
+
+/// How long what somebody still sends is read, once it was told that its request is refused.
+const GOODBYE: Duration = Duration::from_millis(500);
+/// Lines of a head beside the headers: the request and the blank one, and a few empty before it.
+const OTHER_LINES: usize = 4;
+
+pub struct Guarded {
+    inner: Stream,
+    connection: Arc<Connection>,
+    settings: Arc<Settings>,
+    /// The same for each request; how the hooks find `connection`.
+    digest: Arc<ProxyDigest>,
+    /// Whether a request has begun on it before.
+    is_used: AtomicBool,
+    head: Head,
+    reading: Pace,
+    writing: Pace,
+    /// Refused: until then, what it sends is thrown away.
+    leaves: Option<Instant>,
+}
+
+/// A head under way.
+struct Head {
+    began: Instant,
+    bytes: u64,
+    lines: usize,
+    alarm: Alarm,
+}
+
+impl Head {
+    fn start(&mut self) {
+        self.began = Instant::now();
+        self.bytes = 0;
+        self.lines = 0;
+    }
+}
+
+impl Guarded {
+    pub fn new(inner: Stream, connection: Arc<Connection>, settings: Arc<Settings>) -> Guarded {
+        let response = ResponseHeader::build(StatusCode::OK, Some(0));
+        let response = response.expect("200 is a status");
+        let kept = Box::new(Arc::clone(&connection));
+        Guarded {
+            inner,
+            connection,
+            settings,
+            digest: Arc::new(ProxyDigest::new(Box::new(response), Some(kept))),
+            is_used: AtomicBool::new(false),
+            head: Head {
+                began: Instant::now(),
+                bytes: 0,
+                lines: 0,
+                alarm: Alarm::default(),
+            },
+            reading: Pace::default(),
+            writing: Pace::default(),
+            leaves: None,
+        }
+    }
+
+    fn has_too_many_lines(&self) -> bool {
+        self.head.lines > self.settings.limits.headers + OTHER_LINES
+    }
+
+    /// Waits for a head, which has a size and a time as a whole.
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        phase: Phase,
+    ) -> Poll<io::Result<()>> {
+        let limits = &self.settings.limits;
+        if phase == Phase::Head {
+            // Here again, so what is there is no whole head.
+            if self.head.bytes > limits.header_bytes || self.has_too_many_lines() {
+                return self.refuse(cx, buf, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+            }
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        match polled {
+            Poll::Ready(Ok(())) => {
+                let came = &buf.filled()[before..];
+                if came.is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                if phase == Phase::Idle {
+                    self.connection.enter(Phase::Head);
+                    self.head.start();
+                    self.reading.restart();
+                    self.writing.restart();
+                }
+                self.head.bytes += came.len() as u64;
+                self.head.lines += memchr::memchr_iter(b'\n', came).count();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            // Between requests, the parser's own limit holds.
+            Poll::Pending if phase == Phase::Idle => Poll::Pending,
+            Poll::Pending => {
+                let due = self.head.began + self.settings.bounds.header_timeout;
+                ready!(self.head.alarm.poll(cx, due));
+                if self.head.bytes == 0 {
+                    // Browsers open connections that they may need; a word on one of these
+                    // would be taken for the answer to a later request.
+                    self.connection.end();
+                    return Poll::Pending;
+                }
+                self.refuse(cx, buf, StatusCode::REQUEST_TIMEOUT)
+            }
+        }
+    }
+
+    /// Says why, as far as there is room for it now, and then no more.
+    fn refuse(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        status: StatusCode,
+    ) -> Poll<io::Result<()>> {
+        let said = Pin::new(&mut self.inner).poll_write(cx, &words::of(status));
+        if said.is_ready() {
+            let _ = Pin::new(&mut self.inner).poll_flush(cx);
+            let _ = Pin::new(&mut self.inner).poll_shutdown(cx);
+        }
+        let until = Instant::now() + GOODBYE;
+        self.leaves = Some(until);
+        self.poll_leaving(cx, buf, until)
+    }
+
+    /// Reads what is still sent and throws it away, so that the last word is not lost to a reset.
+    fn poll_leaving(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        until: Instant,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let is_over = loop {
+            if self.head.alarm.poll(cx, until).is_ready() {
+                break true;
+            }
+            let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+            let came = buf.filled().len() - before;
+            buf.set_filled(before);
+            match polled {
+                Poll::Ready(Ok(())) if came > 0 => {}
+                Poll::Ready(_) => break true,
+                Poll::Pending => break false,
+            }
+        };
+        if is_over {
+            self.connection.end();
+        }
+        Poll::Pending
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        if polled.is_ready() {
+            self.reading.moved(buf.filled().len() - before);
+            return polled;
+        }
+        let grace = self.settings.client_read_timeout;
+        let rate = self.settings.bounds.min_rate_bytes;
+        ready!(self.reading.poll_too_slow(cx, grace, rate));
+        Poll::Ready(Err(ErrorKind::TimedOut.into()))
+    }
+
+    /// Whether a client that takes nothing has had its time.
+    fn poll_taken<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+        bytes: impl FnOnce(&T) -> usize,
+    ) -> Poll<io::Result<T>> {
+        if self.connection.phase() == Phase::Tunnel {
+            return polled;
+        }
+        match polled {
+            Poll::Ready(result) => {
+                self.writing.moved(result.as_ref().map_or(0, bytes));
+                Poll::Ready(result)
+            }
+            Poll::Pending => {
+                let grace = self.settings.client_write_timeout;
+                let rate = self.settings.bounds.min_rate_bytes;
+                ready!(self.writing.poll_too_slow(cx, grace, rate));
+                Poll::Ready(Err(ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+}
+
+impl AsyncRead for Guarded {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if let Some(until) = this.leaves {
+            return this.poll_leaving(cx, buf, until);
+        }
+        match this.connection.phase() {
+            phase @ (Phase::Idle | Phase::Head) => this.poll_head(cx, buf, phase),
+            Phase::Body => this.poll_body(cx, buf),
+            Phase::Answer | Phase::Tunnel => Pin::new(&mut this.inner).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Guarded {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if matches!(this.connection.phase(), Phase::Idle | Phase::Head) {
+            // No hook has seen the request yet: the parser refuses it, and in its own words.
+            let own = match this.has_too_many_lines() {
+                true => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                false => words::status_of(buf),
+            };
+            let own = words::of(own);
+            let said = ready!(Pin::new(&mut this.inner).poll_write(cx, &own));
+            this.connection.enter(Phase::Answer);
+            return Poll::Ready(said.map(|_| buf.len()));
+        }
+        let polled = Pin::new(&mut this.inner).poll_write(cx, buf);
+        this.poll_taken(cx, polled, |count| *count)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.inner).poll_flush(cx);
+        this.poll_taken(cx, polled, |()| 0)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.inner).poll_shutdown(cx);
+        this.poll_taken(cx, polled, |()| 0)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if matches!(this.connection.phase(), Phase::Idle | Phase::Head) {
+            let first = bufs.iter().find(|buf| !buf.is_empty());
+            return Pin::new(this).poll_write(cx, first.map_or(&[], |buf| &buf[..]));
+        }
+        let polled = Pin::new(&mut this.inner).poll_write_vectored(cx, bufs);
+        this.poll_taken(cx, polled, |count| *count)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
+
+impl GetProxyDigest for Guarded {
+    /// Asked for once at the beginning of each request, before its head is read.
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        let is_first = !self.is_used.swap(true, Ordering::Relaxed);
+        self.connection.enter(match is_first {
+            // Its time runs since it was accepted.
+            true => Phase::Head,
+            false => Phase::Idle,
+        });
+        Some(Arc::clone(&self.digest))
+    }
+}
+
+#[async_trait]
+impl Shutdown for Guarded {
+    async fn shutdown(&mut self) {
+        if let Err(error) = AsyncWriteExt::shutdown(self).await {
+            log::debug!("a client's connection did not close in order: {error}");
+        }
+    }
+}
+
+#[async_trait]
+impl Peek for Guarded {
+    async fn try_peek(&mut self, buf: &mut [u8]) -> io::Result<bool> {
+        self.inner.try_peek(buf).await
+    }
+}
+
+impl UniqueID for Guarded {
+    fn id(&self) -> UniqueIDType {
+        self.inner.id()
+    }
+}
+
+impl Ssl for Guarded {
+    fn get_ssl(&self) -> Option<&TlsRef> {
+        self.inner.get_ssl()
+    }
+
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.inner.get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.inner.selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for Guarded {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.inner.get_timing_digest()
+    }
+
+    fn get_read_pending_time(&self) -> Duration {
+        self.inner.get_read_pending_time()
+    }
+
+    fn get_write_pending_time(&self) -> Duration {
+        self.inner.get_write_pending_time()
+    }
+}
+
+impl GetSocketDigest for Guarded {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.inner.get_socket_digest()
+    }
+}
+
+impl fmt::Debug for Guarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}

@@ -1,0 +1,141 @@
+//! How many connections there may be, in all and from one address.
+
+use super::Bounds;
+use http::StatusCode;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A line in the log when places run out, and no more often than this.
+const COMPLAINT_EVERY: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+pub struct Places(Mutex<Taken>);
+
+#[derive(Default)]
+struct Taken {
+    all: u32,
+    /// Only addresses that have any.
+    by_address: HashMap<IpAddr, u32>,
+    complained: Option<Instant>,
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    ForAll,
+    ForThisAddress,
+}
+
+impl Full {
+    pub fn status(self) -> StatusCode {
+        match self {
+            Full::ForAll => StatusCode::SERVICE_UNAVAILABLE,
+            Full::ForThisAddress => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+}
+
+/// Kept for as long as the connection is.
+pub struct Place {
+    places: Arc<Places>,
+    address: Option<IpAddr>,
+}
+
+impl Places {
+    /// `address` is whom it is counted for, beside everybody.
+    pub fn take(self: &Arc<Self>, address: Option<IpAddr>, bounds: &Bounds) -> Result<Place, Full> {
+        let address = address.map(whose);
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_address = address.and_then(|address| taken.by_address.get(&address));
+        let full = if taken.all >= bounds.connections {
+            Some((Full::ForAll, "limits.connections", bounds.connections))
+        } else if of_address.is_some_and(|taken| *taken >= bounds.connections_per_address) {
+            let limit = bounds.connections_per_address;
+            Some((
+                Full::ForThisAddress,
+                "limits.connections_per_address",
+                limit,
+            ))
+        } else {
+            None
+        };
+        if let Some((full, key, limit)) = full {
+            let now = Instant::now();
+            let last = taken.complained;
+            if last.is_none_or(|last| now.duration_since(last) >= COMPLAINT_EVERY) {
+                taken.complained = Some(now);
+                let who = address.map_or("a proxy".to_owned(), |address| address.to_string());
+                log::warn!("turned away a connection from {who}: `{key}` is {limit}");
+            }
+            return Err(full);
+        }
+        taken.all += 1;
+        if let Some(address) = address {
+            *taken.by_address.entry(address).or_default() += 1;
+        }
+        Ok(Place {
+            places: Arc::clone(self),
+            address,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let taken = self.places.0.lock();
+        let mut taken = taken.unwrap_or_else(PoisonError::into_inner);
+        taken.all -= 1;
+        if let Some(address) = self.address
+            && let Some(count) = taken.by_address.get_mut(&address)
+        {
+            *count -= 1;
+            if *count == 0 {
+                taken.by_address.remove(&address);
+            }
+        }
+    }
+}
+
+/// One who has an IPv6 address has 2^64 of them.
+fn whose(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            let network = address.to_bits() >> 64 << 64;
+            IpAddr::V6(Ipv6Addr::from_bits(network))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_for_all_and_for_each_and_given_back() {
+        let places = Arc::new(Places::default());
+        let bounds = Bounds {
+            connections: 4,
+            connections_per_address: 2,
+            header_timeout: Duration::from_secs(1),
+            min_rate_bytes: 0,
+            proxy_protocol: Vec::new(),
+        };
+        let take = |address: &str| places.take(address.parse().ok(), &bounds);
+        let kept = [take("10.0.0.1").unwrap(), take("10.0.0.1").unwrap()];
+        assert_eq!(take("10.0.0.1").err(), Some(Full::ForThisAddress));
+        let six = [take("2001:db8::1").unwrap(), take("2001:db8::2").unwrap()];
+        assert_eq!(take("10.0.0.2").err(), Some(Full::ForAll));
+        assert_eq!(take("proxy").err(), Some(Full::ForAll));
+        drop(kept);
+        assert_eq!(take("2001:db8::ffff").err(), Some(Full::ForThisAddress));
+        assert!(take("2001:db8:0:1::1").is_ok());
+        drop(six);
+        let proxy: Vec<_> = (0..4).map(|_| take("proxy").unwrap()).collect();
+        drop(proxy);
+        let taken = places.0.lock().unwrap();
+        assert_eq!((taken.all, taken.by_address.len()), (0, 0));
+    }
+}

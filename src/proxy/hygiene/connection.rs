@@ -1,0 +1,71 @@
+//! `Connection`, and the headers that it says are for this connection only.
+//!
+//! They go before any filter has spoken: otherwise a client could have struck out again what a
+//! filter, or the edge itself, has added.
+
+use super::Refusal;
+use http::{HeaderName, HeaderValue, header};
+use pingora::http::RequestHeader;
+
+/// What the connection's end or its upgrade is said with.
+const OPTIONS: [&str; 3] = ["close", "keep-alive", "upgrade"];
+/// No client has a reason to have these dropped on the way.
+const NOT_TO_BE_DROPPED: [&str; 7] = [
+    "content-length",
+    "forwarded",
+    "host",
+    "transfer-encoding",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+];
+const NAMED_MAX: usize = 9;
+
+/// Whether this is the connection's last request. Pingora looks at the first line only.
+pub fn ends(head: &RequestHeader) -> bool {
+    let values = head.headers.get_all(header::CONNECTION).iter();
+    let mut tokens = values.flat_map(|value| tokens(value.as_bytes()));
+    tokens.any(|token| token.eq_ignore_ascii_case(b"close"))
+}
+
+pub fn settle(head: &mut RequestHeader) -> Result<(), Refusal> {
+    let values = || head.headers.get_all(header::CONNECTION).iter();
+    let tokens = || values().flat_map(|value| tokens(value.as_bytes()));
+    let is_option = |token: &[u8]| {
+        let mut options = OPTIONS.iter();
+        options.any(|option| token.eq_ignore_ascii_case(option.as_bytes()))
+    };
+    if tokens().all(is_option) {
+        return Ok(());
+    }
+    let mut named = Vec::new();
+    let mut kept: Vec<&[u8]> = Vec::new();
+    for token in tokens() {
+        if is_option(token) {
+            kept.push(token);
+            continue;
+        }
+        match HeaderName::from_bytes(token) {
+            Ok(name) if !NOT_TO_BE_DROPPED.contains(&name.as_str()) => named.push(name),
+            _ => return Err(Refusal::Malformed("`Connection` names what it must not")),
+        }
+    }
+    if named.len() > NAMED_MAX {
+        return Err(Refusal::Malformed("`Connection` names too many headers"));
+    }
+    let kept = HeaderValue::from_bytes(&kept.join(&b", "[..])).ok();
+    for name in named {
+        head.remove_header(&name);
+    }
+    head.remove_header(&header::CONNECTION);
+    if let Some(kept) = kept.filter(|kept| !kept.is_empty()) {
+        let set = head.insert_header(header::CONNECTION, kept);
+        set.map_err(|_| Refusal::Malformed("an impossible `Connection`"))?;
+    }
+    Ok(())
+}
+
+pub fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let tokens = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    tokens.filter(|token| !token.is_empty())
+}

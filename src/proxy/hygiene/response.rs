@@ -1,0 +1,61 @@
+//! An answer's head, as a replica sent it.
+
+use super::connection::tokens;
+use http::{HeaderName, StatusCode, header};
+use pingora::http::ResponseHeader;
+
+/// For the connection to the replica alone, whether `Connection` says so or not.
+const HOP_BY_HOP: [&str; 5] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "trailer",
+    "upgrade",
+];
+/// These say where the answer ends, for which no answer's own word is taken.
+const FRAMING: [HeaderName; 2] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+
+/// Takes out what is for one connection only. `Err` says what is broken about the answer.
+pub fn clean(head: &mut ResponseHeader) -> Result<(), &'static str> {
+    framing(head)?;
+    if head.headers.contains_key(header::CONNECTION) {
+        let values = head.headers.get_all(header::CONNECTION).iter();
+        let named: Vec<HeaderName> = values
+            .flat_map(|value| tokens(value.as_bytes()))
+            .filter_map(|token| HeaderName::from_bytes(token).ok())
+            .filter(|name| !FRAMING.contains(name))
+            .collect();
+        for name in named {
+            head.remove_header(&name);
+        }
+    }
+    for name in HOP_BY_HOP {
+        head.remove_header(name);
+    }
+    Ok(())
+}
+
+fn framing(head: &mut ResponseHeader) -> Result<(), &'static str> {
+    if head.status.is_informational() || head.status == StatusCode::NO_CONTENT {
+        for name in &FRAMING {
+            head.remove_header(name);
+        }
+        return Ok(());
+    }
+    let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => {}
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => {}
+        _ => return Err("an answer with a Transfer-Encoding other than `chunked`"),
+    }
+    let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
+    match (lengths.next(), lengths.next()) {
+        (None, _) => Ok(()),
+        (Some(length), None) if is_number(length.as_bytes()) => Ok(()),
+        _ => Err("an answer with an impossible Content-Length"),
+    }
+}
+
+fn is_number(digits: &[u8]) -> bool {
+    (1..=19).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
+}
