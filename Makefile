@@ -5,7 +5,7 @@ CARGO_HOME ?= $(HOME)/.cargo
 export PATH := $(CARGO_HOME)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build image container-image test loom chaos fmt lint clean-containers
+.PHONY: help run build image container-image test loom chaos simulate fmt lint clean-containers
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,6 +42,14 @@ chaos: ## Break things under load, behind Tidegate and behind HAProxy, and count
 	cargo build --release -p chaos
 	scripts/acts-image
 	target/release/chaos target/release/tidegate $(CHAOS)
+
+simulate: ## Show what scaling policies would have done with the recorded traffic
+	@scripts/setup --no-docker
+	cargo build --release
+	target/release/tidegate simulate --mean-rate 64 bench/traces/nasa_1995-07-13_persecond.csv $(SIMULATE)
+	target/release/tidegate simulate --mean-rate 64 --take 7d bench/traces/nasa_1995-07_perminute.csv $(SIMULATE)
+	target/release/tidegate simulate --mean-rate 32 --take 7d bench/traces/nab_elb_request_count_5min.csv $(SIMULATE)
+	target/release/tidegate simulate bench/traces/step.csv $(SIMULATE)
 
 fmt: ## Format the code
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt

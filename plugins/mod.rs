@@ -14,6 +14,7 @@ pub fn standard() -> Registry {
         .with::<health::tcp::Tcp>()
         .with::<observe::access_log::AccessLog>()
         .with::<observe::prometheus::Prometheus>()
+        .with::<scale::concurrency::Concurrency>()
         .with::<scale::requests::Requests>()
 }
 

@@ -11,6 +11,7 @@ mod documents; // what the documents say, held against the program
 mod engine_docker; // the docker engine on a real daemon
 mod gate; // the claim against the drain, under loom
 mod proxy; // the real binary in front of plain addresses
+mod scaling; // scaling policies under recorded traffic
 mod simulation; // the control loop in a world of faults, thousands of times
 mod tidy; // the rules of the house
 mod upgrade; // a new process in place of the running one

@@ -1,3 +1,6 @@
 //! Scalers: how many replicas a service wants.
 
+mod behavior;
+pub mod concurrency;
+mod load;
 pub mod requests;

@@ -8,6 +8,7 @@ mod plan;
 mod progress;
 mod reload;
 mod run;
+mod simulate;
 mod status;
 
 use crate::config::{self, Env, Flags, Overrides, Problems, Text};
@@ -50,6 +51,8 @@ enum Command {
     Drain(drain::Drain),
     /// Make the running Tidegate read its configuration again
     Reload(reload::Reload),
+    /// Show what scaling policies would have done with a trace of traffic
+    Simulate(Box<simulate::Simulate>),
     /// Show the version
     Version(Output),
 }
@@ -110,6 +113,7 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Deploy(deploy) => deploy.run(),
         Command::Drain(drain) => drain.run(),
         Command::Reload(reload) => reload.run(),
+        Command::Simulate(simulate) => simulate.run(&registry),
         Command::Version(output) => version(&output),
     }
 }

@@ -2,11 +2,13 @@
 
 use super::replica::Replica;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Counts as in flight until it is dropped, whichever way the request ends.
 #[derive(Debug)]
 pub struct Lease {
     replica: Arc<Replica>,
+    since: Instant,
 }
 
 impl Lease {
@@ -14,6 +16,7 @@ impl Lease {
     pub fn claim(replica: &Arc<Replica>) -> Option<Lease> {
         replica.enter().then(|| Lease {
             replica: Arc::clone(replica),
+            since: Instant::now(),
         })
     }
 
@@ -24,6 +27,6 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.replica.leave();
+        self.replica.leave(self.since.elapsed());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::doubt::Doubt;
 use super::gate::Gate;
+use super::load::ServiceLoad;
 use super::spec::{ImageId, ServiceName, Slot, SpecHash};
 use super::sync::{AtomicU64, Ordering};
 use super::time::Moment;
@@ -48,6 +49,8 @@ pub struct Replica {
     pub gate: Gate,
     pub doubt: Arc<Doubt>,
     requests: AtomicU64,
+    /// Told of each request that is over.
+    load: Option<Arc<ServiceLoad>>,
     /// Rung when a draining replica has answered its last request.
     wake: Arc<Notify>,
     dismissal: watch::Sender<Option<Instant>>,
@@ -72,9 +75,16 @@ impl Replica {
             gate: Gate::open(),
             doubt,
             requests: AtomicU64::new(0),
+            load: None,
             wake,
             dismissal: watch::Sender::default(),
         }
+    }
+
+    /// Has `load` told of each request that is over.
+    pub fn counted_in(mut self, load: &Arc<ServiceLoad>) -> Self {
+        self.load = Some(Arc::clone(load));
+        self
     }
 
     pub(super) fn enter(&self) -> bool {
@@ -85,7 +95,10 @@ impl Replica {
         entered
     }
 
-    pub(super) fn leave(&self) {
+    pub(super) fn leave(&self, took: Duration) {
+        if let Some(load) = &self.load {
+            load.served(took);
+        }
         if self.gate.leave() {
             self.wake.notify_one();
         }

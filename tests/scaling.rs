@@ -1,0 +1,185 @@
+//! What the scaling policies do with traffic, and the figures that must not slide.
+//!
+//! `make simulate` shows the same for weeks.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate::plugin::{Hooks, Scaler};
+use tidegate::plugins;
+use tidegate::service::store;
+use tidegate::simulate::peers::{Hpa, Knative};
+use tidegate::simulate::trace::Trace;
+use tidegate::simulate::{Model, Outcome, Simulation};
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+fn scaler(name: &str, yaml: &str) -> Arc<dyn Scaler> {
+    let mut hooks = Hooks::new(store::store().1);
+    let values = serde_yaml::from_str(yaml).expect(yaml);
+    let installed = plugins::standard().install(name, values, &mut hooks);
+    assert!(installed.is_ok(), "{name}: {installed:?}");
+    hooks.finish().scaler.expect("a scaler")
+}
+
+fn concurrency() -> Arc<dyn Scaler> {
+    scaler("concurrency", "target: 4")
+}
+
+fn trace(file: &str, from: Duration, take: Duration, mean_rate: f64) -> Trace {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/traces");
+    let text = fs::read_to_string(path.join(file)).expect(file);
+    let trace = Trace::parse(&text).expect(file);
+    let part = trace.part(from, Some(take)).expect("within the trace");
+    part.scaled_to(mean_rate)
+}
+
+/// The hours around a launch, when a web server's traffic doubled.
+fn launch() -> Trace {
+    let file = "nasa_1995-07-13_persecond.csv";
+    trace(file, 8 * HOUR + HOUR / 2, 3 * HOUR, 64.0)
+}
+
+/// The whole day of it.
+fn launch_day() -> Trace {
+    let file = "nasa_1995-07-13_persecond.csv";
+    trace(file, Duration::ZERO, 24 * HOUR, 64.0)
+}
+
+/// A day of a load balancer in front of something small.
+fn balancer_day() -> Trace {
+    let file = "nab_elb_request_count_5min.csv";
+    trace(file, 24 * HOUR, 24 * HOUR, 32.0)
+}
+
+/// From 20 to 160 requests per second after five minutes.
+fn step() -> Trace {
+    let mut requests = vec![20.0; 300];
+    requests.extend([160.0; 300]);
+    Trace {
+        step: Duration::from_secs(1),
+        requests,
+    }
+}
+
+fn model(seed: u64) -> Model {
+    Model {
+        seed,
+        ..Model::default()
+    }
+}
+
+fn run(trace: &Trace, seed: u64, scaler: &dyn Scaler) -> (Outcome, f64) {
+    let model = model(seed);
+    let simulation = Simulation::new(trace, &model);
+    let outcome = simulation.run(scaler, |_| ());
+    let cost = outcome.replica_seconds / simulation.oracle().0;
+    (outcome, cost)
+}
+
+#[test]
+fn concurrency_keeps_its_figures_on_real_traffic() {
+    for (name, trace) in [("launch", launch_day()), ("balancer", balancer_day())] {
+        let (outcome, cost) = run(&trace, 1, concurrency().as_ref());
+        let violations = outcome.violations();
+        assert!(
+            violations <= 0.0005,
+            "{name}: {violations} waited or were lost"
+        );
+        assert!(cost <= 1.35, "{name}: {cost} times the oracle");
+        let starts = outcome.starts_a_day();
+        assert!(starts <= 500.0, "{name}: {starts} starts a day");
+    }
+}
+
+#[test]
+fn a_step_to_eight_times_the_load_is_met_a_second_after_a_start_takes() {
+    let (mut after, mut peaks) = (Vec::new(), Vec::new());
+    for seed in 1..=11 {
+        let (outcome, _) = run(&step(), seed, concurrency().as_ref());
+        // 160 requests/s x 0.25 s / 4 = 10.
+        let enough = outcome
+            .seconds
+            .iter()
+            .skip(300)
+            .position(|it| it.ready >= 10);
+        after.push(enough.map_or(u64::MAX, |index| index as u64 + 1));
+        peaks.push(outcome.peak);
+    }
+    after.sort_unstable();
+    peaks.sort_unstable();
+    // Chance makes some starts slow, and some first seconds busier than the rest.
+    assert!(after[7] <= 6 && after[10] <= 7, "{after:?} s");
+    assert!(peaks[5] <= 25 && peaks[10] <= 30, "{peaks:?} replicas");
+}
+
+#[test]
+fn the_others_pay_for_the_same_traffic_with_waiting_starts_or_replicas() {
+    let trace = launch();
+    let (ours, cost) = run(&trace, 1, concurrency().as_ref());
+    let (hpa, _) = run(
+        &trace,
+        1,
+        &Hpa {
+            slots: 4,
+            target: 0.7,
+        },
+    );
+    assert!(
+        hpa.violations() > 5.0 * ours.violations(),
+        "{}",
+        hpa.violations()
+    );
+    let (knative, _) = run(&trace, 1, &Knative::new(4));
+    assert!(
+        knative.starts > 2 * ours.starts,
+        "{} starts",
+        knative.starts
+    );
+    let (two_minutes, dear) = run(&trace, 1, scaler("requests", "{}").as_ref());
+    assert!(dear > 10.0 * cost, "{dear} times the oracle");
+    assert_eq!(
+        two_minutes.requests, ours.requests,
+        "the same world for each"
+    );
+}
+
+#[test]
+fn a_seed_makes_the_same_run_again_and_another_one_another() {
+    let trace = trace("nab_elb_request_count_5min.csv", HOUR, HOUR / 2, 32.0);
+    let figures = |seed| {
+        let (outcome, cost) = run(&trace, seed, concurrency().as_ref());
+        (
+            outcome.requests,
+            outcome.late,
+            outcome.starts,
+            cost.to_bits(),
+        )
+    };
+    assert_eq!(figures(7), figures(7));
+    assert_ne!(figures(7), figures(8));
+}
+
+#[test]
+fn replicas_that_crash_are_replaced_and_their_requests_counted_as_lost() {
+    let trace = Trace {
+        step: Duration::from_secs(1),
+        requests: vec![40.0; 1_800],
+    };
+    let model = Model {
+        crashes_after: Duration::from_secs(300),
+        ..model(1)
+    };
+    let simulation = Simulation::new(&trace, &model);
+    let outcome = simulation.run(concurrency().as_ref(), |_| ());
+    assert!(
+        outcome.lost > 0 && outcome.starts > 12,
+        "{} starts",
+        outcome.starts
+    );
+    // Short of a crash's start-up time, there are enough all the time.
+    assert!(outcome.short_for < 10, "{} s", outcome.short_for);
+    let last = outcome.seconds.last().expect("it ran");
+    assert!(last.ready >= 3, "{last:?}");
+}
