@@ -16,6 +16,7 @@ pub fn standard() -> Registry {
         .with::<observe::prometheus::Prometheus>()
         .with::<scale::concurrency::Concurrency>()
         .with::<scale::requests::Requests>()
+        .with::<scale::rps::Rps>()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::support::client::{self, Connection, get, send};
 use crate::support::docker::{Wire, clean, docker};
 use crate::support::edge::Edge;
+use crate::support::image;
 use crate::support::until;
 use http::Request;
 use nix::sys::signal::{Signal, kill};
@@ -427,4 +428,24 @@ async fn a_request_does_not_wait_for_longer_than_it_may() {
         (answer.status.as_u16(), answer.header("retry-after")),
         (503, "1")
     );
+}
+
+#[tokio::test]
+async fn all_that_wait_for_the_only_replica_get_in_however_short_its_listen_queue() {
+    let mut edge = Edge::prepare("");
+    edge.write(&format!(
+        "services:\n  tiny:\n    image: {}\n    first_port: 22900\n    \
+         environment: {{ LATE: \"1000\", BACKLOG: \"8\" }}\n    healthcheck: {{ path: / }}\n    \
+         scale: {{ max: 1 }}\n",
+        image::tiny(),
+    ));
+    edge.spawn(&[]);
+    edge.listening().await;
+    let address = edge.address;
+    let asked = (0..500).map(|_| tokio::spawn(async move { get(address, "/x").await.status }));
+    let asked = futures_util::future::join_all(asked);
+    let statuses = tokio::time::timeout(SOON, asked).await.expect("they wait");
+    for status in statuses {
+        assert_eq!(status.expect("an answer"), 200);
+    }
 }

@@ -251,6 +251,7 @@ fn everything_happens(config: &Config, writer: &mut Writer) {
         max: 1,
         desired: 1,
         because: Vec::new(),
+        decisions: Default::default(),
         image: None,
         rollout: None,
     };
@@ -259,4 +260,45 @@ fn everything_happens(config: &Config, writer: &mut Writer) {
         engine_up: true,
         taken: Moment::default(),
     });
+}
+
+/// The rows of a Markdown table, below a marker, that have as many cells as it has columns.
+fn rows_below(marker: &str, document: &str) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(root().join(document)).expect("readable");
+    let (_, below) = text.split_once(marker).expect(marker);
+    let table = below.lines().skip_while(|line| !line.starts_with("|---"));
+    let rows = table.skip(1).take_while(|line| line.starts_with('|'));
+    let cells = |line: &str| {
+        let cells = line.trim_matches('|').split('|');
+        cells.map(|cell| cell.trim().replace('`', "")).collect()
+    };
+    rows.map(cells).collect()
+}
+
+#[test]
+fn what_the_readme_says_of_failures_is_what_was_measured() {
+    let measured = rows_below("<!-- chaos: what follows", "bench/README.md");
+    let claimed = rows_below("<!-- chaos, in short: what follows", "README.md");
+    let of = |edge: &str, event: &str| {
+        let row = measured
+            .iter()
+            .find(|row| row[0] == edge && row[1] == event)?;
+        let number = |column: usize| row[column].parse::<u64>().expect("a number");
+        let failed = format!("{} of {}", number(3) + number(4), number(2));
+        Some((failed, row[6].clone(), row[7].clone(), row[8].clone()))
+    };
+    let source = root().join("bench/chaos/src/events.rs");
+    let source = fs::read_to_string(source).expect("readable");
+    for row in &claimed {
+        let event = &row[0];
+        assert!(source.contains(&format!("\"{event}\"")), "{event}");
+        let (failed, p99, longest, strength) = of("tidegate", event).expect(event);
+        assert_eq!(row[1..5], [failed, p99, longest, strength], "{event}");
+        let peer =
+            of("haproxy", event).map_or(["-".to_owned(), "-".to_owned()], |peer| [peer.0, peer.1]);
+        assert_eq!(row[5..], peer, "{event}");
+    }
+    let ours = measured.iter().filter(|row| row[0] == "tidegate");
+    assert_eq!(claimed.len(), ours.count());
+    assert!(claimed.len() > 20);
 }

@@ -9,7 +9,9 @@ mod control; // the control loop on paused time, as text
 mod deploy; // other images by hand, good and bad, under load
 mod documents; // what the documents say, held against the program
 mod engine_docker; // the docker engine on a real daemon
+mod failover; // the real binary in front of plain addresses that fail
 mod gate; // the claim against the drain, under loom
+mod held_socket; // down and up again behind a socket that somebody else holds
 mod proxy; // the real binary in front of plain addresses
 mod scaling; // scaling policies under recorded traffic
 mod simulation; // the control loop in a world of faults, thousands of times

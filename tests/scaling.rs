@@ -2,6 +2,7 @@
 //!
 //! `make simulate` shows the same for weeks.
 
+use crate::support::edge::tidegate;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -182,4 +183,101 @@ fn replicas_that_crash_are_replaced_and_their_requests_counted_as_lost() {
     assert!(outcome.short_for < 10, "{} s", outcome.short_for);
     let last = outcome.seconds.last().expect("it ran");
     assert!(last.ready >= 3, "{last:?}");
+}
+
+// === the command ===
+
+const STEP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/traces/step.csv");
+
+#[tokio::test]
+async fn simulate_prints_a_table_and_writes_a_plot_and_every_second() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (svg, csv) = (file("plot.svg"), file("runs.csv"));
+    let ran = tidegate(&[
+        "simulate",
+        STEP,
+        "--policy",
+        "concurrency: { headroom: 1.2 }",
+        "--policy",
+        "knative",
+        "--svg",
+        &svg,
+        "--csv",
+        &csv,
+    ])
+    .await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for part in [
+        "step  0.2 h",
+        "POLICY",
+        "VIOLATIONS",
+        "concurrency: { headroom",
+        "knative",
+    ] {
+        assert!(ran.out.contains(part), "`{part}` is not in:\n{}", ran.out);
+    }
+    assert!(fs::read_to_string(&svg).unwrap().ends_with("</svg>\n"));
+    let rows = fs::read_to_string(&csv).unwrap();
+    assert!(rows.starts_with("trace,policy,second,load,wanted,ready,waiting\n"));
+    assert_eq!(rows.lines().count(), 1 + 2 * 900);
+}
+
+#[tokio::test]
+async fn simulate_takes_policy_and_bounds_of_a_service() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("edge.yaml");
+    let yaml = "services: { web: { image: web, scale: { policy: concurrency, target: 4, max: 6 } }, \
+                legacy: { addresses: [\"127.0.0.1:1\"] } }";
+    fs::write(&file, yaml).unwrap();
+    let file = file.to_str().unwrap();
+    let of = async |service| {
+        tidegate(&["simulate", STEP, "-c", file, "--json", "--service", service]).await
+    };
+    let report = of("web").await.json();
+    let first = &report["traces"][0]["policies"][0];
+    assert_eq!(first["policy"], "web (concurrency)");
+    assert_eq!(first["peak"], 6);
+    for (service, problem) in [
+        ("nope", "has no service `nope`"),
+        ("legacy", "fixed addresses"),
+    ] {
+        let ran = of(service).await;
+        assert_eq!(ran.code, Some(64));
+        assert!(ran.err.contains(problem), "{ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn simulate_refuses_what_it_cannot_read() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let bad = folder.path().join("bad.csv");
+    fs::write(&bad, "# step=1s\nrequests\n1\nmany\n").unwrap();
+    let bad = bad.to_str().unwrap();
+    for (arguments, problem) in [
+        (&["simulate", bad][..], "bad.csv:4: \"many\" is not a count"),
+        (&["simulate", "/nowhere.csv"], "cannot read /nowhere.csv"),
+        (&["simulate", STEP, "--from", "1h"], "is over after 15m"),
+        (
+            &["simulate", STEP, "--policy", "magic"],
+            "no such scaling policy",
+        ),
+        (
+            &["simulate", STEP, "--policy", "hpa: { target: 1 }"],
+            "has no keys",
+        ),
+        (
+            &["simulate", STEP, "--policy", "concurrency: { targt: 1 }"],
+            "targt",
+        ),
+        (
+            &["simulate", STEP, "--min", "9", "--max", "3"],
+            "--min must be",
+        ),
+        (&["simulate", STEP, "--noise", "99"], "--noise must be"),
+    ] {
+        let ran = tidegate(arguments).await;
+        assert_eq!(ran.code, Some(64), "{arguments:?}: {ran:?}");
+        assert!(ran.err.contains(problem), "{arguments:?}: {}", ran.err);
+    }
 }

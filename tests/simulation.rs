@@ -14,8 +14,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// About fifteen seconds on two cores, without optimization.
-const SEEDS: u64 = 300;
+/// About half a minute on two cores.
+const SEEDS: u64 = 2000;
 const FAILURES_SHOWN: usize = 40;
 
 #[test]

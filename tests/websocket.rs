@@ -175,10 +175,14 @@ async fn a_silent_tunnel_is_closed_when_its_own_time_is_over_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_tunnel_survives_twenty_reloads() {
+async fn tunnels_survive_twenty_reloads() {
     let chat_of = Chat::start().await;
     let edge = edge_before(&chat_of, "").await;
-    let mut socket = connect(edge.address, "/echo").await;
+    let address = edge.address;
+    let mut sockets: Vec<Socket> = stream::iter(0..20)
+        .then(|_| connect(address, "/echo"))
+        .collect()
+        .await;
     for reload in 1..=20 {
         let more = format!("    read_timeout: {reload}s\n    stop_grace_period: 0s\n");
         edge.write(&chat(&[&chat_of], &more));
@@ -188,9 +192,10 @@ async fn a_tunnel_survives_twenty_reloads() {
             (edge.metric(name).await >= Some(reload.into())).then_some(())
         })
         .await;
-        says_it_back(&mut socket, format!("after {reload}"))
-            .await
-            .unwrap();
+        for socket in &mut sockets {
+            let said = says_it_back(socket, format!("after {reload}")).await;
+            said.unwrap();
+        }
     }
 }
 
@@ -263,6 +268,26 @@ async fn a_refused_connection_is_tried_on_another_replica() {
     assert!(retries >= Some(2.0), "{retries:?}");
     a.stop().await;
     assert_eq!(refused(edge.address, "/echo").await.status(), 502);
+}
+
+#[tokio::test]
+async fn who_waits_for_the_101_of_a_replica_that_gets_sick_gets_it_from_another() {
+    let (hasty, silent) = (Chat::start_hasty().await, Chat::start().await);
+    let edge = Edge::start(&chat(&[&hasty, &silent], "")).await;
+    edge.shows("chat", "0=ready 1=ready", SOON).await;
+    let address = edge.address;
+    let asked = [(); 2].map(|()| tokio::spawn(async move { open(address, "/silent").await }));
+    until("one is with the silent one", SOON, || async {
+        (silent.seen().len() == 1).then_some(())
+    })
+    .await;
+    // It keeps what it has, and answers no health check any more.
+    silent.stop().await;
+    for asked in asked {
+        let granted = tokio::time::timeout(SOON, asked).await.expect("it waits");
+        let (mut socket, _) = granted.unwrap().expect("a tunnel");
+        says_it_back(&mut socket, "hello").await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -47,6 +47,9 @@ pub enum Select {
     Disabled,
 }
 
+/// A replica leaves when it was not asked for in this time, unless said otherwise.
+const DOWN_AFTER: Duration = Duration::from_secs(75);
+
 /// As in Kubernetes, `period` is half an hour at most, and stabilization an hour.
 const PERIOD_MAX: Duration = Duration::from_secs(30 * 60);
 const STABILIZATION_MAX: Duration = Duration::from_secs(60 * 60);
@@ -86,7 +89,72 @@ impl Behavior {
         let rules = [&self.scale_up, &self.scale_down];
         let periods = rules.iter().flat_map(|it| &it.policies).map(|it| it.period);
         let windows = rules.iter().filter_map(|it| it.stabilization_window);
-        periods.chain(windows).max().unwrap_or_default()
+        periods.chain(windows).fold(DOWN_AFTER, Duration::max)
+    }
+
+    /// What becomes of a proposal: nothing leaves too early, and nothing changes faster than the
+    /// policies allow.
+    pub fn hold(&self, proposed: Decision, window: &Window, current: u32, now: Moment) -> Decision {
+        let mut held = match proposed.proposal < current {
+            true => self.hold_up(proposed, window, current, now),
+            false => self.hold_back(proposed, window, current, now),
+        };
+        let rules = match held.replicas > current {
+            true => &self.scale_up,
+            false => &self.scale_down,
+        };
+        let before = |period: Duration| {
+            let sample = window.at(now - period).or_else(|| window.latest());
+            sample.map_or(current, |sample| sample.ready + sample.starting)
+        };
+        if let Some(limited) = rules.limit(held.replicas, current, before) {
+            held.replicas = limited;
+            held.bound = "behavior";
+            held.because += &format!("; {limited} is what `behavior` allows for now");
+        }
+        held
+    }
+
+    fn hold_up(&self, mut held: Decision, window: &Window, current: u32, now: Moment) -> Decision {
+        let back = self.scale_down.stabilization_window.unwrap_or(DOWN_AFTER);
+        let watched = window.unbroken_since().map(|since| now.since(since));
+        let highest = window.highest_proposal(now - back).unwrap_or_default();
+        let back = Human(back);
+        if window.latest().is_some_and(|latest| latest.rolling) {
+            held.replicas = current;
+            held.bound = "rollout";
+            held.because += &format!("; {current} stay while replicas are being replaced");
+        } else if watched.is_none_or(|watched| watched < back.0) {
+            held.replicas = current;
+            held.bound = "watching";
+            held.because += &format!("; {current} stay until {back} were watched without a gap");
+        } else if highest > held.proposal {
+            let stay = highest.min(current);
+            held.replicas = stay;
+            held.bound = "stabilization";
+            held.because += &format!("; {stay} stay, asked for in the last {back}");
+        }
+        held
+    }
+
+    fn hold_back(
+        &self,
+        mut held: Decision,
+        window: &Window,
+        current: u32,
+        now: Moment,
+    ) -> Decision {
+        let Some(back) = self.scale_up.stabilization_window else {
+            return held;
+        };
+        let lowest = window.lowest_proposal(now - back).unwrap_or(u32::MAX);
+        if lowest < held.proposal {
+            let until = lowest.max(current);
+            held.replicas = until;
+            held.bound = "stabilization";
+            held.because += &format!("; {until} until more was asked for {} long", Human(back));
+        }
+        held
     }
 }
 

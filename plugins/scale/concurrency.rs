@@ -39,7 +39,7 @@ fn default_target() -> NonZeroU32 {
     NonZeroU32::new(10).expect("10 is not zero")
 }
 
-// The rooms and the time before a replica leaves are tuned with `tidegate simulate`, together:
+// The rooms, and the time before a replica leaves, are tuned with `tidegate simulate`, together:
 // more of one needs less of the others.
 
 fn default_headroom() -> f64 {
@@ -57,8 +57,6 @@ fn default_stable_window() -> Duration {
 fn default_panic_window() -> Duration {
     Duration::from_secs(6)
 }
-
-const DOWN_AFTER: Duration = Duration::from_secs(75);
 
 /// Above this share of `target`, a steady load has no room whatever its square root.
 const UTILIZATION_MAX: f64 = 0.9;
@@ -182,13 +180,12 @@ impl Scaler for Concurrency {
         // A hair less, so that what is whole but for the arithmetic stays whole.
         let proposal = (most.replicas - 1e-9).ceil().max(1.0) as u32;
         let because = format!("{} = {proposal}", most.because);
-        self.held(window, now, current, proposal, most.bound, because)
+        let proposed = Decision::new(proposal, most.bound, because);
+        self.behavior.hold(proposed, window, current, now)
     }
 
     fn history(&self) -> Duration {
-        let down = self.behavior.scale_down.stabilization_window;
-        let behavior = self.behavior.history().max(down.unwrap_or(DOWN_AFTER));
-        REMEMBERED.max(behavior) + Duration::from_secs(30)
+        REMEMBERED.max(self.behavior.history()) + Duration::from_secs(30)
     }
 }
 
@@ -321,68 +318,6 @@ impl Concurrency {
             bound: "backlog",
             because: format!("{waiting}: {words} x {} / {target}", human(service_time)),
         })
-    }
-
-    /// Holds a count up that should not fall yet, and within what `behavior` allows.
-    fn held(
-        &self,
-        window: &Window,
-        now: Moment,
-        current: u32,
-        proposal: u32,
-        mut bound: &'static str,
-        mut because: String,
-    ) -> Decision {
-        let Behavior {
-            scale_up,
-            scale_down,
-        } = &self.behavior;
-        let mut replicas = proposal;
-        if proposal < current {
-            let back = scale_down.stabilization_window.unwrap_or(DOWN_AFTER);
-            let watched = window.unbroken_since().map(|since| now.since(since));
-            let highest = window.highest_proposal(now - back).unwrap_or(proposal);
-            if window.latest().is_some_and(|latest| latest.rolling) {
-                (replicas, bound) = (current, "rollout");
-                because += &format!("; {current} stay while replicas are being replaced");
-            } else if watched.is_none_or(|watched| watched < back) {
-                (replicas, bound) = (current, "watching");
-                let back = Human(back);
-                because += &format!("; {current} stay until {back} were watched without a gap");
-            } else if highest > proposal {
-                (replicas, bound) = (highest.min(current), "stabilization");
-                let back = Human(back);
-                because += &format!("; {replicas} stay, asked for in the last {back}");
-            }
-        } else if let Some(back) = scale_up.stabilization_window {
-            let since = now - back;
-            let lowest = window.lowest_proposal(since).unwrap_or(proposal);
-            if lowest < proposal {
-                (replicas, bound) = (lowest.max(current), "stabilization");
-                let back = Human(back);
-                because += &format!("; {replicas} until it was asked for {back} long");
-            }
-        }
-        let rules = if replicas > current {
-            scale_up
-        } else {
-            scale_down
-        };
-        let before = |period: Duration| {
-            let sample = window.at(now - period).or_else(|| window.latest());
-            sample.map_or(current, |sample| sample.ready + sample.starting)
-        };
-        if let Some(limited) = rules.limit(replicas, current, before) {
-            (replicas, bound) = (limited, "behavior");
-            because += &format!("; {limited} is what `behavior` allows for now");
-        }
-        Decision {
-            replicas,
-            proposal,
-            bound,
-            because,
-            wake: None,
-        }
     }
 }
 

@@ -19,20 +19,14 @@ pub struct Load {
 }
 
 impl Load {
-    /// Of the time from `back` ago to `until` ago.
+    /// Of the time from `back` ago to `until` ago, or a little more, from sample to sample.
     ///
     /// What is counted only grows, so a gap between two samples is never read as calm: what came
     /// in it is spread over the time it took.
     pub fn between(window: &Window, now: Moment, back: Duration, until: Duration) -> Option<Load> {
-        let (begin, end) = (now - back, now - until);
-        let last = match until.is_zero() {
-            true => window.latest()?,
-            false => window.at(end)?,
-        };
-        let first = match window.at(begin) {
-            Some(sample) if sample.at < last.at => sample,
-            // Nobody looked within that time: since the last look before it, then.
-            Some(_) => window.before(last.at)?,
+        let last = window.up_to(now - until)?;
+        let first = match window.up_to(now - back) {
+            Some(sample) => sample,
             None => *window.since(Moment::default()).next()?,
         };
         let over = last.at.since(first.at).as_secs_f64();

@@ -4,3 +4,4 @@ mod behavior;
 pub mod concurrency;
 mod load;
 pub mod requests;
+pub mod rps;

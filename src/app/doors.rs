@@ -15,11 +15,21 @@ pub enum Doors {
     Open,
     /// Another process lets them in now.
     HandedOver,
+    /// Nobody is let in any more, because this process is about to end.
+    Shut,
 }
 
 /// Waits for the doors to be `wanted`; for ever, when they never will be.
 pub async fn are(doors: &mut watch::Receiver<Doors>, wanted: Doors) {
-    if doors.wait_for(|doors| *doors == wanted).await.is_err() {
+    are_any_of(doors, &[wanted]).await;
+}
+
+async fn are_any_of(doors: &mut watch::Receiver<Doors>, wanted: &[Doors]) {
+    if doors
+        .wait_for(|doors| wanted.contains(doors))
+        .await
+        .is_err()
+    {
         std::future::pending::<()>().await;
     }
 }
@@ -44,7 +54,7 @@ impl<S: Service> Service for Entrance<S> {
     async fn start_service(
         &mut self,
         fds: Option<ListenFds>,
-        mut shutdown: ShutdownWatch,
+        _shutdown: ShutdownWatch,
         listeners_per_fd: usize,
     ) {
         are(&mut self.doors, Doors::Open).await;
@@ -64,11 +74,8 @@ impl<S: Service> Service for Entrance<S> {
         }
         tokio::select! {
             () = &mut serving => {}
-            () = over(&mut shutdown) => {
-                stop.send_replace(true);
-                serving.await;
-            }
-            () = are(&mut self.doors, Doors::HandedOver) => {
+            // The keeper says when, also after TERM.
+            () = are_any_of(&mut self.doors, &[Doors::HandedOver, Doors::Shut]) => {
                 // It would close idle connections at the end, and some of these are about to
                 // send a request. It gets no further; who accepts is told to stop, and every
                 // request from now on is its connection's last.

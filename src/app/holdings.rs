@@ -1,11 +1,11 @@
 //! What only one process may hold: the listening sockets and the locks.
 //!
-//! Each is opened anew, or comes from the process before this one; then there is no moment at
-//! which nobody holds it.
+//! Each is opened anew, or comes from the process before this one or from a supervisor that holds
+//! it; then there is no moment at which nobody does.
 
 use super::handover::Holding;
 use super::preflight::{bind, instance_lock_name, lock_instance, lock_state_dir};
-use super::{StartError, predecessor, system};
+use super::{StartError, passed, predecessor, system};
 use crate::config::Config;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Seek, Write};
@@ -24,6 +24,8 @@ pub struct Holdings {
     instance: String,
     /// From the process before this one, until it is known which are wanted.
     inherited: Vec<(SocketAddr, TcpListener)>,
+    /// From a supervisor, until the same is known.
+    passed: Vec<(SocketAddr, TcpListener)>,
 }
 
 impl Holdings {
@@ -31,6 +33,7 @@ impl Holdings {
     pub fn lock(
         config: &Config,
         handed: Option<predecessor::Handed>,
+        passed: Vec<(SocketAddr, TcpListener)>,
     ) -> Result<Holdings, StartError> {
         let mut state_lock = None;
         let mut instance_lock = None;
@@ -58,6 +61,7 @@ impl Holdings {
             instance_lock: instance_lock.filter(|_| config.has_containers()),
             instance: config.instance.clone(),
             inherited,
+            passed,
         };
         if config.has_containers() {
             holdings.lock_instance()?;
@@ -65,14 +69,16 @@ impl Holdings {
         Ok(holdings)
     }
 
-    /// Opens the listeners that were not inherited, and closes the inherited ones that nobody
-    /// wants. From now on whoever connects waits in the kernel, if for nothing else.
+    /// Opens the listeners that were neither inherited nor passed, and closes the inherited ones
+    /// that nobody wants. From now on whoever connects waits in the kernel, if for nothing else.
     pub fn listen(&mut self, config: &Config) -> Result<(), StartError> {
         let mut inherited = std::mem::take(&mut self.inherited);
+        let mut passed = std::mem::take(&mut self.passed);
         let mut open = |address: SocketAddr, set_with| {
-            let known = inherited.iter().position(|(known, _)| *known == address);
-            let listener = match known {
-                Some(index) => inherited.swap_remove(index).1,
+            // Both may be there, for the same socket.
+            let passed = take(&mut passed, address);
+            let listener = match take(&mut inherited, address).or(passed) {
+                Some(listener) => listener,
                 None => bind(address, set_with)?,
             };
             self.listeners.push((address, listener));
@@ -85,7 +91,7 @@ impl Holdings {
             let set_with = "`admin: { listen: … }` or TIDEGATE_ADMIN_LISTEN";
             open(address, set_with)?;
         }
-        Ok(())
+        passed::all_used(&passed)
     }
 
     /// Does nothing when it is locked already.
@@ -130,6 +136,14 @@ impl Holdings {
         file.rewind()?;
         writeln!(file, "{}", std::process::id())
     }
+}
+
+fn take(
+    listeners: &mut Vec<(SocketAddr, TcpListener)>,
+    address: SocketAddr,
+) -> Option<TcpListener> {
+    let known = listeners.iter().position(|(known, _)| *known == address)?;
+    Some(listeners.swap_remove(known).1)
 }
 
 /// A unix socket for our user alone. It has its place once it is ready for whoever comes.

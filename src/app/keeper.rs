@@ -1,5 +1,6 @@
 //! Holds the configuration: starts what it asks for, reloads it, and leaves in order.
 
+use super::connections::Connections;
 use super::doors::{Doors, over};
 use super::handover::Message;
 use super::holdings::{Holdings, Socket};
@@ -26,12 +27,20 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 /// A stopping process looks this often whether it may leave.
 const LEAVE_POLL: Duration = Duration::from_millis(20);
 /// Nothing may be in flight for this long before it leaves, so that a request already on its
 /// way into the process is not cut off.
 const LEAVE_QUIET: Duration = Duration::from_millis(100);
+/// After TERM, clients are let in for so long, and each request is its connection's last: who is
+/// busy learns to connect anew before a connection is closed under a request, and what stands in
+/// front of this process sees that it is not ready. Longer than a busy client pauses, and short
+/// for whoever waits for the end, or in a held socket for the next process.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Whoever was let in last may take this long to send a request: a round trip around the world.
+const FIRST_WORD_WITHIN: Duration = Duration::from_millis(300);
 /// After an upgrade, idle clients have this long to send a request and be told to connect anew;
 /// closing their connections at once would break whatever they are just sending.
 const LINGER: Duration = Duration::from_secs(5);
@@ -76,6 +85,7 @@ pub struct Keeper {
     pub settings: Arc<ArcSwap<Settings>>,
     pub observers: Observers,
     pub in_flight: InFlight,
+    pub connections: Connections,
     pub tasks: Tasks,
     pub holdings: Holdings,
     pub doors: watch::Sender<Doors>,
@@ -164,10 +174,12 @@ impl Kept {
         };
         let _ = leaving.send(true);
         drop((orders, door));
-        // Others hold them now, or nobody should.
-        keeper.holdings.listeners.clear();
         match successor {
-            Some(_) => keeper.follow(before, &mut shutdown).await,
+            Some(_) => {
+                // The successor holds them now.
+                keeper.holdings.listeners.clear();
+                keeper.follow(before, &mut shutdown).await;
+            }
             None => {
                 if keeper.options.remove {
                     keeper.handle.take(Hands::Free, BTreeMap::new()).await;
@@ -313,7 +325,7 @@ impl Keeper {
     /// Leaves once nothing is in flight here or in the process before this one, whose requests
     /// the successor does not know of.
     async fn follow(mut self, before: Option<Talking>, shutdown: &mut ShutdownWatch) {
-        let deadline = tokio::time::Instant::now() + self.config.server.drain_timeout;
+        let deadline = Instant::now() + self.config.server.drain_timeout;
         let mut before = before;
         let others = async {
             tokio::time::sleep(LINGER).await;
@@ -327,7 +339,7 @@ impl Keeper {
             () = over(shutdown) => {}
         }
         self.options.remove = false;
-        self.leave_by(deadline).await;
+        self.leave_by(deadline, Duration::ZERO).await;
     }
 
     /// What may take long goes on by itself.
@@ -410,21 +422,26 @@ impl Keeper {
     }
 
     /// Leaves as soon as nothing is in flight. Containers stay, unless `--rm` was given.
-    async fn leave(self) {
-        let deadline = tokio::time::Instant::now() + self.config.server.drain_timeout;
-        self.leave_by(deadline).await;
+    async fn leave(mut self) {
+        let now = Instant::now();
+        let deadline = now + self.config.server.drain_timeout;
+        self.in_flight.end_connections();
+        let nobody = || self.connections.count() == 0;
+        lasting(nobody, deadline.min(now + FAREWELL)).await;
+        self.doors.send_replace(Doors::Shut);
+        // Nobody should hold them, except for whoever passed them to this process.
+        self.holdings.listeners.clear();
+        self.leave_by(deadline, FIRST_WORD_WITHIN).await;
     }
 
-    async fn leave_by(self, deadline: tokio::time::Instant) {
-        let mut quiet = Duration::ZERO;
-        while quiet < LEAVE_QUIET && tokio::time::Instant::now() < deadline {
-            tokio::time::sleep(LEAVE_POLL).await;
-            quiet = if self.in_flight.count() == 0 {
-                quiet + LEAVE_POLL
-            } else {
-                Duration::ZERO
-            };
-        }
+    /// Connections on which nothing is asked are left after `idle`.
+    async fn leave_by(self, deadline: Instant, idle: Duration) {
+        let patience = Instant::now() + idle;
+        let nothing = || {
+            let nobody = || self.connections.count() == 0;
+            self.in_flight.count() == 0 && (nobody() || Instant::now() >= patience)
+        };
+        lasting(nothing, deadline).await;
         match self.in_flight.count() {
             0 => log::info!("nothing is in flight any more"),
             left => log::warn!("{left} requests were still in flight at the drain timeout"),
@@ -440,6 +457,19 @@ impl Keeper {
             observer.flush();
         }
         std::process::exit(0);
+    }
+}
+
+/// Waits until it `is` so for a while, or for the deadline.
+async fn lasting(is: impl Fn() -> bool, deadline: Instant) {
+    let mut quiet = Duration::ZERO;
+    while quiet < LEAVE_QUIET && Instant::now() < deadline {
+        tokio::time::sleep(LEAVE_POLL).await;
+        quiet = if is() {
+            quiet + LEAVE_POLL
+        } else {
+            Duration::ZERO
+        };
     }
 }
 

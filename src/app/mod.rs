@@ -3,10 +3,12 @@
 //! Configuration and registry in; engine, store, control loop, proxy and admin API out, each in
 //! its place in Pingora's life.
 
+mod connections;
 mod doors;
 mod handover;
 mod holdings;
 mod keeper;
+mod passed;
 mod predecessor;
 mod preflight;
 mod services;
@@ -24,6 +26,7 @@ use crate::proxy::{Chain, Edge, InFlight, Settings};
 use crate::service::event::Event;
 use crate::service::store;
 use arc_swap::ArcSwap;
+use connections::{Connections, Counted};
 use doors::{Doors, Entrance};
 use holdings::{Holdings, Socket};
 use keeper::{Keeper, Keeping, Kept, Tasks};
@@ -33,6 +36,7 @@ use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
+use pingora::services::listening::Service as ListeningService;
 use preflight::{admin_token, install_signal_handlers, raise_open_files};
 use services::{AdminListeners, AdminService, ControlService, Signals};
 use std::fmt;
@@ -99,6 +103,7 @@ fn start(
     options: Options,
     registry: Registry,
 ) -> Result<std::convert::Infallible, StartError> {
+    let passed = passed::sockets()?;
     let (writer, reader) = store::store();
     let mut config = config::load(text, &options.overrides, &registry, reader.clone(), None)
         .map_err(StartError::Config)?;
@@ -107,7 +112,7 @@ fn start(
         Some(when) => predecessor::ask(&config.state_dir, when)?.unzip(),
         None => (None, None),
     };
-    let mut holdings = Holdings::lock(&config, handed)?;
+    let mut holdings = Holdings::lock(&config, handed, passed)?;
     let token = admin_token(&config.state_dir)?;
     let admin_socket = Socket::bind(config.state_dir.join("admin.sock"))?;
     let upgrade_socket = Socket::bind(config.state_dir.join("upgrade.sock"))?;
@@ -124,6 +129,7 @@ fn start(
     let observers = Observers::default();
     let settings = Arc::new(ArcSwap::from_pointee(settings_of(&config)));
     let in_flight = InFlight::default();
+    let connections = Connections::default();
     let (control, handle) = Control::new(
         Arc::new(docker),
         writer,
@@ -169,8 +175,17 @@ fn start(
         ControlService(Mutex::new(Some(control))),
     ));
 
-    let edge = Edge::new(reader.clone(), Arc::clone(&settings), in_flight.clone());
-    let mut proxy = pingora::proxy::http_proxy_service(&server.configuration, edge);
+    let edge = Edge::new(
+        reader.clone(),
+        Arc::clone(&settings),
+        in_flight.clone(),
+        observers.sink(),
+    );
+    let counted = Counted {
+        proxy: Arc::new(pingora::proxy::http_proxy(&server.configuration, edge)),
+        connections: connections.clone(),
+    };
+    let mut proxy = ListeningService::new("proxy".to_owned(), counted);
     for address in &config.listen {
         proxy.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(
             L4BufferSettings::new(CLIENT_BUFFER_BYTES, CLIENT_BUFFER_BYTES),
@@ -195,6 +210,7 @@ fn start(
         settings,
         observers,
         in_flight,
+        connections,
         tasks: Tasks::default(),
         holdings,
         doors: doors_sender,
@@ -226,7 +242,8 @@ fn system(error: &dyn fmt::Display) -> StartError {
 fn server_conf(config: &Config) -> ServerConf {
     ServerConf {
         threads: config.server.threads,
-        max_retries: 8,
+        // The proxy counts, and waits for time to pass.
+        max_retries: usize::MAX,
         // The keeper leaves earlier, as soon as nothing is in flight.
         grace_period_seconds: Some(LEAVE_AT_LAST_SECS),
         graceful_shutdown_timeout_seconds: Some(1),

@@ -31,6 +31,10 @@ pub fn install_signal_handlers() -> Result<(), StartError> {
     Ok(())
 }
 
+/// Connections that may wait to be accepted, as far as `net.core.somaxconn` allows; the standard
+/// library asks for 128, and drops what comes beyond, so that it is a second late.
+const BACKLOG: i32 = 4096;
+
 /// Two processes must not share a socket, nor control the same containers.
 pub fn lock_state_dir(dir: &Path) -> Result<fs::File, StartError> {
     let explain = |error: io::Error| {
@@ -127,6 +131,8 @@ fn kept_token(path: &Path) -> io::Result<String> {
 pub fn bind(address: std::net::SocketAddr, set_with: &str) -> Result<TcpListener, StartError> {
     let open = || {
         let listener = TcpListener::bind(address)?;
+        // Again, for a longer queue.
+        rustix::net::listen(&listener, BACKLOG)?;
         listener.set_nonblocking(true)?;
         Ok(listener)
     };

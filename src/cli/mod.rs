@@ -4,6 +4,7 @@ mod check;
 mod client;
 mod deploy;
 mod drain;
+mod explain;
 mod plan;
 mod progress;
 mod reload;
@@ -45,6 +46,8 @@ enum Command {
     /// Show the services of the running Tidegate and their replicas
     #[command(alias = "ps")]
     Status(status::Status),
+    /// Show what decided how many replicas a service has, and when
+    Explain(explain::Explain),
     /// Run another image of a service, replica by replica; goes back if that fails
     Deploy(deploy::Deploy),
     /// Replace one replica without losing a request
@@ -110,6 +113,7 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Check(check) => check.run(&registry),
         Command::Plan(plan) => plan.run(&registry),
         Command::Status(status) => status.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Deploy(deploy) => deploy.run(),
         Command::Drain(drain) => drain.run(),
         Command::Reload(reload) => reload.run(),

@@ -92,6 +92,36 @@ impl Shape for UpdateConfig {}
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Retries {
+    pub attempts: Option<Scalar>,
+    pub budget: Option<Scalar>,
+    pub min_per_second: Option<Scalar>,
+}
+
+impl Shape for Retries {}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutlierDetection {
+    pub consecutive_5xx: Option<Scalar>,
+    pub base_ejection_time: Option<Scalar>,
+    pub max_ejection_time: Option<Scalar>,
+    pub max_ejection_percent: Option<Scalar>,
+}
+
+impl Shape for OutlierDetection {
+    fn elsewhere(key: &str) -> Option<&'static str> {
+        match key {
+            "interval" | "timeout" | "retries" | "start_period" => {
+                Some("it belongs under `healthcheck`")
+            }
+            _ => None,
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Service {
     pub image: Option<Scalar>,
     pub pull: Option<Scalar>,
@@ -122,6 +152,9 @@ pub struct Service {
     pub tunnel_idle_timeout: Option<Scalar>,
     pub max_request_body: Option<Scalar>,
     pub hold: Option<Mapping>,
+    pub retries: Option<Value>,
+    /// A mapping, or "off".
+    pub outlier_detection: Option<Value>,
     pub plugins: Option<Vec<Value>>,
 }
 
@@ -129,9 +162,7 @@ impl Shape for Service {
     fn elsewhere(key: &str) -> Option<&'static str> {
         match key {
             "min" | "max" | "policy" | "requests_per_replica" => Some("it belongs under `scale`"),
-            "interval" | "timeout" | "retries" | "start_period" => {
-                Some("it belongs under `healthcheck`")
-            }
+            "interval" | "timeout" | "start_period" => Some("it belongs under `healthcheck`"),
             "host" | "path" => Some("it belongs under `routes`, as in `routes: [{ path: /api }]`"),
             "deploy" | "replicas" => {
                 Some("use `scale: { min: …, max: … }`; `update_config` stands under the service")

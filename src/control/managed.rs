@@ -10,12 +10,10 @@ use crate::plan::scaler::{learn, turn};
 use crate::plan::window::{Sample, Window};
 use crate::plan::{Input, Reason, Seen};
 use crate::plugin::{Probe, Scaler};
+use crate::service::decided::{Decided, Decisions};
 use crate::service::event::Event;
 use crate::service::load::{Cursor, ServiceLoad};
-use crate::service::replica::{
-    Ailment, Observed, Phase, Replica, ReplicaId, ReplicaView, RunState,
-};
-use crate::service::snapshot::ServiceView;
+use crate::service::replica::{Ailment, Observed, Phase, ReplicaId, RunState};
 use crate::service::spec::{ServiceName, Slot, Source, Spec, SpecHash, Template, Version};
 use crate::service::store::Writer;
 use crate::service::time::Moment;
@@ -57,14 +55,15 @@ pub(super) struct State {
     /// How long starts take, each less the further back it lies; zero: none was seen.
     start_time: Duration,
     stop_grace_period: Duration,
-    load: Arc<ServiceLoad>,
-    cursor: Arc<Cursor>,
+    pub(super) load: Arc<ServiceLoad>,
+    pub(super) cursor: Arc<Cursor>,
     window: Window,
     pub(super) wanted: u32,
-    scaled_because: String,
+    pub(super) scaled_because: String,
+    pub(super) decisions: Decisions,
     pub(super) backoff: Backoff,
     /// Counts while `backoff` does: a replica that never came to be is in no list.
-    last_failure: Option<Reason>,
+    pub(super) last_failure: Option<Reason>,
     /// Ports that were somebody else's, and when.
     taken: BTreeMap<Slot, Moment>,
     starting: BTreeMap<Slot, Start>,
@@ -127,6 +126,7 @@ impl State {
             window: Window::default(),
             wanted: 0,
             scaled_because: String::new(),
+            decisions: Decisions::default(),
             taken: BTreeMap::new(),
             starting: BTreeMap::new(),
             replicas: BTreeMap::new(),
@@ -544,6 +544,15 @@ impl State {
             bounds,
             self.wanted,
         );
+        self.decisions.note(Decided {
+            at: now,
+            from: self.wanted,
+            to: decision.replicas,
+            proposal: decision.proposal,
+            bound: decision.bound,
+            because: decision.because.clone(),
+            wake: decision.wake,
+        });
         if decision.replicas != self.wanted {
             sink(&Event::Scaled {
                 service: self.name.clone(),
@@ -786,72 +795,6 @@ impl State {
             id: id.clone(),
             words: words[last..].to_vec(),
         });
-    }
-
-    // === what others see ===
-
-    pub fn view(&self, now: Moment) -> ServiceView {
-        let mut replicas: Vec<ReplicaView> = self.replicas.values().map(Tracked::view).collect();
-        replicas.sort_by_key(|view| (view.slot, view.generation));
-        let mut ready: Vec<Arc<Replica>> = self
-            .replicas
-            .values()
-            .filter(|tracked| tracked.phase() == Phase::Ready)
-            .filter_map(|tracked| tracked.replica.clone())
-            .collect();
-        if ready.is_empty() {
-            ready = self.least_bad(now);
-        }
-        ready.sort_by_key(|replica| replica.slot);
-        let bounds = self.managed.as_ref().map(|managed| managed.spec.bounds);
-        let mut because = vec![self.scaled_because.clone()];
-        because.extend(self.because.iter().map(Reason::to_string));
-        let serving = self.least_bad(now).len() as u32;
-        if serving > 0 {
-            because.push(Reason::LeastBad { serving }.to_string());
-        }
-        if self.backoff.failures() > 0 {
-            because.extend(self.last_failure.iter().map(Reason::to_string));
-        }
-        because.retain(|reason| !reason.is_empty());
-        ServiceView {
-            name: self.name.clone(),
-            coming: self.is_one_coming(),
-            desired: if self.is_fixed() {
-                let addresses = self.replicas.values().filter(|tracked| tracked.is_address);
-                addresses.count() as u32
-            } else {
-                self.wanted
-            },
-            ready,
-            cursor: Arc::clone(&self.cursor),
-            load: Arc::clone(&self.load),
-            replicas,
-            min: bounds.map_or(0, |bounds| bounds.min),
-            max: bounds.map_or(0, |bounds| bounds.max),
-            because,
-            image: self.version.as_ref().map(Version::to_string),
-            rollout: self
-                .rollout
-                .as_ref()
-                .map(|rollout| rollout.view(self.count(), now)),
-        }
-    }
-
-    /// Whether a request that waits as long as it may is likely to meet a new replica.
-    fn is_one_coming(&self) -> bool {
-        let Some(managed) = &self.managed else {
-            return false;
-        };
-        let patience = managed.spec.forward.hold_timeout;
-        let hopeless = |reason: &Reason| match reason {
-            Reason::WaitsForBackoff { left, .. } => *left > patience,
-            Reason::NoPort { .. } | Reason::EngineDown => true,
-            _ => false,
-        };
-        let starting = |tracked: &Tracked| tracked.phase() == Phase::Starting;
-        let sought = self.wanted > 0 && !self.because.iter().any(hopeless);
-        !self.is_fixed() && (sought || self.replicas.values().any(starting))
     }
 
     /// Sees to it that every replica that runs is asked after its health.

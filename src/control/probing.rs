@@ -16,6 +16,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 /// A starting replica is asked this often: each tenth of a second is one that users wait.
 const STARTING_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Answers of 5xx have a replica checked at once, but no more often than this.
+const ASKED_INTERVAL: Duration = Duration::from_millis(100);
+
 /// What the health check has come to think of a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -119,14 +122,17 @@ impl Probing {
 
     async fn while_healthy(&self, address: SocketAddr, first: Duration) -> String {
         let mut failures = 0;
+        let mut checked = Instant::now();
         let mut tick = ticks(self.timing.interval);
         tick.reset_after(first);
         loop {
-            tokio::select! {
+            let asked = tokio::select! {
                 biased;
-                _ = tick.tick() => {}
-                () = self.target.doubt.heard() => {}
-            }
+                _ = tick.tick() => false,
+                () = self.target.doubt.heard() => false,
+                () = self.asked(checked) => true,
+            };
+            checked = Instant::now();
             match self.check(address).await {
                 Ok(()) => {
                     failures = 0;
@@ -137,12 +143,18 @@ impl Probing {
                     if failures >= self.timing.retries {
                         return why;
                     }
-                    if self.target.doubt.is_raised() {
+                    if asked || self.target.doubt.is_raised() {
                         tick.reset_after(STARTING_INTERVAL.min(self.timing.interval));
                     }
                 }
             }
         }
+    }
+
+    /// Resolves when the request path wants to know, and the last check is not too near.
+    async fn asked(&self, checked: Instant) {
+        self.target.doubt.asked().await;
+        tokio::time::sleep_until(checked + ASKED_INTERVAL).await;
     }
 
     async fn first_that_answers(&self) -> Result<SocketAddr, String> {

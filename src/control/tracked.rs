@@ -78,6 +78,7 @@ impl Tracked {
                 // Restarted by somebody else, or moved: what was known of it is void, and what
                 // was in flight is lost.
                 self.health = Health::Unknown;
+                self.dismiss(Duration::ZERO);
                 self.replica = None;
                 self.began = None;
                 self.since = now;
@@ -174,6 +175,9 @@ impl Tracked {
         if matches!(self.health, Health::Healthy) {
             return;
         }
+        if let (Some(replica), Health::Failed(_)) = (&self.replica, &self.health) {
+            replica.find_again();
+        }
         self.health = Health::Healthy;
         self.since = now;
         self.because = None;
@@ -217,13 +221,20 @@ impl Tracked {
         };
         self.health = Health::Failed(ailment);
         self.since = now;
+        if let Some(replica) = &self.replica {
+            replica.lose();
+        }
         Some(fall)
     }
 
     pub fn view(&self) -> ReplicaView {
         let because = match &self.health {
             Health::Failed(ailment) => Some(ailment.to_string()),
-            _ => self.because.clone(),
+            _ => {
+                let replica = self.replica.as_ref();
+                let ejected = replica.and_then(|replica| replica.outlier.because());
+                ejected.or_else(|| self.because.clone())
+            }
         };
         ReplicaView {
             id: self.observed.id.clone(),

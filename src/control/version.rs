@@ -6,11 +6,10 @@ use super::rollout::{Count, Rollout};
 use crate::plan::Roll;
 use crate::plan::backoff::Backoff;
 use crate::service::event::Event;
-use crate::service::replica::{Observed, Phase, Replica, ReplicaId, RunState};
+use crate::service::replica::{Observed, Phase, ReplicaId, RunState};
 use crate::service::spec::{Slot, Source, Spec, SpecHash, Template, Update, Version};
 use crate::service::time::Moment;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What became of a wish to deploy something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -232,38 +231,6 @@ impl State {
             }
         }
         count
-    }
-
-    // === when none is well ===
-
-    /// A cause that all replicas share shows on each of them within this time.
-    pub(super) fn check_round(&self) -> Duration {
-        let managed = self.managed.as_ref();
-        managed.map_or(Duration::ZERO, |managed| {
-            managed.spec.health.interval + managed.spec.health.timeout
-        })
-    }
-
-    /// How long requests wait for a replacement before they go to a replica that fails its
-    /// health check: twice what the last start took, and not longer than requests are held.
-    pub(super) fn patience(&self) -> Duration {
-        let managed = self.managed.as_ref();
-        let held = managed.map_or(Duration::ZERO, |managed| managed.spec.forward.hold_timeout);
-        (2 * self.started_in).max(self.check_round()).min(held)
-    }
-
-    /// Those that serve when none is ready: a bad answer is better than none.
-    pub(super) fn least_bad(&self, now: Moment) -> Vec<Arc<Replica>> {
-        let is_ready = |tracked: &&super::tracked::Tracked| tracked.phase() == Phase::Ready;
-        if self.replicas.values().any(|tracked| is_ready(&tracked)) {
-            return Vec::new();
-        }
-        let patience = self.patience();
-        let unwell = self.containers().filter(|tracked| tracked.is_unwell());
-        unwell
-            .filter(|tracked| now.since(tracked.since) >= patience)
-            .filter_map(|tracked| tracked.replica.clone())
-            .collect()
     }
 }
 

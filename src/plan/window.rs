@@ -117,9 +117,9 @@ impl Window {
         self.began
     }
 
-    /// The last sample before `moment` that is still known.
-    pub fn before(&self, moment: Moment) -> Option<Sample> {
-        let index = self.samples.partition_point(|sample| sample.at < moment);
+    /// The last sample at or before `moment` that is still known.
+    pub fn up_to(&self, moment: Moment) -> Option<Sample> {
+        let index = self.samples.partition_point(|sample| sample.at <= moment);
         self.samples.get(index.checked_sub(1)?).copied()
     }
 
@@ -221,6 +221,16 @@ mod tests {
             );
         }
         assert!(window.samples.len() <= SAMPLES_MAX as usize + 1);
+    }
+
+    #[test]
+    fn a_moment_also_finds_the_last_sample_up_to_it() {
+        let window = window(&[(1_000, 1), (2_000, 2)], Duration::from_secs(10));
+        let found = |millis| window.up_to(Moment::from_millis(millis));
+        assert_eq!(found(999), None);
+        assert_eq!(found(1_000), Some(sample(1_000, 1)));
+        assert_eq!(found(1_999), Some(sample(1_000, 1)));
+        assert_eq!(found(9_000), Some(sample(2_000, 2)));
     }
 
     #[test]

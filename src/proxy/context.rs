@@ -1,5 +1,7 @@
 //! What one request carries through its life.
 
+use super::dial::Dial;
+use super::retry::Reach;
 use super::route::Target;
 use super::{Chain, Settings};
 use crate::plugin::Exchange;
@@ -23,6 +25,9 @@ pub struct Context {
     /// How long it waited for a replica.
     pub held: Duration,
     pub request_body_bytes: u64,
+    pub dial: Option<Arc<Dial>>,
+    /// Of the attempt under way.
+    pub reach: Reach,
     /// Why its tunnel was closed, when neither side did.
     pub cut: Option<String>,
     _in_flight: Passing,
@@ -45,6 +50,8 @@ impl Context {
             started: Instant::now(),
             held: Duration::ZERO,
             request_body_bytes: 0,
+            dial: None,
+            reach: Reach::Nowhere,
             cut: None,
             _in_flight: in_flight.enter(),
         }
@@ -55,6 +62,20 @@ impl Context {
         if let Some(lease) = &self.lease {
             lease.replica().doubt.raise();
         }
+    }
+
+    /// Whether the replica at work is lost, and everybody knows.
+    pub fn is_lost(&self) -> bool {
+        let lease = self.lease.as_ref();
+        lease.is_some_and(|lease| lease.replica().connections.is_lost())
+    }
+
+    /// Leaves the replica at work; the next attempt begins from the beginning.
+    pub fn leave(&mut self) {
+        self.lease = None;
+        self.dial = None;
+        self.reach = Reach::Nowhere;
+        self.request_body_bytes = 0;
     }
 
     /// The filters and observers for this request.

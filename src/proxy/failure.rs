@@ -51,6 +51,11 @@ pub fn is_broken(error: &Error) -> bool {
         )
 }
 
+/// For a request that was claimed for a replica, or waited for one, that is lost.
+pub fn lost() -> Box<Error> {
+    Error::explain(ErrorType::ConnectionClosed, "the replica is lost").into_up()
+}
+
 /// Whether time ran out, which another replica would not bring back.
 pub fn is_timeout(error: &Error) -> bool {
     matches!(

@@ -4,9 +4,12 @@
 //! stop traffic.
 
 mod context;
+mod dial;
 mod failure;
 mod headers;
 mod hold;
+mod passive;
+mod retry;
 pub mod round_robin;
 pub mod route;
 mod tunnel;
@@ -14,19 +17,25 @@ mod tunnel;
 pub use context::{Context, InFlight};
 
 use crate::plugin::{Answer, Filter, Observer, Record, Request, Response, Verdict};
+use crate::service::event::Event;
 use crate::service::lease::Lease;
+use crate::service::replica::Replica;
 use crate::service::spec::Forward;
 use crate::service::store::Reader;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use dial::Dial;
 use http::{HeaderValue, Method, StatusCode, Version, header};
 use pingora::connectors::TransportConnector;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{HttpPeer, Session};
+use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext};
-use pingora::{Error, ErrorSource, ErrorType, Result};
+use pingora::{Error, ErrorType, Result};
+use retry::{Broken, Reach};
 use route::{Routes, Target};
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,7 +47,6 @@ const RETRY_AFTER_SECS: &str = "1";
 /// What is left of a refused upload is read this long, so that the client sees the answer and
 /// not a reset.
 const REFUSED_BODY_DRAIN: Duration = Duration::from_secs(2);
-const ATTEMPTS_MAX: u32 = 4;
 
 /// Filters and observers, in the order in which they run.
 #[derive(Clone, Default)]
@@ -58,20 +66,30 @@ pub struct Settings {
     pub max_header_bytes: u64,
 }
 
+/// Tells everybody who wants to know what happened to a replica.
+pub type Tell = Arc<dyn Fn(&Event) + Send + Sync>;
+
 pub struct Edge {
     reader: Reader,
     settings: Arc<ArcSwap<Settings>>,
     in_flight: InFlight,
+    tell: Tell,
     /// Connects tunnels; Pingora keeps the one for everything else to itself.
     connector: TransportConnector,
 }
 
 impl Edge {
-    pub fn new(reader: Reader, settings: Arc<ArcSwap<Settings>>, in_flight: InFlight) -> Edge {
+    pub fn new(
+        reader: Reader,
+        settings: Arc<ArcSwap<Settings>>,
+        in_flight: InFlight,
+        tell: Tell,
+    ) -> Edge {
         Edge {
             reader,
             settings,
             in_flight,
+            tell,
             connector: TransportConnector::new(None),
         }
     }
@@ -88,19 +106,57 @@ impl Edge {
             return lease;
         }
         let began = Instant::now();
-        let lease = hold::wait(&self.reader, target, &ctx.tried).await;
+        let patience = target.forward.hold_timeout.saturating_sub(ctx.held);
+        let lease = hold::wait(&self.reader, target, &ctx.tried, patience).await;
         ctx.held += began.elapsed();
         lease
     }
 
     /// Counts a request; false when nobody has published its service yet.
-    fn note(&self, target: &Target, counts: bool) -> bool {
+    fn note(&self, target: &Target, counts: bool, now: Instant) -> bool {
         let snapshot = self.reader.load();
         let service = snapshot.service(target.service.as_str());
         service.is_some_and(|service| {
             service.load.note(counts);
+            service.load.keep_time(now);
             true
         })
+    }
+
+    /// Whether this request may have one more attempt. What is taken back from a lost replica
+    /// takes nothing from the budget: it adds no load to what is in trouble.
+    fn may_retry(&self, ctx: &Context) -> bool {
+        let Some(target) = &ctx.target else {
+            return false;
+        };
+        let terms = &target.forward.retries;
+        let snapshot = self.reader.load();
+        let service = snapshot.service(target.service.as_str());
+        ctx.attempts < terms.attempts
+            && (ctx.is_lost() || service.is_some_and(|service| service.load.may_retry(terms)))
+    }
+
+    /// Whether a connection that took too long is tried once more where it was. When nobody else
+    /// is there, it waits for this one as it would for one that is on its way: the listen queue
+    /// was full, and the kernel asks again only when we have long given up.
+    fn dials_again(&self, error: &Error, ctx: &mut Context) -> bool {
+        let Some(target) = &ctx.target else {
+            return false;
+        };
+        let forward = &target.forward;
+        let timed_out = *error.etype() == ErrorType::ConnectTimedout;
+        if !timed_out || ctx.is_lost() || ctx.held >= forward.hold_timeout {
+            return false;
+        }
+        let snapshot = self.reader.load();
+        let is_other = |replica: &Arc<Replica>| !ctx.tried.contains(&replica.generation);
+        let service = snapshot.service(target.service.as_str());
+        if service.is_none_or(|service| service.ready.iter().any(is_other)) {
+            return false;
+        }
+        ctx.held += forward.connect_timeout;
+        ctx.doubt();
+        true
     }
 
     fn take(&self, ctx: &mut Context, lease: Lease) {
@@ -173,9 +229,9 @@ impl ProxyHttp for Edge {
         }
         let scaler = target.scaler.as_ref();
         let counts = scaler.is_some_and(|scaler| scaler.counts(head.uri.path()));
-        if !self.note(&target, counts) {
+        if !self.note(&target, counts, ctx.started) {
             hold::until_known(&self.reader, &target).await;
-            self.note(&target, counts);
+            self.note(&target, counts, ctx.started);
         }
         let Some(lease) = self.claim(ctx).await else {
             return respond(session, ctx, unavailable()).await;
@@ -205,7 +261,26 @@ impl ProxyHttp for Edge {
         let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
             return Err(Error::new_in(ErrorType::InternalError));
         };
-        Ok(Box::new(peer(lease, &target.forward)))
+        let (peer, dial) = peer(lease, &target.forward);
+        ctx.dial = Some(dial);
+        Ok(Box::new(peer))
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        connection: RawFd,
+        _digest: Option<&Digest>,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        let lease = ctx.lease.as_mut();
+        if !lease.is_some_and(|lease| lease.sends_on(connection)) {
+            return Err(failure::lost());
+        }
+        ctx.reach = Reach::Head;
+        Ok(())
     }
 
     async fn upstream_request_filter(
@@ -229,6 +304,8 @@ impl ProxyHttp for Edge {
         end_of_stream: bool,
         ctx: &mut Context,
     ) -> Result<()> {
+        // Also asked when there is no body, and always after the head was written.
+        ctx.reach = Reach::Sent;
         // An empty last piece would be written as a second end of body (pingora#935).
         if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
             *body = None;
@@ -260,6 +337,15 @@ impl ProxyHttp for Edge {
         if session.is_process_shutting_down() || self.in_flight.ends_connections() {
             session.set_keepalive(None);
         }
+        if let Some(dial) = ctx.dial.take() {
+            dial.is_answered();
+        }
+        if !head.status.is_informational()
+            && let Some(lease) = &ctx.lease
+        {
+            lease.is_answered();
+            self.heed(head.status, ctx);
+        }
         filter_response(head, ctx);
         Ok(())
     }
@@ -271,11 +357,17 @@ impl ProxyHttp for Edge {
         ctx: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
+        if self.dials_again(&error, ctx) {
+            error.set_retry(true);
+            return error;
+        }
         // Nothing was sent, so any method may be tried elsewhere.
-        ctx.doubt();
-        ctx.lease = None;
-        ctx.request_body_bytes = 0;
-        error.set_retry(ctx.attempts < ATTEMPTS_MAX && failure::is_connect(&error));
+        let again = failure::is_connect(&error) && self.may_retry(ctx);
+        if !ctx.is_lost() {
+            ctx.doubt();
+        }
+        ctx.leave();
+        error.set_retry(again);
         error
     }
 
@@ -288,23 +380,25 @@ impl ProxyHttp for Edge {
         client_reused: bool,
     ) -> Box<Error> {
         let mut error = error.more_context(format!("replica {}", peer._address));
-        let nothing_sent_down = session
-            .response_written()
-            .is_none_or(|response| response.status.is_informational());
-        let again = nothing_sent_down
-            && !failure::is_timeout(&error)
-            && *error.esource() == ErrorSource::Upstream
-            && !session.as_ref().retry_buffer_truncated()
-            && session.req_header().method.is_idempotent()
-            && ctx.attempts < ATTEMPTS_MAX;
-        if client_reused {
+        let broken = Broken {
+            error: &error,
+            reach: ctx.reach,
+            answer_began: session
+                .response_written()
+                .is_some_and(|response| !response.status.is_informational()),
+            body_is_kept: !session.as_ref().retry_buffer_truncated(),
+            is_idempotent: session.req_header().method.is_idempotent(),
+        };
+        let again = broken.may_go_elsewhere() && self.may_retry(ctx);
+        if ctx.is_lost() {
+            // It was taken back: nothing new is learnt of the replica.
+        } else if client_reused {
             // The connection was stale, which says nothing about the replica.
             ctx.tried.pop();
         } else if failure::is_broken(&error) {
             ctx.doubt();
         }
-        ctx.lease = None;
-        ctx.request_body_bytes = 0;
+        ctx.leave();
         error.set_retry(again);
         error
     }
@@ -376,17 +470,17 @@ impl ProxyHttp for Edge {
     }
 }
 
-fn peer(lease: &Lease, forward: &Forward) -> HttpPeer {
+fn peer(lease: &Lease, forward: &Forward) -> (HttpPeer, Arc<Dial>) {
     let replica = lease.replica();
     let mut peer = HttpPeer::new(replica.address, false, String::new());
     peer.group_key = replica.generation;
     let options = &mut peer.options;
-    options.connection_timeout = Some(forward.connect_timeout);
-    options.total_connection_timeout = Some(forward.connect_timeout);
+    let dial = Arc::new(Dial::new(replica, forward.connect_timeout));
+    options.custom_l4 = Some(Arc::clone(&dial) as _);
     options.read_timeout = Some(forward.read_timeout);
     options.write_timeout = Some(forward.write_timeout);
     options.idle_timeout = Some(UPSTREAM_IDLE);
-    peer
+    (peer, dial)
 }
 
 fn host(head: &RequestHeader) -> Option<&str> {

@@ -5,13 +5,16 @@ use crate::service::replica::Replica;
 use crate::service::snapshot::ServiceView;
 
 /// Claims the next replica in turn, passing over those already tried (by generation), those that
-/// began to drain since the snapshot was taken and, while there is another, those in doubt.
+/// began to drain since the snapshot was taken and, while there is another, those in doubt and
+/// those that their answers ejected.
 /// `None`: there is no other.
 pub fn claim(service: &ServiceView, tried: &[u64]) -> Option<Lease> {
     let untried = |replica: &Replica| !tried.contains(&replica.generation);
+    let undoubted = |replica: &Replica| untried(replica) && !replica.doubt.is_raised();
     next(service, |replica| {
-        untried(replica) && !replica.doubt.is_raised()
+        undoubted(replica) && !replica.outlier.is_ejected()
     })
+    .or_else(|| next(service, undoubted))
     .or_else(|| next(service, untried))
 }
 

@@ -28,6 +28,7 @@ impl Stage {
             desired: 0,
             coming: false,
             because: Vec::new(),
+            decisions: Default::default(),
             image: None,
             rollout: None,
         };
@@ -210,4 +211,19 @@ proptest! {
         }
         prop_assert!(answered.values().all(|count| *count == rounds), "{answered:?}");
     }
+}
+
+#[test]
+fn an_ejected_replica_is_passed_over_unless_there_is_nobody_else() {
+    let stage = Stage::new(8000..8003);
+    let ready = &stage.view.ready;
+    ready[1].eject(&Default::default()).expect("the first time");
+    assert_eq!(stage.take(4), [8000, 8002, 8000, 8002]);
+    let tried = [8000, 8002];
+    let slot = |lease: Lease| lease.replica().slot;
+    assert_eq!(stage.claim(&tried).map(slot), Some(8001));
+    // One that refuses connections is the worse choice.
+    ready[0].doubt.raise();
+    ready[2].doubt.raise();
+    assert_eq!(stage.take(2), [8001, 8001]);
 }

@@ -40,6 +40,14 @@ pub enum Event {
         id: ReplicaId,
         ailment: Ailment,
     },
+    /// Passed over for a while because of its answers, `row` of 5xx without another between.
+    Ejected {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+        row: u32,
+        during: Duration,
+    },
     Draining {
         service: ServiceName,
         slot: Slot,
@@ -128,6 +136,7 @@ impl Event {
             Event::StartFailed { .. }
             | Event::PortTaken { .. }
             | Event::Sick { .. }
+            | Event::Ejected { .. }
             | Event::StopFailed { .. }
             | Event::RolloutFailed { .. }
             | Event::SaidLast { .. }
@@ -146,6 +155,7 @@ impl Event {
             | Event::Adopted { service, .. }
             | Event::Ready { service, .. }
             | Event::Sick { service, .. }
+            | Event::Ejected { service, .. }
             | Event::Draining { service, .. }
             | Event::Returned { service, .. }
             | Event::Drained { service, .. }
@@ -205,6 +215,19 @@ impl fmt::Display for Event {
                 ailment,
             } => {
                 write!(f, "{service}: {id} on {slot} is sick: {ailment}")
+            }
+            Event::Ejected {
+                service,
+                slot,
+                id,
+                row,
+                during,
+            } => {
+                write!(
+                    f,
+                    "{service}: {id} on {slot} is passed over for {}: {row} answers of 5xx in a row, and others do better",
+                    Human(*during)
+                )
             }
             Event::Draining {
                 service,

@@ -1,9 +1,12 @@
 //! What the request path counts for a service, and where its round robin stands.
 
+use super::budget::Budget;
+use super::spec::Retries;
 use super::sync::{AtomicU64, Ordering};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::Notify;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 /// What one request adds to the time in service at most. Scalers ask what a minute of traffic
 /// needs; a stream that ends after an hour says no more about that than one of a minute.
@@ -17,6 +20,9 @@ pub struct ServiceLoad {
     held: AtomicU64,
     completed: AtomicU64,
     busy_micros: AtomicU64,
+    line: Semaphore,
+    budget: Budget,
+    is_busy: AtomicBool,
     wake: Arc<Notify>,
 }
 
@@ -28,6 +34,9 @@ impl ServiceLoad {
             held: AtomicU64::new(0),
             completed: AtomicU64::new(0),
             busy_micros: AtomicU64::new(0),
+            line: Semaphore::new(1),
+            budget: Budget::new(Instant::now()),
+            is_busy: AtomicBool::new(false),
             wake,
         }
     }
@@ -67,9 +76,41 @@ impl ServiceLoad {
         Duration::from_micros(self.busy_micros.load(Ordering::Relaxed))
     }
 
+    /// Tells the budget the time, with each request.
+    pub fn keep_time(&self, now: Instant) {
+        self.budget.note(self.total(), now);
+    }
+
+    /// Whether a request may be sent again; if so, that is spent.
+    pub fn may_retry(&self, terms: &Retries) -> bool {
+        self.budget.spend(terms, self.total(), Instant::now())
+    }
+
+    /// Retries that the budget did not allow.
+    pub fn retries_refused(&self) -> u64 {
+        self.budget.refused()
+    }
+
+    /// Runs `decide` unless somebody else of this service is at it; nobody waits.
+    pub fn exclusively<T>(&self, decide: impl FnOnce() -> T) -> Option<T> {
+        if self.is_busy.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        let decided = decide();
+        self.is_busy.store(false, Ordering::Release);
+        Some(decided)
+    }
+
     /// Requests that wait for a replica.
     pub fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
+    }
+
+    /// To be the one of those that wait whose turn it is, in the order of asking; over when it is
+    /// dropped.
+    pub async fn turn(&self) -> SemaphorePermit<'_> {
+        let turn = self.line.acquire().await;
+        turn.expect("nobody closes it")
     }
 
     /// A place among those that wait, unless `max` are taken.

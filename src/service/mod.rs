@@ -3,11 +3,16 @@
 //! Imports nothing of ours. One task holds the [`store::Writer`]; everybody else holds a
 //! [`store::Reader`].
 
+pub mod budget;
+pub mod connections;
+pub mod decided;
+pub mod dials;
 pub mod doubt;
 pub mod event;
 pub mod gate;
 pub mod lease;
 pub mod load;
+pub mod outlier;
 pub mod replica;
 pub mod snapshot;
 pub mod spec;

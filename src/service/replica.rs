@@ -1,9 +1,11 @@
 //! One running copy of a service.
 
+use super::connections::Connections;
 use super::doubt::Doubt;
 use super::gate::Gate;
 use super::load::ServiceLoad;
-use super::spec::{ImageId, ServiceName, Slot, SpecHash};
+use super::outlier::Outlier;
+use super::spec::{ImageId, OutlierDetection, ServiceName, Slot, SpecHash};
 use super::sync::{AtomicU64, Ordering};
 use super::time::Moment;
 use std::fmt;
@@ -48,6 +50,8 @@ pub struct Replica {
     pub address: SocketAddr,
     pub gate: Gate,
     pub doubt: Arc<Doubt>,
+    pub connections: Connections,
+    pub outlier: Outlier,
     requests: AtomicU64,
     /// Told of each request that is over.
     load: Option<Arc<ServiceLoad>>,
@@ -74,6 +78,8 @@ impl Replica {
             address,
             gate: Gate::open(),
             doubt,
+            connections: Connections::to(address),
+            outlier: Outlier::default(),
             requests: AtomicU64::new(0),
             load: None,
             wake,
@@ -104,8 +110,33 @@ impl Replica {
         }
     }
 
-    /// It has left. What has no end of its own, a WebSocket, must be over within this time.
+    /// Leaves it out for a while because of its answers; returns for how long.
+    pub fn eject(&self, terms: &OutlierDetection) -> Option<Duration> {
+        let during = self.outlier.eject(terms)?;
+        // So that the next picture says so.
+        self.wake.notify_one();
+        Some(during)
+    }
+
+    /// It failed: nobody gets in any more, and who waits for an answer waits no longer.
+    pub fn lose(&self) {
+        self.gate.close();
+        self.connections.lose();
+    }
+
+    /// It failed and is well again, under the same address.
+    pub fn find_again(&self) {
+        self.connections.find_again();
+        self.gate.reopen();
+    }
+
+    /// It has left. What has no end of its own, a WebSocket, must be over within this time; when
+    /// there is none, it is gone, and everything on its connections is over now.
     pub fn dismiss(&self, within: Duration) {
+        if within.is_zero() {
+            self.gate.close();
+            self.connections.end();
+        }
         self.dismissal.send_replace(Some(Instant::now() + within));
     }
 

@@ -311,6 +311,52 @@ pub struct Forward {
     pub hold_timeout: Duration,
     /// How many may wait at once.
     pub hold_max: u64,
+    pub retries: Retries,
+    /// `None`: answers eject nobody.
+    pub outlier_detection: Option<OutlierDetection>,
+}
+
+/// How often a request that failed is tried on another replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retries {
+    /// Of one request, the first included.
+    pub attempts: u32,
+    /// Of all requests of the service, in percent.
+    pub budget_percent: u32,
+    /// Whatever the number of requests.
+    pub min_per_second: u32,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Retries {
+            attempts: 4,
+            budget_percent: 20,
+            min_per_second: 10,
+        }
+    }
+}
+
+/// When a replica is left out because of its answers, in Envoy's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutlierDetection {
+    pub consecutive_5xx: u32,
+    /// The first time; each further one takes as much longer.
+    pub base_ejection_time: Duration,
+    pub max_ejection_time: Duration,
+    /// Of the replicas that are ready, at once.
+    pub max_ejection_percent: u32,
+}
+
+impl Default for OutlierDetection {
+    fn default() -> Self {
+        OutlierDetection {
+            consecutive_5xx: 5,
+            base_ejection_time: Duration::from_secs(30),
+            max_ejection_time: Duration::from_secs(300),
+            max_ejection_percent: 50,
+        }
+    }
 }
 
 impl Default for Forward {
@@ -323,6 +369,8 @@ impl Default for Forward {
             max_request_body_bytes: 100 << 20,
             hold_timeout: Duration::from_secs(10),
             hold_max: 1000,
+            retries: Retries::default(),
+            outlier_detection: Some(OutlierDetection::default()),
         }
     }
 }

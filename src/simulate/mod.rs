@@ -141,7 +141,7 @@ impl<'a> Simulation<'a> {
 
     /// What the policy does; `progress` is told of each second that passed.
     pub fn run(&self, scaler: &dyn Scaler, progress: impl FnMut(u64)) -> Outcome {
-        let world = world::World::new(self.model, scaler);
+        let world = world::World::new(self.model, scaler, self.load(0));
         world.run(
             self.arrivals(),
             self.seconds(),

@@ -99,7 +99,10 @@ fn moment(nanos: u64) -> Moment {
 }
 
 impl<'a> World<'a> {
-    pub fn new(model: &'a Model, scaler: &'a dyn Scaler) -> World<'a> {
+    /// The trace begins in the middle of things: Tidegate runs already, with replicas for `load`
+    /// and a quarter more.
+    pub fn new(model: &'a Model, scaler: &'a dyn Scaler, load: f64) -> World<'a> {
+        let wanted = model.bounds.clamp((load * 1.25).ceil() as u32);
         let mut world = World {
             model,
             scaler,
@@ -118,15 +121,14 @@ impl<'a> World<'a> {
             backoff: Backoff::default(),
             window: Window::default(),
             counted: Counted::default(),
-            wanted: model.bounds.min,
+            wanted,
             replan: true,
             wake: None,
             changed: None,
             short_since: None,
             outcome: Outcome::default(),
         };
-        // Tidegate runs already: the fewest replicas are ready.
-        for offset in 0..model.bounds.min {
+        for offset in 0..wanted {
             let index = world.start(FIRST_SLOT + offset as Slot);
             world.becomes_ready(index);
         }

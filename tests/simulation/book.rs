@@ -346,6 +346,8 @@ impl Book {
         self.note(event.to_string());
         match event {
             Event::EngineUp => self.down_since = None,
+            // By requests, and there are none.
+            Event::Ejected { .. } => {}
             Event::EngineDown { .. } => {
                 self.promise(self.down_since.is_none(), || "down twice".to_owned());
                 self.down_since = Some(Instant::now());

@@ -82,6 +82,24 @@ pub async fn send(
     connection.send(request, body).await.expect("an answer")
 }
 
+/// Returns with the answer's head; what comes out then is the whole body, if it is whole.
+pub async fn begin(
+    address: SocketAddr,
+    path: &str,
+) -> impl Future<Output = hyper::Result<String>> + use<> {
+    let stream = TcpStream::connect(address).await.expect("a connection");
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
+    tokio::spawn(connection);
+    let request = Request::get(path).header("host", address.to_string());
+    let request = request.body(Full::<Bytes>::default()).expect("a request");
+    let answer = sender.send_request(request).await.expect("an answer");
+    async move {
+        let _open = sender;
+        let body = answer.into_body().collect().await?.to_bytes();
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+}
+
 pub async fn get(address: SocketAddr, path: &str) -> Answer {
     send(address, Request::get(path), "").await
 }

@@ -4,7 +4,8 @@ use super::client::{self, Answer};
 use super::{docker, free_port, until};
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ pub struct Edge {
     environment: Vec<(&'static str, String)>,
     is_nobody: bool,
     has_containers: AtomicBool,
+    passes: Option<Arc<TcpListener>>,
     log: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
     child: Option<Child>,
@@ -54,6 +56,7 @@ impl Edge {
             environment: Vec::new(),
             is_nobody: false,
             has_containers: AtomicBool::new(false),
+            passes: None,
             log: Arc::default(),
             reader: None,
             child: None,
@@ -72,6 +75,7 @@ impl Edge {
             environment: self.environment.clone(),
             is_nobody: self.is_nobody,
             has_containers: AtomicBool::new(self.has_containers.load(Ordering::Relaxed)),
+            passes: None,
             log: Arc::default(),
             reader: None,
             child: None,
@@ -105,6 +109,12 @@ impl Edge {
 
     pub fn set(&mut self, name: &'static str, value: impl Into<String>) {
         self.environment.push((name, value.into()));
+    }
+
+    /// Holds a socket that listens on `address` and passes it to whatever is started from now on.
+    pub fn holding(mut self, address: SocketAddr) -> Edge {
+        self.passes = Some(Arc::new(TcpListener::bind(address).expect("a free port")));
+        self
     }
 
     /// Gives up every right for what is started from now on, when there is one to give up.
@@ -157,11 +167,12 @@ impl Edge {
 
     /// Like `spawn`, with nothing but `arguments`.
     pub fn spawn_bare(&mut self, arguments: &[&str]) {
-        let mut child = self
-            .command(arguments)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary");
+        let mut command = self.command(arguments);
+        if let Some(listener) = &self.passes {
+            let listener = listener.try_clone().expect("a descriptor");
+            command = passing(&command, listener.into());
+        }
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary");
         let stderr = child.stderr.take().expect("piped");
         let log = Arc::clone(&self.log);
         self.reader = Some(std::thread::spawn(move || {
@@ -391,8 +402,34 @@ fn command(binary: impl AsRef<OsStr>, folder: &Path) -> Command {
         }
     }
     command
+        .env_remove("LISTEN_FDS")
         .env("TIDEGATE_LOG", "tidegate=debug,warn")
         .current_dir(folder)
         .stdin(Stdio::null());
     command
+}
+
+/// The same command with `socket` passed to it, as systemd does it. A shell knows the number of
+/// the process that it becomes.
+fn passing(command: &Command, socket: OwnedFd) -> Command {
+    let mut shell = Command::new("sh");
+    shell
+        .args([
+            "-c",
+            "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"",
+            "sh",
+        ])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdin(socket);
+    if let Some(folder) = command.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
 }

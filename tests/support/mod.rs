@@ -6,6 +6,7 @@ pub mod docker;
 pub mod edge;
 pub mod http;
 pub mod image;
+pub mod load;
 pub mod registry;
 pub mod upstream;
 pub mod websocket;

@@ -2,10 +2,13 @@
 //! compiles it by itself.
 //!
 //! As the first process of a container it ignores SIGTERM, as programs without a handler do
-//! there; with `ON_TERM=exit` it ends.
+//! there; with `ON_TERM=exit` it ends. `LATE` is how many milliseconds pass before it listens,
+//! `BACKLOG` how many connections may wait to be accepted.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
 use std::{env, fs, process, thread};
 
 const SIGTERM: i32 = 15;
@@ -13,6 +16,7 @@ const SIGTERM: i32 = 15;
 unsafe extern "C" {
     fn signal(number: i32, handler: extern "C" fn(i32)) -> usize;
     fn _exit(code: i32) -> !;
+    fn listen(socket: i32, backlog: i32) -> i32;
 }
 
 extern "C" fn leave(_: i32) {
@@ -24,7 +28,15 @@ fn main() {
         unsafe { signal(SIGTERM, leave) };
     }
     let port = env::var("PORT").map_or(80, |port| port.parse().unwrap());
-    for client in TcpListener::bind(("0.0.0.0", port)).unwrap().incoming() {
+    if let Ok(late) = env::var("LATE") {
+        thread::sleep(Duration::from_millis(late.parse().unwrap()));
+    }
+    let listener = TcpListener::bind(("0.0.0.0", port)).unwrap();
+    if let Ok(backlog) = env::var("BACKLOG") {
+        let backlog = backlog.parse().unwrap();
+        assert_eq!(unsafe { listen(listener.as_raw_fd(), backlog) }, 0);
+    }
+    for client in listener.incoming() {
         thread::spawn(move || client.map(serve));
     }
 }

@@ -1,11 +1,13 @@
 //! A program behind the edge, inside the test: tells its name and what it was asked.
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use futures_util::{StreamExt, stream};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,6 +24,7 @@ pub struct Upstream {
 struct Shared {
     name: &'static str,
     healthy: AtomicBool,
+    fails: AtomicBool,
     checks: AtomicU64,
     requests: AtomicU64,
     /// Requests to `/held` wait for this.
@@ -37,6 +40,7 @@ impl Upstream {
         let shared = Arc::new(Shared {
             name,
             healthy: AtomicBool::new(true),
+            fails: AtomicBool::new(false),
             checks: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             release: Notify::new(),
@@ -64,6 +68,15 @@ impl Upstream {
         self.shared.healthy.store(healthy, Ordering::Relaxed);
     }
 
+    /// Has it answer every request with 500; the health check is a thing of its own.
+    pub fn set_failing(&self, fails: bool) {
+        self.shared.fails.store(fails, Ordering::Relaxed);
+    }
+
+    pub fn checks(&self) -> u64 {
+        self.shared.checks.load(Ordering::Relaxed)
+    }
+
     pub fn requests(&self) -> u64 {
         self.shared.requests.load(Ordering::Relaxed)
     }
@@ -89,14 +102,31 @@ async fn health(State(shared): State<Arc<Shared>>) -> StatusCode {
     }
 }
 
+/// The head and a first piece at once, the rest when it is released.
+fn begun(shared: Arc<Shared>) -> Response {
+    let name = shared.name;
+    let first = stream::once(async { Ok::<_, Infallible>(Bytes::from_static(b"begun ")) });
+    let rest = stream::once(async move {
+        shared.release.notified().await;
+        Ok(Bytes::from_static(b"done"))
+    });
+    let body = Body::from_stream(first.chain(rest));
+    ([("x-upstream", name)], body).into_response()
+}
+
 async fn echo(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     shared.requests.fetch_add(1, Ordering::Relaxed);
     let (head, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };
+    if shared.fails.load(Ordering::Relaxed) {
+        let told = [("x-upstream", shared.name)];
+        return (StatusCode::INTERNAL_SERVER_ERROR, told).into_response();
+    }
     match head.uri.path() {
         "/held" => shared.release.notified().await,
+        "/begun" => return begun(shared),
         "/slow" => tokio::time::sleep(Duration::from_secs(5)).await,
         "/big" => return Bytes::from(vec![b'x'; 1 << 20]).into_response(),
         _ => {}

@@ -146,6 +146,9 @@ async fn converse(
             let mut all = SWITCHED.to_vec();
             all.extend(pattern(1 << 20));
             stream.write_all(&all).await.ok()?;
+            // Closing throws away what the kernel has not sent off yet, and nothing tells when it
+            // has.
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
             return Some(());
         }
         "/tell" => {

@@ -1,342 +1,238 @@
-//! What happens, and what was promised about it.
+//! Which events there are, and what each needs.
 
-use crate::docker::docker;
-use crate::edge::{self, Edge, Eye, Kind, Replica, Tidegate, Wish, all_ready};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use serde::{Serialize, Serializer};
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
-
-const RELOADS: u32 = 20;
-const BETWEEN_RELOADS: Duration = Duration::from_millis(250);
-/// A broken version is looked at this long before somebody goes back.
-const BROKEN_FOR: Duration = Duration::from_secs(5);
-const SCALED_TO: u32 = 5;
-/// Full strength after this is never: a phase should end.
-const PATIENCE: Duration = Duration::from_secs(30);
-const PATIENCE_WITH_PEERS: Duration = Duration::from_secs(12);
-
-const NO_PICTURE: &str = "the edge does not say what runs";
+use crate::edge::Kind;
+use crate::promise::Promise;
+use nix::sys::signal::Signal;
 
 pub struct Event {
     pub name: &'static str,
     pub about: &'static str,
     pub promise: Promise,
     pub replicas: u32,
-    happening: Happening,
+    pub needs: Needs,
+    /// Whether it can happen behind HAProxy, too.
+    with_peer: bool,
+    pub happening: Happening,
 }
 
-/// Which requests may fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Promise {
-    /// Planned: none.
-    NoneFails,
-    /// Not planned: only those that are not idempotent.
-    NoGetFails,
-    /// While nobody holds the socket, connections are refused; all else is answered.
-    OnlyRefused,
-    /// Whatever is in flight is lost, and the numbers say how much.
-    Nothing,
+/// What must be there beside an edge and its replicas.
+#[derive(Clone, Copy, Default)]
+pub struct Needs {
+    /// Somebody holds the edge's socket.
+    pub held: bool,
+    /// An engine of our own, with live-restore or without.
+    pub engine: Option<bool>,
+    /// A server for WebSockets.
+    pub echo: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Happening {
+pub enum Happening {
     Nothing,
     Scale,
     Roll,
     RollBroken,
+    Deploy,
+    DeployBroken,
+    Drain,
     Reloads,
+    Tunnels,
     DockerStop,
     DockerKill,
     KillProcess,
     DockerPause,
+    CutOff,
     Crash,
+    EngineRestarts(Signal),
     EdgeLeaves,
     EdgeIsKilled,
+    Upgrade { at_quit: bool },
 }
 
-const fn planned(name: &'static str, about: &'static str, happening: Happening) -> Event {
+/// For both edges, three replicas; what is planned fails nobody.
+const fn event(name: &'static str, about: &'static str, happening: Happening) -> Event {
     Event {
         name,
         about,
-        promise: Promise::NoneFails,
+        promise: Promise::NONE_FAILS,
         replicas: 3,
+        needs: Needs {
+            held: false,
+            engine: None,
+            echo: false,
+        },
+        with_peer: true,
         happening,
     }
 }
 
-const fn unplanned(name: &'static str, about: &'static str, happening: Happening) -> Event {
-    Event {
-        promise: Promise::NoGetFails,
-        ..planned(name, about, happening)
+impl Event {
+    const fn promising(self, promise: Promise) -> Event {
+        Event { promise, ..self }
+    }
+
+    const fn alone(self) -> Event {
+        Event {
+            replicas: 1,
+            ..self.tidegate()
+        }
+    }
+
+    const fn tidegate(self) -> Event {
+        Event {
+            with_peer: false,
+            ..self
+        }
+    }
+
+    const fn held(self) -> Event {
+        let needs = Needs {
+            held: true,
+            ..self.needs
+        };
+        Event { needs, ..self }
+    }
+
+    const fn on_engine(self, live_restore: bool) -> Event {
+        let needs = Needs {
+            engine: Some(live_restore),
+            ..self.needs
+        };
+        Event { needs, ..self }
+    }
+
+    const fn with_echo(self) -> Event {
+        let needs = Needs {
+            echo: true,
+            ..self.needs
+        };
+        Event { needs, ..self }
+    }
+
+    /// A peer that runs no containers has nothing to say to scaling or rolling.
+    pub fn applies_to(&self, kind: Kind) -> bool {
+        kind == Kind::Tidegate || self.with_peer
     }
 }
 
-const fn alone(event: Event) -> Event {
-    Event {
-        replicas: 1,
-        ..event
-    }
-}
+use Happening as H;
 
 pub static EVENTS: &[Event] = &[
-    planned(
-        "nothing",
-        "what the load is like undisturbed",
-        Happening::Nothing,
-    ),
-    alone(planned(
-        "scale",
-        "1 replica, then 5, then 1 again",
-        Happening::Scale,
-    )),
-    planned(
+    event("nothing", "what the load is like undisturbed", H::Nothing),
+    event("scale", "1 replica, then 5, then 1 again", H::Scale).alone(),
+    event(
         "roll",
         "a changed environment, one replica after the other",
-        Happening::Roll,
-    ),
-    planned(
-        "roll-broken",
-        "a change that is never healthy, and back",
-        Happening::RollBroken,
-    ),
-    planned(
-        "reload-20",
-        "20 reloads without a change",
-        Happening::Reloads,
-    ),
-    alone(planned(
+        H::Roll,
+    )
+    .tidegate(),
+    event(
         "roll-one",
         "a changed environment, a single replica",
-        Happening::Roll,
-    )),
-    unplanned(
+        H::Roll,
+    )
+    .alone()
+    .promising(Promise::NONE_FAILS.waiting_for_a_start()),
+    event(
+        "roll-broken",
+        "a change that is never healthy, and back",
+        H::RollBroken,
+    )
+    .tidegate(),
+    event("deploy", "`tidegate deploy` of a good image", H::Deploy).tidegate(),
+    event(
+        "deploy-broken",
+        "`tidegate deploy` of an image that is never healthy",
+        H::DeployBroken,
+    )
+    .tidegate(),
+    event("drain", "`tidegate drain` of one replica", H::Drain).tidegate(),
+    event("reload-20", "20 reloads without a change", H::Reloads),
+    event(
+        "websocket",
+        "400 WebSockets opened during 20 reloads",
+        H::Tunnels,
+    )
+    .tidegate()
+    .with_echo(),
+    event(
         "docker-stop",
         "docker stop, behind the edge's back",
-        Happening::DockerStop,
-    ),
-    unplanned("docker-kill", "docker kill", Happening::DockerKill),
-    unplanned(
+        H::DockerStop,
+    )
+    .promising(Promise::NO_GET_FAILS),
+    event("docker-kill", "docker kill", H::DockerKill)
+        .promising(Promise::ONLY_INSIDE_FAILS.healing()),
+    event(
         "kill-9",
         "kill -9 of the container's process",
-        Happening::KillProcess,
-    ),
-    unplanned(
+        H::KillProcess,
+    )
+    .promising(Promise::ONLY_INSIDE_FAILS.healing()),
+    event("kill-one", "kill -9 of the only replica", H::KillProcess)
+        .alone()
+        .promising(Promise::ONLY_INSIDE_FAILS.healing().waiting_for_a_start()),
+    event(
         "docker-pause",
         "docker pause: it hangs, connections open",
-        Happening::DockerPause,
-    ),
-    unplanned(
-        "crash",
-        "the program answers 500 to everything",
-        Happening::Crash,
-    ),
-    alone(unplanned(
-        "kill-one",
-        "kill -9 of the only replica",
-        Happening::KillProcess,
-    )),
-    Event {
-        promise: Promise::OnlyRefused,
-        ..planned(
-            "edge-term",
-            "the edge gets TERM and is started again",
-            Happening::EdgeLeaves,
-        )
-    },
-    Event {
-        promise: Promise::Nothing,
-        ..planned(
-            "edge-kill-9",
-            "the edge gets KILL and is started again",
-            Happening::EdgeIsKilled,
-        )
-    },
+        H::DockerPause,
+    )
+    .promising(Promise::NO_GET_FAILS.p99_within_two_checks()),
+    event(
+        "cut-off",
+        "docker network disconnect of one replica",
+        H::CutOff,
+    )
+    .promising(Promise::NO_GET_FAILS.p99_within_two_checks()),
+    event("crash", "the program answers 500 to everything", H::Crash)
+        .promising(Promise::NO_GET_FAILS),
+    event(
+        "engine-restart",
+        "dockerd gets TERM and is started again; live-restore on",
+        H::EngineRestarts(Signal::SIGTERM),
+    )
+    .on_engine(true),
+    event(
+        "engine-kill-9",
+        "dockerd gets KILL and is started again; live-restore on",
+        H::EngineRestarts(Signal::SIGKILL),
+    )
+    .on_engine(true),
+    event(
+        "engine-cold",
+        "the same with TERM, live-restore off: it stops all containers",
+        H::EngineRestarts(Signal::SIGTERM),
+    )
+    .on_engine(false)
+    .promising(Promise::NOTHING),
+    event(
+        "upgrade",
+        "`tidegate run --upgrade` beside it",
+        H::Upgrade { at_quit: false },
+    )
+    .tidegate(),
+    event(
+        "upgrade-quit",
+        "`--upgrade=on-quit`, then QUIT",
+        H::Upgrade { at_quit: true },
+    )
+    .tidegate(),
+    event(
+        "edge-restart",
+        "the edge gets TERM and is started again, behind a held socket",
+        H::EdgeLeaves,
+    )
+    .held(),
+    event(
+        "edge-term",
+        "the same, and nobody holds its socket",
+        H::EdgeLeaves,
+    )
+    .promising(Promise::ONLY_REFUSED),
+    event(
+        "edge-kill-9",
+        "the edge gets KILL and is started again",
+        H::EdgeIsKilled,
+    )
+    .promising(Promise::NOTHING),
 ];
-
-impl Event {
-    /// A peer that does not run containers has nothing to say to scaling or rolling.
-    pub fn applies_to(&self, kind: Kind) -> bool {
-        kind == Kind::Tidegate
-            || self.replicas == 3
-                && matches!(
-                    self.happening,
-                    Happening::Nothing
-                        | Happening::DockerStop
-                        | Happening::DockerKill
-                        | Happening::KillProcess
-                        | Happening::DockerPause
-                        | Happening::Crash
-                )
-    }
-
-    /// Lets it happen, and waits for what follows.
-    pub async fn happen(&self, edge: &mut Edge) -> Result<Happened, String> {
-        let eye = edge.eye();
-        if self.happening == Happening::Nothing {
-            return Ok(Happened {
-                at: Instant::now(),
-                strength: Strength::Untouched,
-            });
-        }
-        match edge {
-            Edge::Tidegate(edge) => self.happen_to_tidegate(edge, &eye).await,
-            Edge::Haproxy(_) => self.happen_to_replica(&eye, PATIENCE_WITH_PEERS).await,
-        }
-    }
-
-    async fn happen_to_tidegate(&self, edge: &mut Tidegate, eye: &Eye) -> Result<Happened, String> {
-        let count = self.replicas as usize;
-        let as_it_was = Wish {
-            replicas: self.replicas,
-            environment: None,
-        };
-        let is_as_it_was = |seen: &[Replica]| all_ready(seen, count);
-        let old = eye.look().await.ok_or(NO_PICTURE)?;
-        let at = Instant::now();
-        let mut from = at;
-        let full = match self.happening {
-            Happening::Scale => {
-                let more = Wish {
-                    replicas: SCALED_TO,
-                    ..as_it_was
-                };
-                edge.reload(&more).await?;
-                let is_full = |seen: &[Replica]| all_ready(seen, SCALED_TO as usize);
-                let full = eye.full(from, PATIENCE, is_full).await;
-                edge.reload(&as_it_was).await?;
-                let back = eye.full(Instant::now(), PATIENCE, is_as_it_was).await;
-                full.filter(|_| back.is_some())
-            }
-            Happening::Roll => {
-                let new = Wish {
-                    environment: Some(("CHAOS", "1")),
-                    ..as_it_was
-                };
-                edge.reload(&new).await?;
-                let is_full = |seen: &[Replica]| {
-                    all_ready(seen, count) && old.iter().all(|old| is_gone(seen, &old.id))
-                };
-                eye.full(from, PATIENCE, is_full).await
-            }
-            Happening::RollBroken => {
-                let broken = Wish {
-                    environment: Some(("ACTS_FAIL_HEALTH", "1")),
-                    ..as_it_was
-                };
-                edge.reload(&broken).await?;
-                sleep(BROKEN_FOR).await;
-                from = Instant::now();
-                edge.reload(&as_it_was).await?;
-                let is_full = |seen: &[Replica]| {
-                    all_ready(seen, count) && old.iter().all(|old| !is_gone(seen, &old.id))
-                };
-                eye.full(from, PATIENCE, is_full).await
-            }
-            Happening::Reloads => {
-                let reloads = async {
-                    for _ in 0..RELOADS {
-                        edge.reload(&as_it_was).await?;
-                        sleep(BETWEEN_RELOADS).await;
-                    }
-                    Ok::<_, String>(())
-                };
-                // Nothing may change, so looking begins with the first of them.
-                let (reloaded, _) = tokio::join!(reloads, eye.full(from, PATIENCE, is_as_it_was));
-                reloaded?;
-                return Ok(Happened {
-                    at,
-                    strength: match eye.full(from, PATIENCE, is_as_it_was).await {
-                        Some(_) => Strength::Untouched,
-                        None => Strength::Never,
-                    },
-                });
-            }
-            Happening::EdgeLeaves => {
-                edge.leave().await?;
-                edge.spawn()?;
-                eye.full(from, PATIENCE, is_as_it_was).await
-            }
-            Happening::EdgeIsKilled => {
-                edge.kill().await?;
-                edge.spawn()?;
-                eye.full(from, PATIENCE, is_as_it_was).await
-            }
-            _ => return self.happen_to_replica(eye, PATIENCE).await,
-        };
-        Ok(Happened {
-            at,
-            strength: full.into(),
-        })
-    }
-
-    /// Something befalls one container; full strength is as many as before.
-    async fn happen_to_replica(&self, eye: &Eye, patience: Duration) -> Result<Happened, String> {
-        let replicas = eye.look().await.ok_or(NO_PICTURE)?;
-        let victim = &replicas[replicas.len() / 2];
-        let pid = docker(&["inspect", "--format", "{{.State.Pid}}", &victim.id]).await?;
-        let replaced = matches!(eye, Eye::Admin(_));
-        let is_full = |seen: &[Replica]| {
-            all_ready(seen, replicas.len()) && (!replaced || is_gone(seen, &victim.id))
-        };
-        let at = Instant::now();
-        // Seen from the first moment on: the edge may be faster than the command.
-        let (done, full) = tokio::join!(self.befall(victim, &pid), eye.full(at, patience, is_full));
-        done?;
-        Ok(Happened {
-            at,
-            strength: full.into(),
-        })
-    }
-
-    async fn befall(&self, victim: &Replica, pid: &str) -> Result<(), String> {
-        let command = match self.happening {
-            Happening::DockerStop => "stop",
-            Happening::DockerKill => "kill",
-            Happening::DockerPause => "pause",
-            Happening::Crash => return edge::crash(victim).await,
-            Happening::KillProcess => {
-                let pid = pid.parse().map_err(|_| format!("`{pid}` is no process"))?;
-                return kill(Pid::from_raw(pid), Signal::SIGKILL)
-                    .map_err(|why| format!("kill -9 {pid}: {why}; it takes root"));
-            }
-            _ => return Err(format!("{} does not befall a replica", self.name)),
-        };
-        docker(&[command, &victim.id]).await?;
-        Ok(())
-    }
-}
-
-pub struct Happened {
-    pub at: Instant,
-    pub strength: Strength,
-}
-
-/// How long it took until everything that is wanted was there again.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strength {
-    /// Nothing was to be missing at any time.
-    Untouched,
-    /// In JSON, in milliseconds.
-    #[serde(serialize_with = "as_ms")]
-    After(Duration),
-    /// Not while anybody looked.
-    Never,
-}
-
-fn as_ms<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(duration.as_millis() as u64)
-}
-
-impl From<Option<Duration>> for Strength {
-    fn from(full: Option<Duration>) -> Strength {
-        full.map_or(Strength::Never, Strength::After)
-    }
-}
-
-fn is_gone(seen: &[Replica], id: &str) -> bool {
-    seen.iter().all(|replica| replica.id != id)
-}

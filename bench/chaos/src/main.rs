@@ -7,10 +7,15 @@
 
 mod docker;
 mod edge;
+mod engine;
 mod events;
+mod happen;
 mod load;
 mod phase;
+mod promise;
+mod row;
 mod table;
+mod tunnels;
 
 use clap::{Parser, ValueEnum};
 use edge::{Haproxy, Kind};
@@ -31,7 +36,7 @@ const ASKED_TO_LEAVE: u8 = 130;
 
 /// Breaks things under load and counts what fails.
 ///
-/// Exits with 1 when a planned event failed any request, or an unplanned one a GET.
+/// Exits with 1 when any promise was broken.
 #[derive(Parser)]
 #[command(name = "chaos")]
 struct Arguments {
@@ -53,15 +58,21 @@ struct Arguments {
     /// The first of the 200 ports on 127.0.0.1 that it uses
     #[arg(long, default_value_t = 27000, value_parser = clap::value_parser!(u16).range(1..65000))]
     port: u16,
+    /// How often to do all of it
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+    /// Take the time that slow events need: three minutes of silence on WebSockets
+    #[arg(long)]
+    long: bool,
     /// The table as JSON, with every failed request
     #[arg(long, group = "form")]
     json: bool,
     /// The table as Markdown
     #[arg(long, group = "form")]
     markdown: bool,
-    /// Write the table into this file too, between its two `chaos` comments
+    /// Write the table into this file too, between its two `chaos` comments; may be repeated
     #[arg(long, value_name = "FILE")]
-    update: Option<PathBuf>,
+    update: Vec<PathBuf>,
     /// Keep logs and failed requests in this folder
     #[arg(long, value_name = "FOLDER")]
     logs: Option<PathBuf>,
@@ -123,6 +134,7 @@ async fn run(arguments: Arguments) -> Result<bool, String> {
         seconds: Duration::from_secs(arguments.seconds),
         port: arguments.port,
         logs: arguments.logs,
+        long: arguments.long,
     };
     load::more_files().map_err(|why| format!("raising the limit of open files: {why}"))?;
     let kinds = arguments.edge.kinds();
@@ -132,17 +144,19 @@ async fn run(arguments: Arguments) -> Result<bool, String> {
     if kinds.contains(&Kind::Haproxy) {
         peers.push(Haproxy::version().await?);
     }
-    let mut results = Results::new(&conditions, peers).await?;
-    for &kind in kinds {
-        for event in events.iter().filter(|event| event.applies_to(kind)) {
-            let row = phase::run(kind, event, &conditions)
-                .await
-                .map_err(|why| format!("{} {}: {why}", kind.as_str(), event.name))?;
-            eprintln!("{}", row.sentence());
-            results.rows.push(row);
+    let mut results = Results::new(&conditions, peers, arguments.rounds).await?;
+    for round in 1..=arguments.rounds {
+        for &kind in kinds {
+            for event in events.iter().filter(|event| event.applies_to(kind)) {
+                let row = phase::run(kind, event, round, &conditions)
+                    .await
+                    .map_err(|why| format!("{} {}: {why}", kind.as_str(), event.name))?;
+                eprintln!("{}", row.sentence());
+                results.rows.push(row);
+            }
         }
     }
-    if let Some(file) = &arguments.update {
+    for file in &arguments.update {
         results.update(file)?;
     }
     let form = match (arguments.json, arguments.markdown) {

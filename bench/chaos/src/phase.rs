@@ -1,9 +1,13 @@
 //! One event with load before, during and after.
 
-use crate::edge::{Edge, Haproxy, Kind, Tidegate, Wish, all_ready};
+use crate::docker::Docker;
+use crate::edge::{Edge, Haproxy, Kind, Setup, Tidegate, all_ready};
+use crate::engine::Engine;
 use crate::events::Event;
+use crate::happen::{Scene, Strength};
 use crate::load::{Load, MIX};
-use crate::table::Row;
+use crate::row::Row;
+use crate::tunnels::Echo;
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,30 +26,36 @@ pub struct Conditions {
     pub seconds: Duration,
     pub port: u16,
     pub logs: Option<PathBuf>,
+    /// Takes the time that slow events need.
+    pub long: bool,
 }
 
 pub async fn run(
     kind: Kind,
     event: &'static Event,
+    round: u32,
     conditions: &Conditions,
 ) -> Result<Row, String> {
-    let mut edge = start(kind, event.replicas, conditions).await?;
-    let load = Load::start(edge.address(), conditions.rate, &MIX);
+    let mut scene = start(kind, event, conditions).await?;
+    let load = Load::start(scene.edge.address(), conditions.rate, &MIX);
     sleep(BEFORE + a_moment()).await;
-    let happened = event.happen(&mut edge).await;
+    let happened = event.happen(&mut scene).await;
     if happened.is_err() {
-        eprintln!("{}", log(&edge));
+        eprintln!("{}", scene.edge.log());
     }
     let happened = happened?;
     let enough = (load.began + conditions.seconds).max(Instant::now() + AFTER);
     sleep_until(enough).await;
     let sent = load.stop().await?;
-    let row = Row::new(kind, event, &happened, sent);
+    let row = Row::new(kind, event, round, &happened, sent);
     if let Some(logs) = &conditions.logs {
-        let folder = logs.join(format!("{}-{}", kind.as_str(), event.name));
+        let folder = logs.join(format!("{}-{}-{round}", kind.as_str(), event.name));
         let keep = || {
             fs::create_dir_all(&folder)?;
-            edge.keep_logs(&folder)?;
+            scene.edge.keep_logs(&folder)?;
+            if let Some(engine) = &scene.engine {
+                engine.keep_logs(&folder)?;
+            }
             fs::write(folder.join("failed.json"), row.failures_as_json())
         };
         keep().map_err(|why| format!("keeping logs in {}: {why}", folder.display()))?;
@@ -60,33 +70,42 @@ fn a_moment() -> Duration {
     Duration::from_millis((micros % MOMENT_MAX_MS).into())
 }
 
-async fn start(kind: Kind, replicas: u32, conditions: &Conditions) -> Result<Edge, String> {
-    let edge = match kind {
-        Kind::Tidegate => {
-            let wish = Wish {
-                replicas,
-                environment: None,
-            };
-            let logs_requests = conditions.logs.is_some();
-            let (binary, port) = (&conditions.tidegate, conditions.port);
-            Edge::Tidegate(Tidegate::start(binary, port, &wish, logs_requests).await?)
-        }
-        Kind::Haproxy => Edge::Haproxy(Haproxy::start(conditions.port, replicas).await?),
+async fn start(kind: Kind, event: &Event, conditions: &Conditions) -> Result<Scene, String> {
+    let engine = match event.needs.engine {
+        Some(live_restore) => Some(Engine::start(live_restore).await?),
+        None => None,
     };
-    let is_full = |seen: &[_]| all_ready(seen, replicas as usize);
-    match edge
-        .eye()
-        .full(Instant::now(), STARTS_WITHIN, is_full)
-        .await
-    {
-        Some(_) => Ok(edge),
-        None => Err(format!("it did not start; its log:\n{}", log(&edge))),
-    }
-}
-
-fn log(edge: &Edge) -> String {
-    match edge {
-        Edge::Tidegate(edge) => edge.log(),
-        Edge::Haproxy(edge) => edge.log(),
+    let docker = match &engine {
+        Some(engine) => engine.docker(),
+        None => Docker::default(),
+    };
+    let echo = match event.needs.echo {
+        true => Some(Echo::start().await?),
+        false => None,
+    };
+    let setup = Setup {
+        tidegate: conditions.tidegate.clone(),
+        port: conditions.port,
+        replicas: event.replicas,
+        docker: docker.clone(),
+        held: event.needs.held,
+        echo: echo.as_ref().map(|echo| echo.address),
+        logs_requests: conditions.logs.is_some(),
+    };
+    let edge = match kind {
+        Kind::Tidegate => Edge::Tidegate(Tidegate::start(setup).await?),
+        Kind::Haproxy => Edge::Haproxy(Haproxy::start(setup).await?),
+    };
+    let is_full = |seen: &[_]| all_ready(seen, event.replicas as usize);
+    match edge.eye().full(STARTS_WITHIN, is_full).await? {
+        Strength::Never => Err(format!("it did not start; its log:\n{}", edge.log())),
+        _ => Ok(Scene {
+            edge,
+            engine,
+            made: Vec::new(),
+            _echo: echo,
+            docker,
+            long: conditions.long,
+        }),
     }
 }

@@ -26,6 +26,7 @@ pub struct Events {
     start_durations: HistogramVec,
     health_checks: IntCounterVec,
     replacements: IntCounterVec,
+    ejections: IntCounterVec,
     drain_durations: HistogramVec,
     scale_events: IntCounterVec,
     rollouts: IntCounterVec,
@@ -66,6 +67,11 @@ impl Events {
                 "tidegate_replacements_total",
                 "Replicas that left rotation because they failed, to be replaced.",
                 &["service", "reason"],
+            ),
+            ejections: counter(
+                "tidegate_ejections_total",
+                "Replicas that were passed over for a while because of their answers.",
+                &["service"],
             ),
             drain_durations: histogram(
                 "tidegate_drain_duration_seconds",
@@ -109,6 +115,7 @@ impl Events {
         for result in ["ok", "failed"] {
             self.health_checks.with_label_values(&[service, result]);
         }
+        self.ejections.with_label_values(&[service]);
         for reason in REASONS {
             self.replacements.with_label_values(&[service, reason]);
         }
@@ -147,6 +154,7 @@ impl Events {
                     .with_label_values(&[service, reason])
                     .inc();
             }
+            Event::Ejected { .. } => self.ejections.with_label_values(&[service]).inc(),
             Event::Drained { took, .. } => {
                 let durations = self.drain_durations.with_label_values(&[service]);
                 durations.observe(took.as_secs_f64());
@@ -223,6 +231,13 @@ mod tests {
                 id: some(),
                 ailment: Ailment::Paused,
             },
+            Event::Ejected {
+                service: shop(),
+                slot,
+                id: some(),
+                row: 5,
+                during: Duration::from_secs(30),
+            },
             Event::Drained {
                 service: shop(),
                 slot,
@@ -263,6 +278,7 @@ mod tests {
             r#"tidegate_health_checks_total{result="ok",service="shop"} 1"#,
             r#"tidegate_health_checks_total{result="failed",service="shop"} 1"#,
             r#"tidegate_replacements_total{reason="paused",service="shop"} 1"#,
+            r#"tidegate_ejections_total{service="shop"} 1"#,
             r#"tidegate_drain_duration_seconds_sum{service="shop"} 3"#,
             r#"tidegate_scale_events_total{direction="up",service="shop"} 1"#,
             r#"tidegate_rollouts_total{result="done",service="shop"} 1"#,

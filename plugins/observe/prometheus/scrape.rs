@@ -49,6 +49,7 @@ struct Gauges {
     replicas: IntGaugeVec,
     in_flight: IntGaugeVec,
     held: IntGaugeVec,
+    retries_refused: IntCounterVec,
     up: IntGaugeVec,
     replica_in_flight: IntGaugeVec,
     replica_requests: IntCounterVec,
@@ -86,6 +87,14 @@ impl Gauges {
                 "Requests that wait for a replica to be ready.",
                 &["service"],
             ),
+            retries_refused: IntCounterVec::new(
+                Opts::new(
+                    "tidegate_retries_refused_total",
+                    "Requests that failed because the budget had no retry left.",
+                ),
+                &["service"],
+            )
+            .expect("ours and valid"),
             up: gauge(
                 "tidegate_replica_up",
                 "Whether the replica in this slot is in rotation.",
@@ -107,13 +116,14 @@ impl Gauges {
         }
     }
 
-    fn all(&self) -> [&dyn Collector; 8] {
+    fn all(&self) -> [&dyn Collector; 9] {
         [
             &self.engine_up,
             &self.desired,
             &self.replicas,
             &self.in_flight,
             &self.held,
+            &self.retries_refused,
             &self.up,
             &self.replica_in_flight,
             &self.replica_requests,
@@ -125,6 +135,9 @@ impl Gauges {
         self.held
             .with_label_values(&[name])
             .set(service.load.held() as i64);
+        self.retries_refused
+            .with_label_values(&[name])
+            .inc_by(service.load.retries_refused());
         self.desired
             .with_label_values(&[name])
             .set(service.desired.into());
@@ -200,6 +213,7 @@ mod tests {
             max: 10,
             desired: 2,
             because: vec![],
+            decisions: Default::default(),
             image: None,
             rollout: None,
         };
@@ -217,6 +231,7 @@ mod tests {
             r#"tidegate_replicas{service="shop",state="starting"} 1"#,
             r#"tidegate_replicas{service="shop",state="draining"} 0"#,
             r#"tidegate_http_requests_in_flight{service="shop"} 1"#,
+            r#"tidegate_retries_refused_total{service="shop"} 0"#,
             r#"tidegate_replica_up{service="shop",slot="8000"} 1"#,
             r#"tidegate_replica_up{service="shop",slot="8001"} 0"#,
             r#"tidegate_replica_requests_in_flight{service="shop",slot="8000"} 1"#,

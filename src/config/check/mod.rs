@@ -3,6 +3,7 @@
 //! Nothing here stops at a problem: it is reported, and the rest is checked as well.
 
 mod container;
+mod failover;
 mod plugins;
 mod ports;
 mod route;

@@ -1,6 +1,7 @@
 //! One service: its source, its timing and its bounds.
 
 use super::container::{first_port, template};
+use super::failover;
 use super::plugins::{Installer, Scope};
 use super::route::routes;
 use super::update::{pull, update};
@@ -76,7 +77,7 @@ pub fn service(
     let health = mapping(&in_health, raw.healthcheck.take(), "{ type: tcp }");
     let health = health.and_then(|typed| health_of(&in_health, name, typed, default, installer));
     let plugins = installer.of_service(&at.key("plugins"), raw.plugins.take(), name);
-    let forward = forward_of(at, &raw);
+    let forward = forward_of(at, &mut raw);
     let grace = at.read(
         "stop_grace_period",
         raw.stop_grace_period.as_ref(),
@@ -313,7 +314,7 @@ fn scale_of(
     (bounds, plugged)
 }
 
-fn forward_of(at: &At<'_>, raw: &raw::Service) -> Option<Forward> {
+fn forward_of(at: &At<'_>, raw: &mut raw::Service) -> Option<Forward> {
     let default = Forward::default();
     let connect = at.read(
         "connect_timeout",
@@ -359,6 +360,9 @@ fn forward_of(at: &At<'_>, raw: &raw::Service) -> Option<Forward> {
         default.hold_max as u32,
         value::count(1..=HELD_MAX),
     );
+    let retries = failover::retries(&at.key("retries"), raw.retries.take());
+    let outlier_detection =
+        failover::outlier_detection(&at.key("outlier_detection"), raw.outlier_detection.take());
     Some(Forward {
         connect_timeout: connect?,
         read_timeout: read?,
@@ -367,5 +371,7 @@ fn forward_of(at: &At<'_>, raw: &raw::Service) -> Option<Forward> {
         max_request_body_bytes: body?,
         hold_timeout: hold_timeout?,
         hold_max: u64::from(hold_max?),
+        retries: retries?,
+        outlier_detection: outlier_detection?,
     })
 }

@@ -109,6 +109,20 @@ pub fn one_of<T: Copy>(known: &[(&'static str, T)]) -> impl Fn(&Scalar) -> Resul
     }
 }
 
+/// In percent.
+pub fn percent(typed: &Scalar) -> Result<u32, Fault> {
+    let shown = typed.to_string();
+    let number = shown.strip_suffix('%').map(str::trim_end);
+    let number = number.and_then(|number| number.parse().ok());
+    number.filter(|number| *number <= 100).ok_or_else(|| {
+        let message = format!("expected a percentage from 0% to 100%, found `{shown}`");
+        match shown.parse::<u32>() {
+            Ok(number) if number <= 100 => Fault::hint(message, format!("write `{number}%`")),
+            _ => Fault::new(message),
+        }
+    })
+}
+
 pub fn port(typed: &Scalar) -> Result<u16, Fault> {
     let range = 1..=u32::from(u16::MAX);
     match count(range)(typed) {

@@ -3,6 +3,7 @@
 mod claims;
 mod containers;
 mod diffs;
+mod failover;
 mod overrides;
 mod plugins;
 mod properties;

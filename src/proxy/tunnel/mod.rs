@@ -9,7 +9,7 @@ mod pipe;
 
 pub use head::is_asked_for;
 
-use super::{ATTEMPTS_MAX, Context, Edge, failure, filter_response, headers, peer};
+use super::{Context, Edge, failure, filter_response, headers, peer};
 use futures_util::FutureExt;
 use http::{StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -52,10 +52,13 @@ impl Edge {
                 Ok(answered) => return Ok(answered),
                 Err(error) => error,
             };
-            ctx.lease = None;
+            if self.dials_again(&error, ctx) {
+                continue;
+            }
             let again = *error.esource() == ErrorSource::Upstream
                 && !failure::is_timeout(&error)
-                && ctx.attempts < ATTEMPTS_MAX;
+                && self.may_retry(ctx);
+            ctx.leave();
             if !again {
                 return Err(error);
             }
@@ -77,9 +80,11 @@ impl Edge {
             return Err(Error::new_in(ErrorType::InternalError));
         };
         let forward = &target.forward;
+        // Lives until there is an answer, and with it the connection's turn.
+        let (peer, _dial) = peer(lease, forward);
         let stream = self
             .connector
-            .new_stream(&peer(lease, forward))
+            .new_stream(&peer)
             .await
             .map_err(|error| error.into_up())?;
         let mut replica = Replica::new(stream);
@@ -89,7 +94,13 @@ impl Edge {
             .write_request_header(Box::new(request.clone()))
             .await
             .map_err(|error| error.into_up())?;
-        match timeout(forward.read_timeout, answer(session, &mut replica)).await {
+        let connections = &lease.replica().connections;
+        let answered = tokio::select! {
+            biased;
+            () = connections.lost() => return Err(failure::lost()),
+            answered = timeout(forward.read_timeout, answer(session, &mut replica)) => answered,
+        };
+        match answered {
             Ok(answer) => Ok((replica, answer?)),
             Err(_) => Err(Error::explain(
                 ErrorType::ReadTimedout,

@@ -1,23 +1,31 @@
 //! HAProxy as a reasonable person would set it up in front of three containers: Docker restarts
 //! them, HAProxy checks them every second and tries again elsewhere.
 
-use super::{ANSWER_DELAY_MS, Eye, IMAGE, Replica, fetch};
-use crate::docker::{self, docker};
+use super::held::Held;
+use super::{ANSWER_DELAY_MS, Eye, IMAGE, Replica, Setup, fetch};
+use crate::docker::Docker;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// `timeout server` is what takes a request back from a container that says nothing: far above
 /// the slowest answer, and far below what a user bears.
 ///
 /// A POST is not sent twice, as HAProxy's manual advises and as Tidegate does it.
-const GLOBAL: &str = "\
+const DEFAULTS: &str = "\
 defaults
     mode http
     timeout connect 1s
@@ -42,9 +50,13 @@ backend acts
 pub struct Haproxy {
     pub address: SocketAddr,
     label: String,
+    docker: Docker,
     /// Container and port of each, by the name that HAProxy knows.
     servers: BTreeMap<String, (String, u16)>,
+    held: Option<Held>,
     child: Option<Child>,
+    /// They finish what they have.
+    old: Vec<Child>,
     folder: TempDir,
 }
 
@@ -60,17 +72,23 @@ impl Haproxy {
         Ok(format!("HAProxy {version}"))
     }
 
-    pub async fn start(port: u16, replicas: u32) -> Result<Haproxy, String> {
+    pub async fn start(setup: Setup) -> Result<Haproxy, String> {
         let folder = TempDir::with_prefix("chaos-").map_err(|why| why.to_string())?;
+        let port = setup.port + 100;
+        let address = ([127, 0, 0, 1], port).into();
+        let held = setup.held.then(|| Held::bind(address)).transpose();
         let mut edge = Haproxy {
-            address: ([127, 0, 0, 1], port + 100).into(),
+            address,
             label: format!("io.tidegate.chaos={}-{port}", std::process::id()),
+            docker: setup.docker,
             servers: BTreeMap::new(),
+            held: held.map_err(|why| format!("holding {address}: {why}"))?,
             child: None,
+            old: Vec::new(),
             folder,
         };
-        for number in 1..=replicas as u16 {
-            edge.start_container(number, port + 100 + number).await?;
+        for number in 1..=setup.replicas as u16 {
+            edge.start_container(number, port + number).await?;
         }
         edge.write()?;
         edge.spawn()?;
@@ -85,7 +103,7 @@ impl Haproxy {
     }
 
     async fn start_container(&mut self, number: u16, port: u16) -> Result<(), String> {
-        let id = docker(&[
+        let run = [
             "run",
             "--detach",
             "--restart",
@@ -97,18 +115,22 @@ impl Haproxy {
             "--env",
             &format!("ACTS_ANSWER_DELAY_MS={ANSWER_DELAY_MS}"),
             IMAGE,
-        ])
-        .await?;
+        ];
+        let id = self.docker.run(&run).await?;
         self.servers.insert(format!("acts{number}"), (id, port));
         Ok(())
     }
 
     fn write(&self) -> Result<(), String> {
+        let bind = match &self.held {
+            Some(_) => "fd@3".to_owned(),
+            None => self.address.to_string(),
+        };
         let mut text = format!(
-            "global\n    maxconn 8000\n    stats socket {} mode 600\n{GLOBAL}\
-             frontend edge\n    bind {}\n    default_backend acts\n{BACKEND}",
+            "global\n    maxconn 8000\n    hard-stop-after 60s\n    \
+             stats socket {} mode 600 level admin expose-fd listeners\n{DEFAULTS}\
+             frontend edge\n    bind {bind}\n    default_backend acts\n{BACKEND}",
             self.socket().display(),
-            self.address,
         );
         for (name, (_, port)) in &self.servers {
             text += &format!("    server {name} 127.0.0.1:{port}\n");
@@ -116,23 +138,78 @@ impl Haproxy {
         fs::write(self.file(), text).map_err(|why| why.to_string())
     }
 
-    fn spawn(&mut self) -> Result<(), String> {
-        let log =
-            File::create(self.folder.path().join("haproxy.log")).map_err(|why| why.to_string())?;
-        let output = log.try_clone().map_err(|why| why.to_string())?;
-        let child = command()
-            .arg("-db")
-            .arg("-f")
-            .arg(self.file())
-            .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(log)
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|why| format!("starting haproxy: {why}; scripts/setup --bench installs it"))?;
-        self.child = Some(child);
+    pub fn spawn(&mut self) -> Result<(), String> {
+        self.child = Some(self.spawned(&[])?);
         Ok(())
+    }
+
+    fn spawned(&self, arguments: &[&str]) -> Result<Child, String> {
+        let start = || {
+            let log = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(self.folder.path().join("haproxy.log"))?;
+            let output = log.try_clone()?;
+            let mut command = command();
+            command
+                .arg("-db")
+                .arg("-f")
+                .arg(self.file())
+                .args(arguments);
+            command.stdin(Stdio::null());
+            if let Some(held) = &self.held {
+                command = held.pass_to(&command)?;
+            }
+            command
+                .stdout(output)
+                .stderr(log)
+                .process_group(0)
+                .kill_on_drop(true)
+                .spawn()
+        };
+        start().map_err(|why: std::io::Error| {
+            format!("starting haproxy: {why}; scripts/setup --bench installs it")
+        })
+    }
+
+    /// As `systemctl reload haproxy` does it: a new process gets the sockets of the old one, and
+    /// tells it to finish.
+    pub async fn reload(&mut self) -> Result<(), String> {
+        let old = self.child.take().ok_or("it does not run")?;
+        let id = old.id().ok_or("it had ended")?.to_string();
+        let socket = self.socket().display().to_string();
+        let new = self.spawned(&["-x", &socket, "-sf", &id])?;
+        let pid = format!("Pid: {}", new.id().ok_or("the new one ended at once")?);
+        self.child = Some(new);
+        self.old.push(old);
+        self.old
+            .retain_mut(|old| matches!(old.try_wait(), Ok(None)));
+        let answers = async {
+            while !ask(&self.socket(), "show info\n")
+                .await
+                .is_some_and(|info| info.lines().any(|line| line == pid))
+            {
+                sleep(LOOK_EVERY).await;
+            }
+        };
+        let answers = timeout(ENDS_WITHIN, answers).await;
+        answers.map_err(|_| format!("it was not reloaded; its log:\n{}", self.log()))
+    }
+
+    /// USR1: it finishes what it has.
+    pub async fn leave(&mut self) -> Result<(), String> {
+        let mut child = self.child.take().ok_or("it does not run")?;
+        let id = child.id().ok_or("it had ended")?;
+        kill(Pid::from_raw(id as i32), Signal::SIGUSR1).map_err(|why| why.to_string())?;
+        match timeout(ENDS_WITHIN, child.wait()).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(format!("it was still there {ENDS_WITHIN:?} after USR1")),
+        }
+    }
+
+    pub async fn kill(&mut self) -> Result<(), String> {
+        let mut child = self.child.take().ok_or("it does not run")?;
+        child.kill().await.map_err(|why| why.to_string())
     }
 
     fn file(&self) -> PathBuf {
@@ -165,11 +242,19 @@ fn command() -> Command {
 
 impl Drop for Haproxy {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
+        for mut child in self.old.drain(..).chain(self.child.take()) {
             let _ = child.start_kill();
         }
-        docker::remove_all(&self.label);
+        self.docker.remove_all(&self.label);
     }
+}
+
+async fn ask(socket: &Path, command: &str) -> Option<String> {
+    let mut stream = UnixStream::connect(socket).await.ok()?;
+    stream.write_all(command.as_bytes()).await.ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.ok()?;
+    Some(text)
 }
 
 /// A server counts when HAProxy sends it requests and it answers one: HAProxy alone may not have
@@ -178,10 +263,7 @@ pub async fn look(
     socket: &Path,
     servers: &BTreeMap<String, (String, u16)>,
 ) -> Option<Vec<Replica>> {
-    let mut stream = UnixStream::connect(socket).await.ok()?;
-    stream.write_all(b"show stat\n").await.ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.ok()?;
+    let text = ask(socket, "show stat\n").await?;
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next()?.trim_start_matches("# ").split(',').collect();
     let column = |name| names.iter().position(|found| *found == name);

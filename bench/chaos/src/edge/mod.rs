@@ -1,12 +1,14 @@
 //! What stands between the client and the containers: Tidegate, or HAProxy as its peer.
 
 mod haproxy;
+mod held;
 mod tidegate;
 
 pub use haproxy::Haproxy;
 pub use tidegate::{Tidegate, Wish};
 
-use crate::docker::docker;
+use crate::docker::Docker;
+use crate::happen::Strength;
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper::body::Bytes;
@@ -16,6 +18,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
@@ -54,6 +57,20 @@ pub struct Replica {
     pub ready: bool,
 }
 
+/// What an edge is started with.
+pub struct Setup {
+    /// The program under test.
+    pub tidegate: PathBuf,
+    pub port: u16,
+    pub replicas: u32,
+    pub docker: Docker,
+    /// Whether somebody else holds the socket on which it listens.
+    pub held: bool,
+    /// The server behind `tunnels::PATH`, if there is one.
+    pub echo: Option<SocketAddr>,
+    pub logs_requests: bool,
+}
+
 pub enum Edge {
     Tidegate(Tidegate),
     Haproxy(Haproxy),
@@ -71,6 +88,35 @@ impl Edge {
         match self {
             Edge::Tidegate(edge) => edge.eye(),
             Edge::Haproxy(edge) => edge.eye(),
+        }
+    }
+
+    /// TERM, or what an edge calls it: it leaves when it has finished what is in flight.
+    pub async fn leave(&mut self) -> Result<(), String> {
+        match self {
+            Edge::Tidegate(edge) => edge.leave().await,
+            Edge::Haproxy(edge) => edge.leave().await,
+        }
+    }
+
+    pub async fn kill(&mut self) -> Result<(), String> {
+        match self {
+            Edge::Tidegate(edge) => edge.kill().await,
+            Edge::Haproxy(edge) => edge.kill().await,
+        }
+    }
+
+    pub fn spawn(&mut self) -> Result<(), String> {
+        match self {
+            Edge::Tidegate(edge) => edge.spawn(),
+            Edge::Haproxy(edge) => edge.spawn(),
+        }
+    }
+
+    pub fn log(&self) -> String {
+        match self {
+            Edge::Tidegate(edge) => edge.log(),
+            Edge::Haproxy(edge) => edge.log(),
         }
     }
 
@@ -106,36 +152,80 @@ impl Eye {
         timeout(LOOK_WITHIN, look).await.ok()?
     }
 
-    /// How long after `from` everything was as it should be, and stayed so; nothing when that
-    /// does not come to pass within `patience`.
-    pub async fn full(
+    /// Watches while `happening` goes on, and until everything is as it should be and stays so,
+    /// for which there is `patience`. Begins with the first moment: the edge may be faster than
+    /// the command.
+    pub async fn through<T>(
         &self,
-        from: Instant,
         patience: Duration,
         is_full: impl Fn(&[Replica]) -> bool,
-    ) -> Option<Duration> {
+        happening: impl Future<Output = Result<T, String>>,
+    ) -> Result<(Strength, T), String> {
+        let from = Instant::now();
+        let mut happening = pin!(happening);
+        let mut happened = None;
         let mut since = None;
+        let mut broke = false;
         loop {
-            let seen = self.look().await;
+            let seen = if happened.is_some() {
+                self.look().await
+            } else {
+                let mut look = pin!(self.look());
+                tokio::select! {
+                    seen = &mut look => seen,
+                    result = &mut happening => {
+                        happened = Some((result?, Instant::now()));
+                        look.await
+                    }
+                }
+            };
             let now = Instant::now();
             if seen.is_some_and(|replicas| is_full(&replicas)) {
-                let since = *since.get_or_insert(now);
-                if now - since >= SETTLED_AFTER {
-                    return Some(since.saturating_duration_since(from));
-                }
+                since.get_or_insert(now);
             } else {
                 since = None;
-                if now - from >= patience {
-                    return None;
+                broke = true;
+            }
+            if let Some((_, end)) = &happened {
+                let strength = match since {
+                    Some(_) if !broke => Some(Strength::Untouched),
+                    Some(since) => Some(Strength::After(since - from)),
+                    None if now - *end >= patience => Some(Strength::Never),
+                    None => None,
+                };
+                let lasts = since.is_none_or(|since| now - since >= SETTLED_AFTER);
+                if let Some(strength) = strength.filter(|_| lasts)
+                    && let Some((result, _)) = happened
+                {
+                    return Ok((strength, result));
                 }
             }
-            sleep(LOOK_EVERY).await;
+            match &happened {
+                Some(_) => sleep(LOOK_EVERY).await,
+                None => tokio::select! {
+                    () = sleep(LOOK_EVERY) => {}
+                    result = &mut happening => happened = Some((result?, Instant::now())),
+                },
+            }
         }
+    }
+
+    /// Waits until everything is as it should be and stays so.
+    pub async fn full(
+        &self,
+        patience: Duration,
+        is_full: impl Fn(&[Replica]) -> bool,
+    ) -> Result<Strength, String> {
+        let nothing = std::future::ready(Ok(()));
+        Ok(self.through(patience, is_full, nothing).await?.0)
     }
 }
 
 pub async fn image_present() -> Result<(), String> {
-    let inspect = docker(&["image", "inspect", "--format", "{{.Id}}", IMAGE]).await;
+    let docker = Docker::default();
+    let inspect = docker
+        .run(&["image", "inspect", "--format", "{{.Id}}", IMAGE])
+        .await;
     match inspect {
         Ok(_) => Ok(()),
         Err(why) => Err(format!("{why}\n  hint: `make image` builds {IMAGE}")),

@@ -1,7 +1,8 @@
 //! The program under test, with a folder, an instance and ports of its own.
 
-use super::{ANSWER_DELAY_MS, Eye, IMAGE, Replica, fetch};
-use crate::docker;
+use super::held::Held;
+use super::{ANSWER_DELAY_MS, Eye, IMAGE, Replica, Setup, fetch};
+use crate::tunnels;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Deserialize;
@@ -15,17 +16,21 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 const SERVICE: &str = "acts";
+const STARTS: &str = "tidegate_container_start_duration_seconds";
 /// It has 60 s for what is in flight, and nothing here takes as long.
 const LEAVES_WITHIN: Duration = Duration::from_secs(30);
 const RELOADS_WITHIN: Duration = Duration::from_secs(10);
+const DEPLOYS_WITHIN: Duration = Duration::from_secs(120);
+const TAKES_OVER_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 pub struct Tidegate {
     pub address: SocketAddr,
     admin: SocketAddr,
     first_port: u16,
-    binary: PathBuf,
     instance: String,
-    logs_requests: bool,
+    setup: Setup,
+    held: Option<Held>,
     child: Option<Child>,
     folder: TempDir,
 }
@@ -39,24 +44,24 @@ pub struct Wish {
 }
 
 impl Tidegate {
-    pub async fn start(
-        binary: &Path,
-        port: u16,
-        wish: &Wish,
-        logs_requests: bool,
-    ) -> Result<Tidegate, String> {
+    pub async fn start(setup: Setup) -> Result<Tidegate, String> {
         let folder = TempDir::with_prefix("chaos-").map_err(|why| why.to_string())?;
+        let address = ([127, 0, 0, 1], setup.port).into();
+        let held = setup.held.then(|| Held::bind(address)).transpose();
         let mut edge = Tidegate {
-            address: ([127, 0, 0, 1], port).into(),
-            admin: ([127, 0, 0, 1], port + 1).into(),
-            first_port: port + 10,
-            binary: binary.to_owned(),
-            instance: format!("chaos-{}-{port}", std::process::id()),
-            logs_requests,
+            address,
+            admin: ([127, 0, 0, 1], setup.port + 1).into(),
+            first_port: setup.port + 10,
+            instance: format!("chaos-{}-{}", std::process::id(), setup.port),
+            held: held.map_err(|why| format!("holding {address}: {why}"))?,
+            setup,
             child: None,
             folder,
         };
-        edge.write(wish)?;
+        edge.write(&Wish {
+            replicas: edge.setup.replicas,
+            environment: None,
+        })?;
         edge.spawn()?;
         Ok(edge)
     }
@@ -81,7 +86,14 @@ impl Tidegate {
         if let Some((name, value)) = wish.environment {
             text += &format!("      {name}: \"{value}\"\n");
         }
-        if self.logs_requests {
+        if let Some(echo) = self.setup.echo {
+            text += &format!(
+                "  echo:\n    addresses: [\"{echo}\"]\n    routes: [{{ path: {} }}]\n    \
+                 healthcheck: {{ type: tcp }}\n",
+                tunnels::PATH,
+            );
+        }
+        if self.setup.logs_requests {
             text += &format!(
                 "plugins:\n  - access-log: {{ format: json, path: {folder}/access.log }}\n"
             );
@@ -94,7 +106,7 @@ impl Tidegate {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.binary);
+        let mut command = Command::new(&self.setup.tidegate);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("TIDEGATE_") {
                 command.env_remove(name);
@@ -103,47 +115,137 @@ impl Tidegate {
         command
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
-            // Ctrl-C is for us; what was started is told by us.
             .process_group(0)
             .kill_on_drop(true);
-        if self.logs_requests {
+        if let Some(host) = &self.setup.docker.host {
+            command.env("DOCKER_HOST", host);
+        }
+        if self.setup.logs_requests {
             command.env("TIDEGATE_LOG", "tidegate=debug,warn");
         }
         command
     }
 
     pub fn spawn(&mut self) -> Result<(), String> {
-        let log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.folder.path().join("tidegate.log"))
-            .map_err(|why| why.to_string())?;
-        let output = log.try_clone().map_err(|why| why.to_string())?;
-        let child = self
-            .command()
-            .args(["run", "-c"])
-            .arg(self.file())
-            .stdout(output)
-            .stderr(log)
-            .spawn()
-            .map_err(|why| format!("starting {}: {why}", self.binary.display()))?;
-        self.child = Some(child);
+        self.child = Some(self.spawned(&[])?);
         Ok(())
+    }
+
+    fn spawned(&self, arguments: &[&str]) -> Result<Child, String> {
+        let start = || {
+            let log = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(self.folder.path().join("tidegate.log"))?;
+            let output = log.try_clone()?;
+            let mut command = self.command();
+            command.args(["run", "-c"]).arg(self.file()).args(arguments);
+            if let Some(held) = &self.held {
+                command = held.pass_to(&command)?;
+            }
+            command
+                .stdout(output)
+                .stderr(log)
+                // Ctrl-C is for us; what was started is told by us.
+                .process_group(0)
+                .kill_on_drop(true)
+                .spawn()
+        };
+        start().map_err(|why| format!("starting {}: {why}", self.setup.tidegate.display()))
+    }
+
+    /// Another process takes over, at once or at QUIT; returns when the old one is gone.
+    pub async fn upgrade(&mut self, at_quit: bool) -> Result<(), String> {
+        let mut old = self.child.take().ok_or("it does not run")?;
+        let old_id = old.id().ok_or("it had ended")?;
+        let how = if at_quit {
+            "--upgrade=on-quit"
+        } else {
+            "--upgrade"
+        };
+        let new = self.child.insert(self.spawned(&[how])?);
+        if at_quit {
+            let new = new.id().ok_or("the new one ended at once")?;
+            self.says(&format!("process {new} takes over at QUIT"))
+                .await?;
+            kill(Pid::from_raw(old_id as i32), Signal::SIGQUIT).map_err(|why| why.to_string())?;
+        }
+        self.says(&format!("took over from process {old_id}"))
+            .await?;
+        match timeout(LEAVES_WITHIN, old.wait()).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err("the old process did not end".to_owned()),
+        }
+    }
+
+    async fn says(&self, words: &str) -> Result<(), String> {
+        let said = async {
+            while !self.log().contains(words) {
+                sleep(LOOK_EVERY).await;
+            }
+        };
+        let said = timeout(TAKES_OVER_WITHIN, said).await;
+        said.map_err(|_| format!("its log does not say `{words}`"))
     }
 
     /// Changes the file, and asks for it to be read.
     pub async fn reload(&self, wish: &Wish) -> Result<(), String> {
         self.write(wish)?;
-        let mut command = self.command();
-        command.arg("reload").arg("-c").arg(self.file());
-        let output = timeout(RELOADS_WITHIN, command.output())
-            .await
-            .map_err(|_| "the reload did not come back".to_owned())?
-            .map_err(|why| why.to_string())?;
-        match output.status.success() {
-            true => Ok(()),
-            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        self.says_yes(&["reload"], RELOADS_WITHIN).await
+    }
+
+    /// `deploy` of another image; false: it was rolled back.
+    pub async fn deploy(&self, image: &str) -> Result<bool, String> {
+        let deploy = ["deploy", SERVICE, "--image", image];
+        match self.run(&deploy, DEPLOYS_WITHIN).await? {
+            (Some(0), _) => Ok(true),
+            (Some(1), _) => Ok(false),
+            (_, said) => Err(format!("`tidegate deploy`: {said}")),
         }
+    }
+
+    pub async fn drain(&self, port: u16) -> Result<(), String> {
+        let drain = ["drain", SERVICE, &port.to_string()];
+        self.says_yes(&drain, DEPLOYS_WITHIN).await
+    }
+
+    async fn says_yes(&self, arguments: &[&str], within: Duration) -> Result<(), String> {
+        match self.run(arguments, within).await? {
+            (Some(0), _) => Ok(()),
+            (code, said) => Err(format!(
+                "`tidegate {}` ended with {code:?}: {said}",
+                arguments.join(" ")
+            )),
+        }
+    }
+
+    /// A command of the program: its exit code, and what it complained of.
+    async fn run(
+        &self,
+        arguments: &[&str],
+        within: Duration,
+    ) -> Result<(Option<i32>, String), String> {
+        let mut command = self.command();
+        command.args(arguments).arg("-c").arg(self.file());
+        let output = timeout(within, command.output())
+            .await
+            .map_err(|_| format!("`tidegate {}` did not come back", arguments.join(" ")))?
+            .map_err(|why| why.to_string())?;
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Ok((output.status.code(), said))
+    }
+
+    /// How many replicas have become ready, and how long that took in all.
+    pub async fn starts(&self) -> Option<(f64, Duration)> {
+        let (_, body) = fetch(self.admin, "GET", "/metrics").await.ok()?;
+        let text = String::from_utf8_lossy(&body).into_owned();
+        let value = |what: &str| {
+            let name = format!("{STARTS}_{what}{{service=\"{SERVICE}\"}} ");
+            let value = text.lines().find_map(|line| line.strip_prefix(&name))?;
+            value.trim().parse::<f64>().ok()
+        };
+        let seconds = value("sum")?;
+        Some((value("count")?, Duration::try_from_secs_f64(seconds).ok()?))
     }
 
     /// TERM, and it leaves when it has finished what is in flight.
@@ -191,7 +293,9 @@ impl Drop for Tidegate {
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
-        docker::remove_all(&format!("io.tidegate.instance={}", self.instance));
+        self.setup
+            .docker
+            .remove_all(&format!("io.tidegate.instance={}", self.instance));
     }
 }
 

@@ -1,0 +1,125 @@
+//! What other tasks may ask of the control loop, and how.
+
+use super::Input;
+use super::managed::Managed;
+use super::version::Deployed;
+use crate::service::replica::ReplicaId;
+use crate::service::spec::{ServiceName, Slot};
+use std::collections::BTreeMap;
+use tokio::sync::{mpsc, oneshot};
+
+/// What other tasks may ask of the control loop.
+pub(super) enum Command {
+    /// Replaces the whole set of services.
+    Reconfigure {
+        services: Vec<Managed>,
+        done: oneshot::Sender<()>,
+    },
+    /// Rolls out another image of a service, or what its image's name stands for now.
+    Deploy {
+        service: String,
+        image: Option<String>,
+        done: oneshot::Sender<Result<Deployed, String>>,
+    },
+    /// Replaces the replica in this slot, without a gap.
+    Drain {
+        service: String,
+        slot: Slot,
+        done: oneshot::Sender<Result<ReplicaId, String>>,
+    },
+    /// Stops and removes every container, as after `run --rm`.
+    RemoveAll { done: oneshot::Sender<()> },
+    /// Changes what the loop may do to the world.
+    Use {
+        hands: Hands,
+        /// How many replicas were wanted by whoever was in control until now.
+        wanted: BTreeMap<ServiceName, u32>,
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// What the loop may do to the world. Whatever it is, the loop lists, probes and publishes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hands {
+    /// Nothing is started or stopped: another process is in control.
+    Resting,
+    /// No planned stops: another process may still have requests in any replica.
+    Careful,
+    Free,
+}
+
+/// Sends commands to a running loop.
+#[derive(Clone)]
+pub struct Handle(mpsc::Sender<Input>);
+
+impl From<mpsc::Sender<Input>> for Handle {
+    fn from(sender: mpsc::Sender<Input>) -> Handle {
+        Handle(sender)
+    }
+}
+
+impl Handle {
+    /// Replaces the services and waits until the first snapshot with them is published.
+    pub async fn reconfigure(&self, services: Vec<Managed>) {
+        let (done, finished) = oneshot::channel();
+        let command = Command::Reconfigure { services, done };
+        if self.0.send(Input::Command(command)).await.is_ok() {
+            let _ = finished.await;
+        }
+    }
+
+    /// Rolls out `image`, or what the configured one's name stands for now. Returns when it has
+    /// begun.
+    pub async fn deploy(&self, service: String, image: Option<String>) -> Result<Deployed, String> {
+        self.ask(|done| Command::Deploy {
+            service,
+            image,
+            done,
+        })
+        .await
+    }
+
+    /// Has the replica in this slot replaced. Returns which one it is.
+    pub async fn drain(&self, service: String, slot: Slot) -> Result<ReplicaId, String> {
+        self.ask(|done| Command::Drain {
+            service,
+            slot,
+            done,
+        })
+        .await
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Command,
+    ) -> Result<T, String> {
+        let (done, answer) = oneshot::channel();
+        let leaving = || "the process is leaving".to_owned();
+        let sent = self.0.send(Input::Command(command(done))).await;
+        sent.map_err(|_| leaving())?;
+        answer.await.unwrap_or_else(|_| Err(leaving()))
+    }
+
+    /// Stops and removes every container of ours.
+    pub async fn remove_all(&self) {
+        let (done, finished) = oneshot::channel();
+        let command = Command::RemoveAll { done };
+        if self.0.send(Input::Command(command)).await.is_ok() {
+            let _ = finished.await;
+        }
+    }
+
+    /// Changes what the loop may do. `Resting` is reached once nothing is under way any more;
+    /// after it, nothing is planned before the world was looked at afresh.
+    pub async fn take(&self, hands: Hands, wanted: BTreeMap<ServiceName, u32>) {
+        let (done, finished) = oneshot::channel();
+        let command = Command::Use {
+            hands,
+            wanted,
+            done,
+        };
+        if self.0.send(Input::Command(command)).await.is_ok() {
+            let _ = finished.await;
+        }
+    }
+}

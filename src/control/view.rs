@@ -1,0 +1,110 @@
+//! What others see of a service: what is in rotation, and why it is as it is.
+
+use super::managed::State;
+use super::tracked::Tracked;
+use crate::plan::Reason;
+use crate::service::replica::{Phase, Replica, ReplicaView};
+use crate::service::snapshot::ServiceView;
+use crate::service::spec::Version;
+use crate::service::time::Moment;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl State {
+    pub fn view(&self, now: Moment) -> ServiceView {
+        let mut replicas: Vec<ReplicaView> = self.replicas.values().map(Tracked::view).collect();
+        replicas.sort_by_key(|view| (view.slot, view.generation));
+        let mut ready: Vec<Arc<Replica>> = self
+            .replicas
+            .values()
+            .filter(|tracked| tracked.phase() == Phase::Ready)
+            .filter_map(|tracked| tracked.replica.clone())
+            .collect();
+        if ready.is_empty() {
+            ready = self.least_bad(now);
+        }
+        ready.sort_by_key(|replica| replica.slot);
+        let bounds = self.managed.as_ref().map(|managed| managed.spec.bounds);
+        let mut because = vec![self.scaled_because.clone()];
+        because.extend(self.because.iter().map(Reason::to_string));
+        let serving = self.least_bad(now).len() as u32;
+        if serving > 0 {
+            because.push(Reason::LeastBad { serving }.to_string());
+        }
+        if self.backoff.failures() > 0 {
+            because.extend(self.last_failure.iter().map(Reason::to_string));
+        }
+        because.retain(|reason| !reason.is_empty());
+        ServiceView {
+            name: self.name.clone(),
+            coming: self.is_one_coming(),
+            desired: if self.is_fixed() {
+                let addresses = self.replicas.values().filter(|tracked| tracked.is_address);
+                addresses.count() as u32
+            } else {
+                self.wanted
+            },
+            ready,
+            cursor: Arc::clone(&self.cursor),
+            load: Arc::clone(&self.load),
+            replicas,
+            min: bounds.map_or(0, |bounds| bounds.min),
+            max: bounds.map_or(0, |bounds| bounds.max),
+            because,
+            decisions: self.decisions.clone(),
+            image: self.version.as_ref().map(Version::to_string),
+            rollout: self
+                .rollout
+                .as_ref()
+                .map(|rollout| rollout.view(self.count(), now)),
+        }
+    }
+
+    /// Whether a request that waits as long as it may is likely to meet a new replica.
+    fn is_one_coming(&self) -> bool {
+        let Some(managed) = &self.managed else {
+            return false;
+        };
+        let patience = managed.spec.forward.hold_timeout;
+        let hopeless = |reason: &Reason| match reason {
+            Reason::WaitsForBackoff { left, .. } => *left > patience,
+            Reason::NoPort { .. } | Reason::EngineDown => true,
+            _ => false,
+        };
+        let starting = |tracked: &Tracked| tracked.phase() == Phase::Starting;
+        let sought = self.wanted > 0 && !self.because.iter().any(hopeless);
+        !self.is_fixed() && (sought || self.replicas.values().any(starting))
+    }
+
+    // === when none is well ===
+
+    /// A cause that all replicas share shows on each of them within this time.
+    pub(super) fn check_round(&self) -> Duration {
+        let managed = self.managed.as_ref();
+        managed.map_or(Duration::ZERO, |managed| {
+            managed.spec.health.interval + managed.spec.health.timeout
+        })
+    }
+
+    /// How long requests wait for a replacement before they go to a replica that fails its
+    /// health check: twice what the last start took, and not longer than requests are held.
+    pub(super) fn patience(&self) -> Duration {
+        let managed = self.managed.as_ref();
+        let held = managed.map_or(Duration::ZERO, |managed| managed.spec.forward.hold_timeout);
+        (2 * self.started_in).max(self.check_round()).min(held)
+    }
+
+    /// Those that serve when none is ready: a bad answer is better than none.
+    pub(super) fn least_bad(&self, now: Moment) -> Vec<Arc<Replica>> {
+        let is_ready = |tracked: &&super::tracked::Tracked| tracked.phase() == Phase::Ready;
+        if self.replicas.values().any(|tracked| is_ready(&tracked)) {
+            return Vec::new();
+        }
+        let patience = self.patience();
+        let unwell = self.containers().filter(|tracked| tracked.is_unwell());
+        unwell
+            .filter(|tracked| now.since(tracked.since) >= patience)
+            .filter_map(|tracked| tracked.replica.clone())
+            .collect()
+    }
+}

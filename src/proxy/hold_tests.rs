@@ -1,0 +1,150 @@
+use super::*;
+use crate::proxy::Chain;
+use crate::service::doubt::Doubt;
+use crate::service::replica::{Replica, ReplicaId};
+use crate::service::snapshot::{ServiceView, Snapshot};
+use crate::service::spec::{Forward, ServiceName};
+use crate::service::store::{Writer, store};
+use std::sync::{Arc, Mutex};
+use tokio::time::sleep;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Stage {
+    writer: Writer,
+    reader: Reader,
+    target: Arc<Target>,
+    view: ServiceView,
+}
+
+impl Stage {
+    /// A service whose first replica is on its way.
+    fn new(hold_max: u64) -> Stage {
+        let (writer, reader) = store();
+        let name = ServiceName::new("web");
+        let target = Target {
+            service: name.clone(),
+            forward: Forward {
+                hold_max,
+                ..Forward::default()
+            },
+            scaler: None,
+            chain: Chain::default(),
+        };
+        let view = ServiceView {
+            name,
+            ready: Vec::new(),
+            cursor: Arc::default(),
+            load: Arc::new(writer.new_load()),
+            replicas: Vec::new(),
+            min: 1,
+            max: 1,
+            desired: 1,
+            coming: true,
+            because: Vec::new(),
+            decisions: Default::default(),
+            image: None,
+            rollout: None,
+        };
+        let mut stage = Stage {
+            writer,
+            reader,
+            target: Arc::new(target),
+            view,
+        };
+        stage.publish();
+        stage
+    }
+
+    fn publish(&mut self) {
+        let service = Arc::new(self.view.clone());
+        self.writer.publish(Snapshot {
+            services: [(service.name.clone(), service)].into(),
+            ..Snapshot::default()
+        });
+    }
+
+    fn get_ready(&mut self, slot: u16) -> Arc<Doubt> {
+        let doubt = Arc::<Doubt>::default();
+        let replica: Replica = self.writer.new_replica(
+            self.view.name.clone(),
+            ReplicaId::new(slot.to_string()),
+            slot,
+            slot.into(),
+            ([127, 0, 0, 1], slot).into(),
+            Arc::clone(&doubt),
+        );
+        self.view.ready.push(Arc::new(replica));
+        self.publish();
+        doubt
+    }
+
+    fn waits(&self, tried: &'static [u64]) -> impl Future<Output = Option<Lease>> + use<> {
+        let (reader, target) = (self.reader.clone(), Arc::clone(&self.target));
+        async move { wait(&reader, &target, tried, PATIENCE).await }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_first_goes_first() {
+    let mut stage = Stage::new(1000);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let mut tasks = Vec::new();
+    for number in 0..500 {
+        let (waits, order) = (stage.waits(&[]), Arc::clone(&order));
+        tasks.push(tokio::spawn(async move {
+            let lease = waits.await.expect("one comes");
+            order.lock().unwrap().push(number);
+            drop(lease);
+        }));
+        // So that it waits before the next one comes.
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(stage.view.load.held(), 500);
+    stage.get_ready(8000);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let order = order.lock().unwrap();
+    assert!(order.is_sorted(), "{order:?}");
+    assert_eq!(stage.view.load.held(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_tried_the_only_one_in_vain_gets_it_again_when_it_is_found_well() {
+    let mut stage = Stage::new(1000);
+    let doubt = stage.get_ready(8000);
+    doubt.raise();
+    let waits = tokio::spawn(stage.waits(&[8000]));
+    // It keeps nobody who has not tried it.
+    sleep(Duration::from_millis(1)).await;
+    assert!(stage.waits(&[]).await.is_some());
+    assert!(!waits.is_finished());
+    let began = Instant::now();
+    doubt.settle();
+    assert!(waits.await.unwrap().is_some());
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_longer_than_may_be_or_in_vain() {
+    let mut stage = Stage::new(2);
+    let waiting = [(); 2].map(|()| tokio::spawn(stage.waits(&[])));
+    sleep(Duration::from_millis(1)).await;
+    let began = Instant::now();
+    assert!(stage.waits(&[]).await.is_none(), "there is no room");
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    sleep(Duration::from_secs(5)).await;
+    stage.view.coming = false;
+    stage.publish();
+    for waits in waiting {
+        assert!(waits.await.unwrap().is_none());
+    }
+    assert!(began.elapsed() < Duration::from_secs(6));
+
+    stage.view.coming = true;
+    stage.publish();
+    let began = Instant::now();
+    assert!(stage.waits(&[]).await.is_none());
+    assert_eq!(began.elapsed(), PATIENCE);
+}

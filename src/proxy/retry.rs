@@ -1,0 +1,104 @@
+//! Whether a request that failed on one replica may be sent to another.
+//!
+//! What decides is how much of it the replica may have got, because only the client knows whether
+//! it may be carried out twice. The method says so for some: those that HTTP calls idempotent
+//! (RFC 9110 §9.2.2). For the others it must be certain that the replica cannot have understood
+//! the request, and that is known in two cases only: no connection was given to it, or writing
+//! its head failed, so that the end of the head never left. A connection that breaks later says
+//! nothing: also when it was a used one that the replica closed meanwhile, Pingora finds that out
+//! after the kernel has taken the whole head.
+
+use super::failure;
+use pingora::{Error, ErrorSource, ErrorType};
+
+/// How far a request came on its way to a replica.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// No connection was given to it.
+    #[default]
+    Nowhere,
+    /// Its head was being written.
+    Head,
+    /// Its head is with the kernel, if not with the replica.
+    Sent,
+}
+
+/// What an attempt broke off with.
+#[derive(Clone, Copy)]
+pub struct Broken<'a> {
+    pub error: &'a Error,
+    pub reach: Reach,
+    /// The client has something of an answer.
+    pub answer_began: bool,
+    /// All of the body that was read is remembered.
+    pub body_is_kept: bool,
+    pub is_idempotent: bool,
+}
+
+impl Broken<'_> {
+    pub fn may_go_elsewhere(&self) -> bool {
+        let is_upstream = *self.error.esource() == ErrorSource::Upstream;
+        let possible = is_upstream && !self.answer_began && self.body_is_kept;
+        possible && !failure::is_timeout(self.error) && (self.is_idempotent || self.was_not_sent())
+    }
+
+    fn was_not_sent(&self) -> bool {
+        match self.reach {
+            Reach::Nowhere => true,
+            Reach::Head => *self.error.etype() == ErrorType::WriteError,
+            Reach::Sent => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ErrorType::*;
+
+    fn goes_elsewhere(error: &Error, reach: Reach, is_idempotent: bool) -> bool {
+        let broken = Broken {
+            error,
+            reach,
+            answer_began: false,
+            body_is_kept: true,
+            is_idempotent,
+        };
+        let again = broken.may_go_elsewhere();
+        let [began, forgotten] = [(true, true), (false, false)].map(|(began, kept)| Broken {
+            answer_began: began,
+            body_is_kept: kept,
+            ..broken
+        });
+        assert!(!began.may_go_elsewhere() && !forgotten.may_go_elsewhere());
+        again
+    }
+
+    #[test]
+    fn what_may_have_been_carried_out_is_only_sent_again_when_the_method_allows() {
+        let table = [
+            // Where it broke, with what, and whether a GET and a POST go elsewhere.
+            (Reach::Nowhere, ConnectionClosed, true, true),
+            (Reach::Head, WriteError, true, true),
+            (Reach::Head, ReadError, true, false),
+            (Reach::Head, ConnectionClosed, true, false),
+            (Reach::Sent, ConnectionClosed, true, false),
+            (Reach::Sent, ReadError, true, false),
+            (Reach::Sent, WriteError, true, false),
+            (Reach::Sent, InvalidHTTPHeader, true, false),
+            (Reach::Head, WriteTimedout, false, false),
+            (Reach::Sent, ReadTimedout, false, false),
+        ];
+        for (reach, kind, get, post) in table {
+            let error = Error::new_up(kind);
+            let found = [true, false].map(|method| goes_elsewhere(&error, reach, method));
+            assert_eq!(found, [get, post], "{reach:?} {error}");
+        }
+    }
+
+    #[test]
+    fn what_the_client_broke_is_not_sent_again() {
+        let error = Error::new_down(ReadError);
+        assert!(!goes_elsewhere(&error, Reach::Sent, true));
+    }
+}
