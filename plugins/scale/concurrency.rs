@@ -158,14 +158,7 @@ impl Scaler for Concurrency {
         };
         let proposals = [
             Some(self.steady(&stable, service_time)),
-            self.quick(
-                window,
-                now,
-                &panic,
-                rate(CERTAINTY),
-                service_time,
-                start_time,
-            ),
+            Some(self.quick(window, now, &panic, rate(CERTAINTY), service_time, start_time)),
             self.backlog(&latest, rate, service_time, start_time),
         ];
         let most = proposals.into_iter().flatten().reduce(|most, next| {
@@ -248,9 +241,26 @@ impl Concurrency {
         rate: f64,
         service_time: Option<f64>,
         start_time: Duration,
-    ) -> Option<Proposal> {
-        let service_time = service_time?;
+    ) -> Proposal {
+        // Long requests are known by being at work, before any of them ends; short ones by their
+        // rate, which is less a matter of chance than who is at work when one looks.
+        let short = service_time.filter(|it| *it < self.panic_window.as_secs_f64());
+        let chance = match short {
+            Some(_) => CERTAINTY * (panic.in_flight / panic.over.max(1.0)).sqrt(),
+            None => 0.0,
+        };
+        let staying = panic.in_flight - chance;
+        let service_time = short.unwrap_or_default();
         let rising = self.trend(window, now, panic) * start_time.as_secs_f64();
+        if staying > (rate + rising) * service_time {
+            let (replicas, words) = self.staffed(staying, self.panic_headroom, false);
+            let over = human(panic.over);
+            return Proposal {
+                replicas,
+                bound: "burst",
+                because: format!("{staying:.1} at work in the last {over}: {words}"),
+            };
+        }
         let at_work = (rate + rising) * service_time;
         let (replicas, words) = self.staffed(at_work, self.panic_headroom, false);
         let seen = format!("{rate:.1} requests/s now");
@@ -261,11 +271,11 @@ impl Concurrency {
             ),
             false => ("burst", seen),
         };
-        Some(Proposal {
+        Proposal {
             replicas,
             bound,
             because: format!("{seen}, x {}: {words}", human(service_time)),
-        })
+        }
     }
 
     /// How fast the rate rises, in requests per second each second; 0 where that may be chance.

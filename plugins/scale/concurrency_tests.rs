@@ -185,6 +185,23 @@ fn long_requests_count_by_being_at_work_before_any_of_them_ends() {
 }
 
 #[test]
+fn many_that_stay_are_seen_within_the_panic_window_beside_short_ones() {
+    let mut story = Story::new(3);
+    story.pass(20, 120);
+    for _ in 0..6 {
+        story.sample.at = story.sample.at + Duration::from_secs(1);
+        story.sample.requests += 20;
+        story.sample.completed += 20;
+        story.sample.busy += Duration::from_secs(5);
+        story.sample.in_flight = 100;
+        story.window.record(story.sample, Duration::from_secs(630));
+    }
+    let decision = story.decide(FOUR, 3);
+    assert_eq!(decision.bound, "burst", "{}", decision.because);
+    assert!(decision.replicas >= 20, "{}", decision.because);
+}
+
+#[test]
 fn behavior_bounds_the_steps_in_the_words_of_the_hpa() {
     let yaml = "{ target: 4, behavior: { scale_up: { policies: [{ type: replicas, value: 2, \
                 period: 30s }] }, scale_down: { stabilization_window: 0s, policies: \
