@@ -5,7 +5,7 @@ CARGO_HOME ?= $(HOME)/.cargo
 export PATH := $(CARGO_HOME)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build image container-image test loom chaos simulate fmt lint clean-containers
+.PHONY: help run load build image container-image test loom chaos simulate fmt lint clean-containers
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -15,6 +15,9 @@ run: ## Install what is missing, build, and serve the example on port 80
 	cargo build --release
 	scripts/acts-image
 	exec target/release/tidegate run -c conf/acts.yaml
+
+load: ## Upload a hundred images to the running example, and read each back from every replica
+	cargo run --release -p load -- $(LOAD)
 
 build: ## Build target/release/tidegate
 	@scripts/setup --no-docker

@@ -9,6 +9,7 @@ use crate::plugin::prelude::Registry;
 
 pub fn standard() -> Registry {
     Registry::new()
+        .with::<filter::replica_header::ReplicaHeader>()
         .with::<filter::request_id::RequestId>()
         .with::<health::http::Http>()
         .with::<health::tcp::Tcp>()

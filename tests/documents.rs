@@ -27,7 +27,7 @@ fn documents() -> Vec<(PathBuf, String)> {
         for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.starts_with('.') || name == "target" {
+            if name.starts_with('.') || ["target", "node_modules"].contains(&&*name) {
                 continue;
             }
             if path.is_dir() {

@@ -211,6 +211,8 @@ fn unsafe_code_is_forbidden_in_every_crate() {
     for path in [
         "src/lib.rs",
         "bench/chaos/src/main.rs",
+        "examples/acts/load/src/lib.rs",
+        "examples/acts/load/src/main.rs",
         "examples/acts/src/main.rs",
         "tests/outsider/src/main.rs",
     ] {

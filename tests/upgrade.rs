@@ -398,7 +398,10 @@ async fn replicas_are_replaced_only_when_the_old_process_is_gone() {
         (service["replicas"][0]["in_flight"] == 1).then_some(())
     })
     .await;
-    acts.write("    environment: { ANY: thing }\n    stop_grace_period: 1s\n");
+    acts.write(
+        "    environment: { ANY: thing }\n    stop_grace_period: 1s\n    \
+         update_config: { monitor: 10ms }\n",
+    );
     let new = acts.edge.upgraded().await;
     let mut old = std::mem::replace(&mut acts.edge, new);
     // The new template's replica is ready beside it, and still the old one stays.

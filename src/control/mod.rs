@@ -99,6 +99,8 @@ pub struct Control {
     last_generation: u64,
     observing: Observing,
     engine_up: bool,
+    /// Since when it does not answer.
+    engine_lost: Option<Moment>,
     /// Stopped and removed; a listing up to this one may still show it.
     gone: BTreeMap<ReplicaId, u64>,
     removing: Option<oneshot::Sender<()>>,
@@ -137,6 +139,7 @@ impl Control {
         let handle = Handle::from(sender.clone());
         let control = Control {
             engine_up: true,
+            engine_lost: None,
             engine,
             writer,
             sink,
@@ -395,6 +398,7 @@ impl Control {
             (self.sink)(&Event::EngineUp);
         }
         self.engine_up = true;
+        self.engine_lost = None;
         self.observing.seen_once = true;
         self.observing.fresh |= sequence > self.observing.plans_after;
         self.observing.next = now + RELIST_EVERY;
@@ -449,6 +453,8 @@ impl Control {
             });
         }
         self.engine_up = false;
+        let now = self.now();
+        self.engine_lost.get_or_insert(now);
         self.observing.lost = self.observing.sequence;
         self.observing.next = self.now() + ENGINE_RETRY_EVERY;
     }
@@ -517,6 +523,13 @@ impl Control {
                     wake = at.map_or(wake, |at| wake.min(at));
                     break;
                 }
+            }
+        }
+        for state in self.services.values() {
+            // They were shut when they failed.
+            let least_bad = state.least_bad(now);
+            for replica in least_bad.iter().filter(|it| it.connections.is_lost()) {
+                replica.find_again();
             }
         }
         self.writer.publish(self.snapshot(now));
@@ -655,7 +668,7 @@ impl Control {
             services: self
                 .services
                 .iter()
-                .map(|(name, state)| (name.clone(), Arc::new(state.view(now))))
+                .map(|(name, state)| (name.clone(), Arc::new(state.view(now, self.engine_lost))))
                 .collect(),
             engine_up: self.engine_up && (self.observing.seen_once || !self.needs_engine()),
             taken: now,

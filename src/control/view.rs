@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl State {
-    pub fn view(&self, now: Moment) -> ServiceView {
+    /// `engine_lost`: since when the engine does not answer.
+    pub fn view(&self, now: Moment, engine_lost: Option<Moment>) -> ServiceView {
         let mut replicas: Vec<ReplicaView> = self.replicas.values().map(Tracked::view).collect();
         replicas.sort_by_key(|view| (view.slot, view.generation));
         let mut ready: Vec<Arc<Replica>> = self
@@ -37,7 +38,7 @@ impl State {
         because.retain(|reason| !reason.is_empty());
         ServiceView {
             name: self.name.clone(),
-            coming: self.is_one_coming(),
+            coming: self.is_one_coming(now, engine_lost),
             desired: if self.is_fixed() {
                 let addresses = self.replicas.values().filter(|tracked| tracked.is_address);
                 addresses.count() as u32
@@ -61,19 +62,28 @@ impl State {
     }
 
     /// Whether a request that waits as long as it may is likely to meet a new replica.
-    fn is_one_coming(&self) -> bool {
+    fn is_one_coming(&self, now: Moment, engine_lost: Option<Moment>) -> bool {
         let Some(managed) = &self.managed else {
             return false;
         };
         let patience = managed.spec.forward.hold_timeout;
+        if self.is_fixed() {
+            // Each was asked once by then.
+            let round = self.check_round();
+            return self.replicas.values().any(|tracked| {
+                tracked.phase() == Phase::Starting && now.since(tracked.since) < round
+            });
+        }
         let hopeless = |reason: &Reason| match reason {
             Reason::WaitsForBackoff { left, .. } => *left > patience,
-            Reason::NoPort { .. } | Reason::EngineDown => true,
+            Reason::NoPort { .. } => true,
+            // A restart of the engine takes seconds; after that, nobody knows.
+            Reason::EngineDown => engine_lost.is_some_and(|at| now.since(at) > patience),
             _ => false,
         };
         let starting = |tracked: &Tracked| tracked.phase() == Phase::Starting;
         let sought = self.wanted > 0 && !self.because.iter().any(hopeless);
-        !self.is_fixed() && (sought || self.replicas.values().any(starting))
+        sought || self.replicas.values().any(starting)
     }
 
     // === when none is well ===

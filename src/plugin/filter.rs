@@ -1,6 +1,6 @@
 //! Filters: see each request before it is sent on, and each answer before it goes down.
 
-use crate::service::spec::ServiceName;
+use crate::service::spec::{ServiceName, Slot};
 use bytes::Bytes;
 use http::HeaderValue;
 use pingora::http::{RequestHeader, ResponseHeader, StatusCode};
@@ -35,6 +35,8 @@ pub struct Exchange {
     pub service: Option<ServiceName>,
     /// `None` only where the platform does not tell the peer's address.
     pub client: Option<IpAddr>,
+    /// The replica that it was sent to, the last one of several; `None` until there was one.
+    pub slot: Option<Slot>,
     /// Names this request in logs and answers; set by `request-id`.
     pub id: Option<HeaderValue>,
 }

@@ -33,6 +33,7 @@ pub fn exchange() -> Exchange {
     Exchange {
         service: None,
         client: None,
+        slot: None,
         id: None,
     }
 }

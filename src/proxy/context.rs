@@ -6,7 +6,6 @@ use super::route::Target;
 use super::{Chain, Settings};
 use crate::plugin::Exchange;
 use crate::service::lease::Lease;
-use crate::service::spec::Slot;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +19,6 @@ pub struct Context {
     pub attempts: u32,
     /// The replicas that failed this request, by generation; the last one may be at work on it.
     pub tried: Vec<u64>,
-    pub slot: Option<Slot>,
     pub started: Instant,
     /// How long it waited for a replica.
     pub held: Duration,
@@ -40,13 +38,13 @@ impl Context {
             exchange: Exchange {
                 service: None,
                 client: None,
+                slot: None,
                 id: None,
             },
             target: None,
             lease: None,
             attempts: 0,
             tried: Vec::new(),
-            slot: None,
             started: Instant::now(),
             held: Duration::ZERO,
             request_body_bytes: 0,

@@ -162,7 +162,7 @@ impl Edge {
     fn take(&self, ctx: &mut Context, lease: Lease) {
         ctx.attempts += 1;
         ctx.tried.push(lease.replica().generation);
-        ctx.slot = Some(lease.replica().slot);
+        ctx.exchange.slot = Some(lease.replica().slot);
         ctx.lease = Some(lease);
     }
 }
@@ -268,7 +268,7 @@ impl ProxyHttp for Edge {
 
     async fn connected_to_upstream(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         _reused: bool,
         _peer: &HttpPeer,
         connection: RawFd,
@@ -276,7 +276,8 @@ impl ProxyHttp for Edge {
         ctx: &mut Context,
     ) -> Result<()> {
         let lease = ctx.lease.as_mut();
-        if !lease.is_some_and(|lease| lease.sends_on(connection)) {
+        let may_go_elsewhere = retry::may_be_repeated(session.req_header());
+        if !lease.is_some_and(|lease| lease.sends_on(connection, may_go_elsewhere)) {
             return Err(failure::lost());
         }
         ctx.reach = Reach::Head;
@@ -456,7 +457,7 @@ impl ProxyHttp for Edge {
             status: session
                 .response_written()
                 .map_or(0, |response| response.status.as_u16()),
-            slot: ctx.slot,
+            slot: ctx.exchange.slot,
             duration: ctx.started.elapsed(),
             held: ctx.held,
             retries: ctx.attempts.saturating_sub(1),

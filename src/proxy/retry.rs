@@ -9,7 +9,20 @@
 //! after the kernel has taken the whole head.
 
 use super::failure;
+use http::header;
+use pingora::http::RequestHeader;
 use pingora::{Error, ErrorSource, ErrorType};
+
+/// Pingora remembers no more of a body.
+const BODY_KEPT_BYTES: u64 = 64 * 1024;
+
+/// Whether another replica may be asked for the answer while this one still works on it: the
+/// method allows it, and all of the body will be remembered.
+pub fn may_be_repeated(head: &RequestHeader) -> bool {
+    let is_framed = head.headers.contains_key(header::TRANSFER_ENCODING);
+    let length = super::content_length(head).unwrap_or(0);
+    head.method.is_idempotent() && !is_framed && length <= BODY_KEPT_BYTES
+}
 
 /// How far a request came on its way to a replica.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -36,8 +36,8 @@ struct Notes {
 #[derive(Debug)]
 struct Note {
     connection: RawFd,
-    /// Nothing of an answer is there yet.
-    waits: bool,
+    /// Nothing of an answer is there yet, and another replica may be asked for it.
+    may_go_elsewhere: bool,
 }
 
 impl Connections {
@@ -64,14 +64,14 @@ impl Connections {
     }
 
     /// Notes a connection on which a request is about to wait. `None`: the replica is lost.
-    pub(super) fn note(&self, connection: RawFd) -> Option<usize> {
+    pub(super) fn note(&self, connection: RawFd, may_go_elsewhere: bool) -> Option<usize> {
         let mut notes = self.notes();
         if self.is_lost() {
             return None;
         }
         let note = Some(Note {
             connection,
-            waits: true,
+            may_go_elsewhere,
         });
         match notes.free.pop() {
             Some(at) => {
@@ -88,7 +88,7 @@ impl Connections {
     /// The answer has begun: the request is not taken back any more.
     pub(super) fn answered(&self, at: usize) {
         if let Some(note) = &mut self.notes().all[at] {
-            note.waits = false;
+            note.may_go_elsewhere = false;
         }
     }
 
@@ -98,10 +98,11 @@ impl Connections {
         notes.free.push(at);
     }
 
-    /// Nothing is to be expected of the replica: who waits for an answer waits no longer, and
-    /// nobody begins to. An answer that has begun may go on.
+    /// Nothing good is to be expected of the replica: who may be answered by another waits no
+    /// longer, and nobody begins to. What may not be sent twice stays for as long as the replica
+    /// does, and so does an answer that has begun.
     pub(super) fn lose(&self) {
-        self.cut(|note| note.waits);
+        self.cut(|note| note.may_go_elsewhere);
     }
 
     /// The replica is gone, and with it whatever it was about to say.
@@ -172,8 +173,8 @@ mod tests {
     fn who_waits_for_a_lost_replica_is_told_and_nobody_else() {
         let (connections, _listeners, [here, elsewhere]) = here_and_elsewhere();
         // The number of a closed connection may be anybody's by now.
-        connections.note(elsewhere.as_raw_fd()).unwrap();
-        let waiting = connections.note(here.as_raw_fd()).unwrap();
+        connections.note(elsewhere.as_raw_fd(), true).unwrap();
+        let waiting = connections.note(here.as_raw_fd(), true).unwrap();
         connections.lose();
         assert!(!is_open(&here));
         assert!(is_open(&elsewhere));
@@ -183,7 +184,7 @@ mod tests {
     #[test]
     fn an_answer_that_has_begun_goes_on_until_the_replica_is_gone() {
         let (connections, _listeners, [here, _]) = here_and_elsewhere();
-        let note = connections.note(here.as_raw_fd()).unwrap();
+        let note = connections.note(here.as_raw_fd(), true).unwrap();
         connections.answered(note);
         connections.lose();
         assert!(is_open(&here));
@@ -194,7 +195,7 @@ mod tests {
     #[test]
     fn what_was_given_back_is_left_alone() {
         let (connections, _listeners, [here, _]) = here_and_elsewhere();
-        let note = connections.note(here.as_raw_fd()).unwrap();
+        let note = connections.note(here.as_raw_fd(), true).unwrap();
         connections.forget(note);
         connections.lose();
         assert!(is_open(&here));
@@ -205,8 +206,8 @@ mod tests {
         let (connections, _listeners, [here, _]) = here_and_elsewhere();
         connections.lose();
         connections.lost().await;
-        assert_eq!(connections.note(here.as_raw_fd()), None);
+        assert_eq!(connections.note(here.as_raw_fd(), true), None);
         connections.find_again();
-        assert!(connections.note(here.as_raw_fd()).is_some());
+        assert!(connections.note(here.as_raw_fd(), true).is_some());
     }
 }

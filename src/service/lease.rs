@@ -28,11 +28,11 @@ impl Lease {
         &self.replica
     }
 
-    /// The request is about to be sent on this connection, and is taken back from it when the
-    /// replica is lost. False: it is lost already.
-    pub fn sends_on(&mut self, connection: RawFd) -> bool {
+    /// The request is about to be sent on this connection. When the replica is lost, it is taken
+    /// back if it `may_go_elsewhere`, and else when the replica is gone. False: it is lost already.
+    pub fn sends_on(&mut self, connection: RawFd, may_go_elsewhere: bool) -> bool {
         self.put_down();
-        self.note = self.replica.connections.note(connection);
+        self.note = self.replica.connections.note(connection, may_go_elsewhere);
         self.note.is_some()
     }
 

@@ -62,7 +62,9 @@ async fn answer(State(refusal): State<Refusal>, request: Request) -> Response {
             Body::from_stream(stream::pending::<Result<Bytes, Infallible>>()).into_response()
         }
         (&Method::GET, ["containers", "json"]) => "[]".into_response(),
-        (&Method::GET, ["images", .., "json"]) => "{}".into_response(),
+        (&Method::GET, ["images", .., "json"]) => {
+            json!({ "Id": "sha256:0" }).to_string().into_response()
+        }
         (&Method::POST, [kind, "create"]) if *kind == refusal.kind => {
             said(StatusCode::INTERNAL_SERVER_ERROR, refusal.message).into_response()
         }

@@ -21,9 +21,12 @@ pub struct NewAct {
     pub category_name: String,
     #[serde(rename = "imgB64")]
     pub image: Image,
+    /// What the sender takes the photo for; then it must be that.
+    #[serde(rename = "imgType")]
+    pub kind: Option<String>,
 }
 
-/// An act as it is listed.
+/// An act as it is listed with its photo.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Act {
@@ -34,6 +37,24 @@ pub struct Act {
     pub upvotes: i64,
     #[serde(rename = "imgB64")]
     pub image: Image,
+}
+
+/// An act as it is listed without its photo.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Card {
+    pub act_id: i64,
+    pub username: String,
+    pub timestamp: Timestamp,
+    pub caption: String,
+    pub category_name: String,
+    pub upvotes: i64,
+    #[serde(rename = "imgType")]
+    pub kind: String,
+    #[serde(rename = "imgBytes")]
+    pub bytes: u64,
+    #[serde(rename = "imgSha256")]
+    pub digest: String,
 }
 
 /// `DD-MM-YYYY:SS-MM-HH` outside; inside the number YYYYMMDDHHMMSS, which sorts by time.
@@ -109,6 +130,46 @@ impl fmt::Display for Timestamp {
 impl From<Timestamp> for String {
     fn from(timestamp: Timestamp) -> Self {
         timestamp.to_string()
+    }
+}
+
+/// What the bytes of a photo are by their first ones; the sender's word for it is not asked.
+pub fn kind(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some("image/png"),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some("image/gif"),
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            ..,
+        ] => Some("image/webp"),
+        [
+            _,
+            _,
+            _,
+            _,
+            b'f',
+            b't',
+            b'y',
+            b'p',
+            b'a',
+            b'v',
+            b'i',
+            b'f',
+            ..,
+        ] => Some("image/avif"),
+        _ => None,
     }
 }
 

@@ -6,19 +6,26 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::extract::{FromRequestParts, State};
-use axum::http::StatusCode;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::act::{Act, IMAGE_LIMIT, NewAct};
+use crate::act::{Act, Card, IMAGE_LIMIT, NewAct, kind};
 use crate::app::App;
 use crate::body::Sent;
 use crate::drill;
 use crate::failure::Failure;
 use crate::gate::gate;
+use crate::page;
+use crate::photos::UNKNOWN;
 use crate::store::unknown_act;
 
 type Created = (StatusCode, Json<Value>);
@@ -35,12 +42,14 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/categories/{name}", delete(remove_category))
         .route("/categories/{name}/acts", get(acts))
         .route("/categories/{name}/acts/size", get(size))
-        .route("/acts", post(add_act))
+        .route("/acts", get(cards).post(add_act))
         .route("/acts/count", get(count_acts))
         .route("/acts/upvote", post(upvote))
-        .route("/acts/{id}", delete(remove_act));
+        .route("/acts/{id}", delete(remove_act))
+        .route("/acts/{id}/image", get(image));
     Router::new()
         .nest("/api/v1", api)
+        .merge(page::routes())
         .fallback(async || Failure::Missing("there is nothing at this path".into()))
         .method_not_allowed_fallback(async || Failure::WrongMethod)
         .layer(from_fn_with_state(app.clone(), gate))
@@ -138,6 +147,11 @@ async fn add_act(State(app): State<Arc<App>>, Sent(act): Sent<NewAct>) -> Result
             "the image is larger than {IMAGE_LIMIT} bytes"
         )));
     }
+    if let Some(said) = &act.kind
+        && kind(&act.image.0) != Some(said)
+    {
+        return Err(Failure::Refused(format!("the image is not {said}")));
+    }
     app.store.add_act(act).await?;
     Ok((StatusCode::CREATED, Json(json!({}))))
 }
@@ -158,7 +172,74 @@ async fn remove_act(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Failure> {
-    let id = id.parse().map_err(|_| Failure::Missing(unknown_act(&id)))?;
-    app.store.remove_act(id).await?;
+    app.store.remove_act(act_id(&id)?).await?;
     Ok(Json(json!({})))
+}
+
+#[derive(Deserialize)]
+struct Shown {
+    category: Option<String>,
+    // Not flattened: what is wrong with a number would be said in riddles.
+    start: Option<u64>,
+    end: Option<u64>,
+}
+
+async fn cards(
+    State(app): State<Arc<App>>,
+    Query(shown): Query<Shown>,
+) -> Result<Json<Vec<Card>>, Failure> {
+    let (start, end) = (shown.start, shown.end);
+    let range = Range { start, end }.checked()?;
+    app.store.cards(shown.category, range).await.map(Json)
+}
+
+#[derive(Deserialize)]
+struct Version {
+    v: Option<String>,
+}
+
+/// A photo never changes, so whoever names it by its digest may keep it for good.
+async fn image(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(Version { v }): Query<Version>,
+    asked: HeaderMap,
+) -> Result<Response, Failure> {
+    let (photo, image) = app.store.photo(act_id(&id)?).await?;
+    let etag = format!("\"{}\"", photo.digest);
+    let cache = match v {
+        Some(v) if v == photo.digest => "public, max-age=31536000, immutable",
+        _ => "no-cache",
+    };
+    // Whatever was uploaded, it is shown as a photo or not at all.
+    let disposition = match photo.kind.as_str() {
+        UNKNOWN => "attachment",
+        _ => "inline",
+    };
+    let head = [
+        (CONTENT_TYPE, photo.kind.as_str()),
+        (ETAG, &etag),
+        (CACHE_CONTROL, cache),
+        (CONTENT_DISPOSITION, disposition),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
+    ];
+    if is_known(&asked, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, head).into_response());
+    }
+    Ok((head, image.0).into_response())
+}
+
+/// Whether the client has what is named `etag` already.
+pub fn is_known(asked: &HeaderMap, etag: &str) -> bool {
+    let known = asked.get_all(IF_NONE_MATCH).iter();
+    known
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|known| known.trim().trim_start_matches("W/") == etag)
+}
+
+fn act_id(text: &str) -> Result<i64, Failure> {
+    text.parse()
+        .map_err(|_| Failure::Missing(unknown_act(text)))
 }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::failure::Failure;
+use crate::page;
 
 pub const REPLICA: HeaderName = HeaderName::from_static("x-acts-replica");
 
@@ -33,6 +34,9 @@ async fn answer(app: &App, request: Request, next: Next) -> Response {
     let health = route == Some("_health");
     if app.crashed() && health {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    if app.crashed() && page::is_at(request.uri().path()) {
+        return page::crashed();
     }
     if app.crashed() {
         return Failure::Broken("crashed on demand".into()).into_response();

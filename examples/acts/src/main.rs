@@ -12,6 +12,9 @@ mod drill;
 mod failure;
 mod gate;
 mod leave;
+mod page;
+mod photos;
+mod schema;
 mod store;
 mod switches;
 #[cfg(test)]
@@ -73,5 +76,15 @@ async fn start(switches: Switches) -> Result<(TcpListener, Arc<App>), Box<dyn Er
     // Not println!, which panics when nobody reads.
     let address = listener.local_addr()?;
     let _ = writeln!(std::io::stdout(), "acts: listening on {address}");
-    Ok((listener, Arc::new(App::new(store, switches))))
+    let app = Arc::new(App::new(store, switches));
+    tokio::spawn(sweep(app.clone()));
+    Ok((listener, app))
+}
+
+async fn sweep(app: Arc<App>) {
+    match app.store.sweep().await {
+        Ok(0) => {}
+        Ok(count) => eprintln!("acts: removed {count} photos that no act has"),
+        Err(why) => eprintln!("acts: sweeping: {why:?}"),
+    }
 }

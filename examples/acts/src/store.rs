@@ -2,9 +2,10 @@
 //! and write at once.
 //!
 //! WAL lets readers and one writer work side by side; a second writer waits (`BUSY_TIMEOUT`). Every
-//! write is a single statement, so none can find its snapshot outdated midway.
+//! write is a single statement, so none can find its snapshot outdated midway. Photos are files
+//! beside it (`photos.rs`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -12,12 +13,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::ffi::{SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_PRIMARYKEY};
-use rusqlite::{Connection, Error, OptionalExtension, params};
+use rusqlite::{Connection, Error, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use crate::act::{Act, IMAGE_LIMIT, Image, NewAct, Timestamp};
+use crate::act::{Act, Card, IMAGE_LIMIT, Image, NewAct, Timestamp};
 use crate::failure::Failure;
+use crate::photos::{Photo, Photos};
+use crate::schema;
 
 /// How long a writer waits for the writers of other processes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,23 +37,9 @@ const ANSWER_LIMIT: usize = 4 * IMAGE_LIMIT;
 /// The longest category or user name, in bytes.
 const NAME_LIMIT: usize = 200;
 
-const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS categories (name TEXT PRIMARY KEY) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS acts (
-        id INTEGER PRIMARY KEY,
-        username TEXT NOT NULL,
-        posted INTEGER NOT NULL,
-        caption TEXT NOT NULL,
-        category TEXT NOT NULL REFERENCES categories ON DELETE CASCADE,
-        image BLOB NOT NULL,
-        upvotes INTEGER NOT NULL DEFAULT 0
-    );
-    CREATE INDEX IF NOT EXISTS acts_by_age ON acts (category, posted, id);
-    CREATE TABLE IF NOT EXISTS heartbeat (id INTEGER PRIMARY KEY, beats INTEGER NOT NULL);
-";
-
 pub struct Store {
     path: Arc<Path>,
+    photos: Photos,
     idle: Arc<Mutex<Vec<Connection>>>,
     turns: Arc<Semaphore>,
 }
@@ -61,9 +50,10 @@ impl Store {
         let opening = spawn_blocking(move || {
             create(&folder).map_err(|error| format!("opening the database in {folder:?}: {error}"))
         });
-        let (path, connection) = opening.await.map_err(|error| error.to_string())??;
+        let (path, photos, connection) = opening.await.map_err(|error| error.to_string())??;
         Ok(Self {
             path: path.into(),
+            photos,
             idle: Arc::new(Mutex::new(vec![connection])),
             turns: Arc::new(Semaphore::new(CONNECTIONS)),
         })
@@ -113,68 +103,95 @@ impl Store {
 
     /// Removes a category and its acts.
     pub async fn remove_category(&self, name: String) -> Result<(), Failure> {
+        let photos = self.photos.clone();
         self.run(move |db| {
-            let removed = db
+            // Nobody writes between the two: an act that comes meanwhile waits, and is refused.
+            let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let files: Vec<String> = change
+                .prepare_cached("SELECT file FROM acts WHERE category = ?")?
+                .query_map([&name], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            let removed = change
                 .prepare_cached("DELETE FROM categories WHERE name = ?")?
                 .execute([&name])?;
+            change.commit()?;
+            files.iter().for_each(|file| photos.remove(file));
             found(removed, || unknown_category(&name))
         })
         .await
     }
 
-    /// The acts of a category, newest first; `range` counts from 1.
+    /// The acts of a category with their photos, newest first; `range` counts from 1.
     pub async fn acts(
         &self,
         category: String,
         range: Option<RangeInclusive<u64>>,
     ) -> Result<Vec<Act>, Failure> {
-        if range
-            .as_ref()
-            .is_some_and(|range| range.end() - range.start() >= ACTS_LIMIT)
-        {
-            return Err(Failure::TooLarge(format!(
-                "at most {ACTS_LIMIT} acts in one answer"
-            )));
-        }
+        check_range(range.as_ref())?;
+        let photos = self.photos.clone();
         self.run(move |db| {
-            // One transaction, so that counting and listing see the same acts.
-            let db = db.transaction()?;
-            let size = size(&db, &category)?;
-            if range.is_none() && size > ACTS_LIMIT {
-                return Err(Failure::TooLarge(format!(
-                    "{size} acts, and at most {ACTS_LIMIT} in one answer: give start and end"
-                )));
-            }
-            let skip = range.as_ref().map_or(0, |range| range.start() - 1);
-            let take = range.map_or(ACTS_LIMIT, |range| range.end() - range.start() + 1);
-            let mut query = db.prepare_cached(
-                "SELECT id, username, posted, caption, upvotes, image FROM acts
-                 WHERE category = ? ORDER BY posted DESC, id DESC LIMIT ? OFFSET ?",
-            )?;
-            let mut rows = query.query(params![
-                category,
-                take,
-                i64::try_from(skip).unwrap_or(i64::MAX)
-            ])?;
             let (mut acts, mut bytes) = (Vec::new(), 0);
-            while let Some(row) = rows.next()? {
-                let act = Act {
-                    act_id: row.get(0)?,
-                    username: row.get(1)?,
-                    timestamp: Timestamp(row.get(2)?),
-                    caption: row.get(3)?,
-                    upvotes: row.get(4)?,
-                    image: Image(row.get(5)?),
-                };
-                bytes += act.image.0.len() + act.caption.len();
+            for (card, file) in listed(db, Some(&category), range)? {
+                bytes += card.bytes as usize + card.caption.len();
                 if bytes > ANSWER_LIMIT {
                     return Err(Failure::TooLarge(format!(
                         "more than {ANSWER_LIMIT} bytes of photos: ask for fewer acts"
                     )));
                 }
-                acts.push(act);
+                acts.push((card, file));
             }
-            Ok(acts)
+            let with_photo = |(card, file): (Card, String)| {
+                let image = match image(db, &photos, card.act_id, &file) {
+                    Ok(image) => image,
+                    // It was removed since it was listed.
+                    Err(Failure::Missing(_)) => return None,
+                    Err(failure) => return Some(Err(failure)),
+                };
+                Some(Ok(Act {
+                    act_id: card.act_id,
+                    username: card.username,
+                    timestamp: card.timestamp,
+                    caption: card.caption,
+                    upvotes: card.upvotes,
+                    image,
+                }))
+            };
+            acts.into_iter().filter_map(with_photo).collect()
+        })
+        .await
+    }
+
+    /// The acts of one category, or of all, without their photos, newest first.
+    pub async fn cards(
+        &self,
+        category: Option<String>,
+        range: Option<RangeInclusive<u64>>,
+    ) -> Result<Vec<Card>, Failure> {
+        check_range(range.as_ref())?;
+        self.run(move |db| {
+            let listed = listed(db, category.as_deref(), range)?;
+            Ok(listed.into_iter().map(|(card, _)| card).collect())
+        })
+        .await
+    }
+
+    pub async fn photo(&self, id: i64) -> Result<(Photo, Image), Failure> {
+        let photos = self.photos.clone();
+        self.run(move |db| {
+            let photo = db
+                .prepare_cached("SELECT file, kind, bytes, digest FROM acts WHERE id = ?")?
+                .query_row([id], |row| {
+                    Ok(Photo {
+                        file: row.get(0)?,
+                        kind: row.get(1)?,
+                        bytes: row.get(2)?,
+                        digest: row.get(3)?,
+                    })
+                })
+                .optional()?
+                .ok_or_else(|| Failure::Missing(unknown_act(id)))?;
+            let image = image(db, &photos, id, &photo.file)?;
+            Ok((photo, image))
         })
         .await
     }
@@ -185,10 +202,13 @@ impl Store {
 
     pub async fn add_act(&self, act: NewAct) -> Result<(), Failure> {
         check_name("username", &act.username)?;
+        let fresh = self.photos.add(act.act_id, act.image).await?;
         self.run(move |db| {
+            let photo = &fresh.photo;
             db.prepare_cached(
-                "INSERT INTO acts (id, username, posted, caption, category, image)
-                 VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO acts
+                 (id, username, posted, caption, category, file, kind, bytes, digest)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 act.act_id,
@@ -196,7 +216,10 @@ impl Store {
                 act.timestamp.0,
                 act.caption,
                 act.category_name,
-                act.image.0
+                photo.file,
+                photo.kind,
+                photo.bytes,
+                photo.digest,
             ])
             .map_err(|error| match constraint(&error) {
                 Some(SQLITE_CONSTRAINT_PRIMARYKEY) => {
@@ -207,17 +230,23 @@ impl Store {
                 }
                 _ => error.into(),
             })?;
+            fresh.keep();
             Ok(())
         })
         .await
     }
 
     pub async fn remove_act(&self, id: i64) -> Result<(), Failure> {
+        let photos = self.photos.clone();
         self.run(move |db| {
-            let removed = db
-                .prepare_cached("DELETE FROM acts WHERE id = ?")?
-                .execute([id])?;
-            found(removed, || unknown_act(id))
+            let file: Option<String> = db
+                .prepare_cached("DELETE FROM acts WHERE id = ? RETURNING file")?
+                .query_row([id], |row| row.get(0))
+                .optional()?;
+            if let Some(file) = &file {
+                photos.remove(file);
+            }
+            found(file.iter().count(), || unknown_act(id))
         })
         .await
     }
@@ -233,10 +262,32 @@ impl Store {
     }
 
     pub async fn count_acts(&self) -> Result<u64, Failure> {
+        self.run(|db| count(db)).await
+    }
+
+    /// Another number whenever anything has changed.
+    pub async fn revision(&self) -> Result<u64, Failure> {
         self.run(|db| {
             Ok(db
-                .prepare_cached("SELECT count(*) FROM acts")?
+                .prepare_cached("SELECT n FROM revision")?
                 .query_row([], |row| row.get(0))?)
+        })
+        .await
+    }
+
+    /// Removes the photos that killed processes left without a row.
+    pub async fn sweep(&self) -> Result<usize, Failure> {
+        let photos = self.photos.clone();
+        self.run(move |db| {
+            // In this order: what is settled gets no row any more.
+            let settled = photos
+                .settled()
+                .map_err(|error| Failure::Broken(format!("listing the photos: {error}")))?;
+            let named: HashSet<String> = db
+                .prepare_cached("SELECT file FROM acts")?
+                .query_map([], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            Ok(photos.sweep(&settled, &named))
         })
         .await
     }
@@ -278,15 +329,16 @@ fn unknown_category(name: &str) -> String {
 
 /// Creates the database, or finds it. A lock file keeps apart processes that start together: SQLite
 /// does not wait, but fails, when two of them switch a new file to WAL.
-fn create(folder: &Path) -> Result<(PathBuf, Connection), Box<dyn std::error::Error>> {
+fn create(folder: &Path) -> Result<(PathBuf, Photos, Connection), Box<dyn std::error::Error>> {
     std::fs::create_dir_all(folder)?;
     let lock = File::create(folder.join("acts.lock"))?;
     lock.lock()?;
     let path = folder.join("acts.db");
-    let connection = connect(&path)?;
+    let photos = Photos::open(folder)?;
+    let mut connection = connect(&path)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.execute_batch(SCHEMA)?;
-    Ok((path, connection))
+    schema::prepare(&mut connection, &photos)?;
+    Ok((path, photos, connection))
 }
 
 fn connect(path: &Path) -> Result<Connection, Error> {
@@ -309,6 +361,87 @@ fn size(db: &Connection, category: &str) -> Result<u64, Failure> {
     .query_row([category], |row| row.get(0))
     .optional()?
     .ok_or_else(|| Failure::Missing(unknown_category(category)))
+}
+
+/// Cards with the names of their photos.
+fn listed(
+    db: &mut Connection,
+    category: Option<&str>,
+    range: Option<RangeInclusive<u64>>,
+) -> Result<Vec<(Card, String)>, Failure> {
+    // One transaction, so that counting and listing see the same acts.
+    let db = db.transaction()?;
+    let size = match category {
+        Some(category) => size(&db, category)?,
+        None => count(&db)?,
+    };
+    if range.is_none() && size > ACTS_LIMIT {
+        return Err(Failure::TooLarge(format!(
+            "{size} acts, and at most {ACTS_LIMIT} in one answer: give start and end"
+        )));
+    }
+    let skip = range.as_ref().map_or(0, |range| range.start() - 1);
+    let take = range.map_or(ACTS_LIMIT, |range| range.end() - range.start() + 1);
+    let only = category.map_or("", |_| "WHERE category = ?3");
+    let mut query = db.prepare_cached(&format!(
+        "SELECT id, username, posted, caption, category, upvotes, kind, bytes, digest, file
+         FROM acts {only} ORDER BY posted DESC, id DESC LIMIT ?1 OFFSET ?2"
+    ))?;
+    let skip = i64::try_from(skip).unwrap_or(i64::MAX);
+    let mut rows = match category {
+        Some(category) => query.query(params![take, skip, category])?,
+        None => query.query(params![take, skip])?,
+    };
+    let mut listed = Vec::new();
+    while let Some(row) = rows.next()? {
+        let card = Card {
+            act_id: row.get(0)?,
+            username: row.get(1)?,
+            timestamp: Timestamp(row.get(2)?),
+            caption: row.get(3)?,
+            category_name: row.get(4)?,
+            upvotes: row.get(5)?,
+            kind: row.get(6)?,
+            bytes: row.get(7)?,
+            digest: row.get(8)?,
+        };
+        listed.push((card, row.get(9)?));
+    }
+    Ok(listed)
+}
+
+/// The photo of an act; `Missing` when the act has been removed since its row was read.
+fn image(db: &Connection, photos: &Photos, id: i64, file: &str) -> Result<Image, Failure> {
+    let read = photos
+        .read(file)
+        .map_err(|error| Failure::Broken(format!("reading the photo of act {id}: {error}")))?;
+    if let Some(bytes) = read {
+        return Ok(Image(bytes));
+    }
+    let still_there = db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM acts WHERE file = ?)")?
+        .query_row([file], |row| row.get(0))?;
+    match still_there {
+        true => Err(Failure::Broken(format!(
+            "act {id} has lost its photo {file}"
+        ))),
+        false => Err(Failure::Missing(unknown_act(id))),
+    }
+}
+
+fn count(db: &Connection) -> Result<u64, Failure> {
+    Ok(db
+        .prepare_cached("SELECT count(*) FROM acts")?
+        .query_row([], |row| row.get(0))?)
+}
+
+fn check_range(range: Option<&RangeInclusive<u64>>) -> Result<(), Failure> {
+    match range {
+        Some(range) if range.end() - range.start() >= ACTS_LIMIT => Err(Failure::TooLarge(
+            format!("at most {ACTS_LIMIT} acts in one answer"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn check_name(what: &str, name: &str) -> Result<(), Failure> {

@@ -410,9 +410,21 @@ async fn after_a_crash_every_route_answers_500() {
     let acts = Acts::start().await;
     assert_eq!(acts.post("_crash", json!({})).await, 200);
     assert_eq!(acts.get("_health").await, (500, Value::Null));
-    for path in ["categories", "_count", "nowhere", "_crash", "/"] {
+    for path in [
+        "categories",
+        "_count",
+        "nowhere",
+        "_crash",
+        "/",
+        "/app/ping",
+    ] {
         assert_eq!(acts.refusal("GET", path, "").await.0, 500, "{path}");
     }
+    let page = acts.call("GET", "/app", "").await;
+    assert_eq!(page.status(), 500);
+    let body = page.into_body().collect().await.unwrap().to_bytes();
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    assert!(text.contains("http-equiv=\"refresh\""), "{text}");
 }
 
 #[tokio::test]
@@ -562,4 +574,266 @@ fn a_switch_that_cannot_be_read_is_named() {
         (unset.fail_health, unset.data.to_str()),
         (false, Some("/data"))
     );
+}
+
+/// The first bytes of a PNG, and some that no other test has.
+fn png() -> Vec<u8> {
+    [&b"\x89PNG\r\n\x1a\n"[..], b"not shown by anyone"].concat()
+}
+
+fn photos(acts: &Acts) -> usize {
+    let folder = acts.data.path().join("photos");
+    std::fs::read_dir(folder).unwrap().count()
+}
+
+#[tokio::test]
+async fn a_photo_comes_back_as_it_was_sent_and_may_be_kept_under_its_digest() {
+    let acts = Acts::start().await;
+    acts.post("categories", json!(["trees"])).await;
+    let sent = act_with("imgB64", STANDARD.encode(png()));
+    assert_eq!(acts.ask("POST", "acts", sent).await.0, 201);
+
+    let (_, cards) = acts.get("acts").await;
+    let digest = cards[0]["imgSha256"].as_str().unwrap().to_owned();
+    let named = acts
+        .call("GET", &format!("acts/1/image?v={digest}"), "")
+        .await;
+    assert_eq!(named.headers()["content-type"], "image/png");
+    assert!(
+        named.headers()["cache-control"]
+            .to_str()
+            .unwrap()
+            .contains("immutable")
+    );
+    let body = named.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, png());
+
+    // Under any other name it is asked for again each time.
+    for path in ["acts/1/image", "acts/1/image?v=0"] {
+        let plain = acts.call("GET", path, "").await;
+        assert_eq!(plain.headers()["cache-control"], "no-cache");
+        assert_eq!(plain.headers()["etag"], format!("\"{digest}\""));
+    }
+    let request = Request::get("/api/v1/acts/1/image")
+        .header("if-none-match", format!("\"{digest}\""))
+        .body(Body::empty())
+        .unwrap();
+    let known = acts.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
+
+    for path in ["acts/2/image", "acts/one/image"] {
+        assert_eq!(acts.refusal("GET", path, "").await.0, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_photo_is_never_shown_as_anything() {
+    let acts = Acts::start().await;
+    acts.post("categories", json!(["trees"])).await;
+    let page = b"<script>alert(1)</script>";
+    let sent = act_with("imgB64", STANDARD.encode(page));
+    assert_eq!(acts.ask("POST", "acts", sent).await.0, 201);
+    let image = acts.call("GET", "acts/1/image", "").await;
+    for (name, value) in [
+        ("content-type", "application/octet-stream"),
+        ("content-disposition", "attachment"),
+        ("x-content-type-options", "nosniff"),
+        ("content-security-policy", "default-src 'none'; sandbox"),
+    ] {
+        assert_eq!(image.headers()[name], value);
+    }
+}
+
+#[tokio::test]
+async fn a_photo_that_is_not_what_it_is_said_to_be_is_refused() {
+    let acts = Acts::start().await;
+    acts.post("categories", json!(["trees"])).await;
+    let mut act = act(1);
+    act["imgB64"] = json!(STANDARD.encode(png()));
+    for said in ["image/jpeg", "text/html", ""] {
+        act["imgType"] = json!(said);
+        let (status, why) = acts.refusal("POST", "acts", act.to_string()).await;
+        assert_eq!((status, why), (400, format!("the image is not {said}")));
+    }
+    assert_eq!(photos(&acts), 0);
+    act["imgType"] = json!("image/png");
+    assert_eq!(acts.post("acts", act).await, 201);
+}
+
+#[tokio::test]
+async fn cards_are_acts_of_one_or_of_all_categories_without_their_photos() {
+    let acts = Acts::start().await;
+    acts.post("categories", json!(["trees"])).await;
+    acts.post("categories", json!(["a b&c"])).await;
+    for id in 0..3 {
+        let mut act = act(id);
+        act["timestamp"] = json!(format!("0{}-01-2024:00-00-00", id + 1));
+        act["categoryName"] = json!(["trees", "a b&c"][id as usize % 2]);
+        assert_eq!(acts.post("acts", act).await, 201);
+    }
+    let ids = async |path: &str| {
+        let (status, list) = acts.get(path).await;
+        assert_eq!(status, 200, "{list}");
+        let list = list.as_array().unwrap();
+        assert!(list.iter().all(|card| card.get("imgB64").is_none()));
+        list.iter()
+            .map(|card| card["actId"].as_i64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids("acts").await, [2, 1, 0]);
+    assert_eq!(ids("acts?start=2&end=9").await, [1, 0]);
+    assert_eq!(ids("acts?category=trees").await, [2, 0]);
+    assert_eq!(ids("acts?category=a%20b%26c&start=1&end=1").await, [1]);
+    let (status, why) = acts.refusal("GET", "acts?category=none", "").await;
+    assert_eq!((status, why), (404, "there is no category \"none\"".into()));
+    assert_eq!(acts.refusal("GET", "acts?start=0&end=1", "").await.0, 400);
+    assert_eq!(acts.refusal("GET", "acts?start=1&end=101", "").await.0, 413);
+}
+
+#[tokio::test]
+async fn a_photo_goes_with_its_act_and_one_that_was_refused_leaves_nothing() {
+    let acts = Acts::start().await;
+    acts.post("categories", json!(["trees"])).await;
+    acts.post("categories", json!(["birds"])).await;
+    for id in 1..=3 {
+        assert_eq!(acts.post("acts", act(id)).await, 201);
+    }
+    let birds = act_with("categoryName", "birds");
+    assert_eq!(acts.refusal("POST", "acts", birds).await.0, 400, "known");
+    let lost = act_with("categoryName", "none").replace(r#""actId":1"#, r#""actId":9"#);
+    assert_eq!(acts.refusal("POST", "acts", lost).await.0, 400);
+    assert_eq!(photos(&acts), 3);
+    acts.ask("DELETE", "acts/2", "").await;
+    assert_eq!(photos(&acts), 2);
+    acts.ask("DELETE", "categories/trees", "").await;
+    assert_eq!(photos(&acts), 0);
+}
+
+#[tokio::test]
+async fn an_act_that_lost_its_photo_is_our_fault_and_says_so() {
+    let acts = Acts::start().await;
+    acts.post("categories", json!(["trees"])).await;
+    acts.post("acts", act(1)).await;
+    let folder = acts.data.path().join("photos");
+    let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap();
+    std::fs::remove_file(file.path()).unwrap();
+    for path in ["acts/1/image", "categories/trees/acts"] {
+        assert_eq!(acts.refusal("GET", path, "").await.0, 500, "{path}");
+    }
+    assert_eq!(acts.ask("DELETE", "acts/1", "").await.0, 200);
+}
+
+#[tokio::test]
+async fn photos_without_an_act_are_swept_once_no_upload_can_be_waiting_for_them() {
+    let acts = Acts::start().await;
+    acts.post("categories", json!(["trees"])).await;
+    acts.post("acts", act(1)).await;
+    let folder = acts.data.path().join("photos");
+    let kept = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
+    let age = |path: &std::path::Path, minutes: u64| {
+        let file = std::fs::File::options().append(true).open(path).unwrap();
+        let then = std::time::SystemTime::now() - Duration::from_secs(minutes * 60);
+        file.set_modified(then).unwrap();
+    };
+    for (name, minutes) in [("2-orphan", 11), ("3-under-way", 9)] {
+        std::fs::write(folder.join(name), "a killed process wrote this").unwrap();
+        age(&folder.join(name), minutes);
+    }
+    age(&kept.path(), 60);
+    let store = Store::open(acts.data.path()).await.unwrap();
+    assert_eq!(store.sweep().await.unwrap(), 1);
+    assert!(!folder.join("2-orphan").exists());
+    assert_eq!(photos(&acts), 2);
+    assert_eq!(acts.call("GET", "acts/1/image", "").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_database_from_before_photos_were_files_is_moved_over() {
+    let data = TempDir::new().unwrap();
+    let old = rusqlite::Connection::open(data.path().join("acts.db")).unwrap();
+    old.execute_batch(
+        "CREATE TABLE categories (name TEXT PRIMARY KEY) WITHOUT ROWID;
+         CREATE TABLE acts (
+            id INTEGER PRIMARY KEY, username TEXT NOT NULL, posted INTEGER NOT NULL,
+            caption TEXT NOT NULL,
+            category TEXT NOT NULL REFERENCES categories ON DELETE CASCADE,
+            image BLOB NOT NULL, upvotes INTEGER NOT NULL DEFAULT 0);
+         CREATE INDEX acts_by_age ON acts (category, posted, id);
+         CREATE TABLE heartbeat (id INTEGER PRIMARY KEY, beats INTEGER NOT NULL);
+         INSERT INTO categories VALUES ('trees');
+         INSERT INTO acts VALUES (7, 'ada', 20240229030405, 'an oak', 'trees', x'6f616b', 4);",
+    )
+    .unwrap();
+    drop(old);
+    for _ in 0..2 {
+        let store = Store::open(data.path()).await.unwrap();
+        let switches = switches(&[]).unwrap();
+        let router = crate::api::router(Arc::new(App::new(store, switches)));
+        let request = Request::get("/api/v1/categories/trees/acts")
+            .body(Body::empty())
+            .unwrap();
+        let body = router.oneshot(request).await.unwrap().into_body();
+        let body = body.collect().await.unwrap().to_bytes();
+        assert_eq!(
+            serde_json::from_slice::<Value>(&body).unwrap(),
+            json!([{
+                "actId": 7, "username": "ada", "timestamp": "29-02-2024:05-04-03",
+                "caption": "an oak", "upvotes": 4, "imgB64": "b2Fr",
+            }])
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_page_is_one_document_that_runs_nothing_but_its_own() {
+    let acts = Acts::start().await;
+    for path in ["/app", "/app/"] {
+        let page = acts.call("GET", path, "").await;
+        assert_eq!(page.status(), 200);
+        assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+        assert_eq!(page.headers()["cache-control"], "no-cache");
+        let policy = page.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none';"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        let body = page.into_body().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        for foreign in ["src=\"http", "href=\"http", "url(", "@import", "innerHTML"] {
+            assert!(!text.contains(foreign), "{foreign}");
+        }
+        assert!(!text.contains("/*style*/") && !text.contains("/*script*/"));
+    }
+    for (path, kind) in [
+        ("/app/worker.js", "text/javascript"),
+        ("/app/manifest.webmanifest", "application/manifest+json"),
+        ("/app/icon.svg", "image/svg+xml"),
+        ("/app/icon-192.png", "image/png"),
+        ("/app/icon-512.png", "image/png"),
+    ] {
+        let file = acts.call("GET", path, "").await;
+        assert_eq!((file.status().as_u16(), path), (200, path));
+        assert_eq!(file.headers()["content-type"], kind);
+    }
+}
+
+#[tokio::test]
+async fn a_ping_tells_whether_anything_has_changed() {
+    let acts = Acts::start().await;
+    let revision = async || acts.get("/app/ping").await.1["revision"].as_u64().unwrap();
+    let mut before = revision().await;
+    let changes = [
+        ("POST", "categories", json!(["trees"])),
+        ("POST", "acts", act(1)),
+        ("POST", "acts/upvote", json!([1])),
+        ("DELETE", "acts/1", Value::Null),
+        ("DELETE", "categories/trees", Value::Null),
+    ];
+    for (method, path, body) in changes {
+        assert!(acts.ask(method, path, body.to_string()).await.0 < 300);
+        let after = revision().await;
+        assert_ne!(after, before, "{method} {path}");
+        before = after;
+    }
+    acts.get("_health").await;
+    acts.get("categories").await;
+    assert_eq!(revision().await, before);
 }

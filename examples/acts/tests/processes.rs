@@ -74,6 +74,22 @@ impl Acts {
         answer(self.send(method, path, body))
     }
 
+    /// `None` when the process is gone before it has answered.
+    fn try_ask(&self, method: &str, path: &str, body: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(self.address.unwrap()).ok()?;
+        let length = body.len();
+        write!(
+            stream,
+            "{method} /api/v1/{path} HTTP/1.1\r\nhost: acts\r\nconnection: close\r\n\
+             content-length: {length}\r\n\r\n{body}"
+        )
+        .ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        Some(format!("{} {body}", &head["HTTP/1.1 ".len()..][..3]))
+    }
+
     fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
     }
@@ -171,6 +187,65 @@ fn data_outlives_a_killed_process() {
         Acts::start(data.path()).ask("GET", "categories", ""),
         r#"200 {"trees":0}"#
     );
+}
+
+/// Kills a process again and again in the middle of uploads: each act is there with its photo, or
+/// not at all, and whoever was told 201 finds theirs.
+#[test]
+fn a_process_that_is_killed_at_any_point_leaves_whole_acts_only() {
+    let data = TempDir::new().unwrap();
+    Acts::start(data.path()).ask("POST", "categories", r#"["trees"]"#);
+    let image = "QUJD".repeat(50_000);
+    let mut told = Vec::new();
+    for round in 0..12 {
+        let acts = Acts::start(data.path());
+        thread::scope(|scope| {
+            let uploads: Vec<_> = (0..3)
+                .map(|n| {
+                    let (acts, image) = (&acts, &image);
+                    scope.spawn(move || {
+                        let ids = (0..).map(|turn| round * 1000 + n * 300 + turn);
+                        let act = |id| {
+                            format!(
+                                r#"{{"actId":{id},"username":"ada","caption":"","imgB64":"{image}",
+                                    "timestamp":"01-01-2024:00-00-00","categoryName":"trees"}}"#
+                            )
+                        };
+                        let mut told = Vec::new();
+                        for id in ids {
+                            match acts.try_ask("POST", "acts", &act(id)) {
+                                Some(answer) if answer == "201 {}" => told.push(id),
+                                _ => return told,
+                            }
+                        }
+                        told
+                    })
+                })
+                .collect();
+            thread::sleep(Duration::from_millis(20 + round * 11));
+            acts.signal(Signal::SIGKILL);
+            told.extend(
+                uploads
+                    .into_iter()
+                    .flat_map(|upload| upload.join().unwrap()),
+            );
+        });
+    }
+    assert!(!told.is_empty());
+    let acts = Acts::start(data.path());
+    let size = acts.ask("GET", "categories/trees/acts/size", "");
+    let count: usize = size["200 [".len()..size.len() - 1].parse().unwrap();
+    assert!(count >= told.len(), "{count} of {}", told.len());
+    for start in (1..=count).step_by(50) {
+        let path = format!("categories/trees/acts?start={start}&end={}", start + 49);
+        let acts = acts.ask("GET", &path, "");
+        assert!(acts.starts_with("200 "), "{acts:.200}");
+        assert_eq!(acts.matches(&image).count(), acts.matches("actId").count());
+    }
+    for id in told {
+        let image = acts.ask("GET", &format!("acts/{id}/image"), "");
+        assert!(image.starts_with("200 ABCABC"), "act {id}: {image:.40}");
+    }
 }
 
 #[test]

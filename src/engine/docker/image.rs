@@ -97,6 +97,7 @@ impl Daemon {
     }
 
     async fn pull(&self, client: &bollard::Docker, image: &str) -> Result<(), EngineError> {
+        let is_here = self.find_image(client, image).await?.is_some();
         log::info!("pulling {image}");
         let logins = Logins::load();
         let (name, tag) = name_and_tag(image);
@@ -118,12 +119,12 @@ impl Daemon {
                         self.forget_client();
                         return Err(failure.into());
                     }
-                    return Err(not_pulled(image, &logins, failure.message()));
+                    return Err(not_pulled(image, is_here, &logins, failure.message()));
                 }
                 Ok(None) => break,
                 Err(_) => {
                     let why = format!("nothing came for {}", Human(PULL_STALL_TIMEOUT));
-                    return Err(not_pulled(image, &logins, &why));
+                    return Err(not_pulled(image, is_here, &logins, &why));
                 }
             }
             if said.elapsed() >= PROGRESS_INTERVAL {
@@ -136,14 +137,22 @@ impl Daemon {
     }
 }
 
-fn not_pulled(image: &str, logins: &Logins, why: &str) -> EngineError {
+fn not_pulled(image: &str, is_here: bool, logins: &Logins, why: &str) -> EngineError {
+    let missing = if is_here {
+        ""
+    } else {
+        " is not on this machine and"
+    };
     let hint = match logins.helper_for(image) {
         Some(helper) => format!(
             "credential helpers such as `{helper}` are not run; `docker pull {image}` uses them"
         ),
         None => "build it or, if it is private, `docker login` first".to_owned(),
     };
-    let message = format!("image `{image}` cannot be pulled: {}; {hint}", why.trim());
+    let message = format!(
+        "image `{image}`{missing} cannot be pulled: {}; {hint}",
+        why.trim()
+    );
     failed(OP, message)
 }
 

@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use pingora::protocols::Stream;
 use pingora::protocols::http::{HttpTask, ServerSession};
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -243,6 +244,9 @@ impl End for Replica {
         match ready!(read.poll(cx)) {
             Ok(0) => Poll::Ready(Ok(None)),
             Ok(_) => Poll::Ready(Ok(Some(self.buffer.split().freeze()))),
+            // It closed with something of the client's unread. All that it said was read before
+            // that, and must not be lost on the last stretch.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => Poll::Ready(Ok(None)),
             Err(error) => Poll::Ready(Err(format!("the replica's connection broke: {error}"))),
         }
     }
