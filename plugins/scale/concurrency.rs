@@ -158,7 +158,14 @@ impl Scaler for Concurrency {
         };
         let proposals = [
             Some(self.steady(&stable, service_time)),
-            Some(self.quick(window, now, &panic, rate(CERTAINTY), service_time, start_time)),
+            Some(self.quick(
+                window,
+                now,
+                &panic,
+                rate(CERTAINTY),
+                service_time,
+                start_time,
+            )),
             self.backlog(&latest, rate, service_time, start_time),
         ];
         let most = proposals.into_iter().flatten().reduce(|most, next| {
