@@ -15,7 +15,9 @@ pub fn standard() -> Registry {
         .with::<health::tcp::Tcp>()
         .with::<observe::access_log::AccessLog>()
         .with::<observe::prometheus::Prometheus>()
+        .with::<scale::concurrency::Concurrency>()
         .with::<scale::requests::Requests>()
+        .with::<scale::rps::Rps>()
 }
 
 #[cfg(test)]

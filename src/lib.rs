@@ -16,6 +16,7 @@ pub mod plugin;
 pub mod plugins;
 pub mod proxy;
 pub mod service;
+pub mod simulate;
 
 /// Runs the command line with the plugins of `registry`: all that a `main` has to do.
 pub fn main(registry: plugin::Registry) -> std::process::ExitCode {

@@ -35,6 +35,8 @@ async fn each_address_answers_in_its_own_format() {
         ("/api/v1/services/legacy", 200, "application/json"),
         ("/api/v1/services/nope", 404, "application/json"),
         ("/api/v1/services/%ff", 400, "application/json"),
+        ("/api/v1/services/legacy/decisions", 200, "application/json"),
+        ("/api/v1/services/nope/decisions", 404, "application/json"),
         ("/api/v1/version", 200, "application/json"),
         ("/nope", 404, "application/json"),
     ] {

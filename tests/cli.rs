@@ -406,7 +406,7 @@ async fn a_network_or_volume_that_cannot_be_made_is_named() {
 async fn without_a_running_one_the_commands_say_how_to_find_it() {
     let (folder, _file) = file("");
     let path = folder.path().to_str().unwrap();
-    for command in ["status", "ps", "reload"] {
+    for command in ["status", "ps", "explain", "reload"] {
         let ran = tidegate(&[command, "--state-dir", path]).await;
         let hints = ["no Tidegate answers at", path, "hint: start it", "-c"];
         refuses(&ran, 1, &hints);
@@ -457,6 +457,21 @@ async fn status_shows_a_table_or_json() {
     assert_eq!(found.code, Some(0));
     let found = ran(edge.command(&["status"])).await;
     assert_eq!(found.code, Some(0));
+}
+
+#[tokio::test]
+async fn explain_says_what_was_decided_or_that_nothing_was() {
+    let a = Upstream::start("A").await;
+    let edge = Edge::start(&fixed(&a, "")).await;
+    edge.ready().await;
+    let all = edge.tidegate(&["explain"]).await;
+    let expected = "legacy  1 wanted, from 1 to 1\n  nothing was decided yet\n";
+    assert_eq!((all.code, all.out.as_str()), (Some(0), expected));
+    let one = edge.tidegate(&["explain", "legacy", "--json"]).await.json();
+    assert_eq!(one[0]["service"], "legacy");
+    assert_eq!(one[0]["decisions"], json!([]));
+    let none = edge.tidegate(&["explain", "nope"]).await;
+    refuses(&none, 1, &["there is no service `nope`"]);
 }
 
 #[tokio::test]

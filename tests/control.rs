@@ -38,6 +38,7 @@ macro_rules! scenarios {
 
 scenarios! {
     the_two_minute_rule
+    concurrency_follows_what_is_at_work_and_lets_go_slowly
     a_dead_replica_is_replaced_on_its_port
     a_sick_replica_is_replaced_on_its_port
     an_image_that_never_gets_healthy_is_started_ever_more_slowly
@@ -341,7 +342,7 @@ impl Stage {
         let managed = Managed {
             spec: Arc::new(spec),
             probe: Arc::new(probe),
-            scaler: Some(two_minute_rule()),
+            scaler: Some(scaler(&value("policy", "requests"), &value("target", ""))),
         };
         self.services
             .retain(|managed| managed.spec.name.as_str() != name);
@@ -422,12 +423,17 @@ fn slot(text: &str) -> Slot {
     text.parse().expect("a slot")
 }
 
-fn two_minute_rule() -> Arc<dyn Scaler> {
+/// The policy of this name; all but the two-minute rule have a `target`.
+fn scaler(policy: &str, target: &str) -> Arc<dyn Scaler> {
     let (_writer, reader) = store::store();
     let mut hooks = Hooks::new(reader);
     let registry: Registry = tidegate::plugins::standard();
+    let values = match target {
+        "" => serde_yaml::Value::Null,
+        target => serde_yaml::from_str(&format!("target: {target}")).expect("a target"),
+    };
     registry
-        .install("requests", serde_yaml::Value::Null, &mut hooks)
+        .install(policy, values, &mut hooks)
         .expect("in the box");
     hooks.finish().scaler.expect("a scaler")
 }

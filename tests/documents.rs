@@ -251,6 +251,7 @@ fn everything_happens(config: &Config, writer: &mut Writer) {
         max: 1,
         desired: 1,
         because: Vec::new(),
+        decisions: Default::default(),
         image: None,
         rollout: None,
     };

@@ -16,6 +16,7 @@ mod gate; // the claim against the drain, under loom
 mod held_socket; // down and up again behind a socket that somebody else holds
 mod hygiene; // what must not get through to a replica, nor back
 mod proxy; // the real binary in front of plain addresses
+mod scaling; // scaling policies under recorded traffic
 mod simulation; // the control loop in a world of faults, thousands of times
 mod slow; // clients that are slow, silent or too many
 mod tidy; // the rules of the house

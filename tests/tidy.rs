@@ -17,6 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("proxy", &["plugin", "service"]),
     ("config", &["plugin", "service"]),
     ("admin", &["service"]),
+    ("simulate", &["plan", "service"]),
     (
         "app",
         &[
@@ -26,7 +27,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "admin", "app", "config", "control", "plan", "plugin", "service",
+            "admin", "app", "config", "control", "plan", "plugin", "service", "simulate",
         ],
     ),
 ];

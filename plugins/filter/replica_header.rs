@@ -77,6 +77,7 @@ mod tests {
             desired: 1,
             coming: false,
             because: Vec::new(),
+            decisions: Default::default(),
             image: None,
             rollout: None,
         };

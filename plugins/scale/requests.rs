@@ -101,13 +101,14 @@ impl Scaler for Requests {
         let requests = last.requests.saturating_sub(base);
         let each = u64::from(self.requests_per_replica.get());
         let wanted = requests / each + 1;
-        Decision {
-            replicas: u32::try_from(wanted).unwrap_or(u32::MAX),
-            because: format!(
+        Decision::new(
+            u32::try_from(wanted).unwrap_or(u32::MAX),
+            "requests",
+            format!(
                 "{requests} requests in the last {every}: floor({requests} / {each}) + 1 = {wanted}"
             ),
-            wake,
-        }
+        )
+        .wake(wake)
     }
 
     fn history(&self) -> Duration {
@@ -116,11 +117,7 @@ impl Scaler for Requests {
 }
 
 fn stay(replicas: u32, because: String, wake: Option<Moment>) -> Decision {
-    Decision {
-        replicas,
-        because,
-        wake,
-    }
+    Decision::new(replicas, "interval", because).wake(wake)
 }
 
 #[cfg(test)]
@@ -139,6 +136,7 @@ mod tests {
             let sample = Sample {
                 at: at(*second),
                 requests: *requests,
+                ..Sample::default()
             };
             window.record(sample, scaler.history());
         }

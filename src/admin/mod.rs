@@ -60,6 +60,7 @@ pub fn router(admin: Admin, door: Door) -> Router {
         .route("/readyz", get(ready))
         .route("/api/v1/services", get(services))
         .route("/api/v1/services/{name}", get(service))
+        .route("/api/v1/services/{name}/decisions", get(decisions))
         .route("/api/v1/version", get(version))
         .route(
             "/api/v1/services/{name}/deploy",
@@ -184,6 +185,21 @@ async fn service(
     let snapshot = admin.reader.load();
     match snapshot.service(&name) {
         Some(service) => Json(view::service(service, snapshot.taken)).into_response(),
+        None => no_service(&name),
+    }
+}
+
+async fn decisions(
+    State(admin): State<Admin>,
+    name: Result<Path<String>, PathRejection>,
+) -> Response {
+    let name = match name {
+        Ok(Path(name)) => name,
+        Err(rejection) => return problem(rejection.status(), rejection.body_text()),
+    };
+    let snapshot = admin.reader.load();
+    match snapshot.service(&name) {
+        Some(service) => Json(view::decisions(service, snapshot.taken)).into_response(),
         None => no_service(&name),
     }
 }

@@ -73,6 +73,33 @@ pub struct Replica {
     pub because: Option<String>,
 }
 
+/// What decided how many replicas a service has.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Decisions {
+    pub service: String,
+    pub desired: u32,
+    pub min: u32,
+    pub max: u32,
+    /// The newest first, 1000 at most: those that changed the count, or were bound by something
+    /// else than the one before.
+    pub decisions: Vec<Decision>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Decision {
+    pub ago_seconds: f64,
+    pub from: u32,
+    pub to: u32,
+    /// What the load asked for by itself.
+    pub proposal: u32,
+    /// What decided, in a word or two.
+    pub bound: String,
+    /// The inputs and the formula.
+    pub because: String,
+    /// When the answer could change without a new request; null: it is asked for every second.
+    pub next_in_seconds: Option<f64>,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Version {
     pub version: String,
@@ -131,6 +158,28 @@ pub fn overview(snapshot: &Snapshot) -> Overview {
     Overview {
         engine_up: snapshot.engine_up,
         services: services.map(|view| service(view, snapshot.taken)).collect(),
+    }
+}
+
+pub fn decisions(view: &ServiceView, taken: Moment) -> Decisions {
+    let decisions = view.decisions.newest().map(|decided| Decision {
+        ago_seconds: taken.since(decided.at).as_secs_f64(),
+        from: decided.from,
+        to: decided.to,
+        proposal: decided.proposal,
+        bound: decided.bound.to_owned(),
+        because: decided.because.clone(),
+        next_in_seconds: decided
+            .wake
+            .filter(|at| *at > taken)
+            .map(|at| at.since(taken).as_secs_f64()),
+    });
+    Decisions {
+        service: view.name.to_string(),
+        desired: view.desired,
+        min: view.min,
+        max: view.max,
+        decisions: decisions.collect(),
     }
 }
 

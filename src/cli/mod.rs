@@ -4,10 +4,12 @@ mod check;
 mod client;
 mod deploy;
 mod drain;
+mod explain;
 mod plan;
 mod progress;
 mod reload;
 mod run;
+mod simulate;
 mod status;
 
 use crate::config::{self, Env, Flags, Overrides, Problems, Text};
@@ -44,12 +46,16 @@ enum Command {
     /// Show the services of the running Tidegate and their replicas
     #[command(alias = "ps")]
     Status(status::Status),
+    /// Show what decided how many replicas a service has, and when
+    Explain(explain::Explain),
     /// Run another image of a service, replica by replica; goes back if that fails
     Deploy(deploy::Deploy),
     /// Replace one replica without losing a request
     Drain(drain::Drain),
     /// Make the running Tidegate read its configuration again
     Reload(reload::Reload),
+    /// Show what scaling policies would have done with a trace of traffic
+    Simulate(Box<simulate::Simulate>),
     /// Show the version
     Version(Output),
 }
@@ -107,9 +113,11 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Check(check) => check.run(&registry),
         Command::Plan(plan) => plan.run(&registry),
         Command::Status(status) => status.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Deploy(deploy) => deploy.run(),
         Command::Drain(drain) => drain.run(),
         Command::Reload(reload) => reload.run(),
+        Command::Simulate(simulate) => simulate.run(&registry),
         Command::Version(output) => version(&output),
     }
 }

@@ -100,7 +100,7 @@ fn write_service(out: &mut String, service: &Service) {
 }
 
 /// Columns as wide as their widest cell, the last one as it comes.
-fn write_table<const N: usize>(out: &mut String, rows: &[[String; N]]) {
+pub fn write_table<const N: usize>(out: &mut String, rows: &[[String; N]]) {
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..N).map(width).collect();
     for row in rows {

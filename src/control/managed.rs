@@ -6,9 +6,11 @@ use super::tracked::{Drain, Fall, Health, Stop, Tracked, ailment_of};
 use super::{Input as LoopInput, Sink};
 use crate::engine::{EngineError, ErrorKind, fixed};
 use crate::plan::backoff::{Backoff, SETTLED_AFTER};
+use crate::plan::scaler::{learn, turn};
 use crate::plan::window::{Sample, Window};
 use crate::plan::{Input, Reason, Seen};
 use crate::plugin::{Probe, Scaler};
+use crate::service::decided::{Decided, Decisions};
 use crate::service::event::Event;
 use crate::service::load::{Cursor, ServiceLoad};
 use crate::service::replica::{Ailment, Observed, Phase, ReplicaId, RunState};
@@ -50,12 +52,15 @@ pub(super) struct State {
     pub(super) rollout: Option<Rollout>,
     /// How long the last start took until it was ready.
     pub(super) started_in: Duration,
+    /// How long starts take, each less the further back it lies; zero: none was seen.
+    start_time: Duration,
     stop_grace_period: Duration,
     pub(super) load: Arc<ServiceLoad>,
     pub(super) cursor: Arc<Cursor>,
     window: Window,
     pub(super) wanted: u32,
     pub(super) scaled_because: String,
+    pub(super) decisions: Decisions,
     pub(super) backoff: Backoff,
     /// Counts while `backoff` does: a replica that never came to be is in no list.
     pub(super) last_failure: Option<Reason>,
@@ -114,12 +119,14 @@ impl State {
             version: None,
             rollout: None,
             started_in: Duration::ZERO,
+            start_time: Duration::ZERO,
             stop_grace_period: ORPHAN_GRACE,
             load: Arc::new(writer.new_load()),
             cursor: Arc::new(Cursor::default()),
             window: Window::default(),
             wanted: 0,
             scaled_because: String::new(),
+            decisions: Decisions::default(),
             taken: BTreeMap::new(),
             starting: BTreeMap::new(),
             replicas: BTreeMap::new(),
@@ -391,11 +398,12 @@ impl State {
                         == Some(&tracked.observed.spec);
                     if let Some(began) = tracked.began {
                         self.started_in = now.since(began);
+                        self.start_time = learn(self.start_time, self.started_in);
                         if let Some(rollout) = self.rollout.as_mut().filter(|_| is_new) {
                             rollout.ready(now);
                         }
                     }
-                    tracked.ready(&self.name, address, writer, now, sink);
+                    tracked.ready(&self.name, address, &self.load, writer, now, sink);
                 }
                 return;
             }
@@ -527,28 +535,59 @@ impl State {
     pub fn scale(&mut self, now: Moment, sink: &Sink) -> Option<Moment> {
         let managed = self.managed.as_ref()?;
         let scaler = managed.scaler.as_ref()?;
-        let sample = Sample {
+        let (scaler, bounds) = (Arc::clone(scaler), managed.spec.bounds);
+        let sample = self.sample(now);
+        let decision = turn(
+            scaler.as_ref(),
+            &mut self.window,
+            sample,
+            bounds,
+            self.wanted,
+        );
+        self.decisions.note(Decided {
             at: now,
-            requests: self.load.counted(),
-        };
-        self.window.record(sample, scaler.history());
-        let decision = scaler.decide(&self.window, self.wanted, now);
-        let wanted = managed.spec.bounds.clamp(decision.replicas);
-        self.scaled_because = match wanted.cmp(&decision.replicas) {
-            std::cmp::Ordering::Equal => decision.because,
-            std::cmp::Ordering::Less => format!("{}, at most {wanted}", decision.because),
-            std::cmp::Ordering::Greater => format!("{}, at least {wanted}", decision.because),
-        };
-        if wanted != self.wanted {
+            from: self.wanted,
+            to: decision.replicas,
+            proposal: decision.proposal,
+            bound: decision.bound,
+            because: decision.because.clone(),
+            wake: decision.wake,
+        });
+        if decision.replicas != self.wanted {
             sink(&Event::Scaled {
                 service: self.name.clone(),
                 from: self.wanted,
-                to: wanted,
-                because: self.scaled_because.clone(),
+                to: decision.replicas,
+                because: decision.because.clone(),
             });
-            self.wanted = wanted;
+            self.wanted = decision.replicas;
         }
+        self.scaled_because = decision.because;
         decision.wake
+    }
+
+    fn sample(&self, now: Moment) -> Sample {
+        let replicas = || self.replicas.values().filter(|it| !it.is_address);
+        let shown = replicas().filter(|it| it.phase() == Phase::Starting);
+        let unshown = self
+            .starting
+            .values()
+            .filter(|start| !start.shown && !start.failed);
+        let began = shown.map(|it| it.began.unwrap_or(it.since));
+        let began: Vec<Moment> = began.chain(unshown.map(|start| start.since)).collect();
+        Sample {
+            at: now,
+            requests: self.load.counted(),
+            completed: self.load.completed(),
+            busy: self.load.busy(),
+            in_flight: replicas().map(Tracked::in_flight).sum(),
+            held: self.load.held(),
+            ready: replicas().filter(|it| it.phase() == Phase::Ready).count() as u32,
+            starting: began.len() as u32,
+            starting_for: began.iter().map(|began| now.since(*began)).sum(),
+            start_time: self.start_time,
+            rolling: self.rollout.as_ref().is_some_and(|it| !it.is_over()),
+        }
     }
 
     pub fn seen(&mut self, now: Moment) -> Vec<Seen> {

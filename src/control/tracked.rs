@@ -7,6 +7,7 @@ use crate::plan::Condition;
 use crate::plan::backoff::SETTLED_AFTER;
 use crate::service::doubt::Doubt;
 use crate::service::event::Event;
+use crate::service::load::ServiceLoad;
 use crate::service::replica::{
     Ailment, Observed, Phase, Replica, ReplicaId, ReplicaView, RunState,
 };
@@ -151,6 +152,7 @@ impl Tracked {
         &mut self,
         service: &ServiceName,
         address: SocketAddr,
+        load: &Arc<ServiceLoad>,
         writer: &Writer,
         now: Moment,
         sink: &Sink,
@@ -160,14 +162,15 @@ impl Tracked {
             .as_ref()
             .is_some_and(|replica| replica.address == address);
         if !same {
-            self.replica = Some(Arc::new(writer.new_replica(
+            let replica = writer.new_replica(
                 service.clone(),
                 self.observed.id.clone(),
                 self.observed.slot,
                 self.observed.generation,
                 address,
                 Arc::clone(&self.doubt),
-            )));
+            );
+            self.replica = Some(Arc::new(replica.counted_in(load)));
         }
         if matches!(self.health, Health::Healthy) {
             return;

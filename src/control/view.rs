@@ -52,6 +52,7 @@ impl State {
             min: bounds.map_or(0, |bounds| bounds.min),
             max: bounds.map_or(0, |bounds| bounds.max),
             because,
+            decisions: self.decisions.clone(),
             image: self.version.as_ref().map(Version::to_string),
             rollout: self
                 .rollout

@@ -1,7 +1,9 @@
 //! The seam for scaling policies: a pure function from what was counted to how many are wanted.
 
-use super::window::Window;
+use super::window::{Sample, Window};
+use crate::service::spec::Bounds;
 use crate::service::time::Moment;
+use std::cmp::Ordering;
 use std::time::Duration;
 
 /// A scaling policy. It holds no state: the same window gives the same decision.
@@ -21,8 +23,70 @@ pub trait Scaler: Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     pub replicas: u32,
+    /// What the load asks for by itself, before anything holds the count up; the window
+    /// remembers it as [`Window::highest_proposal`].
+    pub proposal: u32,
+    /// What decided, in a word or two that stay the same while it does, as in `backlog`.
+    pub bound: &'static str,
     /// The inputs and the formula, for a person to read.
     pub because: String,
     /// The next instant at which the answer could change without a new request.
     pub wake: Option<Moment>,
+}
+
+impl Decision {
+    /// The load asks for `replicas`, and nothing holds them up.
+    pub fn new(replicas: u32, bound: &'static str, because: String) -> Decision {
+        Decision {
+            replicas,
+            proposal: replicas,
+            bound,
+            because,
+            wake: None,
+        }
+    }
+
+    pub fn wake(self, wake: Option<Moment>) -> Decision {
+        Decision { wake, ..self }
+    }
+}
+
+/// Takes a sample, asks the scaler and holds its answer within the bounds: one turn of a
+/// service's scaling, the same in the control loop and in `tidegate simulate`.
+pub fn turn(
+    scaler: &dyn Scaler,
+    window: &mut Window,
+    sample: Sample,
+    bounds: Bounds,
+    current: u32,
+) -> Decision {
+    let now = sample.at;
+    window.record(sample, scaler.history());
+    let mut decision = scaler.decide(window, current, now);
+    window.propose(now, bounds.clamp(decision.proposal));
+    let wanted = bounds.clamp(decision.replicas);
+    match wanted.cmp(&decision.replicas) {
+        Ordering::Equal => {}
+        Ordering::Less => {
+            decision.bound = "maximum";
+            decision.because.push_str(&format!(", at most {wanted}"));
+        }
+        Ordering::Greater => {
+            decision.bound = "minimum";
+            decision.because.push_str(&format!(", at least {wanted}"));
+        }
+    }
+    decision.replicas = wanted;
+    decision
+}
+
+/// The share of the newest start in what is known of how long they take.
+const NEWEST_SHARE: f64 = 0.2;
+
+/// What is known of how long a start takes, after one more took so long.
+pub fn learn(known: Duration, took: Duration) -> Duration {
+    match known {
+        Duration::ZERO => took,
+        _ => known.mul_f64(1.0 - NEWEST_SHARE) + took.mul_f64(NEWEST_SHARE),
+    }
 }

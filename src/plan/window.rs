@@ -8,11 +8,32 @@ use std::time::Duration;
 /// minutes of history then resolve to 8 ms, and a window holds no more samples than this.
 const SAMPLES_MAX: u32 = 4 * 60 * 60;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Samples are taken at least once a second. Where two are further apart, nobody was looking, and
+/// what is not known about the time between must not be taken for calm.
+const GAP: Duration = Duration::from_secs(5);
+
+/// A service at one instant. What is counted never decreases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
     pub at: Moment,
-    /// Requests counted since the service was first seen; never decreases.
+    /// Requests counted since the service was first seen.
     pub requests: u64,
+    /// Requests that a replica was done with.
+    pub completed: u64,
+    /// How long these kept their replicas, in total.
+    pub busy: Duration,
+    /// Requests that replicas are at work on.
+    pub in_flight: u64,
+    /// Requests that wait for a replica.
+    pub held: u64,
+    pub ready: u32,
+    pub starting: u32,
+    /// How long the starting ones have been, in total.
+    pub starting_for: Duration,
+    /// How long a start takes until the replica is ready, as learned; zero: not known yet.
+    pub start_time: Duration,
+    /// Replicas are being replaced by others.
+    pub rolling: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -21,6 +42,14 @@ pub struct Window {
     samples: VecDeque<Sample>,
     /// When the youngest forgotten sample was taken.
     forgotten: Option<Moment>,
+    /// The first sample after the last gap.
+    unbroken_since: Option<Moment>,
+    /// When the newest sample was taken, also one that was not kept.
+    sampled: Option<Moment>,
+    /// What scalers proposed: of these, only those that no later one exceeds, and those that no
+    /// later one falls below.
+    high: VecDeque<(Moment, u32)>,
+    low: VecDeque<(Moment, u32)>,
 }
 
 impl Window {
@@ -29,6 +58,10 @@ impl Window {
         if self.began.is_none() && sample.requests > 0 {
             self.began = Some(sample.at);
         }
+        if self.sampled.is_none_or(|last| sample.at.since(last) > GAP) {
+            self.unbroken_since = Some(sample.at);
+        }
+        self.sampled = Some(sample.at);
         self.forget(sample.at - keep);
         // A sample too close to the last one is left out, rather than the last one replaced: what
         // `at` has once answered stays the answer.
@@ -45,11 +78,55 @@ impl Window {
         while self.samples.get(1).is_some_and(|next| next.at <= horizon) {
             self.forgotten = self.samples.pop_front().map(|sample| sample.at);
         }
+        for proposals in [&mut self.high, &mut self.low] {
+            while proposals.front().is_some_and(|(at, _)| *at < horizon) {
+                proposals.pop_front();
+            }
+        }
+    }
+
+    /// Remembers what the load asked for, whatever was made of it.
+    pub fn propose(&mut self, at: Moment, replicas: u32) {
+        while self.high.back().is_some_and(|last| last.1 <= replicas) {
+            self.high.pop_back();
+        }
+        while self.low.back().is_some_and(|last| last.1 >= replicas) {
+            self.low.pop_back();
+        }
+        self.high.push_back((at, replicas));
+        self.low.push_back((at, replicas));
+    }
+
+    /// The highest count that was asked for since then.
+    pub fn highest_proposal(&self, since: Moment) -> Option<u32> {
+        first_since(&self.high, since)
+    }
+
+    /// The lowest one.
+    pub fn lowest_proposal(&self, since: Moment) -> Option<u32> {
+        first_since(&self.low, since)
+    }
+
+    /// Since when samples have been taken without a gap.
+    pub fn unbroken_since(&self) -> Option<Moment> {
+        self.unbroken_since
     }
 
     /// When the first request came.
     pub fn began(&self) -> Option<Moment> {
         self.began
+    }
+
+    /// The last sample at or before `moment` that is still known.
+    pub fn up_to(&self, moment: Moment) -> Option<Sample> {
+        let index = self.samples.partition_point(|sample| sample.at <= moment);
+        self.samples.get(index.checked_sub(1)?).copied()
+    }
+
+    /// The samples from `moment` on that are still known.
+    pub fn since(&self, moment: Moment) -> impl Iterator<Item = &Sample> {
+        let index = self.samples.partition_point(|sample| sample.at < moment);
+        self.samples.range(index..)
     }
 
     pub fn latest(&self) -> Option<Sample> {
@@ -70,6 +147,11 @@ impl Window {
     }
 }
 
+fn first_since(proposals: &VecDeque<(Moment, u32)>, since: Moment) -> Option<u32> {
+    let index = proposals.partition_point(|(at, _)| *at < since);
+    proposals.get(index).map(|(_, replicas)| *replicas)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +161,7 @@ mod tests {
         Sample {
             at: Moment::from_millis(millis),
             requests,
+            ..Sample::default()
         }
     }
 
@@ -132,11 +215,47 @@ mod tests {
                 Sample {
                     at,
                     requests: micros,
+                    ..Sample::default()
                 },
                 keep,
             );
         }
         assert!(window.samples.len() <= SAMPLES_MAX as usize + 1);
+    }
+
+    #[test]
+    fn a_moment_also_finds_the_last_sample_up_to_it() {
+        let window = window(&[(1_000, 1), (2_000, 2)], Duration::from_secs(10));
+        let found = |millis| window.up_to(Moment::from_millis(millis));
+        assert_eq!(found(999), None);
+        assert_eq!(found(1_000), Some(sample(1_000, 1)));
+        assert_eq!(found(1_999), Some(sample(1_000, 1)));
+        assert_eq!(found(9_000), Some(sample(2_000, 2)));
+    }
+
+    #[test]
+    fn a_gap_begins_the_unbroken_time_anew() {
+        let keep = Duration::from_secs(60);
+        let steady = [(0, 0), (1_000, 0), (2_000, 0)];
+        let since = |samples: &[(u64, u64)]| window(samples, keep).unbroken_since();
+        assert_eq!(since(&steady), Some(Moment::from_secs(0)));
+        let broken = [(0, 0), (1_000, 0), (9_000, 0), (10_000, 0)];
+        assert_eq!(since(&broken), Some(Moment::from_secs(9)));
+        assert_eq!(since(&[]), None);
+    }
+
+    #[test]
+    fn the_highest_and_the_lowest_proposal_are_those_of_the_time_asked_for() {
+        let mut window = Window::default();
+        for (second, replicas) in [(0, 9), (1, 4), (2, 6), (3, 2), (4, 3)] {
+            window.propose(Moment::from_secs(second), replicas);
+        }
+        let highest = |second| window.highest_proposal(Moment::from_secs(second));
+        let expected = [Some(9), Some(6), Some(6), Some(3), Some(3), None];
+        assert_eq!([0, 1, 2, 3, 4, 5].map(highest), expected);
+        let lowest = |second| window.lowest_proposal(Moment::from_secs(second));
+        let expected = [Some(2), Some(2), Some(2), Some(2), Some(3), None];
+        assert_eq!([0, 1, 2, 3, 4, 5].map(lowest), expected);
     }
 
     proptest! {

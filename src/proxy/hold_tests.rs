@@ -42,6 +42,7 @@ impl Stage {
             desired: 1,
             coming: true,
             because: Vec::new(),
+            decisions: Default::default(),
             image: None,
             rollout: None,
         };

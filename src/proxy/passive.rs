@@ -95,6 +95,7 @@ mod tests {
             desired: 0,
             coming: false,
             because: Vec::new(),
+            decisions: Default::default(),
             image: None,
             rollout: None,
             name,

@@ -28,6 +28,7 @@ impl Stage {
             desired: 0,
             coming: false,
             because: Vec::new(),
+            decisions: Default::default(),
             image: None,
             rollout: None,
         };

@@ -3,11 +3,13 @@
 use super::replica::Replica;
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Counts as in flight until it is dropped, whichever way the request ends.
 #[derive(Debug)]
 pub struct Lease {
     replica: Arc<Replica>,
+    since: Instant,
     /// The note of the connection that the request is on.
     note: Option<usize>,
 }
@@ -17,6 +19,7 @@ impl Lease {
     pub fn claim(replica: &Arc<Replica>) -> Option<Lease> {
         replica.enter().then(|| Lease {
             replica: Arc::clone(replica),
+            since: Instant::now(),
             note: None,
         })
     }
@@ -50,6 +53,40 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.put_down();
-        self.replica.leave();
+        self.replica.leave(self.since.elapsed());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::replica::ReplicaId;
+    use crate::service::spec::ServiceName;
+    use crate::service::store::store;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_service_learns_how_long_each_request_kept_its_replica() {
+        let (writer, _reader) = store();
+        let load = Arc::new(writer.new_load());
+        let address = ([127, 0, 0, 1], 80).into();
+        let id = ReplicaId::new("a");
+        let name = ServiceName::new("web");
+        let replica = writer.new_replica(name, id, 8000, 1, address, Arc::default());
+        let replica = Arc::new(replica.counted_in(&load));
+        let (short, long) = (Lease::claim(&replica), Lease::claim(&replica));
+        tokio::time::advance(Duration::from_millis(250)).await;
+        drop(short);
+        assert_eq!(
+            (load.completed(), load.busy()),
+            (1, Duration::from_millis(250))
+        );
+        // An hour says no more about the last minute than a minute does.
+        tokio::time::advance(Duration::from_secs(3_600)).await;
+        drop(long);
+        assert_eq!(
+            (load.completed(), load.busy()),
+            (2, Duration::from_millis(60_250))
+        );
     }
 }

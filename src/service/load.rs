@@ -5,8 +5,12 @@ use super::spec::Retries;
 use super::sync::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+
+/// What one request adds to the time in service at most. Scalers ask what a minute of traffic
+/// needs; a stream that ends after an hour says no more about that than one of a minute.
+const BUSY_MAX: Duration = Duration::from_secs(60);
 
 /// The counters of one service. They outlive snapshots, reloads and replicas.
 #[derive(Debug)]
@@ -14,6 +18,8 @@ pub struct ServiceLoad {
     counted: AtomicU64,
     total: AtomicU64,
     held: AtomicU64,
+    completed: AtomicU64,
+    busy_micros: AtomicU64,
     line: Semaphore,
     budget: Budget,
     is_busy: AtomicBool,
@@ -26,6 +32,8 @@ impl ServiceLoad {
             counted: AtomicU64::new(0),
             total: AtomicU64::new(0),
             held: AtomicU64::new(0),
+            completed: AtomicU64::new(0),
+            busy_micros: AtomicU64::new(0),
             line: Semaphore::new(1),
             budget: Budget::new(Instant::now()),
             is_busy: AtomicBool::new(false),
@@ -49,6 +57,23 @@ impl ServiceLoad {
 
     pub fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a replica is done with a request that it had for this long.
+    pub(super) fn served(&self, took: Duration) {
+        self.completed.fetch_add(1, Ordering::Relaxed);
+        let micros = took.min(BUSY_MAX).as_micros() as u64;
+        self.busy_micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// Requests that replicas were done with, well or not.
+    pub fn completed(&self) -> u64 {
+        self.completed.load(Ordering::Relaxed)
+    }
+
+    /// How long these kept their replicas, in total; of each, a minute at most.
+    pub fn busy(&self) -> Duration {
+        Duration::from_micros(self.busy_micros.load(Ordering::Relaxed))
     }
 
     /// Tells the budget the time, with each request.

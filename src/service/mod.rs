@@ -5,6 +5,7 @@
 
 pub mod budget;
 pub mod connections;
+pub mod decided;
 pub mod dials;
 pub mod doubt;
 pub mod environment;

@@ -3,6 +3,7 @@
 use super::connections::Connections;
 use super::doubt::Doubt;
 use super::gate::Gate;
+use super::load::ServiceLoad;
 use super::outlier::Outlier;
 use super::spec::{ImageId, OutlierDetection, ServiceName, Slot, SpecHash};
 use super::sync::{AtomicU64, Ordering};
@@ -52,6 +53,8 @@ pub struct Replica {
     pub connections: Connections,
     pub outlier: Outlier,
     requests: AtomicU64,
+    /// Told of each request that is over.
+    load: Option<Arc<ServiceLoad>>,
     /// Rung when a draining replica has answered its last request.
     wake: Arc<Notify>,
     dismissal: watch::Sender<Option<Instant>>,
@@ -78,9 +81,16 @@ impl Replica {
             connections: Connections::to(address),
             outlier: Outlier::default(),
             requests: AtomicU64::new(0),
+            load: None,
             wake,
             dismissal: watch::Sender::default(),
         }
+    }
+
+    /// Has `load` told of each request that is over.
+    pub fn counted_in(mut self, load: &Arc<ServiceLoad>) -> Self {
+        self.load = Some(Arc::clone(load));
+        self
     }
 
     pub(super) fn enter(&self) -> bool {
@@ -91,7 +101,10 @@ impl Replica {
         entered
     }
 
-    pub(super) fn leave(&self) {
+    pub(super) fn leave(&self, took: Duration) {
+        if let Some(load) = &self.load {
+            load.served(took);
+        }
         if self.gate.leave() {
             self.wake.notify_one();
         }

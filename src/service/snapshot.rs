@@ -1,5 +1,6 @@
 //! The immutable picture that requests, metrics and the admin API read.
 
+use super::decided::Decisions;
 use super::load::{Cursor, ServiceLoad};
 use super::replica::{Replica, ReplicaView};
 use super::spec::{ServiceName, Slot};
@@ -39,6 +40,8 @@ pub struct ServiceView {
     pub coming: bool,
     /// Why the replica set is as it is, and what it waits for.
     pub because: Vec<String>,
+    /// What its scaler decided last.
+    pub decisions: Decisions,
     /// The image that new containers are made from.
     pub image: Option<String>,
     /// How the last change of what containers are made from goes, or went.

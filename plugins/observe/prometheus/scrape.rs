@@ -213,6 +213,7 @@ mod tests {
             max: 10,
             desired: 2,
             because: vec![],
+            decisions: Default::default(),
             image: None,
             rollout: None,
         };

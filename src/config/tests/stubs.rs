@@ -79,11 +79,8 @@ impl Scaler for Requests {
     }
 
     fn decide(&self, _: &Window, _: u32, _: Moment) -> Decision {
-        Decision {
-            replicas: self.requests_per_replica.map_or(1, NonZeroU32::get),
-            because: String::new(),
-            wake: None,
-        }
+        let replicas = self.requests_per_replica.map_or(1, NonZeroU32::get);
+        Decision::new(replicas, "stub", String::new())
     }
 
     fn history(&self) -> Duration {

@@ -1,0 +1,74 @@
+//! The requests of a trace, one after the other: when each comes and how much work it is.
+
+use super::random::{Lognormal, Random};
+use super::{Model, NANOS, nanos};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Request {
+    /// Nanoseconds since the beginning.
+    pub at: u64,
+    /// Nanoseconds that it keeps a slot.
+    pub service: u64,
+}
+
+/// The same for each policy that is compared, and for the oracle.
+#[derive(Clone)]
+pub struct Arrivals<'a> {
+    /// Requests per second in each second.
+    rates: &'a [f64],
+    /// How much the rate varies from second to second, relative to itself.
+    noise: f64,
+    service: Lognormal,
+    times: Random,
+    noises: Random,
+    services: Random,
+    now: u64,
+    /// Until when the rate is what it is.
+    until: u64,
+    rate: f64,
+}
+
+impl<'a> Arrivals<'a> {
+    pub fn new(rates: &'a [f64], model: &Model) -> Arrivals<'a> {
+        Arrivals {
+            rates,
+            noise: model.noise,
+            service: Lognormal::new(model.service_time.as_secs_f64(), model.service_cv),
+            times: Random::new(model.seed, 1),
+            noises: Random::new(model.seed, 2),
+            services: Random::new(model.seed, 3),
+            now: 0,
+            until: 0,
+            rate: 0.0,
+        }
+    }
+}
+
+impl Iterator for Arrivals<'_> {
+    type Item = Request;
+
+    /// Poisson arrivals: gaps are exponential, and may be drawn anew where the rate changes,
+    /// because they have no memory.
+    fn next(&mut self) -> Option<Request> {
+        loop {
+            if self.now >= self.until {
+                self.now = self.until;
+                let rate = self.rates.get((self.now / NANOS) as usize)?;
+                self.until += NANOS;
+                self.rate = rate * self.noises.gamma(self.noise);
+            }
+            if self.rate <= 0.0 {
+                self.now = self.until;
+                continue;
+            }
+            let at = self.now + nanos(self.times.exponential() / self.rate);
+            if at >= self.until {
+                self.now = self.until;
+                continue;
+            }
+            self.now = at;
+            let service = nanos(self.service.draw(&mut self.services)).max(1);
+            return Some(Request { at, service });
+        }
+    }
+}
