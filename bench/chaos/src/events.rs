@@ -185,7 +185,7 @@ pub static EVENTS: &[Event] = &[
     )
     .promising(Promise::NO_GET_FAILS.p99_within_two_checks()),
     event("crash", "the program answers 500 to everything", H::Crash)
-        .promising(Promise::NO_GET_FAILS),
+        .promising(Promise::ONLY_UNTIL_NOTICED_FAILS),
     event(
         "engine-restart",
         "dockerd gets TERM and is started again; live-restore on",

@@ -12,6 +12,8 @@ const HEALS_WITHIN: Duration = Duration::from_secs(1);
 const WAITS_WITHIN: Duration = Duration::from_millis(1500);
 /// One and a half times the interval and the timeout of a health check, a second each.
 const TWO_CHECKS: Duration = Duration::from_secs(3);
+/// A bad answer has a replica asked after its health at once, and at most every 100 ms.
+const NOTICED_WITHIN: Duration = Duration::from_millis(250);
 /// A request that was sent before the moment may come in after it.
 const ON_ITS_WAY: Duration = Duration::from_millis(50);
 
@@ -31,6 +33,8 @@ enum Fails {
     NoGet,
     /// The same, and only those that had been sent when the replica died.
     OnlyInside,
+    /// Those that came before it was noticed: what a replica answers is passed on.
+    UntilNoticed,
     /// While nobody holds the socket, connections are refused; all else is answered.
     OnlyRefused,
     /// Whatever is in flight is lost, and the numbers say how much.
@@ -60,6 +64,7 @@ impl Promise {
     pub const NONE_FAILS: Promise = only(Fails::None);
     pub const NO_GET_FAILS: Promise = only(Fails::NoGet);
     pub const ONLY_INSIDE_FAILS: Promise = only(Fails::OnlyInside);
+    pub const ONLY_UNTIL_NOTICED_FAILS: Promise = only(Fails::UntilNoticed);
     pub const ONLY_REFUSED: Promise = only(Fails::OnlyRefused);
     pub const NOTHING: Promise = only(Fails::Anything);
 
@@ -111,6 +116,14 @@ impl Promise {
                 let gets = count(&|(_, method, _)| is_get(method));
                 demand(gets == 0, format!("{gets} GETs failed"));
             }
+            Fails::UntilNoticed => {
+                let noticed = seen.moment.1 + NOTICED_WITHIN;
+                let after = count(&|(due, ..)| *due > noticed);
+                demand(
+                    after == 0,
+                    format!("{after} failed that were sent {NOTICED_WITHIN:?} later, or after"),
+                );
+            }
             Fails::OnlyRefused => {
                 let others = count(&|(_, _, failure)| *failure != Failure::Refused);
                 demand(
@@ -158,6 +171,7 @@ impl Serialize for Promise {
             Fails::None => "none_fails",
             Fails::NoGet => "no_get_fails",
             Fails::OnlyInside => "only_inside_fails",
+            Fails::UntilNoticed => "only_until_noticed_fails",
             Fails::OnlyRefused => "only_refused",
             Fails::Anything => "nothing",
         })
