@@ -9,7 +9,9 @@ mod write;
 
 pub use write::{Order, Reply};
 
+use crate::service::snapshot::ServiceView;
 use crate::service::store::Reader;
+use crate::service::time::Moment;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -18,6 +20,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use prometheus::{Encoder, TextEncoder};
+use serde::Serialize;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
@@ -178,20 +181,21 @@ async fn service(
     State(admin): State<Admin>,
     name: Result<Path<String>, PathRejection>,
 ) -> Response {
-    let name = match name {
-        Ok(Path(name)) => name,
-        Err(rejection) => return problem(rejection.status(), rejection.body_text()),
-    };
-    let snapshot = admin.reader.load();
-    match snapshot.service(&name) {
-        Some(service) => Json(view::service(service, snapshot.taken)).into_response(),
-        None => no_service(&name),
-    }
+    about(&admin, name, view::service)
 }
 
 async fn decisions(
     State(admin): State<Admin>,
     name: Result<Path<String>, PathRejection>,
+) -> Response {
+    about(&admin, name, view::decisions)
+}
+
+/// Something of one service, as JSON.
+fn about<T: Serialize>(
+    admin: &Admin,
+    name: Result<Path<String>, PathRejection>,
+    show: impl FnOnce(&ServiceView, Moment) -> T,
 ) -> Response {
     let name = match name {
         Ok(Path(name)) => name,
@@ -199,7 +203,7 @@ async fn decisions(
     };
     let snapshot = admin.reader.load();
     match snapshot.service(&name) {
-        Some(service) => Json(view::decisions(service, snapshot.taken)).into_response(),
+        Some(service) => Json(show(service, snapshot.taken)).into_response(),
         None => no_service(&name),
     }
 }
