@@ -159,10 +159,26 @@ impl Probing {
 
     async fn first_that_answers(&self) -> Result<SocketAddr, String> {
         let mut failures = Vec::new();
+        let mut refused = Vec::new();
         for &address in &self.target.addresses {
+            let began = Instant::now();
             match self.check(address).await {
-                Ok(()) => return Ok(address),
-                Err(why) => failures.push(format!("{address} {why}")),
+                Ok(()) => {
+                    // It may have come up between two checks, and then a better address answers,
+                    // too. One that gave no answer in time is not there at all.
+                    for better in refused {
+                        if self.check(better).await.is_ok() {
+                            return Ok(better);
+                        }
+                    }
+                    return Ok(address);
+                }
+                Err(why) => {
+                    if began.elapsed() < self.timing.timeout {
+                        refused.push(address);
+                    }
+                    failures.push(format!("{address} {why}"));
+                }
             }
         }
         if failures.is_empty() {
@@ -202,4 +218,69 @@ fn ticks(period: Duration) -> tokio::time::Interval {
     let mut interval = tokio::time::interval(period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// Nobody listens at its first check; from then on all addresses answer but those that are
+    /// not reached.
+    struct ComesUp {
+        checks: AtomicU32,
+        unreached: Option<SocketAddr>,
+    }
+
+    #[async_trait]
+    impl Probe for ComesUp {
+        async fn check(&self, address: SocketAddr) -> Result<(), String> {
+            if self.unreached == Some(address) {
+                std::future::pending::<()>().await;
+            }
+            match self.checks.fetch_add(1, Ordering::Relaxed) {
+                0 if self.unreached.is_none() => Err("connection refused".to_owned()),
+                _ => Ok(()),
+            }
+        }
+    }
+
+    async fn dialled(unreached: Option<SocketAddr>, addresses: [SocketAddr; 2]) -> SocketAddr {
+        let (report, mut reports) = mpsc::channel(8);
+        let target = Target {
+            service: ServiceName::new("web"),
+            id: ReplicaId::new("a"),
+            addresses: addresses.to_vec(),
+            doubt: Arc::default(),
+        };
+        let probe = ComesUp {
+            checks: AtomicU32::new(0),
+            unreached,
+        };
+        let second = Duration::from_secs(1);
+        let timing = HealthTiming {
+            interval: second,
+            timeout: second,
+            retries: 1,
+            start_period: 30 * second,
+        };
+        let sink: Sink = Arc::new(|_| {});
+        let _prober = spawn(target, None, Arc::new(probe), timing, report, sink);
+        match reports.recv().await {
+            Some(Input::Probed {
+                verdict: Verdict::Healthy { address },
+                ..
+            }) => address,
+            _ => panic!("it is healthy"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_containers_own_address_is_dialled_though_the_published_port_answered_first() {
+        let own = SocketAddr::from(([172, 17, 0, 2], 80));
+        let published = SocketAddr::from(([127, 0, 0, 1], 8000));
+        assert_eq!(dialled(None, [own, published]).await, own);
+        assert_eq!(dialled(Some(own), [own, published]).await, published);
+    }
 }
