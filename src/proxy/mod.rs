@@ -553,14 +553,7 @@ impl ProxyHttp for Edge {
             .is_some_and(|response| !response.status.is_informational());
         let body_is_kept = !session.as_ref().retry_buffer_truncated();
         let head = session.req_header();
-        let again = self.broke_off(
-            &error,
-            head,
-            answer_began,
-            body_is_kept,
-            client_reused,
-            ctx,
-        );
+        let again = self.broke_off(&error, head, answer_began, body_is_kept, client_reused, ctx);
         error.set_retry(again);
         error
     }

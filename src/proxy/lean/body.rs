@@ -86,7 +86,9 @@ impl Body {
                 Body::Chunked(Chunk::End) => {
                     match inbox.get(..2) {
                         Some(b"\r\n") => inbox.advance(2),
-                        Some(_) => return Err("an answer with a chunk of another size than it says"),
+                        Some(_) => {
+                            return Err("an answer with a chunk of another size than it says");
+                        }
                         None => return Ok(None),
                     }
                     *self = Body::Chunked(Chunk::Size);
@@ -147,7 +149,8 @@ impl Framing {
         match self {
             Framing::Over => 0,
             Framing::Length(left) => {
-                let count = usize::try_from(*left).map_or(piece.len(), |left| left.min(piece.len()));
+                let count =
+                    usize::try_from(*left).map_or(piece.len(), |left| left.min(piece.len()));
                 *left -= count as u64;
                 out.put_slice(&piece[..count]);
                 count
@@ -199,14 +202,20 @@ mod tests {
     #[test]
     fn a_body_is_as_long_as_it_says() {
         let (found, rest, body) = whole(Body::Length(5), &[b"he", b"llo", b"!"]).unwrap();
-        assert_eq!((&found[..], &rest[..], body), (&b"hello"[..], &b"!"[..], Body::Over));
+        assert_eq!(
+            (&found[..], &rest[..], body),
+            (&b"hello"[..], &b"!"[..], Body::Over)
+        );
     }
 
     #[test]
     fn chunks_may_have_extensions_and_trailers_which_go_no_further() {
         let text = b"5;a=b\r\nhello\r\n1\r\n!\r\n0\r\nX-Sum: 1\r\n\r\nHTTP/1.1";
         let (found, rest, body) = whole(chunked(), &[text]).unwrap();
-        assert_eq!((&found[..], &rest[..], body), (&b"hello!"[..], &b"HTTP/1.1"[..], Body::Over));
+        assert_eq!(
+            (&found[..], &rest[..], body),
+            (&b"hello!"[..], &b"HTTP/1.1"[..], Body::Over)
+        );
     }
 
     #[test]
@@ -218,7 +227,11 @@ mod tests {
             b"fffffffffffffffff\r\n",
             &[b'0'; LINE_MAX + 1],
         ] {
-            assert!(whole(chunked(), &[text]).is_err(), "{}", text.escape_ascii());
+            assert!(
+                whole(chunked(), &[text]).is_err(),
+                "{}",
+                text.escape_ascii()
+            );
         }
         let endless = [&b"0\r\n"[..], &b"a: b\r\n".repeat(200)].concat();
         assert!(whole(chunked(), &[&endless]).is_err());

@@ -3,6 +3,7 @@
 use super::head;
 use crate::proxy::connection::{Alarm, Connection, Guarded, Phase};
 use bytes::{Bytes, BytesMut};
+use futures_util::poll;
 use pingora::{Error, ErrorType, Result};
 use std::future::poll_fn;
 use std::io;
@@ -12,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// What a head is read with at first; most have room in it.
 const HEAD_BYTES: usize = 4 << 10;
@@ -111,14 +112,23 @@ impl Client {
         self.inbox.unsplit(behind);
     }
 
-    pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = async {
+    /// Writes a piece of an answer, which the client takes `within` that time.
+    pub async fn write(&mut self, bytes: &[u8], within: Duration) -> Result<()> {
+        let mut written = pin!(async {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
+        });
+        // Nearly always there is room, and then no clock is needed.
+        let written = match poll!(&mut written) {
+            Poll::Ready(written) => Ok(written),
+            Poll::Pending => timeout(within, written).await,
         };
-        written.await.map_err(|error| {
-            Error::because(ErrorType::WriteError, "writing to the client", error).into_down()
-        })
+        let what = "writing to the client";
+        match written {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Error::because(ErrorType::WriteError, what, error).into_down()),
+            Err(_) => Err(Error::explain(ErrorType::WriteTimedout, what).into_down()),
+        }
     }
 
     /// Reads more from a replica, which may be silent for `patience`. Fails when the client

@@ -63,7 +63,8 @@ impl Edge {
         };
         let mut ctx = Context::new(self.settings.load_full(), &self.in_flight);
         ctx.peer = client.connection.peer;
-        let is_clean = hygiene::request(&mut head, &raw, &ctx.settings.limits) == Ok(Way::ToAService);
+        let is_clean =
+            hygiene::request(&mut head, &raw, &ctx.settings.limits) == Ok(Way::ToAService);
         self.introduce(&head, is_clean, &mut ctx);
         if ctx.target.is_none() {
             drop(head);
@@ -79,7 +80,10 @@ impl Edge {
                 && !*shutdown.borrow(),
             to_head: head.method == Method::HEAD,
         };
-        let error = self.serve(client, &mut head, &mut ctx, &mut said).await.err();
+        let error = self
+            .serve(client, &mut head, &mut ctx, &mut said)
+            .await
+            .err();
         if let Some(error) = &error {
             said.keeps = false;
             if said.status.is_none()
@@ -151,7 +155,10 @@ impl Edge {
             Ok(link) => link,
             Err(error) => return Err((error, None)),
         };
-        match self.exchange(client, head, request, &mut link, ctx, said).await {
+        match self
+            .exchange(client, head, request, &mut link, ctx, said)
+            .await
+        {
             Ok(is_kept) => {
                 if is_kept && let Some(lease) = &mut ctx.lease {
                     lease.keep(link.stream);
@@ -222,10 +229,13 @@ impl Edge {
             if !is_last {
                 let mut out = BytesMut::new();
                 head::put_response(&mut out, &answer);
-                client.write(&out).await?;
+                client
+                    .write(&out, ctx.settings.client_write_timeout)
+                    .await?;
                 continue;
             }
-            self.pass(client, link, &mut body, answer, patience, ctx, said).await?;
+            self.pass(client, link, &mut body, answer, patience, ctx, said)
+                .await?;
             return Ok(may_stay && link.inbox.is_empty());
         }
     }
@@ -259,14 +269,18 @@ impl Edge {
             }
             if !out.is_empty() {
                 said.status = Some(answer.status);
-                client.write(&out).await?;
+                client
+                    .write(&out, ctx.settings.client_write_timeout)
+                    .await?;
                 out.clear();
             }
             if is_over {
                 return Ok(());
             }
             link.inbox.reserve(BODY_BYTES);
-            let read = client.hear(&mut link.stream, &mut link.inbox, patience).await?;
+            let read = client
+                .hear(&mut link.stream, &mut link.inbox, patience)
+                .await?;
             if read == 0 {
                 match body {
                     Body::Close => *body = Body::Over,
@@ -335,7 +349,11 @@ async fn hear_head(
             }
         }
         link.inbox.reserve(ANSWER_BYTES);
-        if client.hear(&mut link.stream, &mut link.inbox, patience).await? == 0 {
+        if client
+            .hear(&mut link.stream, &mut link.inbox, patience)
+            .await?
+            == 0
+        {
             let what = "the replica closed the connection before it answered";
             return Err(Error::explain(ErrorType::ConnectionClosed, what).into_up());
         }
@@ -359,7 +377,7 @@ async fn say(client: &mut Client, ctx: &Context, said: &mut Said, answer: Answer
     put_answer(&mut out, &mut head, said.keeps)?;
     said.status = Some(head.status);
     said.body_bytes = Framing::of(&head, said.to_head).put(&mut out, &body) as u64;
-    client.write(&out).await
+    client.write(&out, ctx.settings.client_write_timeout).await
 }
 
 fn broken(what: &'static str) -> Box<Error> {

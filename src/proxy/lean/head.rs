@@ -49,7 +49,8 @@ pub fn request(raw: &Bytes) -> Option<RequestHeader> {
         return None;
     }
     let path = parsed.path?.as_bytes();
-    let mut head = RequestHeader::build(parsed.method?, path, Some(parsed.headers.len() + 4)).ok()?;
+    let mut head =
+        RequestHeader::build(parsed.method?, path, Some(parsed.headers.len() + 4)).ok()?;
     if head.method == Method::CONNECT {
         return None;
     }
@@ -67,9 +68,16 @@ fn is_special(line: &httparse::Header<'_>) -> bool {
     let name = line.name;
     let is = |special: &&str| name.len() == special.len() && name.eq_ignore_ascii_case(special);
     if is(&header::CONNECTION.as_str()) {
-        let mut tokens = line.value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        let mut tokens = line
+            .value
+            .split(|byte| *byte == b',')
+            .map(<[u8]>::trim_ascii);
         let options = [&b"keep-alive"[..], b"close"];
-        return !tokens.all(|token| options.iter().any(|option| token.eq_ignore_ascii_case(option)));
+        return !tokens.all(|token| {
+            options
+                .iter()
+                .any(|option| token.eq_ignore_ascii_case(option))
+        });
     }
     NOT_PLAIN.iter().any(|special| is(&special))
 }
@@ -110,7 +118,8 @@ pub fn response(inbox: &mut BytesMut) -> Result<Option<ResponseHeader>, httparse
     let status = parsed.code.unwrap_or_default();
     let head = ResponseHeader::build(status, Some(places.len() + 4));
     let mut head = head.map_err(|_| httparse::Error::Status)?;
-    head.set_reason_phrase(parsed.reason).map_err(|_| httparse::Error::Status)?;
+    head.set_reason_phrase(parsed.reason)
+        .map_err(|_| httparse::Error::Status)?;
     head.set_version(match parsed.version {
         Some(1) => Version::HTTP_11,
         _ => Version::HTTP_10,
