@@ -3,7 +3,7 @@
 use super::Next;
 use super::body::{Body, Framing};
 use super::client::Client;
-use super::head;
+use super::head::{self, Spelling};
 use crate::plugin::{Answer, Verdict};
 use crate::proxy::connection::Phase;
 use crate::proxy::hygiene::{self, Way};
@@ -12,7 +12,7 @@ use crate::proxy::{
     Context, Edge, answer_head, dial, failure, filter_request, filter_response, headers, plain,
     unavailable,
 };
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use http::{Method, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::date::get_cached_date;
@@ -24,6 +24,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+/// Most requests' heads fit.
+const REQUEST_BYTES: usize = 1 << 10;
 /// What an answer is read with: its head, and with it all of a short body.
 const ANSWER_BYTES: usize = 4 << 10;
 /// What a longer body is read with.
@@ -57,12 +59,12 @@ impl Edge {
         shutdown: &ShutdownWatch,
     ) -> Next {
         let raw = client.take(length);
-        let Some(mut head) = head::request(&raw) else {
+        let Some((mut head, spelling)) = head::request(&raw) else {
             client.give_back(raw);
             return Next::Other;
         };
         let mut ctx = Context::new(self.settings.load_full(), &self.in_flight);
-        ctx.peer = client.connection.peer;
+        ctx.peer = client.connection.peer.clone();
         let is_clean =
             hygiene::request(&mut head, &raw, &ctx.settings.limits) == Ok(Way::ToAService);
         self.introduce(&head, is_clean, &mut ctx);
@@ -81,7 +83,7 @@ impl Edge {
             to_head: head.method == Method::HEAD,
         };
         let error = self
-            .serve(client, &mut head, &mut ctx, &mut said)
+            .serve(client, &mut head, &spelling, &mut ctx, &mut said)
             .await
             .err();
         if let Some(error) = &error {
@@ -108,6 +110,7 @@ impl Edge {
         &self,
         client: &mut Client,
         head: &mut RequestHeader,
+        spelling: &Spelling,
         ctx: &mut Context,
         said: &mut Said,
     ) -> Result<()> {
@@ -118,9 +121,14 @@ impl Edge {
             return say(client, ctx, said, unavailable()).await;
         }
         head.remove_header(&header::CONNECTION);
-        headers::set_forwarded(head, ctx.peer, &ctx.settings.trusted_proxies);
-        let mut request = BytesMut::with_capacity(512);
-        head::put_request(&mut request, head);
+        let peer = ctx.peer.as_ref();
+        let forwarded = headers::take_forwarded(head, peer, &ctx.settings.trusted_proxies);
+        let mut request = BytesMut::with_capacity(REQUEST_BYTES);
+        head::put_request(&mut request, head, spelling);
+        for (name, value) in forwarded.iter().flatten() {
+            head::put_header(&mut request, name.as_str().as_bytes(), value.as_bytes());
+        }
+        request.put_slice(b"\r\n");
         loop {
             let (error, is_used) = match self.attempt(client, head, &request, ctx, said).await {
                 Ok(()) => return Ok(()),
@@ -216,7 +224,7 @@ impl Edge {
         send(&mut link.stream, request, write_timeout).await?;
         ctx.reach = Reach::Sent;
         loop {
-            let mut answer = hear_head(client, link, patience).await?;
+            let (mut answer, spelling) = hear_head(client, link, patience).await?;
             let is_last = !answer.status.is_informational();
             let mut body = Body::of(&answer, said.to_head);
             let may_stay = is_last && stays(&answer, &body);
@@ -228,14 +236,23 @@ impl Edge {
             self.heed_answer(&head.method, &mut answer, ctx)?;
             if !is_last {
                 let mut out = BytesMut::new();
-                head::put_response(&mut out, &answer);
+                head::put_response(&mut out, &answer, &spelling);
+                out.put_slice(b"\r\n");
                 client
                     .write(&out, ctx.settings.client_write_timeout)
                     .await?;
                 continue;
             }
-            self.pass(client, link, &mut body, answer, patience, ctx, said)
-                .await?;
+            self.pass(
+                client,
+                link,
+                &mut body,
+                (answer, spelling),
+                patience,
+                ctx,
+                said,
+            )
+            .await?;
             return Ok(may_stay && link.inbox.is_empty());
         }
     }
@@ -247,7 +264,7 @@ impl Edge {
         client: &mut Client,
         link: &mut Link,
         body: &mut Body,
-        mut answer: ResponseHeader,
+        (answer, spelling): (ResponseHeader, Spelling),
         patience: Duration,
         ctx: &mut Context,
         said: &mut Said,
@@ -257,7 +274,7 @@ impl Edge {
             said.keeps = false;
         }
         let mut out = BytesMut::with_capacity(ANSWER_BYTES);
-        put_answer(&mut out, &mut answer, said.keeps)?;
+        put_answer(&mut out, &answer, &spelling, said.keeps);
         loop {
             while let Some(piece) = body.take(&mut link.inbox).map_err(broken)? {
                 self.count_answered(piece.len(), ctx)?;
@@ -334,7 +351,7 @@ async fn hear_head(
     client: &mut Client,
     link: &mut Link,
     patience: Duration,
-) -> Result<ResponseHeader> {
+) -> Result<(ResponseHeader, Spelling)> {
     loop {
         if !link.inbox.is_empty() {
             match head::response(&mut link.inbox) {
@@ -360,12 +377,16 @@ async fn hear_head(
     }
 }
 
-fn put_answer(out: &mut BytesMut, answer: &mut ResponseHeader, keeps: bool) -> Result<()> {
-    answer.insert_header(header::DATE, get_cached_date())?;
-    let connection = if keeps { "keep-alive" } else { "close" };
-    answer.insert_header(header::CONNECTION, connection)?;
-    head::put_response(out, answer);
-    Ok(())
+fn put_answer(out: &mut BytesMut, answer: &ResponseHeader, spelling: &Spelling, keeps: bool) {
+    head::put_response(out, answer, spelling);
+    if !answer.headers.contains_key(header::DATE) {
+        // RFC 9110 §6.6.1: who has a clock sees to it.
+        head::put_header(out, b"Date", get_cached_date().as_bytes());
+    }
+    out.put_slice(match keeps {
+        true => b"Connection: keep-alive\r\n\r\n",
+        false => b"Connection: close\r\n\r\n",
+    });
 }
 
 /// Answers instead of a service.
@@ -374,7 +395,7 @@ async fn say(client: &mut Client, ctx: &Context, said: &mut Said, answer: Answer
     let mut head = answer_head(answer)?;
     filter_response(&mut head, ctx);
     let mut out = BytesMut::new();
-    put_answer(&mut out, &mut head, said.keeps)?;
+    put_answer(&mut out, &head, &Spelling::default(), said.keeps);
     said.status = Some(head.status);
     said.body_bytes = Framing::of(&head, said.to_head).put(&mut out, &body) as u64;
     client.write(&out, ctx.settings.client_write_timeout).await
