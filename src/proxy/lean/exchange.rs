@@ -7,10 +7,10 @@ use super::head::{self, Spelling};
 use crate::plugin::{Answer, Verdict};
 use crate::proxy::connection::Phase;
 use crate::proxy::hygiene::{self, Way};
-use crate::proxy::retry::Reach;
+use crate::proxy::retry::{self, BODY_KEPT_BYTES, Reach};
 use crate::proxy::{
-    Context, Edge, answer_head, dial, failure, filter_request, filter_response, headers, plain,
-    unavailable,
+    Context, Edge, answer_head, content_length, dial, failure, filter_request, filter_response,
+    headers, plain, unavailable,
 };
 use bytes::{BufMut, BytesMut};
 use http::{Method, StatusCode, Version, header};
@@ -18,9 +18,10 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::date::get_cached_date;
 use pingora::server::ShutdownWatch;
 use pingora::{Error, ErrorType, Result};
+use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -40,6 +41,15 @@ struct Said {
     /// Whether another request may follow.
     keeps: bool,
     to_head: bool,
+    /// What is left of the request's body.
+    unread: usize,
+}
+
+/// A request as it goes to a replica.
+struct Request {
+    bytes: BytesMut,
+    /// The length of its head.
+    head: usize,
 }
 
 /// A connection to a replica.
@@ -68,7 +78,11 @@ impl Edge {
         let is_clean =
             hygiene::request(&mut head, &raw, &ctx.settings.limits) == Ok(Way::ToAService);
         self.introduce(&head, is_clean, &mut ctx);
-        if ctx.target.is_none() {
+        let length = content_length(&head).unwrap_or(0);
+        let is_short = ctx.target.as_ref().is_some_and(|target| {
+            length <= target.forward.max_request_body_bytes.min(BODY_KEPT_BYTES)
+        });
+        if !is_short {
             drop(head);
             client.give_back(raw);
             return Next::Other;
@@ -81,6 +95,7 @@ impl Edge {
                 && !self.in_flight.ends_connections()
                 && !*shutdown.borrow(),
             to_head: head.method == Method::HEAD,
+            unread: length as usize,
         };
         let error = self
             .serve(client, &mut head, &spelling, &mut ctx, &mut said)
@@ -102,7 +117,7 @@ impl Edge {
                 client.connection.enter(Phase::Idle);
                 Next::Plain
             }
-            false => Next::End,
+            false => Next::End(said.unread.saturating_sub(client.inbox.len())),
         }
     }
 
@@ -115,21 +130,43 @@ impl Edge {
         said: &mut Said,
     ) -> Result<()> {
         if let Verdict::Answer(answer) = filter_request(head, ctx) {
+            // What is there already is no reason to end the connection.
+            if client.inbox.len() >= said.unread {
+                let _body = client.inbox.split_to(std::mem::take(&mut said.unread));
+            } else {
+                said.keeps = false;
+            }
             return say(client, ctx, said, answer).await;
         }
+        let patience = ctx.settings.client_read_timeout;
+        let body = match said.unread {
+            0 => BytesMut::new(),
+            length => client.body(length, patience).await?,
+        };
+        said.unread = 0;
         if !self.admit(head.uri.path(), ctx).await {
             return say(client, ctx, said, unavailable()).await;
         }
         head.remove_header(&header::CONNECTION);
         let peer = ctx.peer.as_ref();
         let forwarded = headers::take_forwarded(head, peer, &ctx.settings.trusted_proxies);
-        let mut request = BytesMut::with_capacity(REQUEST_BYTES);
-        head::put_request(&mut request, head, spelling);
+        let mut bytes = BytesMut::with_capacity(REQUEST_BYTES + body.len());
+        head::put_request(&mut bytes, head, spelling);
         for (name, value) in forwarded.iter().flatten() {
-            head::put_header(&mut request, name.as_str().as_bytes(), value.as_bytes());
+            head::put_header(&mut bytes, name.as_str().as_bytes(), value.as_bytes());
         }
-        request.put_slice(b"\r\n");
+        bytes.put_slice(b"\r\n");
+        let request = Request {
+            head: bytes.len(),
+            bytes: {
+                bytes.put_slice(&body);
+                bytes
+            },
+        };
+        let length = body.len() as u64;
+        drop(body);
         loop {
+            ctx.request_body_bytes = length;
             let (error, is_used) = match self.attempt(client, head, &request, ctx, said).await {
                 Ok(()) => return Ok(()),
                 Err(failed) => failed,
@@ -155,7 +192,7 @@ impl Edge {
         &self,
         client: &mut Client,
         head: &RequestHeader,
-        request: &[u8],
+        request: &Request,
         ctx: &mut Context,
         said: &mut Said,
     ) -> std::result::Result<(), (Box<Error>, Option<bool>)> {
@@ -205,13 +242,13 @@ impl Edge {
         &self,
         client: &mut Client,
         head: &RequestHeader,
-        request: &[u8],
+        request: &Request,
         link: &mut Link,
         ctx: &mut Context,
         said: &mut Said,
     ) -> Result<bool> {
         let connection = link.stream.as_raw_fd();
-        let may_go_elsewhere = head.method.is_idempotent();
+        let may_go_elsewhere = retry::may_be_repeated(head);
         let lease = ctx.lease.as_mut();
         if !lease.is_some_and(|lease| lease.sends_on(connection, may_go_elsewhere)) {
             return Err(failure::lost());
@@ -221,8 +258,7 @@ impl Edge {
             (forward.read_timeout, forward.write_timeout)
         });
         ctx.reach = Reach::Head;
-        send(&mut link.stream, request, write_timeout).await?;
-        ctx.reach = Reach::Sent;
+        let is_sent = send(link, request, write_timeout, &mut ctx.reach).await?;
         loop {
             let (mut answer, spelling) = hear_head(client, link, patience).await?;
             let is_last = !answer.status.is_informational();
@@ -253,7 +289,7 @@ impl Edge {
                 said,
             )
             .await?;
-            return Ok(may_stay && link.inbox.is_empty());
+            return Ok(is_sent && may_stay && link.inbox.is_empty());
         }
     }
 
@@ -327,23 +363,49 @@ fn stays(answer: &ResponseHeader, body: &Body) -> bool {
     }
 }
 
-async fn send(stream: &mut TcpStream, request: &[u8], within: Duration) -> Result<()> {
-    // Nearly always there is room, and then no clock is needed.
-    let written = match stream.try_write(request) {
-        Ok(count) if count == request.len() => return Ok(()),
-        Ok(count) => timeout(within, stream.write_all(&request[count..])).await,
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-            timeout(within, stream.write_all(request)).await
+/// Writes a request to a replica, which takes each part `within` that time. Returns whether it
+/// took all of it; if not, it has something to say already.
+async fn send(
+    link: &mut Link,
+    request: &Request,
+    within: Duration,
+    reach: &mut Reach,
+) -> Result<bool> {
+    let what = "writing a request";
+    let broke = |error| Error::because(ErrorType::WriteError, what, error).into_up();
+    let mut rest = &request.bytes[..];
+    loop {
+        match link.stream.try_write(rest) {
+            Ok(count) => {
+                rest = &rest[count..];
+                // Before the end of its head has left, no request was made.
+                if request.bytes.len() - rest.len() >= request.head {
+                    *reach = Reach::Sent;
+                }
+                if rest.is_empty() {
+                    return Ok(true);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let interest = match *reach == Reach::Sent {
+                    true => Interest::READABLE | Interest::WRITABLE,
+                    false => Interest::WRITABLE,
+                };
+                let ready = match timeout(within, link.stream.ready(interest)).await {
+                    Ok(ready) => ready.map_err(broke)?,
+                    Err(_) => return Err(Error::explain(ErrorType::WriteTimedout, what).into_up()),
+                };
+                if ready.is_readable() {
+                    link.inbox.reserve(ANSWER_BYTES);
+                    match link.stream.try_read_buf(&mut link.inbox) {
+                        Ok(_) => return Ok(false),
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                        Err(error) => return Err(broke(error)),
+                    }
+                }
+            }
+            Err(error) => return Err(broke(error)),
         }
-        Err(error) => Ok(Err(error)),
-    };
-    match written {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => {
-            let what = "writing a request";
-            Err(Error::because(ErrorType::WriteError, what, error).into_up())
-        }
-        Err(_) => Err(Error::explain(ErrorType::WriteTimedout, "writing a request").into_up()),
     }
 }
 

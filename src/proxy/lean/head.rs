@@ -12,9 +12,8 @@ const LINES_MAX: usize = 128;
 /// For what filters add.
 const ROOM: usize = 4;
 
-/// Whoever sends one of these says something to this hop, or has more to send: not plain.
-const NOT_PLAIN: [&str; 11] = [
-    "content-length",
+/// Whoever sends one of these says something to this hop, or a body without a length: not plain.
+const NOT_PLAIN: [&str; 10] = [
     "expect",
     "http2-settings",
     "keep-alive",
@@ -41,8 +40,8 @@ pub fn may_become_one(text: &[u8]) -> bool {
     parsed.is_ok_and(|parsed| parsed.is_partial())
 }
 
-/// A plain request: HTTP/1.1, without a body, and with nothing that is said to this hop but
-/// whether the connection stays. `None`: it is another one, if it is one.
+/// A plain request: HTTP/1.1, with a body of a known length if any, and with nothing that is said
+/// to this hop but whether the connection stays. `None`: it is another one, if it is one.
 pub fn request(raw: &Bytes) -> Option<(RequestHeader, Spelling)> {
     let mut lines = [const { MaybeUninit::uninit() }; LINES_MAX];
     let mut parsed = httparse::Request::new(&mut []);
@@ -66,6 +65,10 @@ pub fn request(raw: &Bytes) -> Option<(RequestHeader, Spelling)> {
         parts.headers.append(name, value);
     }
     let head = RequestHeader::from(parts);
+    // A target in another form, or with a fragment, does not survive as it is.
+    if head.raw_path() != parsed.path?.as_bytes() || !head.raw_path().starts_with(b"/") {
+        return None;
+    }
     validate_request_authority(&head).ok()?;
     Some((head, spelling))
 }
