@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version,
 use pingora::http::{HeaderNameVariant, RequestHeader, ResponseHeader, header_value_from_raw};
 use pingora::protocols::http::authority::validate_request_authority;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 /// Lines that fit; a request with more is not plain.
 const LINES_MAX: usize = 128;
@@ -57,10 +58,10 @@ pub fn request(raw: &Bytes) -> Option<(RequestHeader, Spelling)> {
     }
     parts.uri = Uri::from_maybe_shared(raw.slice_ref(parsed.path?.as_bytes())).ok()?;
     parts.headers = HeaderMap::with_capacity(parsed.headers.len() + ROOM);
-    let mut spelling = Spelling::default();
+    let mut spelling = Spelling::new(raw, parsed.headers.len());
     for line in parsed.headers.iter() {
         let name = HeaderName::from_bytes(line.name.as_bytes()).ok()?;
-        spelling.note(raw, line.name.as_bytes());
+        spelling.note(place(raw, line.name.as_bytes()));
         let value = header_value_from_raw(raw.slice_ref(line.value));
         parts.headers.append(name, value);
     }
@@ -91,25 +92,44 @@ fn is_special(line: &httparse::Header<'_>) -> bool {
     NOT_PLAIN.iter().any(|special| is(&special))
 }
 
-/// How the names were spelled of headers that no standard spells.
+/// How names were spelled, for those that have no usual spelling.
 #[derive(Default)]
-pub struct Spelling(Vec<Bytes>);
+pub struct Spelling {
+    head: Bytes,
+    names: Vec<Range<usize>>,
+}
 
 impl Spelling {
-    fn note(&mut self, raw: &Bytes, name: &[u8]) {
-        let is_unusual = name
-            .first()
-            .is_some_and(|first| first.to_ascii_lowercase() == b'x');
-        if is_unusual && name.iter().any(u8::is_ascii_uppercase) {
-            self.0.push(raw.slice_ref(name));
+    fn new(head: &Bytes, names: usize) -> Spelling {
+        Spelling {
+            head: head.clone(),
+            names: Vec::with_capacity(names),
+        }
+    }
+
+    fn note(&mut self, name: Range<usize>) {
+        if self.head[name.clone()].iter().any(u8::is_ascii_uppercase) {
+            self.names.push(name);
         }
     }
 
     fn of<'a>(&'a self, name: &'a str) -> &'a [u8] {
-        let mut noted = self.0.iter();
-        let spelled = noted.find(|noted| noted.eq_ignore_ascii_case(name.as_bytes()));
-        spelled.map_or(name.as_bytes(), |noted| noted)
+        let name = name.as_bytes();
+        // Pingora knows the usual spelling of most.
+        if name.first().is_some_and(u8::is_ascii_uppercase) {
+            return name;
+        }
+        let mut noted = self.names.iter().map(|noted| &self.head[noted.clone()]);
+        noted
+            .find(|noted| noted.eq_ignore_ascii_case(name))
+            .unwrap_or(name)
     }
+}
+
+/// Where a part of `whole` is in it.
+fn place(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let from = part.as_ptr().addr() - whole.as_ptr().addr();
+    from..from + part.len()
 }
 
 /// As it goes to a replica, but for the end.
@@ -170,20 +190,15 @@ pub fn response(
         .reason
         .filter(|reason| Some(*reason) != parts.status.canonical_reason());
     let reason = reason.map(str::to_owned);
-    let base = inbox.as_ptr().addr();
-    let place = |text: &[u8]| {
-        let from = text.as_ptr().addr() - base;
-        from..from + text.len()
-    };
     let mut places = Vec::with_capacity(parsed.headers.len());
     for line in parsed.headers.iter() {
-        places.push((place(line.name.as_bytes()), place(line.value)));
+        places.push((place(inbox, line.name.as_bytes()), place(inbox, line.value)));
     }
     let raw = inbox.split_to(length).freeze();
     parts.headers = HeaderMap::with_capacity(places.len() + ROOM);
-    let mut spelling = Spelling::default();
+    let mut spelling = Spelling::new(&raw, places.len());
     for (name, value) in places {
-        spelling.note(&raw, &raw[name.clone()]);
+        spelling.note(name.clone());
         let name = HeaderName::from_bytes(&raw[name]).map_err(|_| httparse::Error::HeaderName)?;
         parts
             .headers
