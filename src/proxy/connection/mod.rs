@@ -11,6 +11,7 @@ mod places;
 mod proxy_header;
 mod words;
 
+use super::headers::Peer;
 use super::{Edge, Settings, lean};
 use crate::service::network::any_contains;
 use arc_swap::ArcSwap;
@@ -192,7 +193,7 @@ pub enum Phase {
 #[derive(Debug)]
 pub struct Connection {
     /// Who is at the other end: who connected, or whom a PROXY header named.
-    pub peer: Option<IpAddr>,
+    pub peer: Option<Peer>,
     phase: AtomicU8,
     over: AtomicBool,
 }
@@ -200,7 +201,7 @@ pub struct Connection {
 impl Connection {
     fn new(peer: Option<IpAddr>) -> Connection {
         Connection {
-            peer,
+            peer: peer.map(Peer::from),
             phase: AtomicU8::new(Phase::Head as u8),
             over: AtomicBool::new(false),
         }

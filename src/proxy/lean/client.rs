@@ -1,6 +1,7 @@
 //! A client's connection, between requests and while it waits for an answer.
 
 use super::head;
+use crate::proxy::REFUSED_BODY_DRAIN;
 use crate::proxy::connection::{Alarm, Connection, Guarded, Phase};
 use bytes::{Bytes, BytesMut};
 use futures_util::poll;
@@ -11,7 +12,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
@@ -112,6 +113,27 @@ impl Client {
         self.inbox.unsplit(behind);
     }
 
+    /// Takes the body of a request, of which each piece comes `within` that time.
+    pub async fn body(&mut self, length: usize, within: Duration) -> Result<BytesMut> {
+        self.connection.enter(Phase::Body);
+        let what = "reading a request's body";
+        while self.inbox.len() < length {
+            self.inbox.reserve(length - self.inbox.len());
+            match timeout(within, self.stream.read_buf(&mut self.inbox)).await {
+                Ok(Ok(count)) if count > 0 => {}
+                Ok(Ok(_)) => {
+                    return Err(Error::explain(ErrorType::ConnectionClosed, what).into_down());
+                }
+                Ok(Err(error)) => {
+                    return Err(Error::because(ErrorType::ReadError, what, error).into_down());
+                }
+                Err(_) => return Err(Error::explain(ErrorType::ReadTimedout, what).into_down()),
+            }
+        }
+        self.connection.enter(Phase::Answer);
+        Ok(self.inbox.split_to(length))
+    }
+
     /// Writes a piece of an answer, which the client takes `within` that time.
     pub async fn write(&mut self, bytes: &[u8], within: Duration) -> Result<()> {
         let mut written = pin!(async {
@@ -171,9 +193,14 @@ impl Client {
         .await
     }
 
-    /// Ends the connection in order.
-    pub async fn close(mut self) {
+    /// Ends the connection in order. `unread` of a body is read first, so that the client sees its
+    /// answer and not a reset.
+    pub async fn close(mut self, unread: usize) {
         let _ = self.stream.shutdown().await;
+        if unread > 0 {
+            let mut rest = (&mut self.stream).take(unread as u64);
+            let _ = timeout(REFUSED_BODY_DRAIN, copy(&mut rest, &mut sink())).await;
+        }
     }
 }
 
