@@ -5,7 +5,7 @@ CARGO_HOME ?= $(HOME)/.cargo
 export PATH := $(CARGO_HOME)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run load build image container-image test loom fuzz deny chaos attack micro simulate fmt lint clean-containers
+.PHONY: help run load build image container-image test loom fuzz deny chaos attack bench bench-instructions micro simulate fmt lint clean-containers
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +60,18 @@ attack: ## Attack Tidegate and HAProxy with thousands of slow connections
 	cargo build --release
 	cargo build --release -p attack
 	target/release/attack target/release/tidegate $(ATTACK)
+
+bench: ## Measure Tidegate beside HAProxy, nginx and Caddy
+	@scripts/setup --bench
+	cargo build --release
+	cargo build --release -p compare
+	target/release/compare target/release/tidegate $(BENCH)
+
+bench-instructions: ## Count a request's instructions, beside HAProxy and nginx, and keep the profiles
+	@scripts/setup --bench --no-docker
+	cargo build --release
+	cargo build --release -p compare
+	target/release/instructions target/release/tidegate $(INSTRUCTIONS)
 
 micro: ## Measure the hygiene of a request: time, and that a clean one allocates nothing
 	cargo bench -p micro

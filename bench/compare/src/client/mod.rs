@@ -1,0 +1,3 @@
+//! The clients' side.
+
+pub mod connection;

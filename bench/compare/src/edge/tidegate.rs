@@ -1,0 +1,33 @@
+//! Tidegate with its defaults: metrics, ids, forwarding headers, retries, ejection, leases.
+
+use super::{CONNECTIONS_MAX, Place, Setup};
+
+pub fn command(setup: &Setup, place: &Place) -> Result<(String, Vec<String>), String> {
+    let folder = place.folder.display();
+    let addresses: Vec<String> = setup
+        .replicas
+        .iter()
+        .map(|to| format!("\"{to}\""))
+        .collect();
+    let mut text = format!(
+        "listen: [\"{}\"]\n\
+         admin: {{ listen: \"{}\" }}\n\
+         state_dir: {folder}\n\
+         threads: 1\n\
+         limits: {{ connections: {CONNECTIONS_MAX}, connections_per_address: {CONNECTIONS_MAX} }}\n\
+         services:\n  web:\n    addresses: [{}]\n    healthcheck: {{ type: http, path: {} }}\n",
+        place.address,
+        place.admin,
+        addresses.join(", "),
+        setup.health,
+    );
+    if setup.logs_requests {
+        text += &format!(
+            "plugins:\n  - access-log: {{ path: {} }}\n",
+            place.access_log().display()
+        );
+    }
+    let file = place.write("tidegate.yaml", text)?.display().to_string();
+    let arguments = ["run", "-c", &file].map(str::to_owned).to_vec();
+    Ok((setup.tidegate.display().to_string(), arguments))
+}
