@@ -4,11 +4,13 @@ use crate::message::Messages;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::spawn_local;
 
 /// `/bytes/N` is answered with N bytes; everything else, also a health check, with these.
 const SMALL: &[u8] = b"ok";
+/// Connections that may wait to be taken: an edge may open a thousand at once.
+const QUEUE: u32 = 4096;
 /// Answers of other sizes are not kept.
 pub const SIZES: [usize; 2] = [64 << 10, 1 << 20];
 
@@ -18,13 +20,13 @@ struct Answers {
 }
 
 /// Two of them, on the calling thread's `LocalSet`.
-pub async fn start() -> Result<[SocketAddr; 2], String> {
+pub fn start() -> Result<[SocketAddr; 2], String> {
     let large = SIZES.map(|size| (format!(" /bytes/{size} "), answer(&vec![b'x'; size])));
     let answers = Rc::new(Answers {
         small: answer(SMALL),
         large: large.to_vec(),
     });
-    Ok([one(Rc::clone(&answers)).await?, one(answers).await?])
+    Ok([one(Rc::clone(&answers))?, one(answers)?])
 }
 
 /// As a small framework would say it.
@@ -37,9 +39,11 @@ fn answer(body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-async fn one(answers: Rc<Answers>) -> Result<SocketAddr, String> {
+fn one(answers: Rc<Answers>) -> Result<SocketAddr, String> {
     let failed = |why: std::io::Error| format!("listening: {why}");
-    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
+    let socket = TcpSocket::new_v4().map_err(failed)?;
+    socket.bind(([127, 0, 0, 1], 0).into()).map_err(failed)?;
+    let listener = socket.listen(QUEUE).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     spawn_local(async move {
         while let Ok((stream, _)) = listener.accept().await {

@@ -5,5 +5,11 @@
 
 pub mod backend;
 pub mod client;
+pub mod containers;
 pub mod edge;
+pub mod figures;
+pub mod memory;
 pub mod message;
+pub mod place;
+pub mod speed;
+pub mod table;

@@ -5,9 +5,6 @@ use memchr::memmem;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Larger than any head here, and large enough to take a big body in few calls.
-const BUFFER_BYTES: usize = 256 << 10;
-
 /// Reads one message after the other from a connection.
 pub struct Messages {
     buffer: Vec<u8>,
@@ -20,12 +17,6 @@ pub struct Messages {
 pub struct Seen<'a> {
     pub head: &'a [u8],
     pub body_bytes: usize,
-}
-
-impl Default for Messages {
-    fn default() -> Self {
-        Self::with_buffer(BUFFER_BYTES)
-    }
 }
 
 impl Messages {

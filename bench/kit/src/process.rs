@@ -87,3 +87,9 @@ pub fn stay_on(processor: usize) -> Result<(), String> {
         .and_then(|()| sched_setaffinity(Pid::from_raw(0), &set))
         .map_err(|why| format!("staying on processor {processor}: {why}"))
 }
+
+/// As in `6.1.0-18-amd64`.
+pub fn kernel() -> String {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    release.trim().to_owned()
+}

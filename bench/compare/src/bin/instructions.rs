@@ -9,6 +9,7 @@ use compare::client::connection::{Ask, Connection};
 use compare::edge::{Edge, Setup, Which};
 use kit::process::Process;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -118,7 +119,7 @@ async fn run(options: &Options) -> Result<(), String> {
     let versions: Result<Vec<String>, String> =
         edges.iter().map(|edge| edge.version(&binary)).collect();
     let versions = versions?.join(", ");
-    let replicas = backend::start().await?;
+    let replicas = backend::start()?;
     let names: Vec<&str> = edges.iter().map(|edge| edge.name()).collect();
     let mut text = format!(
         "{versions}; {} requests, one at a time on one connection.\n\n| request | {} |\n|---|{}\n",
@@ -181,7 +182,7 @@ async fn measure(setup: &Setup, case: Case, count: usize, file: &Path) -> Result
     remove_dumps(file);
     let edge = Edge::start(setup).await?;
     let ask = case.ask();
-    let mut connection = Connection::open(edge.address).await?;
+    let mut connection = Connection::open(Ipv4Addr::LOCALHOST, edge.address, &ask).await?;
     requests(&mut connection, &ask, WARM_UP).await?;
     dump(&edge.process).await?;
     let began = Instant::now();

@@ -1,20 +1,26 @@
 //! One connection of a client to an edge.
 
 use crate::message::Messages;
-use std::net::SocketAddr;
+use memchr::memmem;
+use std::net::{Ipv4Addr, SocketAddr};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
+
+/// As much as is read of a large answer in one call.
+const LARGE_BYTES: usize = 256 << 10;
+const SMALL_BYTES: usize = 8 << 10;
 
 /// What is asked, again and again, and what is expected.
 #[derive(Clone)]
 pub struct Ask {
     text: Vec<u8>,
-    answer_bytes: usize,
+    /// `None`: any.
+    answer_bytes: Option<usize>,
 }
 
 impl Ask {
     /// As a client with few words would ask it.
-    pub fn new(method: &str, path: &str, body_bytes: usize, answer_bytes: usize) -> Ask {
+    fn new(method: &str, path: &str, body_bytes: usize, answer_bytes: Option<usize>) -> Ask {
         let body = match body_bytes {
             0 => String::new(),
             count => format!("Content-Length: {count}\r\nContent-Type: application/json\r\n"),
@@ -30,15 +36,27 @@ impl Ask {
     }
 
     pub fn small() -> Ask {
-        Ask::new("GET", "/", 0, 2)
+        Ask::new("GET", "/", 0, Some(2))
     }
 
     pub fn large(bytes: usize) -> Ask {
-        Ask::new("GET", &format!("/bytes/{bytes}"), 0, bytes)
+        Ask::new("GET", &format!("/bytes/{bytes}"), 0, Some(bytes))
     }
 
     pub fn post(bytes: usize) -> Ask {
-        Ask::new("POST", "/", bytes, 2)
+        Ask::new("POST", "/", bytes, Some(2))
+    }
+
+    /// The same, and the last on its connection.
+    pub fn last(mut self) -> Ask {
+        let end = memmem::find(&self.text, b"\r\n\r\n").unwrap_or_default();
+        let close = b"\r\nConnection: close".iter().copied();
+        self.text.splice(end..end, close);
+        self
+    }
+
+    pub fn path(path: &str) -> Ask {
+        Ask::new("GET", path, 0, None)
     }
 }
 
@@ -48,22 +66,20 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub async fn open(edge: SocketAddr) -> Result<Connection, String> {
-        Connection::open_from(([127, 0, 0, 1], 0).into(), edge).await
-    }
-
-    pub async fn open_from(from: SocketAddr, edge: SocketAddr) -> Result<Connection, String> {
+    /// `from` is who the client is; its port is left to the system.
+    pub async fn open(from: Ipv4Addr, edge: SocketAddr, ask: &Ask) -> Result<Connection, String> {
         let failed = |why: std::io::Error| format!("connecting: {why}");
         let socket = TcpSocket::new_v4().map_err(failed)?;
-        if !from.ip().is_loopback() || from.ip() != std::net::Ipv4Addr::LOCALHOST {
+        if from != Ipv4Addr::LOCALHOST {
             socket.set_reuseaddr(true).map_err(failed)?;
-            socket.bind(from).map_err(failed)?;
+            socket.bind((from, 0).into()).map_err(failed)?;
         }
         let stream = socket.connect(edge).await.map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
+        let is_large = ask.answer_bytes.is_some_and(|bytes| bytes > SMALL_BYTES);
         Ok(Connection {
             stream,
-            answers: Messages::default(),
+            answers: Messages::with_buffer(if is_large { LARGE_BYTES } else { SMALL_BYTES }),
         })
     }
 
@@ -78,11 +94,9 @@ impl Connection {
         if status != b"200" {
             return Err(format!("status {}", String::from_utf8_lossy(status)));
         }
-        if answer.body_bytes != ask.answer_bytes {
-            return Err(format!(
-                "{} bytes instead of {}",
-                answer.body_bytes, ask.answer_bytes
-            ));
+        let bytes = answer.body_bytes;
+        if ask.answer_bytes.is_some_and(|expected| bytes != expected) {
+            return Err(format!("an answer of {bytes} bytes"));
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ pub fn command(setup: &Setup, place: &Place) -> Result<(String, Vec<String>), St
          reverse_proxy {} {{\n\
          lb_policy round_robin\nlb_retries 3\n\
          health_uri {}\nhealth_interval 1s\nhealth_timeout 1s\n\
-         transport http {{\ndial_timeout 1s\nkeepalive_idle_conns_per_host {POOL_MAX}\n}}\n\
+         transport http {{\ndial_timeout 5s\nkeepalive_idle_conns_per_host {POOL_MAX}\n}}\n\
          }}\n}}\n",
         place.admin,
         place.address.port(),

@@ -13,7 +13,7 @@ global
 const DEFAULTS: &str = "\
 defaults
     mode http
-    timeout connect 1s
+    timeout connect 5s
     timeout client 60s
     timeout server 60s
     timeout check 1s

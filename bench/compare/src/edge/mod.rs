@@ -10,7 +10,7 @@ use crate::client::connection::{Ask, Connection};
 use clap::ValueEnum;
 use kit::process::Process;
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep, timeout};
 const CONNECTIONS_MAX: usize = 12_000;
 /// Connections to replicas that each may keep.
 const POOL_MAX: usize = 2048;
+const LOG_LINES: usize = 5;
 const ASKED_EVERY: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -160,9 +161,14 @@ impl Edge {
 
     async fn answers(&mut self, setup: &Setup) -> Result<(), String> {
         let began = Instant::now();
-        let ask = Ask::small();
+        let ask = Ask::path(setup.health);
         loop {
-            let asked = async { Connection::open(self.address).await?.ask(&ask).await };
+            let asked = async {
+                Connection::open(Ipv4Addr::LOCALHOST, self.address, &ask)
+                    .await?
+                    .ask(&ask)
+                    .await
+            };
             let why = match timeout(Duration::from_secs(2), asked).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(why)) => why,
@@ -177,8 +183,12 @@ impl Edge {
         }
     }
 
+    /// The end of what it said.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
     }
 
     /// An access log that it has written so far.

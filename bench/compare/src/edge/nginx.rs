@@ -33,7 +33,7 @@ pub fn command(setup: &Setup, place: &Place) -> Result<(String, Vec<String>), St
          proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n\
          proxy_set_header X-Forwarded-Proto $scheme;\n\
          proxy_set_header X-Forwarded-Host $host;\n\
-         proxy_connect_timeout 1s;\nproxy_next_upstream error timeout;\n\
+         proxy_connect_timeout 5s;\nproxy_next_upstream error timeout;\n\
          }}\n}}\n}}\n",
         CONNECTIONS_MAX + POOL_MAX,
         servers.join("\n"),
