@@ -11,6 +11,8 @@ use tokio::task::spawn_local;
 const SMALL: &[u8] = b"ok";
 /// Connections that may wait to be taken: an edge may open a thousand at once.
 const QUEUE: u32 = 4096;
+/// What is asked to see whether it is well.
+pub const HEALTH: &str = "/health";
 /// Answers of other sizes are not kept.
 pub const SIZES: [usize; 2] = [64 << 10, 1 << 20];
 

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
+pub mod case;
 pub mod client;
 pub mod containers;
 pub mod edge;
@@ -11,5 +12,6 @@ pub mod figures;
 pub mod memory;
 pub mod message;
 pub mod place;
+pub mod rounds;
 pub mod speed;
 pub mod table;

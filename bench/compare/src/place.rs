@@ -1,7 +1,8 @@
 //! Which processor does what: the edge has the first one, and the clients and the servers behind
 //! share the last one, so that the edge is never in their way.
 
-use std::thread::available_parallelism;
+/// What an edge keeps open beside connections, at most.
+const OTHER_FILES: u64 = 1200;
 
 /// What keeps an edge where it is.
 pub fn of_the_edge() -> Vec<String> {
@@ -19,6 +20,12 @@ pub fn take_ours() -> Result<(), String> {
     }
 }
 
+/// All of them, also when we stay on one.
 pub fn processors() -> usize {
-    available_parallelism().map_or(1, |count| count.get())
+    kit::process::processors()
+}
+
+/// Clients' connections that any edge can have here: each may take two files, one to each side.
+pub fn connections_max() -> Result<usize, String> {
+    Ok(kit::process::open_files_max()?.saturating_sub(OTHER_FILES) as usize / 2)
 }

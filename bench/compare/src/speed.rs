@@ -1,8 +1,10 @@
 //! How fast an edge is, and what that takes of its processor.
 
 use crate::client::closed::Closed;
+use crate::client::connection::Ask;
 use crate::client::{Clients, open};
 use crate::edge::Edge;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -45,6 +47,23 @@ pub async fn most(edge: &Edge, clients: &Clients, lasts: Duration) -> Result<Mos
         cpu: cpu.div_f64(answered as f64),
         busy: cpu.as_secs_f64() / took.as_secs_f64(),
     })
+}
+
+/// Requests a second when the clients ask a server themselves: more than that nobody can do here.
+pub async fn without_an_edge(server: SocketAddr, lasts: Duration) -> Result<f64, String> {
+    let closed = Closed::start(&Clients {
+        edge: server,
+        ask: Ask::small(),
+        connections: 64,
+        always_new: false,
+    });
+    sleep(WARM_UP).await;
+    let (began, answered) = (Instant::now(), closed.answered());
+    sleep(lasts).await;
+    match closed.failed() {
+        Some((_, why)) => Err(format!("asking a server directly: {why}")),
+        None => Ok((closed.answered() - answered) as f64 / began.elapsed().as_secs_f64()),
+    }
 }
 
 pub async fn waits(

@@ -80,6 +80,12 @@ pub fn raise_open_files() -> Result<(), String> {
     raised.map_err(|why| format!("raising the limit of open files: {why}"))
 }
 
+pub fn open_files_max() -> Result<u64, String> {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE);
+    let limit = limit.map_err(|why| format!("the limit of open files: {why}"))?;
+    Ok(limit.1)
+}
+
 /// The calling thread, and what it starts from now on, stay on this processor.
 pub fn stay_on(processor: usize) -> Result<(), String> {
     let mut set = CpuSet::new();
@@ -92,4 +98,10 @@ pub fn stay_on(processor: usize) -> Result<(), String> {
 pub fn kernel() -> String {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     release.trim().to_owned()
+}
+
+/// Of the machine, whichever of them we may use.
+pub fn processors() -> usize {
+    let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
+    online.and_then(|count| count.try_into().ok()).unwrap_or(1)
 }

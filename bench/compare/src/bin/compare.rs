@@ -3,94 +3,14 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, ValueEnum};
-use compare::client::Clients;
-use compare::client::connection::Ask;
-use compare::containers::{self, Containers};
-use compare::edge::{Edge, Setup, Which};
-use compare::figures::Figure;
-use compare::table::{self, Space, Speed, SpeedRow};
-use compare::{backend, memory, place, speed};
-use std::net::SocketAddr;
+use compare::case::Case;
+use compare::edge::Which;
+use compare::rounds::Bench;
+use compare::{backend, containers, place, speed, table};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio::task::LocalSet;
-
-const STARTS_WITHIN: Duration = Duration::from_secs(20);
-const IDLE_CONNECTIONS: usize = 10_000;
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-enum Case {
-    /// Small GET, 64 connections that are kept
-    Get,
-    /// The same, with an access log
-    GetLogged,
-    /// Small GET, one connection
-    #[value(name = "one")]
-    One,
-    /// Small GET, 8 connections
-    #[value(name = "eight")]
-    Eight,
-    /// Small GET, 1000 connections
-    #[value(name = "thousand")]
-    Thousand,
-    /// Answers of 64 KiB
-    #[value(name = "64k")]
-    Large,
-    /// Answers of 1 MiB
-    #[value(name = "1m")]
-    Huge,
-    /// POST of 10 KiB
-    Post,
-    /// A new connection for each request
-    New,
-    /// Containers, by their own addresses
-    Container,
-    /// Containers, by their published ports
-    Published,
-    /// Memory: idle, and 10 000 idle connections
-    Memory,
-}
-
-impl Case {
-    fn about(self) -> &'static str {
-        match self {
-            Case::Get => "small GET, 64 connections",
-            Case::GetLogged => "the same, access log",
-            Case::One => "small GET, 1 connection",
-            Case::Eight => "small GET, 8 connections",
-            Case::Thousand => "small GET, 1000 connections",
-            Case::Large => "64 KiB answer",
-            Case::Huge => "1 MiB answer",
-            Case::Post => "10 KiB POST",
-            Case::New => "new connection per request",
-            Case::Container => "container, its own address",
-            Case::Published => "container, published port",
-            Case::Memory => "memory",
-        }
-    }
-
-    fn ask(self) -> Ask {
-        match self {
-            Case::Large => Ask::large(64 << 10),
-            Case::Huge => Ask::large(1 << 20),
-            Case::Post => Ask::post(10 << 10),
-            Case::New => Ask::small().last(),
-            Case::Container | Case::Published => Ask::path(containers::HEALTH),
-            _ => Ask::small(),
-        }
-    }
-
-    fn connections(self) -> usize {
-        match self {
-            Case::One => 1,
-            Case::Eight => 8,
-            Case::Thousand => 1000,
-            Case::Huge => 16,
-            _ => 64,
-        }
-    }
-}
 
 #[derive(Parser)]
 struct Options {
@@ -102,24 +22,18 @@ struct Options {
     /// Only these edges
     #[arg(long, value_enum)]
     edge: Vec<Which>,
-    /// How often each edge is measured in each case, in turns
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
-    /// A second for each measurement, and one round unless others are asked for
+    /// How often each edge is measured in each case [default: 3; with --quick 1]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=100))]
+    rounds: Option<u16>,
+    /// A second for each measurement, and one round
     #[arg(long)]
     quick: bool,
+    /// Idle connections whose memory is measured; fewer when too few open files are granted
+    #[arg(long, default_value_t = 10_000)]
+    idle: usize,
     /// Write the tables into this file, between its marks
     #[arg(long)]
     update: Option<PathBuf>,
-}
-
-struct Bench {
-    tidegate: PathBuf,
-    edges: Vec<Which>,
-    rounds: usize,
-    closed: Duration,
-    open: Duration,
-    backend: [SocketAddr; 2],
 }
 
 fn main() -> ExitCode {
@@ -134,7 +48,8 @@ fn main() -> ExitCode {
             LocalSet::new().block_on(&runtime, run(&options))
         });
     match measured {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(why) => {
             eprintln!("compare: {why}");
             ExitCode::FAILURE
@@ -142,7 +57,8 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(options: &Options) -> Result<(), String> {
+/// Whether no request failed.
+async fn run(options: &Options) -> Result<bool, String> {
     let began = Instant::now();
     let tidegate = options.tidegate.canonicalize();
     let tidegate = tidegate.map_err(|why| format!("{}: {why}", options.tidegate.display()))?;
@@ -152,43 +68,51 @@ async fn run(options: &Options) -> Result<(), String> {
     };
     let versions: Result<Vec<String>, String> =
         edges.iter().map(|edge| edge.version(&tidegate)).collect();
-    let versions = versions?;
+    let versions = versions?.join(", ");
     let second = Duration::from_secs(1);
-    let bench = Bench {
+    let mut bench = Bench {
         tidegate,
         edges,
-        rounds: match (options.quick, options.rounds) {
-            (true, 3) => 1,
-            (_, rounds) => rounds.clamp(1, 100),
-        },
+        rounds: options
+            .rounds
+            .unwrap_or(if options.quick { 1 } else { 3 })
+            .into(),
         closed: if options.quick { second } else { 2 * second },
         open: if options.quick { second } else { 3 * second },
         backend: backend::start()?,
+        failures: Vec::new(),
     };
-    let all = Case::value_variants();
     let cases = match options.only.is_empty() {
-        true => all,
+        true => Case::value_variants(),
         false => &options.only,
     };
+    let without = speed::without_an_edge(bench.backend[0], bench.closed).await?;
     let mut rows = Vec::new();
     let mut tables = Vec::new();
     for case in cases {
         eprintln!("{:>4.0} s: {}", began.elapsed().as_secs_f64(), case.about());
         match case {
-            Case::Memory => tables.push(bench.memory().await?),
+            Case::Memory => {
+                let connections = options.idle.min(place::connections_max()?);
+                let spaces = bench.memory(connections).await?;
+                tables.push(table::space(&spaces, connections));
+            }
             Case::Container | Case::Published => match containers::missing().await {
-                Some(why) => tables.push(format!("{}: left out, {why}\n", case.about())),
+                Some(why) => tables.push(format!("{}: left out, {why}.\n", case.about())),
                 None => rows.extend(bench.containers(*case).await?),
             },
-            _ => rows.extend(bench.speed(*case, &bench.backend, "/health").await?),
+            _ => rows.extend(bench.fixed(*case).await?),
         }
     }
     if !rows.is_empty() {
         tables.insert(0, table::speed(&rows));
     }
+    for why in &bench.failures {
+        tables.push(format!("FAILED: {why}\n"));
+    }
     let text = format!(
-        "{}; {} CPUs, Linux {}; {} round{} of {} s and {} s.\n\n{}",
-        versions.join(", "),
+        "{versions}; {} CPUs, Linux {}; {} round{} of {} s and {} s; \
+         the clients and the servers alone: {without:.0} requests/s.\n\n{}",
         place::processors(),
         kit::process::kernel(),
         bench.rounds,
@@ -198,150 +122,8 @@ async fn run(options: &Options) -> Result<(), String> {
         tables.join("\n"),
     );
     println!("{text}");
-    match &options.update {
-        Some(file) => kit::marks::update(file, "compare", &text),
-        None => Ok(()),
+    if let Some(file) = &options.update {
+        kit::marks::update(file, "compare", &text)?;
     }
-}
-
-impl Bench {
-    fn setup(&self, which: Which, replicas: &[SocketAddr], health: &'static str) -> Setup {
-        Setup {
-            which,
-            tidegate: self.tidegate.clone(),
-            replicas: replicas.to_vec(),
-            health,
-            logs_requests: false,
-            under: place::of_the_edge(),
-            starts_within: STARTS_WITHIN,
-        }
-    }
-
-    /// The edges take turns, each round begins with another one, and each is compared with
-    /// HAProxy in the same round.
-    async fn speed(
-        &self,
-        case: Case,
-        replicas: &[SocketAddr],
-        health: &'static str,
-    ) -> Result<Vec<SpeedRow>, String> {
-        let mut edges = Vec::new();
-        for which in &self.edges {
-            let mut setup = self.setup(*which, replicas, health);
-            setup.logs_requests = case == Case::GetLogged;
-            edges.push(Edge::start(&setup).await?);
-        }
-        let clients = |edge: &Edge| Clients {
-            edge: edge.address,
-            ask: case.ask(),
-            connections: case.connections(),
-            always_new: case == Case::New,
-        };
-        let mut speeds = vec![Speed::default(); edges.len()];
-        let mut rate = None;
-        for round in 0..self.rounds {
-            let mut most: Vec<_> = edges.iter().map(|_| None).collect();
-            for at in turn(round, edges.len()) {
-                most[at] = Some(speed::most(&edges[at], &clients(&edges[at]), self.closed).await?);
-            }
-            let peer = edges.iter().position(|edge| edge.which == Which::Haproxy);
-            let most: Vec<speed::Most> = most.into_iter().flatten().collect();
-            let rate = *rate.get_or_insert(most[peer.unwrap_or(0)].per_second / 2.0);
-            let mut waits: Vec<_> = edges.iter().map(|_| None).collect();
-            for at in turn(round, edges.len()) {
-                let clients = clients(&edges[at]);
-                waits[at] = Some(speed::waits(&edges[at], &clients, rate, self.open).await?);
-            }
-            let waits: Vec<speed::Waits> = waits.into_iter().flatten().collect();
-            let micros = |time: Duration| time.as_secs_f64() * 1e6;
-            for (at, speed) in speeds.iter_mut().enumerate() {
-                let peer = peer.filter(|peer| *peer != at);
-                let most_of = |what: fn(&speed::Most) -> f64| {
-                    (what(&most[at]), peer.map(|peer| what(&most[peer])))
-                };
-                let wait_of = |what: fn(&speed::Waits) -> Duration| {
-                    let millis = |at: usize| micros(what(&waits[at])) / 1e3;
-                    (millis(at), peer.map(millis))
-                };
-                let push = |figure: &mut Figure, (value, peer)| {
-                    figure.push(value, peer);
-                };
-                push(&mut speed.per_second, most_of(|most| most.per_second));
-                push(
-                    &mut speed.cpu_micros,
-                    most_of(|most| most.cpu.as_secs_f64() * 1e6),
-                );
-                push(&mut speed.busy_percent, (most[at].busy * 100.0, None));
-                push(&mut speed.p50_millis, wait_of(|waits| waits.p50));
-                push(&mut speed.p99_millis, wait_of(|waits| waits.p99));
-                push(&mut speed.p999_millis, wait_of(|waits| waits.p999));
-            }
-        }
-        for (edge, speed) in edges.iter().zip(&speeds) {
-            let (name, cpu) = (edge.which.name(), &speed.cpu_micros);
-            eprintln!("        {name:<9} {cpu} µs, p99 {} ms", speed.p99_millis);
-            if case == Case::GetLogged && edge.access_log_bytes() == 0 {
-                return Err(format!("{name} wrote no access log"));
-            }
-        }
-        let mut rows = Vec::new();
-        for (edge, speed) in edges.into_iter().zip(speeds) {
-            rows.push(SpeedRow {
-                case: case.about(),
-                which: edge.which,
-                rate: rate.unwrap_or_default(),
-                speed,
-            });
-            edge.stop().await;
-        }
-        Ok(rows)
-    }
-
-    async fn containers(&self, case: Case) -> Result<Vec<SpeedRow>, String> {
-        let containers = Containers::start(2).await?;
-        let replicas = match case {
-            Case::Published => &containers.published,
-            _ => &containers.own,
-        };
-        self.speed(case, replicas, containers::HEALTH).await
-    }
-
-    async fn memory(&self) -> Result<String, String> {
-        let mut spaces = vec![Space::default(); self.edges.len()];
-        for round in 0..self.rounds {
-            let mut found: Vec<_> = self.edges.iter().map(|_| None).collect();
-            for at in turn(round, self.edges.len()) {
-                let setup = self.setup(self.edges[at], &self.backend, "/health");
-                let edge = Edge::start(&setup).await?;
-                found[at] = Some(memory::of(&edge, IDLE_CONNECTIONS).await?);
-                edge.stop().await;
-            }
-            let found: Vec<memory::Memory> = found.into_iter().flatten().collect();
-            let peer = self.edges.iter().position(|edge| *edge == Which::Haproxy);
-            for (at, space) in spaces.iter_mut().enumerate() {
-                let peer = peer.filter(|peer| *peer != at);
-                let of = |what: fn(&memory::Memory) -> f64| {
-                    (what(&found[at]), peer.map(|peer| what(&found[peer])))
-                };
-                let mib = f64::from(1 << 20);
-                let (value, other) = of(|memory| memory.resident as f64);
-                space
-                    .resident_mib
-                    .push(value / mib, other.map(|other| other / mib));
-                let (value, other) = of(|memory| memory.proportional as f64);
-                space
-                    .proportional_mib
-                    .push(value / mib, other.map(|other| other / mib));
-                let (value, other) = of(|memory| memory.for_each / 1024.0);
-                space.for_each_kib.push(value, other);
-            }
-        }
-        let rows: Vec<_> = self.edges.iter().copied().zip(spaces).collect();
-        Ok(table::space(&rows, IDLE_CONNECTIONS))
-    }
-}
-
-/// The order in which they are measured in this round.
-fn turn(round: usize, count: usize) -> impl Iterator<Item = usize> {
-    (0..count).map(move |at| (at + round) % count)
+    Ok(bench.failures.is_empty())
 }
