@@ -1,7 +1,7 @@
 //! What stands behind every edge: answers at once, with as many bytes as the path asks for.
 
 use crate::message::Messages;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
@@ -23,12 +23,25 @@ struct Answers {
 
 /// Two of them, on the calling thread's `LocalSet`.
 pub fn start() -> Result<[SocketAddr; 2], String> {
-    let large = SIZES.map(|size| (format!(" /bytes/{size} "), answer(&vec![b'x'; size])));
-    let answers = Rc::new(Answers {
-        small: answer(SMALL),
-        large: large.to_vec(),
-    });
-    Ok([one(Rc::clone(&answers))?, one(answers)?])
+    let answers = Rc::new(Answers::new());
+    let here = Ipv4Addr::LOCALHOST;
+    Ok([one(here, Rc::clone(&answers))?, one(here, answers)?])
+}
+
+/// One that has every address of this machine, also all of 127.0.0.0/8; the port.
+pub fn everywhere() -> Result<u16, String> {
+    let address = one(Ipv4Addr::UNSPECIFIED, Rc::new(Answers::new()))?;
+    Ok(address.port())
+}
+
+impl Answers {
+    fn new() -> Answers {
+        let large = SIZES.map(|size| (format!(" /bytes/{size} "), answer(&vec![b'x'; size])));
+        Answers {
+            small: answer(SMALL),
+            large: large.to_vec(),
+        }
+    }
 }
 
 /// As a small framework would say it.
@@ -41,10 +54,10 @@ fn answer(body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-fn one(answers: Rc<Answers>) -> Result<SocketAddr, String> {
+fn one(at: Ipv4Addr, answers: Rc<Answers>) -> Result<SocketAddr, String> {
     let failed = |why: std::io::Error| format!("listening: {why}");
     let socket = TcpSocket::new_v4().map_err(failed)?;
-    socket.bind(([127, 0, 0, 1], 0).into()).map_err(failed)?;
+    socket.bind((at, 0).into()).map_err(failed)?;
     let listener = socket.listen(QUEUE).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     spawn_local(async move {

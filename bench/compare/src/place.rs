@@ -12,6 +12,12 @@ pub fn of_the_edge() -> Vec<String> {
     }
 }
 
+/// What lets an edge go anywhere, although we stay.
+pub fn anywhere() -> Vec<String> {
+    let all = format!("0-{}", processors() - 1);
+    ["taskset", "-c", &all].map(str::to_owned).to_vec()
+}
+
 /// To be called before there is a second thread.
 pub fn take_ours() -> Result<(), String> {
     match processors() {

@@ -35,6 +35,7 @@ impl Bench {
             which,
             tidegate: self.tidegate.clone(),
             replicas: replicas.to_vec(),
+            services: None,
             health,
             logs_requests: false,
             under: place::of_the_edge(),

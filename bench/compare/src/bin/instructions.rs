@@ -136,6 +136,7 @@ async fn run(options: &Options) -> Result<(), String> {
                 which: *which,
                 tidegate: binary.clone(),
                 replicas: replicas.to_vec(),
+                services: None,
                 health: backend::HEALTH,
                 logs_requests: case == Case::GetLogged,
                 under: callgrind(&file),

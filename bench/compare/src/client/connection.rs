@@ -8,6 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 /// As much as is read of a large answer in one call.
 const LARGE_BYTES: usize = 256 << 10;
+const HOST: &str = "www.example.com";
 const SMALL_BYTES: usize = 8 << 10;
 
 /// What is asked, again and again, and what is expected.
@@ -21,12 +22,22 @@ pub struct Ask {
 impl Ask {
     /// As a client with few words would ask it.
     fn new(method: &str, path: &str, body_bytes: usize, answer_bytes: Option<usize>) -> Ask {
+        Ask::of(HOST, method, path, body_bytes, answer_bytes)
+    }
+
+    fn of(
+        host: &str,
+        method: &str,
+        path: &str,
+        body_bytes: usize,
+        answer_bytes: Option<usize>,
+    ) -> Ask {
         let body = match body_bytes {
             0 => String::new(),
             count => format!("Content-Length: {count}\r\nContent-Type: application/json\r\n"),
         };
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: compare\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: compare\r\n\
              Accept: */*\r\n{body}\r\n"
         );
         Ask {
@@ -57,6 +68,10 @@ impl Ask {
 
     pub fn path(path: &str) -> Ask {
         Ask::new("GET", path, 0, None)
+    }
+
+    pub fn host(host: &str, path: &str) -> Ask {
+        Ask::of(host, "GET", path, 0, None)
     }
 }
 

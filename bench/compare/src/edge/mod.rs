@@ -23,6 +23,7 @@ const CONNECTIONS_MAX: usize = 12_000;
 /// Connections to replicas that each may keep.
 const POOL_MAX: usize = 2048;
 const LOG_LINES: usize = 5;
+const RELOADS_WITHIN: Duration = Duration::from_secs(30);
 const ASKED_EVERY: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -63,6 +64,8 @@ pub struct Setup {
     /// Tidegate's binary.
     pub tidegate: PathBuf,
     pub replicas: Vec<SocketAddr>,
+    /// Tidegate's services, in place of one in front of `replicas`.
+    pub services: Option<String>,
     /// What is asked to see whether a replica is well.
     pub health: &'static str,
     pub logs_requests: bool,
@@ -74,6 +77,7 @@ pub struct Setup {
 pub struct Edge {
     pub which: Which,
     pub address: SocketAddr,
+    pub admin: SocketAddr,
     pub process: Process,
     child: Child,
     folder: TempDir,
@@ -151,6 +155,7 @@ impl Edge {
         let mut edge = Edge {
             which: setup.which,
             address,
+            admin,
             process,
             child,
             folder,
@@ -189,6 +194,28 @@ impl Edge {
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+    }
+
+    /// Has Tidegate read other services.
+    pub async fn reload(&self, setup: &Setup) -> Result<(), String> {
+        let place = Place {
+            address: self.address,
+            admin: self.admin,
+            folder: self.folder.path(),
+        };
+        let file = tidegate::write(setup, &place)?;
+        let asked = Command::new(&setup.tidegate)
+            .args(["reload", "-c", &file])
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let asked = timeout(RELOADS_WITHIN, asked).await;
+        let asked = asked.map_err(|_| "`tidegate reload` does not come back".to_owned())?;
+        let output = asked.map_err(|why| format!("`tidegate reload`: {why}"))?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
     }
 
     /// An access log that it has written so far.
