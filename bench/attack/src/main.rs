@@ -7,7 +7,6 @@ mod attackers;
 mod backend;
 mod client;
 mod edge;
-mod process;
 mod table;
 
 use attackers::Kind;
@@ -66,7 +65,7 @@ async fn main() -> ExitCode {
 
 /// Whether the client of Tidegate was never failed.
 async fn run(options: &Options) -> Result<bool, String> {
-    process::raise_open_files()?;
+    kit::process::raise_open_files()?;
     let backend = backend::start().await?;
     let all = |chosen: &[Kind]| match chosen.is_empty() {
         true => Kind::ALL.to_vec(),
@@ -87,7 +86,7 @@ async fn run(options: &Options) -> Result<bool, String> {
     }
     let text = table::render(&rows, options);
     match &options.update {
-        Some(file) => table::update(file, &text)?,
+        Some(file) => kit::marks::update(file, "attack", &text)?,
         None => println!("\n{text}"),
     }
     Ok(rows

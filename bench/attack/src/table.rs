@@ -3,14 +3,9 @@
 use crate::Options;
 use crate::attackers::Kind;
 use crate::edge::Which;
-use crate::process::Usage;
+use kit::process::Usage;
 use std::fmt;
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
-
-const BEGIN: &str = "<!-- attack: what follows is written by `attack --update` -->";
-const END: &str = "<!-- attack: end -->";
 
 pub struct Row {
     pub which: Which,
@@ -77,13 +72,4 @@ pub fn render(rows: &[Row], options: &Options) -> String {
         text += &format!("{row}\n");
     }
     text
-}
-
-pub fn update(file: &Path, text: &str) -> Result<(), String> {
-    let shown = file.display();
-    let old = fs::read_to_string(file).map_err(|why| format!("reading {shown}: {why}"))?;
-    let parts = old.split_once(BEGIN).zip(old.split_once(END));
-    let ((before, _), (_, after)) = parts.ok_or_else(|| format!("{shown} lacks the marks"))?;
-    let new = format!("{before}{BEGIN}\n\n{text}\n{END}{after}");
-    fs::write(file, new).map_err(|why| format!("writing {shown}: {why}"))
 }
