@@ -4,7 +4,7 @@ use super::Bounds;
 use http::StatusCode;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A line in the log when places run out, and no more often than this.
@@ -44,10 +44,18 @@ pub struct Place {
 }
 
 impl Places {
+    pub fn count(&self) -> u32 {
+        self.taken().all
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// `address` is whom it is counted for, beside everybody.
     pub fn take(self: &Arc<Self>, address: Option<IpAddr>, bounds: &Bounds) -> Result<Place, Full> {
         let address = address.map(whose);
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.taken();
         let of_address = address.and_then(|address| taken.by_address.get(&address));
         let full = if taken.all >= bounds.connections {
             Some((Full::ForAll, "limits.connections", bounds.connections))
@@ -84,8 +92,7 @@ impl Places {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let taken = self.places.0.lock();
-        let mut taken = taken.unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.places.taken();
         taken.all -= 1;
         if let Some(address) = self.address
             && let Some(count) = taken.by_address.get_mut(&address)
