@@ -176,7 +176,7 @@ fn start(
         observers.sink(),
     );
     let edge = pingora::proxy::http_proxy(&server.configuration, edge);
-    let front = Front::new(edge, Arc::clone(&settings));
+    let front = Front::new(edge, Arc::clone(&settings), observers.sink());
     let connected = front.connected();
     let mut proxy = ListeningService::new("proxy".to_owned(), front);
     for address in &config.listen {

@@ -7,6 +7,8 @@
 use super::guarded::Guarded;
 use super::places::{Full, Place, Places};
 use super::{Bounds, Connection, Settings, head, proxy_header, words};
+use crate::proxy::Tell;
+use crate::service::event::{Barrier, Event};
 use crate::service::network::any_contains;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -38,6 +40,7 @@ pub struct Front<A> {
     settings: Arc<ArcSwap<Settings>>,
     places: Arc<Places>,
     goodbyes: Arc<AtomicU32>,
+    tell: Tell,
 }
 
 /// How many clients are connected, whether they ask for something or not.
@@ -51,12 +54,13 @@ impl Connected {
 }
 
 impl<A> Front<A> {
-    pub fn new(app: A, settings: Arc<ArcSwap<Settings>>) -> Front<A> {
+    pub fn new(app: A, settings: Arc<ArcSwap<Settings>>, tell: Tell) -> Front<A> {
         Front {
             app: Arc::new(app),
             settings,
             places: Arc::default(),
             goodbyes: Arc::default(),
+            tell,
         }
     }
 
@@ -84,19 +88,29 @@ impl<A> Front<A> {
         if here.is_some_and(|here| is_listed(&bounds.proxy_protocol, here)) {
             // One who may not say it is not heard either: it could only be a client's word.
             if !peer.is_some_and(is_trusted) {
+                self.count(Barrier::Untrusted);
                 return None;
             }
-            client = named(stream, bounds).await?.or(client);
+            let Some(named) = named(stream, bounds).await else {
+                self.count(Barrier::ProxyHeader);
+                return None;
+            };
+            client = named.or(client);
         }
         // A trusted proxy carries many clients.
         let counted = client.filter(|client| !is_trusted(*client));
         match self.places.take(counted, bounds) {
             Ok(place) => Some((place, client)),
             Err(full) => {
+                self.count(full.barrier());
                 Box::pin(self.turn_away(stream, full)).await;
                 None
             }
         }
+    }
+
+    fn count(&self, reason: Barrier) {
+        (self.tell)(&Event::TurnedAway { reason });
     }
 
     async fn turn_away(&self, stream: &mut Stream, full: Full) {

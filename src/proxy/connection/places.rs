@@ -1,6 +1,7 @@
 //! How many connections there may be, in all and from one address.
 
 use super::Bounds;
+use crate::service::event::Barrier;
 use http::StatusCode;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -33,6 +34,13 @@ impl Full {
         match self {
             Full::ForAll => StatusCode::SERVICE_UNAVAILABLE,
             Full::ForThisAddress => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    pub fn barrier(self) -> Barrier {
+        match self {
+            Full::ForAll => Barrier::Full,
+            Full::ForThisAddress => Barrier::FullForAddress,
         }
     }
 }
