@@ -3,17 +3,20 @@
 //! Reading never changes anything. Writing needs the token, or the unix socket, whose file mode
 //! is the permission.
 
+mod bounded;
 pub mod metrics;
+mod serve;
 pub mod view;
 mod write;
 
+pub use serve::serve;
 pub use write::{Order, Reply};
 
 use crate::service::snapshot::ServiceView;
 use crate::service::store::Reader;
 use crate::service::time::Moment;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
@@ -41,9 +44,6 @@ pub type Metrics = Arc<dyn Fn() -> Vec<prometheus::proto::MetricFamily> + Send +
 /// Pages load nothing from elsewhere and are shown inside of nothing else.
 const CONTENT_POLICY: &str =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
-
-/// Orders are short.
-const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// How a request came in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,6 @@ pub fn router(admin: Admin, door: Door) -> Router {
             "/api/v1/reload",
             post(write::reload).route_layer(guard.clone()),
         )
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .method_not_allowed_fallback(async || {
             problem(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -85,6 +84,7 @@ pub fn router(admin: Admin, door: Door) -> Router {
             )
         })
         .fallback(async || problem(StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .layer(middleware::from_fn(bounded::body))
         .layer(middleware::map_response(harden))
         .layer(Extension(door))
         .with_state(admin)

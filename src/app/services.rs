@@ -53,16 +53,16 @@ impl BackgroundService for AdminService {
             let mut doors = self.doors.clone();
             doors::are(&mut doors, Doors::Open).await;
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            axum::serve(listener, admin::router(self.admin.clone(), Door::Tcp))
-                .with_graceful_shutdown(async move {
-                    doors::are(&mut doors, Doors::HandedOver).await;
-                })
-                .await
+            let router = admin::router(self.admin.clone(), Door::Tcp);
+            admin::serve(listener, router, doors::are(&mut doors, Doors::HandedOver)).await;
+            std::io::Result::Ok(())
         };
         // Nobody finds it before it has its place, nor once a successor's socket is there.
         let unix = async {
             let listener = tokio::net::UnixListener::from_std(socket)?;
-            axum::serve(listener, admin::router(self.admin.clone(), Door::Socket)).await
+            let router = admin::router(self.admin.clone(), Door::Socket);
+            admin::serve(listener, router, std::future::pending()).await;
+            std::io::Result::Ok(())
         };
         let (tcp, unix) = tokio::join!(tcp, unix);
         for error in [tcp.err(), unix.err()].into_iter().flatten() {

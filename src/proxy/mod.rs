@@ -17,7 +17,7 @@ pub mod round_robin;
 pub mod route;
 mod tunnel;
 
-pub use connection::{Bounds, Front};
+pub use connection::{Bounds, Connected, Front};
 pub use context::{Context, InFlight};
 pub use hygiene::Limits;
 

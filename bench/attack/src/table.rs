@@ -30,13 +30,14 @@ impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = |wait: Duration| format!("{:.1} ms", wait.as_secs_f64() * 1e3);
         let mib = |usage: Usage| format!("{:.0}", usage.memory as f64 / f64::from(1 << 20));
+        let ratio = self.p99.as_secs_f64() / self.p99_calm.as_secs_f64().max(f64::EPSILON);
         let back = match self.back {
             Some(back) => format!("{:.1} s", back.as_secs_f64()),
             None => "not yet".to_owned(),
         };
         write!(
             f,
-            "| {} | {} | {} | {} | {} | {} | {} | {} / {} / {} | {} / {} / {} MiB | {} / {} / {} | {back} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {ratio:.1} | {} / {} / {} | {} / {} / {} MiB | {} / {} / {} | {back} |",
             self.which.name(),
             self.kind.name(),
             self.sent,
@@ -64,8 +65,8 @@ impl fmt::Display for Row {
 pub fn render(rows: &[Row], options: &Options) -> String {
     let mut text = format!(
         "{} connections attack for {} s, {} requests a second mean well.\n\n\
-         | edge | attack | sent | failed | p50 | p99, calm | p99 | attackers: opened / refused / cut | memory: before / peak / after | files: before / peak / after | given back |\n\
-         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+         | edge | attack | sent | failed | p50 | p99, calm | p99 | times calm | attackers: opened / refused / cut | memory: before / peak / after | files: before / peak / after | files back after |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
         options.connections, options.seconds, options.rate,
     );
     for row in rows {

@@ -39,9 +39,9 @@ pub async fn serve<A: HttpServerApp>(
 ) {
     let mut client = Client::new(stream);
     loop {
-        let keepalive = edge.settings.load().keepalive_timeout;
-        let next = match client.next(keepalive).await {
-            Arrived::Head(length) => edge.plain(&mut client, length, shutdown).await,
+        let next = match client.next().await {
+            // On the heap, so that one who waits costs nothing of it.
+            Arrived::Head(length) => Box::pin(edge.plain(&mut client, length, shutdown)).await,
             Arrived::Other => Next::Other,
             Arrived::Nothing => Next::End(0),
         };
@@ -66,7 +66,7 @@ async fn through_pingora<A: HttpServerApp>(
     session.set_pipelined_prefix(client.inbox);
     let reused = app.process_new_http(session, shutdown).await?;
     let (stream, _) = reused.consume();
-    let stream = stream.into_any().downcast::<Guarded>().ok()?;
-    stream.begin_anew();
+    let mut stream = stream.into_any().downcast::<Guarded>().ok()?;
+    stream.rest();
     Some(Client::new(stream))
 }
