@@ -15,6 +15,7 @@ mod fuzz; // any bytes at a real listener, and what goes out
 mod gate; // the claim against the drain, under loom
 mod held_socket; // down and up again behind a socket that somebody else holds
 mod hygiene; // what must not get through to a replica, nor back
+mod plain; // the short way of plain requests, and what else is on their connections
 mod proxy; // the real binary in front of plain addresses
 mod scaling; // scaling policies under recorded traffic
 mod simulation; // the control loop in a world of faults, thousands of times

@@ -1,0 +1,468 @@
+//! One plain request and its answer.
+
+use super::Next;
+use super::body::{Body, Framing};
+use super::client::Client;
+use super::head::{self, Spelling};
+use crate::plugin::{Answer, Verdict};
+use crate::proxy::connection::Phase;
+use crate::proxy::hygiene::{self, Way};
+use crate::proxy::retry::{self, BODY_KEPT_BYTES, Reach};
+use crate::proxy::{
+    Context, Edge, answer_head, content_length, dial, failure, filter_request, filter_response,
+    headers, plain, unavailable,
+};
+use bytes::{BufMut, BytesMut};
+use http::{Method, StatusCode, Version, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::date::get_cached_date;
+use pingora::server::ShutdownWatch;
+use pingora::{Error, ErrorType, Result};
+use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Most requests' heads fit.
+const REQUEST_BYTES: usize = 1 << 10;
+/// What an answer is read with: its head, and with it all of a short body.
+const ANSWER_BYTES: usize = 4 << 10;
+/// What a longer body is read with.
+const BODY_BYTES: usize = 64 << 10;
+/// A replica's head is no longer.
+const ANSWER_HEAD_MAX: usize = 1 << 20;
+
+/// What the client was told.
+struct Said {
+    status: Option<StatusCode>,
+    body_bytes: u64,
+    /// Whether another request may follow.
+    keeps: bool,
+    to_head: bool,
+    /// What is left of the request's body.
+    unread: usize,
+}
+
+/// A request as it goes to a replica.
+struct Request {
+    bytes: BytesMut,
+    /// The length of its head.
+    head: usize,
+}
+
+/// A connection to a replica.
+struct Link {
+    stream: TcpStream,
+    inbox: BytesMut,
+    /// Whether a request was on it before.
+    is_used: bool,
+}
+
+impl Edge {
+    /// Serves the request whose head is the first `length` bytes of the client's inbox.
+    pub(super) async fn plain(
+        &self,
+        client: &mut Client,
+        length: usize,
+        shutdown: &ShutdownWatch,
+    ) -> Next {
+        let raw = client.take(length);
+        let Some((mut head, spelling)) = head::request(&raw) else {
+            client.give_back(raw);
+            return Next::Other;
+        };
+        let mut ctx = Context::new(self.settings.load_full(), &self.in_flight);
+        ctx.peer = client.connection.peer.clone();
+        let is_clean =
+            hygiene::request(&mut head, &raw, &ctx.settings.limits) == Ok(Way::ToAService);
+        self.introduce(&head, is_clean, &mut ctx);
+        let length = content_length(&head).unwrap_or(0);
+        let is_short = ctx.target.as_ref().is_some_and(|target| {
+            length <= target.forward.max_request_body_bytes.min(BODY_KEPT_BYTES)
+        });
+        if !is_short {
+            drop(head);
+            client.give_back(raw);
+            return Next::Other;
+        }
+        client.connection.enter(Phase::Answer);
+        let mut said = Said {
+            status: None,
+            body_bytes: 0,
+            keeps: !hygiene::ends_connection(&head)
+                && !self.in_flight.ends_connections()
+                && !*shutdown.borrow(),
+            to_head: head.method == Method::HEAD,
+            unread: length as usize,
+        };
+        let error = self
+            .serve(client, &mut head, &spelling, &mut ctx, &mut said)
+            .await
+            .err();
+        if let Some(error) = &error {
+            said.keeps = false;
+            if said.status.is_none()
+                && let Ok(status) = StatusCode::from_u16(failure::status(error))
+                && let Err(error) = say(client, &ctx, &mut said, plain(status)).await
+            {
+                log::debug!("the client left before it was told {status}: {error}");
+            }
+        }
+        let status = said.status.map_or(0, |status| status.as_u16());
+        self.report(&mut ctx, &head, status, said.body_bytes, error.as_deref());
+        match said.keeps {
+            true => {
+                client.connection.enter(Phase::Idle);
+                Next::Plain
+            }
+            false => Next::End(said.unread.saturating_sub(client.inbox.len())),
+        }
+    }
+
+    async fn serve(
+        &self,
+        client: &mut Client,
+        head: &mut RequestHeader,
+        spelling: &Spelling,
+        ctx: &mut Context,
+        said: &mut Said,
+    ) -> Result<()> {
+        if let Verdict::Answer(answer) = filter_request(head, ctx) {
+            // What is there already is no reason to end the connection.
+            if client.inbox.len() >= said.unread {
+                let _body = client.inbox.split_to(std::mem::take(&mut said.unread));
+            } else {
+                said.keeps = false;
+            }
+            return say(client, ctx, said, answer).await;
+        }
+        let patience = ctx.settings.client_read_timeout;
+        let body = match said.unread {
+            0 => BytesMut::new(),
+            length => client.body(length, patience).await?,
+        };
+        said.unread = 0;
+        if !self.admit(head.uri.path(), ctx).await {
+            return say(client, ctx, said, unavailable()).await;
+        }
+        head.remove_header(&header::CONNECTION);
+        let peer = ctx.peer.as_ref();
+        let forwarded = headers::take_forwarded(head, peer, &ctx.settings.trusted_proxies);
+        let mut bytes = BytesMut::with_capacity(REQUEST_BYTES + body.len());
+        head::put_request(&mut bytes, head, spelling);
+        for (name, value) in forwarded.iter().flatten() {
+            head::put_header(&mut bytes, name.as_str().as_bytes(), value.as_bytes());
+        }
+        bytes.put_slice(b"\r\n");
+        let request = Request {
+            head: bytes.len(),
+            bytes: {
+                bytes.put_slice(&body);
+                bytes
+            },
+        };
+        let length = body.len() as u64;
+        drop(body);
+        loop {
+            ctx.request_body_bytes = length;
+            let (error, is_used) = match self.attempt(client, head, &request, ctx, said).await {
+                Ok(()) => return Ok(()),
+                Err(failed) => failed,
+            };
+            let again = match is_used {
+                None => self.was_not_connected(&error, ctx),
+                Some(is_used) => {
+                    let began = said.status.is_some();
+                    self.broke_off(&error, head, began, true, is_used, ctx)
+                }
+            };
+            if !again {
+                return Err(error);
+            }
+            log::debug!("attempt {} failed: {error}", ctx.attempts);
+            self.claim_next(ctx).await?;
+        }
+    }
+
+    /// Asks one replica. An error comes with whether the connection was used before, if there
+    /// was one.
+    async fn attempt(
+        &self,
+        client: &mut Client,
+        head: &RequestHeader,
+        request: &Request,
+        ctx: &mut Context,
+        said: &mut Said,
+    ) -> std::result::Result<(), (Box<Error>, Option<bool>)> {
+        let mut link = match self.link(ctx).await {
+            Ok(link) => link,
+            Err(error) => return Err((error, None)),
+        };
+        match self
+            .exchange(client, head, request, &mut link, ctx, said)
+            .await
+        {
+            Ok(is_kept) => {
+                if is_kept && let Some(lease) = &mut ctx.lease {
+                    lease.keep(link.stream);
+                }
+                Ok(())
+            }
+            Err(error) => Err((error, Some(link.is_used))),
+        }
+    }
+
+    async fn link(&self, ctx: &mut Context) -> Result<Link> {
+        let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
+            return Err(Error::new_in(ErrorType::InternalError));
+        };
+        let kept = lease.replica().connections.kept.take();
+        let is_used = kept.is_some();
+        let stream = match kept {
+            Some(stream) => stream,
+            None => {
+                let dial = dial::Dial::new(lease.replica(), target.forward.connect_timeout);
+                let dialled = dial.stream().await.map_err(|error| error.into_up());
+                ctx.dial = Some(dial.into());
+                dialled?
+            }
+        };
+        Ok(Link {
+            stream,
+            inbox: BytesMut::new(),
+            is_used,
+        })
+    }
+
+    /// Sends the request and passes the answer on. Returns whether the connection may be used
+    /// again.
+    async fn exchange(
+        &self,
+        client: &mut Client,
+        head: &RequestHeader,
+        request: &Request,
+        link: &mut Link,
+        ctx: &mut Context,
+        said: &mut Said,
+    ) -> Result<bool> {
+        let connection = link.stream.as_raw_fd();
+        let may_go_elsewhere = retry::may_be_repeated(head);
+        let lease = ctx.lease.as_mut();
+        if !lease.is_some_and(|lease| lease.sends_on(connection, may_go_elsewhere)) {
+            return Err(failure::lost());
+        }
+        let forward = ctx.target.as_ref().map(|target| &target.forward);
+        let (patience, write_timeout) = forward.map_or_else(Default::default, |forward| {
+            (forward.read_timeout, forward.write_timeout)
+        });
+        ctx.reach = Reach::Head;
+        let is_sent = send(link, request, write_timeout, &mut ctx.reach).await?;
+        loop {
+            let (mut answer, spelling) = hear_head(client, link, patience).await?;
+            let is_last = !answer.status.is_informational();
+            let mut body = Body::of(&answer, said.to_head);
+            let may_stay = is_last && stays(&answer, &body);
+            if body == Body::Close && answer.headers.get(header::TRANSFER_ENCODING).is_none() {
+                // It ends with the replica's connection, and ours may not look the same when it
+                // breaks.
+                answer.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+            }
+            self.heed_answer(&head.method, &mut answer, ctx)?;
+            if !is_last {
+                let mut out = BytesMut::new();
+                head::put_response(&mut out, &answer, &spelling);
+                out.put_slice(b"\r\n");
+                client
+                    .write(&out, ctx.settings.client_write_timeout)
+                    .await?;
+                continue;
+            }
+            self.pass(
+                client,
+                link,
+                &mut body,
+                (answer, spelling),
+                patience,
+                ctx,
+                said,
+            )
+            .await?;
+            return Ok(is_sent && may_stay && link.inbox.is_empty());
+        }
+    }
+
+    /// Passes an answer down.
+    #[allow(clippy::too_many_arguments)]
+    async fn pass(
+        &self,
+        client: &mut Client,
+        link: &mut Link,
+        body: &mut Body,
+        (answer, spelling): (ResponseHeader, Spelling),
+        patience: Duration,
+        ctx: &mut Context,
+        said: &mut Said,
+    ) -> Result<()> {
+        let mut framing = Framing::of(&answer, said.to_head);
+        if framing == Framing::Close || self.in_flight.ends_connections() {
+            said.keeps = false;
+        }
+        let mut out = BytesMut::with_capacity(ANSWER_BYTES);
+        put_answer(&mut out, &answer, &spelling, said.keeps);
+        loop {
+            while let Some(piece) = body.take(&mut link.inbox).map_err(broken)? {
+                self.count_answered(piece.len(), ctx)?;
+                said.body_bytes += framing.put(&mut out, &piece) as u64;
+            }
+            let is_over = body.is_over();
+            if is_over && !framing.end(&mut out) {
+                said.keeps = false;
+            }
+            if !out.is_empty() {
+                said.status = Some(answer.status);
+                client
+                    .write(&out, ctx.settings.client_write_timeout)
+                    .await?;
+                out.clear();
+            }
+            if is_over {
+                return Ok(());
+            }
+            link.inbox.reserve(BODY_BYTES);
+            let read = client
+                .hear(&mut link.stream, &mut link.inbox, patience)
+                .await?;
+            if read == 0 {
+                match body {
+                    Body::Close => *body = Body::Over,
+                    _ => {
+                        let what = "the answer ended before its body did";
+                        return Err(Error::explain(ErrorType::ConnectionClosed, what).into_up());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether another request may follow on a replica's connection.
+fn stays(answer: &ResponseHeader, body: &Body) -> bool {
+    let says = |option: &[u8]| {
+        let values = answer.headers.get_all(header::CONNECTION).iter();
+        let mut tokens = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(option))
+    };
+    match (body, answer.version) {
+        (Body::Close, _) => false,
+        (_, Version::HTTP_11) => !says(b"close"),
+        // RFC 9112 §6.1: one who frames this way and knows no chunks is not to be trusted.
+        (Body::Chunked(_), _) => false,
+        _ => says(b"keep-alive") && !says(b"close"),
+    }
+}
+
+/// Writes a request to a replica, which takes each part `within` that time. Returns whether it
+/// took all of it; if not, it has something to say already.
+async fn send(
+    link: &mut Link,
+    request: &Request,
+    within: Duration,
+    reach: &mut Reach,
+) -> Result<bool> {
+    let what = "writing a request";
+    let broke = |error| Error::because(ErrorType::WriteError, what, error).into_up();
+    let mut rest = &request.bytes[..];
+    loop {
+        match link.stream.try_write(rest) {
+            Ok(count) => {
+                rest = &rest[count..];
+                // Before the end of its head has left, no request was made.
+                if request.bytes.len() - rest.len() >= request.head {
+                    *reach = Reach::Sent;
+                }
+                if rest.is_empty() {
+                    return Ok(true);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let interest = match *reach == Reach::Sent {
+                    true => Interest::READABLE | Interest::WRITABLE,
+                    false => Interest::WRITABLE,
+                };
+                let ready = match timeout(within, link.stream.ready(interest)).await {
+                    Ok(ready) => ready.map_err(broke)?,
+                    Err(_) => return Err(Error::explain(ErrorType::WriteTimedout, what).into_up()),
+                };
+                if ready.is_readable() {
+                    link.inbox.reserve(ANSWER_BYTES);
+                    match link.stream.try_read_buf(&mut link.inbox) {
+                        Ok(_) => return Ok(false),
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                        Err(error) => return Err(broke(error)),
+                    }
+                }
+            }
+            Err(error) => return Err(broke(error)),
+        }
+    }
+}
+
+async fn hear_head(
+    client: &mut Client,
+    link: &mut Link,
+    patience: Duration,
+) -> Result<(ResponseHeader, Spelling)> {
+    loop {
+        if !link.inbox.is_empty() {
+            match head::response(&mut link.inbox) {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) if link.inbox.len() <= ANSWER_HEAD_MAX => {}
+                Ok(None) => return Err(broken("an answer with too large a head")),
+                Err(error) => {
+                    let what = "an answer that is not HTTP";
+                    let cause = Error::because(ErrorType::InvalidHTTPHeader, what, error);
+                    return Err(cause.into_up());
+                }
+            }
+        }
+        link.inbox.reserve(ANSWER_BYTES);
+        if client
+            .hear(&mut link.stream, &mut link.inbox, patience)
+            .await?
+            == 0
+        {
+            let what = "the replica closed the connection before it answered";
+            return Err(Error::explain(ErrorType::ConnectionClosed, what).into_up());
+        }
+    }
+}
+
+fn put_answer(out: &mut BytesMut, answer: &ResponseHeader, spelling: &Spelling, keeps: bool) {
+    head::put_response(out, answer, spelling);
+    if !answer.headers.contains_key(header::DATE) {
+        // RFC 9110 §6.6.1: who has a clock sees to it.
+        head::put_header(out, b"Date", get_cached_date().as_bytes());
+    }
+    out.put_slice(match keeps {
+        true => b"Connection: keep-alive\r\n\r\n",
+        false => b"Connection: close\r\n\r\n",
+    });
+}
+
+/// Answers instead of a service.
+async fn say(client: &mut Client, ctx: &Context, said: &mut Said, answer: Answer) -> Result<()> {
+    let body = answer.body.clone();
+    let mut head = answer_head(answer)?;
+    filter_response(&mut head, ctx);
+    let mut out = BytesMut::new();
+    put_answer(&mut out, &head, &Spelling::default(), said.keeps);
+    said.status = Some(head.status);
+    said.body_bytes = Framing::of(&head, said.to_head).put(&mut out, &body) as u64;
+    client.write(&out, ctx.settings.client_write_timeout).await
+}
+
+fn broken(what: &'static str) -> Box<Error> {
+    Error::explain(ErrorType::InvalidHTTPHeader, what).into_up()
+}
