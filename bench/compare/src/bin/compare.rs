@@ -78,7 +78,11 @@ async fn run(options: &Options) -> Result<bool, String> {
             .unwrap_or(if options.quick { 1 } else { 3 })
             .into(),
         closed: if options.quick { second } else { 2 * second },
-        open: if options.quick { second } else { 3 * second },
+        open: if options.quick {
+            second
+        } else {
+            5 * second / 2
+        },
         backend: backend::start()?,
         failures: Vec::new(),
     };
@@ -111,14 +115,14 @@ async fn run(options: &Options) -> Result<bool, String> {
         tables.push(format!("FAILED: {why}\n"));
     }
     let text = format!(
-        "{versions}; {} CPUs, Linux {}; {} round{} of {} s and {} s; \
+        "{versions}; {} CPUs, Linux {}; {} round{} of {:.1} s and {:.1} s; \
          the clients and the servers alone: {without:.0} requests/s.\n\n{}",
         place::processors(),
         kit::process::kernel(),
         bench.rounds,
         if bench.rounds == 1 { "" } else { "s" },
-        bench.closed.as_secs(),
-        bench.open.as_secs(),
+        bench.closed.as_secs_f64(),
+        bench.open.as_secs_f64(),
         tables.join("\n"),
     );
     println!("{text}");
