@@ -18,6 +18,7 @@ pub fn standard() -> Registry {
         .with::<scale::concurrency::Concurrency>()
         .with::<scale::requests::Requests>()
         .with::<scale::rps::Rps>()
+        .with::<scale::schedule::Schedule>()
 }
 
 #[cfg(test)]

@@ -236,7 +236,9 @@ impl Stage {
         let tells = Arc::new(AtomicBool::new(hands != Hands::Resting));
         let may_tell = Arc::clone(&tells);
         let sink = Arc::new(move |event: &Event| {
-            if !matches!(event, Event::Checked { .. }) && may_tell.load(Ordering::Relaxed) {
+            // A decision that changes the count is told as `Scaled`, too.
+            let is_told = !matches!(event, Event::Checked { .. } | Event::Decided { .. });
+            if is_told && may_tell.load(Ordering::Relaxed) {
                 write_line(&log, began, &event.to_string());
             }
         });

@@ -5,3 +5,4 @@ pub mod concurrency;
 mod load;
 pub mod requests;
 pub mod rps;
+pub mod schedule;

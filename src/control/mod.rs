@@ -47,6 +47,9 @@ const ENGINE_RETRY_EVERY: Duration = Duration::from_millis(500);
 /// A plan and what follows from it settle within a few rounds; more would be a planner's mistake.
 const ROUNDS_MAX: usize = 64;
 
+/// Says the time of day: since 1970, in UTC.
+pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
+
 /// Is told of everything that happens.
 pub type Sink = Arc<dyn Fn(&Event) + Send + Sync>;
 
@@ -94,6 +97,7 @@ pub struct Control {
     sender: mpsc::Sender<Input>,
     inputs: mpsc::Receiver<Input>,
     began: Instant,
+    clock: Clock,
     services: BTreeMap<ServiceName, State>,
     starts_max: u32,
     last_generation: u64,
@@ -146,6 +150,7 @@ impl Control {
             sender,
             inputs,
             began: Instant::now(),
+            clock: Arc::new(wall_clock),
             services: BTreeMap::new(),
             starts_max,
             last_generation: 0,
@@ -171,6 +176,12 @@ impl Control {
     /// Generations are greater than this one; for tests, whose time is not the wall clock's.
     pub fn generations_above(mut self, generation: u64) -> Control {
         self.last_generation = generation;
+        self
+    }
+
+    /// The time of day is what `clock` says; for tests.
+    pub fn with_clock(mut self, clock: Clock) -> Control {
+        self.clock = clock;
         self
     }
 
@@ -508,8 +519,9 @@ impl Control {
         self.observe_if_due(now);
         let mut wake = now + SAMPLE_EVERY;
         let may_act = self.hands != Hands::Resting;
+        let clock = (self.clock)();
         for state in self.services.values_mut().filter(|_| may_act) {
-            if let Some(at) = state.scale(now, &self.sink).filter(|at| *at > now) {
+            if let Some(at) = state.scale(now, clock, &self.sink).filter(|at| *at > now) {
                 wake = wake.min(at);
             }
         }
@@ -656,10 +668,8 @@ impl Control {
     /// Greater than any that was ever given out, also before a restart: wall-clock milliseconds,
     /// or one more than the greatest one seen.
     fn next_generation(&mut self) -> u64 {
-        let clock = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        self.last_generation = (self.last_generation + 1).max(clock.as_millis() as u64);
+        let clock = wall_clock().as_millis() as u64;
+        self.last_generation = (self.last_generation + 1).max(clock);
         self.last_generation
     }
 
@@ -699,4 +709,9 @@ impl Control {
             let _ = done.send(());
         }
     }
+}
+
+fn wall_clock() -> Duration {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! The seam for scaling policies: a pure function from what was counted to how many are wanted.
 
 use super::window::{Sample, Window};
+pub use crate::service::decided::Asked;
 use crate::service::spec::Bounds;
 use crate::service::time::Moment;
 use std::cmp::Ordering;
@@ -18,6 +19,29 @@ pub trait Scaler: Send + Sync {
 
     /// How far back `decide` looks.
     fn history(&self) -> Duration;
+
+    /// What is to be measured for it beside what is always counted.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+}
+
+/// What takes an effort to know, and is not measured unless a policy asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// What the replicas use of processors and memory: [`Sample::usage`].
+    pub usage: bool,
+    /// How long answers take: [`Window::quantile`].
+    pub latency: bool,
+}
+
+impl Needs {
+    pub fn and(self, other: Needs) -> Needs {
+        Needs {
+            usage: self.usage || other.usage,
+            latency: self.latency || other.latency,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +54,8 @@ pub struct Decision {
     pub bound: &'static str,
     /// The inputs and the formula, for a person to read.
     pub because: String,
+    /// Of several policies, what each asked for; else empty.
+    pub asked: Vec<Asked>,
     /// The next instant at which the answer could change without a new request.
     pub wake: Option<Moment>,
 }
@@ -42,7 +68,16 @@ impl Decision {
             proposal: replicas,
             bound,
             because,
+            asked: Vec::new(),
             wake: None,
+        }
+    }
+
+    /// What is to be known for a decision is not: the count stays, and nothing was asked for.
+    pub fn unknown(current: u32, because: String) -> Decision {
+        Decision {
+            proposal: 0,
+            ..Decision::new(current, "no data", because)
         }
     }
 

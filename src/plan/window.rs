@@ -16,6 +16,8 @@ const GAP: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
     pub at: Moment,
+    /// The wall clock, since 1970 in UTC; zero: not known.
+    pub clock: Duration,
     /// Requests counted since the service was first seen.
     pub requests: u64,
     /// Requests that a replica was done with.

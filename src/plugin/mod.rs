@@ -34,6 +34,7 @@ mod registry;
 pub mod testing;
 mod values;
 
+pub use crate::plan::combined::Combined;
 pub use crate::plan::scaler::Scaler;
 pub use filter::{Answer, Exchange, Filter, Request, Response, Verdict};
 pub use hooks::{Background, Hooks, Installed};
@@ -57,7 +58,7 @@ pub mod prelude {
         Answer, Background, Exchange, Filter, Hooks, Observer, Plugin, PluginError, Probe, Record,
         Registry, Request, Response, Verdict, duration, testing,
     };
-    pub use crate::plan::scaler::{Decision, Scaler};
+    pub use crate::plan::scaler::{Decision, Needs, Scaler};
     pub use crate::plan::window::{Sample, Window};
     pub use crate::service::event::Event;
     pub use crate::service::replica::{Ailment, Phase, ReplicaId, ReplicaView};

@@ -25,6 +25,8 @@ const ROUNDS_MAX: usize = 64;
 pub struct World<'a> {
     model: &'a Model,
     scaler: &'a dyn Scaler,
+    /// The time of day at the beginning; zero: nobody knows.
+    start: Duration,
     now: u64,
     events: BinaryHeap<Reverse<(u64, Event)>>,
     /// Places are used again, so that an event finds its replica by index.
@@ -101,11 +103,12 @@ fn moment(nanos: u64) -> Moment {
 impl<'a> World<'a> {
     /// The trace begins in the middle of things: Tidegate runs already, with replicas for `load`
     /// and a quarter more.
-    pub fn new(model: &'a Model, scaler: &'a dyn Scaler, load: f64) -> World<'a> {
+    pub fn new(model: &'a Model, scaler: &'a dyn Scaler, start: Duration, load: f64) -> World<'a> {
         let wanted = model.bounds.clamp((load * 1.25).ceil() as u32);
         let mut world = World {
             model,
             scaler,
+            start,
             now: 0,
             events: BinaryHeap::new(),
             replicas: Vec::new(),
@@ -335,6 +338,10 @@ impl<'a> World<'a> {
         let for_nanos = starting().map(|replica| self.now - replica.began).sum();
         Sample {
             at: moment(self.now),
+            clock: match self.start {
+                Duration::ZERO => Duration::ZERO,
+                start => start + Duration::from_nanos(self.now),
+            },
             requests: self.counted.arrived,
             completed: self.counted.completed,
             busy: Duration::from_nanos(self.counted.busy),
