@@ -2,7 +2,10 @@
 
 mod behavior;
 pub mod concurrency;
+pub mod cpu;
 mod load;
+pub mod memory;
 pub mod requests;
 pub mod rps;
 pub mod schedule;
+mod utilization;

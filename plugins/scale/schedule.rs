@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn without_a_clock_nothing_changes() {
         let decision = decide(WORK, "1970-01-01T00:00:00Z");
-        assert_eq!((decision.replicas, decision.proposal), (3, 0));
+        assert_eq!((decision.replicas, decision.bound), (3, "no data"));
     }
 
     #[test]

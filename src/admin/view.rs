@@ -109,7 +109,7 @@ pub struct Decision {
 pub struct Asked {
     pub policy: String,
     pub replicas: u32,
-    /// What the load asked for by itself; 0: it lacks its data.
+    /// What the load asked for by itself.
     pub proposal: u32,
     /// Whether this is the one that decided.
     pub won: bool,

@@ -594,6 +594,7 @@ impl State {
             starting: began.len() as u32,
             starting_for: began.iter().map(|began| now.since(*began)).sum(),
             start_time: self.start_time,
+            used: self.used(now),
             rolling: self.rollout.as_ref().is_some_and(|it| !it.is_over()),
         }
     }

@@ -7,6 +7,7 @@
 mod command;
 mod forecast;
 mod managed;
+mod measuring;
 mod probing;
 mod rollout;
 mod tracked;
@@ -29,6 +30,7 @@ use crate::service::time::Moment;
 use command::Command;
 use futures_util::StreamExt;
 use managed::State;
+use measuring::{Measured, Measuring};
 use probing::Verdict;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -88,6 +90,8 @@ enum Input {
         id: ReplicaId,
         verdict: Verdict,
     },
+    /// What ready replicas use.
+    Measured(Measured),
 }
 
 pub struct Control {
@@ -102,6 +106,7 @@ pub struct Control {
     starts_max: u32,
     last_generation: u64,
     observing: Observing,
+    measuring: Measuring,
     engine_up: bool,
     /// Since when it does not answer.
     engine_lost: Option<Moment>,
@@ -165,6 +170,7 @@ impl Control {
                 plans_after: 0,
                 fresh: false,
             },
+            measuring: Measuring::default(),
             removing: None,
             hands: Hands::Free,
             resting: None,
@@ -266,6 +272,7 @@ impl Control {
                 wanted,
                 done,
             }) => self.take(hands, wanted, done),
+            Input::Measured(measured) => self.measured(measured),
             Input::Observed { sequence, result } => self.observed(sequence, result),
             Input::Started {
                 service,
@@ -518,6 +525,9 @@ impl Control {
         self.services.retain(|_, state| !state.is_over());
         self.observe_if_due(now);
         let mut wake = now + SAMPLE_EVERY;
+        if let Some(at) = self.measure_if_due(now) {
+            wake = wake.min(at);
+        }
         let may_act = self.hands != Hands::Resting;
         let clock = (self.clock)();
         for state in self.services.values_mut().filter(|_| may_act) {

@@ -1,6 +1,6 @@
 //! Several policies for one service, as in Kubernetes' HorizontalPodAutoscaler: the largest wins.
 
-use super::scaler::{Asked, Decision, Needs, Scaler};
+use super::scaler::{Asked, Decision, NO_DATA, Needs, Scaler};
 use super::window::Window;
 use crate::service::time::Moment;
 use std::sync::Arc;
@@ -41,8 +41,9 @@ impl Scaler for Combined {
             (Arc::clone(name), decision)
         });
         let decided: Vec<(Arc<str>, Decision)> = decided.collect();
-        // Of two that end at the same count, the one whose load asks for more; then the first.
-        let size = |decision: &Decision| (decision.replicas, decision.proposal);
+        // Of two that end at the same count, the one that knows, and whose load asks for more;
+        // then the first.
+        let size = |it: &Decision| (it.replicas, it.bound != NO_DATA, it.proposal);
         let Some((won, most)) = decided
             .iter()
             .rev()
@@ -86,9 +87,11 @@ impl Scaler for Combined {
 
 /// What a policy asks for, and what its own rules make of that.
 fn in_short(name: &str, decision: &Decision) -> String {
+    if decision.bound == NO_DATA {
+        return format!("{name} does not know, {} stay", decision.replicas);
+    }
     match (decision.proposal, decision.replicas) {
         (0, 0) => format!("{name} none"),
-        (0, held) => format!("{name} does not know, {held} stay"),
         (asked, held) if asked != held => format!("{name} {asked}, held at {held}"),
         (asked, _) => format!("{name} {asked}"),
     }
@@ -159,8 +162,8 @@ mod tests {
             assert_eq!(decision.replicas, replicas, "{others:?}");
             let won = decision.asked.iter().find(|it| it.won);
             assert_eq!(won.map(|it| it.policy.as_ref()), Some(winner), "{others:?}");
-            // What is not known was not asked for, and holds nothing up later.
-            assert_eq!(decision.proposal, others.unwrap_or(0));
+            // What somebody may need, for all that is known, counts as asked for.
+            assert_eq!(decision.proposal, replicas);
         }
     }
 

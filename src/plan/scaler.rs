@@ -29,7 +29,7 @@ pub trait Scaler: Send + Sync {
 /// What takes an effort to know, and is not measured unless a policy asks for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// What the replicas use of processors and memory: [`Sample::usage`].
+    /// What the replicas use of processors and memory: [`Sample::used`].
     pub usage: bool,
     /// How long answers take: [`Window::quantile`].
     pub latency: bool,
@@ -43,6 +43,9 @@ impl Needs {
         }
     }
 }
+
+/// What bounds a decision that could not be made.
+pub const NO_DATA: &str = "no data";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -73,12 +76,10 @@ impl Decision {
         }
     }
 
-    /// What is to be known for a decision is not: the count stays, and nothing was asked for.
+    /// What is to be known for a decision is not. The count stays, and counts as asked for: what
+    /// is seen in the first moment after is no reason to let go.
     pub fn unknown(current: u32, because: String) -> Decision {
-        Decision {
-            proposal: 0,
-            ..Decision::new(current, "no data", because)
-        }
+        Decision::new(current, NO_DATA, because)
     }
 
     pub fn wake(self, wake: Option<Moment>) -> Decision {

@@ -1,6 +1,7 @@
 //! What was counted and when: the memory that scalers look at.
 
 use crate::service::time::Moment;
+use crate::service::usage::Used;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct Sample {
     pub starting_for: Duration,
     /// How long a start takes until the replica is ready, as learned; zero: not known yet.
     pub start_time: Duration,
+    /// What the ready replicas use; nothing, unless a policy [needs](super::scaler::Needs) it.
+    pub used: Used,
     /// Replicas are being replaced by others.
     pub rolling: bool,
 }

@@ -40,7 +40,7 @@ pub use filter::{Answer, Exchange, Filter, Request, Response, Verdict};
 pub use hooks::{Background, Hooks, Installed};
 pub use observer::{Observer, Record};
 pub use registry::{InstallError, Plugin, PluginError, Registry};
-pub use values::duration;
+pub use values::{bytes, duration};
 
 use async_trait::async_trait;
 use std::net::SocketAddr;
@@ -56,7 +56,7 @@ pub trait Probe: Send + Sync {
 pub mod prelude {
     pub use super::{
         Answer, Background, Exchange, Filter, Hooks, Observer, Plugin, PluginError, Probe, Record,
-        Registry, Request, Response, Verdict, duration, testing,
+        Registry, Request, Response, Verdict, bytes, duration, testing,
     };
     pub use crate::plan::scaler::{Decision, Needs, Scaler};
     pub use crate::plan::window::{Sample, Window};
@@ -66,6 +66,7 @@ pub mod prelude {
     pub use crate::service::spec::{ServiceName, Slot};
     pub use crate::service::store::Reader;
     pub use crate::service::time::{Human, Moment};
+    pub use crate::service::usage::Used;
     pub use async_trait::async_trait;
     pub use bytes::Bytes;
     pub use http::{HeaderName, HeaderValue};

@@ -20,6 +20,7 @@ pub mod snapshot;
 pub mod spec;
 pub mod store;
 pub mod time;
+pub mod usage;
 
 mod sync {
     pub use std::sync::atomic::{AtomicU64, Ordering};

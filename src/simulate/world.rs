@@ -10,6 +10,7 @@ use crate::plan::{Action, Condition, Input, Roll, Seen, plan};
 use crate::service::replica::{Ailment, ReplicaId};
 use crate::service::spec::{Order, Slot};
 use crate::service::time::Moment;
+use crate::service::usage::Used;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::time::Duration;
@@ -351,6 +352,7 @@ impl<'a> World<'a> {
             starting: starting().count() as u32,
             starting_for: Duration::from_nanos(for_nanos),
             start_time: self.learned,
+            used: Used::default(),
             rolling: false,
         }
     }
