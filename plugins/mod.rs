@@ -17,6 +17,7 @@ pub fn standard() -> Registry {
         .with::<observe::prometheus::Prometheus>()
         .with::<scale::concurrency::Concurrency>()
         .with::<scale::cpu::Cpu>()
+        .with::<scale::latency::Latency>()
         .with::<scale::memory::Memory>()
         .with::<scale::requests::Requests>()
         .with::<scale::rps::Rps>()

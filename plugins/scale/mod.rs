@@ -3,6 +3,7 @@
 mod behavior;
 pub mod concurrency;
 pub mod cpu;
+pub mod latency;
 mod load;
 pub mod memory;
 pub mod requests;

@@ -547,6 +547,10 @@ impl State {
         let scaler = managed.scaler.as_ref()?;
         let (scaler, bounds) = (Arc::clone(scaler), managed.spec.bounds);
         let sample = self.sample(now, clock);
+        if scaler.needs().latency {
+            let answers = self.load.answers();
+            self.window.note_answers(now, answers, scaler.history());
+        }
         let decision = turn(
             scaler.as_ref(),
             &mut self.window,

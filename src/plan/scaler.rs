@@ -31,7 +31,7 @@ pub trait Scaler: Send + Sync {
 pub struct Needs {
     /// What the replicas use of processors and memory: [`Sample::used`].
     pub usage: bool,
-    /// How long answers take: [`Window::quantile`].
+    /// How long answers take: [`Window::answers`].
     pub latency: bool,
 }
 

@@ -7,6 +7,7 @@ use crate::plan::backoff::{Backoff, SETTLED_AFTER};
 use crate::plan::scaler::{Scaler, learn, turn};
 use crate::plan::window::{Sample, Window};
 use crate::plan::{Action, Condition, Input, Roll, Seen, plan};
+use crate::service::latency::Histogram;
 use crate::service::replica::{Ailment, ReplicaId};
 use crate::service::spec::{Order, Slot};
 use crate::service::time::Moment;
@@ -61,6 +62,7 @@ struct Counted {
     completed: u64,
     busy: u64,
     in_flight: u64,
+    answers: Histogram,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +71,8 @@ enum Event {
         index: usize,
         generation: u64,
         took: u64,
+        /// How long it waited before.
+        waited: u64,
     },
     Ready {
         index: usize,
@@ -191,11 +195,13 @@ impl<'a> World<'a> {
             return;
         };
         match event {
-            Event::Done { took, .. } if replica.state != State::Crashed => {
+            Event::Done { took, waited, .. } if replica.state != State::Crashed => {
                 replica.in_flight -= 1;
                 self.counted.in_flight -= 1;
                 self.counted.completed += 1;
                 self.counted.busy += took;
+                let answered = Duration::from_nanos(waited + took);
+                self.counted.answers.note(answered);
                 match replica.state {
                     State::Ready { .. } => {
                         self.free_slots += 1;
@@ -284,6 +290,7 @@ impl<'a> World<'a> {
                     index: replica.0,
                     generation: replica.1,
                     took: request.service,
+                    waited,
                 },
             )));
         }
@@ -311,6 +318,11 @@ impl<'a> World<'a> {
         self.serve();
         let sample = self.sample();
         let bounds = self.model.bounds;
+        if self.scaler.needs().latency {
+            let answers = self.counted.answers;
+            self.window
+                .note_answers(sample.at, answers, self.scaler.history());
+        }
         let decision = turn(self.scaler, &mut self.window, sample, bounds, self.wanted);
         if decision.replicas != self.wanted {
             self.note_change(decision.replicas > self.wanted);
