@@ -7,6 +7,7 @@
 mod command;
 mod forecast;
 mod managed;
+mod measuring;
 mod probing;
 mod rollout;
 mod tracked;
@@ -29,6 +30,7 @@ use crate::service::time::Moment;
 use command::Command;
 use futures_util::StreamExt;
 use managed::State;
+use measuring::{Measured, Measuring};
 use probing::Verdict;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,6 +57,9 @@ const DEAR_LOOK: Duration = Duration::from_millis(1);
 /// What comes within so many times the look's own time shares the next one.
 const GATHERS: u32 = 3;
 const GATHERS_MAX: Duration = Duration::from_millis(50);
+
+/// Says the time of day: since 1970, in UTC.
+pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// Is told of everything that happens.
 pub type Sink = Arc<dyn Fn(&Event) + Send + Sync>;
@@ -94,6 +99,8 @@ enum Input {
         id: ReplicaId,
         verdict: Verdict,
     },
+    /// What ready replicas use.
+    Measured(Measured),
 }
 
 pub struct Control {
@@ -103,11 +110,13 @@ pub struct Control {
     sender: mpsc::Sender<Input>,
     inputs: mpsc::Receiver<Input>,
     began: Instant,
+    clock: Clock,
     services: BTreeMap<ServiceName, State>,
     starts_max: u32,
     last_generation: u64,
     next_sweep: Moment,
     observing: Observing,
+    measuring: Measuring,
     engine_up: bool,
     /// Since when it does not answer.
     engine_lost: Option<Moment>,
@@ -156,6 +165,7 @@ impl Control {
             sender,
             inputs,
             began: Instant::now(),
+            clock: Arc::new(wall_clock),
             services: BTreeMap::new(),
             starts_max,
             last_generation: 0,
@@ -171,6 +181,7 @@ impl Control {
                 plans_after: 0,
                 fresh: false,
             },
+            measuring: Measuring::default(),
             removing: None,
             hands: Hands::Free,
             resting: None,
@@ -182,6 +193,12 @@ impl Control {
     /// Generations are greater than this one; for tests, whose time is not the wall clock's.
     pub fn generations_above(mut self, generation: u64) -> Control {
         self.last_generation = generation;
+        self
+    }
+
+    /// The time of day is what `clock` says; for tests.
+    pub fn with_clock(mut self, clock: Clock) -> Control {
+        self.clock = clock;
         self
     }
 
@@ -285,6 +302,7 @@ impl Control {
                 wanted,
                 done,
             }) => self.take(hands, wanted, done),
+            Input::Measured(measured) => self.measured(measured),
             Input::Observed { sequence, result } => self.observed(sequence, result),
             Input::Started {
                 service,
@@ -541,9 +559,13 @@ impl Control {
             self.services.values().for_each(State::sweep);
         }
         let mut wake = now + SAMPLE_EVERY;
+        if let Some(at) = self.measure_if_due(now) {
+            wake = wake.min(at);
+        }
         let may_act = self.hands != Hands::Resting;
+        let clock = (self.clock)();
         for state in self.services.values_mut().filter(|_| may_act) {
-            if let Some(at) = state.scale(now, &self.sink).filter(|at| *at > now) {
+            if let Some(at) = state.scale(now, clock, &self.sink).filter(|at| *at > now) {
                 wake = wake.min(at);
             }
         }
@@ -690,10 +712,8 @@ impl Control {
     /// Greater than any that was ever given out, also before a restart: wall-clock milliseconds,
     /// or one more than the greatest one seen.
     fn next_generation(&mut self) -> u64 {
-        let clock = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        self.last_generation = (self.last_generation + 1).max(clock.as_millis() as u64);
+        let clock = wall_clock().as_millis() as u64;
+        self.last_generation = (self.last_generation + 1).max(clock);
         self.last_generation
     }
 
@@ -733,4 +753,9 @@ impl Control {
             let _ = done.send(());
         }
     }
+}
+
+fn wall_clock() -> Duration {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default()
 }

@@ -1,9 +1,11 @@
 //! What happened to the replicas: one closed list for the log, the metrics and observers.
 
+use super::decided::Decided;
 use super::replica::{Ailment, ReplicaId};
 use super::spec::{ServiceName, Slot};
 use super::time::Human;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
@@ -85,6 +87,12 @@ pub enum Event {
         from: u32,
         to: u32,
         because: String,
+    },
+    /// What a service's scaling came to, when its count or what decided it is another than before.
+    /// A change of the count is `Scaled` as well.
+    Decided {
+        service: ServiceName,
+        decided: Arc<Decided>,
     },
     /// What containers are made from changes.
     Rolling {
@@ -178,6 +186,7 @@ impl Event {
             | Event::SaidLast { .. }
             | Event::EngineDown { .. }
             | Event::Reloaded { result: Err(_) } => log::Level::Warn,
+            Event::Decided { .. } => log::Level::Debug,
             Event::Checked { .. } | Event::TurnedAway { .. } => log::Level::Trace,
             _ => log::Level::Info,
         }
@@ -198,6 +207,7 @@ impl Event {
             | Event::Stopped { service, .. }
             | Event::StopFailed { service, .. }
             | Event::Scaled { service, .. }
+            | Event::Decided { service, .. }
             | Event::Rolling { service, .. }
             | Event::RolledOut { service, .. }
             | Event::RolloutFailed { service, .. }
@@ -322,6 +332,14 @@ impl fmt::Display for Event {
                 because,
             } => {
                 write!(f, "{service}: {from} -> {to} replicas: {because}")
+            }
+            Event::Decided { service, decided } => {
+                let Decided { to, bound, .. } = decided.as_ref();
+                write!(
+                    f,
+                    "{service}: {to} wanted, bound by {bound}: {}",
+                    decided.because
+                )
             }
             Event::Rolling { service, from, to } => {
                 write!(f, "{service}: replacing {from} by {to}")

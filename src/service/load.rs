@@ -1,6 +1,7 @@
 //! What the request path counts for a service, and where its round robin stands.
 
 use super::budget::Budget;
+use super::latency::{Histogram, Latencies};
 use super::spec::Retries;
 use super::sync::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub struct ServiceLoad {
     held: AtomicU64,
     completed: AtomicU64,
     busy_micros: AtomicU64,
+    latencies: Latencies,
     line: Semaphore,
     budget: Budget,
     is_busy: AtomicBool,
@@ -34,6 +36,7 @@ impl ServiceLoad {
             held: AtomicU64::new(0),
             completed: AtomicU64::new(0),
             busy_micros: AtomicU64::new(0),
+            latencies: Latencies::default(),
             line: Semaphore::new(1),
             budget: Budget::new(Instant::now()),
             is_busy: AtomicBool::new(false),
@@ -74,6 +77,16 @@ impl ServiceLoad {
     /// How long these kept their replicas, in total; of each, a minute at most.
     pub fn busy(&self) -> Duration {
         Duration::from_micros(self.busy_micros.load(Ordering::Relaxed))
+    }
+
+    /// Notes how long after its arrival a request's answer began.
+    pub fn answered(&self, after: Duration) {
+        self.latencies.note(after);
+    }
+
+    /// How long answers have taken until now.
+    pub fn answers(&self) -> Histogram {
+        self.latencies.counts()
     }
 
     /// Tells the budget the time, with each request.

@@ -340,7 +340,7 @@ impl Book {
     // === what the control loop says ===
 
     pub fn event(&mut self, life: u32, event: &Event) {
-        if matches!(event, Event::Checked { .. }) || life != self.life {
+        if matches!(event, Event::Checked { .. } | Event::Decided { .. }) || life != self.life {
             return;
         }
         self.note(event.to_string());
@@ -430,6 +430,7 @@ impl Book {
             | Event::SaidLast { .. }
             | Event::TurnedAway { .. }
             | Event::Reloaded { .. }
+            | Event::Decided { .. }
             | Event::Checked { .. } => {}
         }
     }

@@ -193,6 +193,7 @@ impl Events {
             | Event::Stopped { .. }
             | Event::StopFailed { .. }
             | Event::Rolling { .. }
+            | Event::Decided { .. }
             | Event::RolloutFailed { .. }
             | Event::SaidLast { .. }
             | Event::EngineUp

@@ -13,6 +13,7 @@ mod image;
 mod label;
 mod registry;
 mod stop;
+mod usage;
 mod version;
 mod words;
 
@@ -21,6 +22,7 @@ pub use host::Host;
 use super::{Engine, EngineError};
 use crate::service::replica::{Observed, ReplicaId};
 use crate::service::spec::{ImageId, Pull, Slot, Spec};
+use crate::service::usage::Usage;
 use async_trait::async_trait;
 use bollard::query_parameters::ListContainersOptions;
 use error::Failure;
@@ -84,6 +86,10 @@ impl Engine for Docker {
 
     async fn last_words(&self, id: &ReplicaId) -> Vec<String> {
         self.said_last(id).await
+    }
+
+    async fn usage(&self, id: &ReplicaId) -> Result<Usage, EngineError> {
+        self.measured(id).await
     }
 
     async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError> {
