@@ -41,7 +41,7 @@ use preflight::{admin_token, connections as room, install_signal_handlers, raise
 use services::{AdminListeners, AdminService, ControlService, Signals};
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 /// Of a client's connection. Pingora's own 64 KiB would be most of the memory of an idle one; heads
 /// and bodies are read past it, into buffers of their own.
@@ -157,6 +157,10 @@ fn start(
         orders: order_sender,
         leaving,
         token: token.into(),
+        failures: Default::default(),
+        history: observers.history.clone(),
+        live: Default::default(),
+        streams: Arc::new(Semaphore::new(admin::STREAMS_MAX)),
     };
     let tcp = holdings.copies(config.admin.as_slice())?.pop();
     let admin_listeners = AdminListeners {
@@ -336,17 +340,23 @@ fn managed_of(config: &Config) -> Vec<Managed> {
     managed.collect()
 }
 
-/// Who is told of events, and whose metrics are shown. Swapped by a reload.
+/// Who is told of events, and whose metrics are shown.
 #[derive(Clone, Default)]
-struct Observers(Arc<ArcSwap<Vec<Arc<Plugged>>>>);
+struct Observers {
+    /// Swapped by a reload.
+    plugged: Arc<ArcSwap<Vec<Arc<Plugged>>>>,
+    /// Stays.
+    history: admin::History,
+}
 
 impl Observers {
     fn replace(&self, config: &Config) {
-        self.0.store(Arc::new(config.plugged().cloned().collect()));
+        self.plugged
+            .store(Arc::new(config.plugged().cloned().collect()));
     }
 
     fn all(&self) -> Vec<Arc<dyn Observer>> {
-        let plugged = self.0.load();
+        let plugged = self.plugged.load();
         plugged
             .iter()
             .flat_map(|plugged| plugged.observers.clone())
@@ -360,7 +370,8 @@ impl Observers {
 
     fn tell(&self, event: &Event) {
         log::log!(event.level(), "{event}");
-        for plugged in self.0.load().iter() {
+        self.history.note(event);
+        for plugged in self.plugged.load().iter() {
             for observer in &plugged.observers {
                 observer.event(event);
             }
@@ -370,7 +381,7 @@ impl Observers {
     fn metrics(&self) -> admin::Metrics {
         let observers = self.clone();
         Arc::new(move || {
-            let plugged = observers.0.load();
+            let plugged = observers.plugged.load();
             let registries = plugged.iter().flat_map(|plugged| &plugged.metrics);
             admin::metrics::merge(registries.flat_map(prometheus::Registry::gather))
         })

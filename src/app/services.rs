@@ -6,7 +6,7 @@ use crate::control::Control;
 use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
 use pingora::services::background::BackgroundService;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::sync::Mutex;
 use tokio::signal::unix::{SignalKind, signal};
@@ -53,7 +53,9 @@ impl BackgroundService for AdminService {
             let mut doors = self.doors.clone();
             doors::are(&mut doors, Doors::Open).await;
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            axum::serve(listener, admin::router(self.admin.clone(), Door::Tcp))
+            let router = admin::router(self.admin.clone(), Door::Tcp);
+            let router = router.into_make_service_with_connect_info::<SocketAddr>();
+            axum::serve(listener, router)
                 .with_graceful_shutdown(async move {
                     doors::are(&mut doors, Doors::HandedOver).await;
                 })
@@ -64,7 +66,9 @@ impl BackgroundService for AdminService {
             let listener = tokio::net::UnixListener::from_std(socket)?;
             axum::serve(listener, admin::router(self.admin.clone(), Door::Socket)).await
         };
-        let (tcp, unix) = tokio::join!(tcp, unix);
+        let (reader, history) = (self.admin.reader.clone(), self.admin.history.clone());
+        let live = self.admin.live.clone().run(reader, history);
+        let (tcp, unix, ()) = tokio::join!(tcp, unix, live);
         for error in [tcp.err(), unix.err()].into_iter().flatten() {
             log::error!("the admin listener ended: {error}");
         }

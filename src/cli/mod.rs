@@ -9,6 +9,7 @@ mod plan;
 mod progress;
 mod reload;
 mod run;
+mod scale;
 mod simulate;
 mod status;
 
@@ -50,6 +51,8 @@ enum Command {
     Explain(explain::Explain),
     /// Run another image of a service, replica by replica; goes back if that fails
     Deploy(deploy::Deploy),
+    /// Hold a number of replicas, or let the policy decide again
+    Scale(scale::Scale),
     /// Replace one replica without losing a request
     Drain(drain::Drain),
     /// Make the running Tidegate read its configuration again
@@ -115,6 +118,7 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Status(status) => status.run(),
         Command::Explain(explain) => explain.run(),
         Command::Deploy(deploy) => deploy.run(),
+        Command::Scale(scale) => scale.run(),
         Command::Drain(drain) => drain.run(),
         Command::Reload(reload) => reload.run(),
         Command::Simulate(simulate) => simulate.run(&registry),

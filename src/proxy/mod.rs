@@ -508,6 +508,15 @@ impl ProxyHttp for Edge {
         let head = session.req_header();
         let text = error.map(ToString::to_string).or(ctx.cut.take());
         let text = text.or_else(|| ctx.refused.map(|refusal| refusal.to_string()));
+        let duration = ctx.started.elapsed();
+        let status = session
+            .response_written()
+            .map_or(0, |response| response.status.as_u16());
+        if let Some(target) = &ctx.target
+            && let Some(service) = self.reader.load().service(target.service.as_str())
+        {
+            service.load.answers.note(status, duration);
+        }
         let record = Record {
             exchange: &ctx.exchange,
             method: &head.method,
@@ -516,11 +525,9 @@ impl ProxyHttp for Edge {
                 .path_and_query()
                 .map_or("/", |target| target.as_str()),
             host: host(head),
-            status: session
-                .response_written()
-                .map_or(0, |response| response.status.as_u16()),
+            status,
             slot: ctx.exchange.slot,
-            duration: ctx.started.elapsed(),
+            duration,
             held: ctx.held,
             retries: ctx.attempts.saturating_sub(1),
             request_body_bytes: ctx.request_body_bytes,

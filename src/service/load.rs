@@ -1,5 +1,6 @@
 //! What the request path counts for a service, and where its round robin stands.
 
+use super::answers::Answers;
 use super::budget::Budget;
 use super::spec::Retries;
 use super::sync::{AtomicU64, Ordering};
@@ -20,6 +21,8 @@ pub struct ServiceLoad {
     held: AtomicU64,
     completed: AtomicU64,
     busy_micros: AtomicU64,
+    /// What clients got.
+    pub answers: Answers,
     line: Semaphore,
     budget: Budget,
     is_busy: AtomicBool,
@@ -34,6 +37,7 @@ impl ServiceLoad {
             held: AtomicU64::new(0),
             completed: AtomicU64::new(0),
             busy_micros: AtomicU64::new(0),
+            answers: Answers::default(),
             line: Semaphore::new(1),
             budget: Budget::new(Instant::now()),
             is_busy: AtomicBool::new(false),
