@@ -16,8 +16,10 @@ mod fuzz; // any bytes at a real listener, and what goes out
 mod gate; // the claim against the drain, under loom
 mod held_socket; // down and up again behind a socket that somebody else holds
 mod hygiene; // what must not get through to a replica, nor back
+mod openapi; // what the API says of itself
 mod proxy; // the real binary in front of plain addresses
 mod scaling; // scaling policies under recorded traffic
+mod schema; // the JSON Schema of the configuration
 mod simulation; // the control loop in a world of faults, thousands of times
 mod slow; // clients that are slow, silent or too many
 mod tidy; // the rules of the house

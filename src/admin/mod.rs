@@ -9,6 +9,7 @@ mod history;
 mod live;
 pub mod metrics;
 mod numbers;
+mod openapi;
 mod told;
 pub mod view;
 mod write;
@@ -78,6 +79,7 @@ pub fn router(admin: Admin, door: Door) -> Router {
         .route("/api/v1/services/{name}", get(service))
         .route("/api/v1/services/{name}/decisions", get(decisions))
         .route("/api/v1/events", get(events::events))
+        .route("/api/v1/openapi.json", get(openapi::document))
         .route("/api/v1/version", get(version))
         .route(
             "/api/v1/services/{name}/scale",

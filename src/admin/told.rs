@@ -2,11 +2,12 @@
 
 use crate::service::event::Event;
 use crate::service::replica::ReplicaId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
 /// Something that happened, and why.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Told {
     /// Grows with each event, also from one process to the next.
     pub id: u64,

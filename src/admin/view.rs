@@ -8,18 +8,19 @@ use crate::service::replica::ReplicaView;
 use crate::service::snapshot::{RolloutView, ServiceView, Snapshot};
 use crate::service::spec::Slot;
 use crate::service::time::Moment;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Overview {
     /// Whether the container engine answers.
     pub engine_up: bool,
     pub services: Vec<Service>,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Service {
     pub name: String,
     pub min: u32,
@@ -65,7 +66,7 @@ pub struct Service {
     pub replicas: Vec<Replica>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rollout {
     /// `rolling`, `watching`, `done`, `rolling back`, `rolled back` or `paused`.
     pub stage: String,
@@ -82,7 +83,7 @@ pub struct Rollout {
     pub failures: Vec<FailedReplica>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FailedReplica {
     pub slot: u16,
     pub why: String,
@@ -90,7 +91,7 @@ pub struct FailedReplica {
     pub last_words: Vec<String>,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Replica {
     pub slot: u16,
     pub id: String,
@@ -118,14 +119,14 @@ pub struct Replica {
     pub because: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LastFailure {
     pub time: String,
     pub why: String,
 }
 
 /// What decided how many replicas a service has.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Decisions {
     pub service: String,
     pub desired: u32,
@@ -136,7 +137,7 @@ pub struct Decisions {
     pub decisions: Vec<Decision>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
     pub ago_seconds: f64,
     pub from: u32,
@@ -151,8 +152,9 @@ pub struct Decision {
     pub next_in_seconds: Option<f64>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Version {
+    /// Of the running process.
     pub version: String,
 }
 
@@ -164,13 +166,14 @@ impl Default for Version {
     }
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Reloaded {
+    /// What is different now, in a sentence.
     pub changed: String,
 }
 
 /// What `POST …/deploy` takes.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Deploy {
     /// Left out: the configured one, as its name is understood now.
@@ -178,7 +181,7 @@ pub struct Deploy {
     pub image: Option<String>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Deployed {
     /// The image, and what its name stands for.
     pub version: String,
@@ -187,34 +190,35 @@ pub struct Deployed {
 }
 
 /// What `POST …/drain` takes.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Drain {
+    /// The replica's host port.
     pub slot: u16,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Drained {
     /// The container that is being replaced.
     pub id: String,
 }
 
 /// What `POST …/scale` takes.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scale {
     pub replicas: Count,
 }
 
 /// How many replicas there shall be until told otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "a number of replicas, or \"auto\"")]
 pub enum Count {
     Fixed(u32),
     Auto(Auto),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Auto {
     /// As many as the policy decides.
@@ -230,15 +234,29 @@ impl From<Count> for Option<u32> {
     }
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Scaled {
     /// How many are wanted now.
     pub desired: u32,
     pub by_hand: Option<u32>,
 }
 
+/// A message `state` of the stream of events.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct State {
+    /// These are all services, and whatever was known before is void.
+    pub full: bool,
+    /// When it was written.
+    pub time: String,
+    pub engine_up: bool,
+    /// Those that changed.
+    pub services: Vec<Service>,
+    /// Names of those that are there no more.
+    pub removed: Vec<String>,
+}
+
 /// What happened lately.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Events {
     /// The oldest first, 1000 at most.
     pub events: Vec<Told>,
@@ -246,8 +264,9 @@ pub struct Events {
     pub missed: bool,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
+    /// What is wrong, and what to do.
     pub error: String,
 }
 

@@ -8,6 +8,7 @@ mod doors;
 mod handover;
 mod holdings;
 mod keeper;
+mod logs;
 mod passed;
 mod predecessor;
 mod preflight;
@@ -15,6 +16,7 @@ mod services;
 mod successor;
 
 pub use handover::When;
+pub use logs::{Said, Wanted, logs};
 
 use crate::admin::{self, Admin};
 use crate::config::{self, Config, Overrides, Plugged, Problems, Text};

@@ -11,12 +11,14 @@ mod heard;
 mod host;
 mod image;
 mod label;
+mod logs;
 mod registry;
 mod stop;
 mod version;
 mod words;
 
 pub use host::Host;
+pub use logs::Line;
 
 use super::{Engine, EngineError};
 use crate::service::replica::{Observed, ReplicaId};
