@@ -188,14 +188,12 @@ fn start(
         in_flight.clone(),
         observers.sink(),
     );
+    let app = pingora::proxy::http_proxy(&server.configuration, edge.clone());
     let counted = Counted {
-        proxy: Arc::new(pingora::proxy::http_proxy(&server.configuration, edge)),
+        proxy: Arc::new(Front::new(app, edge, Arc::clone(&settings))),
         connections: connections.clone(),
     };
-    let mut proxy = ListeningService::new(
-        "proxy".to_owned(),
-        Front::new(counted, Arc::clone(&settings)),
-    );
+    let mut proxy = ListeningService::new("proxy".to_owned(), counted);
     for address in &config.listen {
         proxy.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(
             L4BufferSettings::new(CLIENT_READ_BUFFER_BYTES, CLIENT_WRITE_BUFFER_BYTES),

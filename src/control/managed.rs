@@ -534,6 +534,14 @@ impl State {
         }
     }
 
+    /// Closes connections to replicas that nobody uses any more.
+    pub fn sweep(&self) {
+        let replicas = self.replicas.values();
+        for replica in replicas.filter_map(|tracked| tracked.replica.as_ref()) {
+            replica.connections.kept.sweep();
+        }
+    }
+
     // === what is decided ===
 
     /// Samples the counters and asks the scaler; returns when it wants to be asked again.

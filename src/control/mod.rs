@@ -43,6 +43,8 @@ const EVENTS_WAITING: usize = 1024;
 const RELIST_EVERY: Duration = Duration::from_secs(5);
 /// How often the counters are sampled for the scalers.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// How often connections that nobody uses any more are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// The engine is asked again this often while it does not answer.
 const ENGINE_RETRY_EVERY: Duration = Duration::from_millis(500);
 /// A plan and what follows from it settle within a few rounds; more would be a planner's mistake.
@@ -98,6 +100,7 @@ pub struct Control {
     services: BTreeMap<ServiceName, State>,
     starts_max: u32,
     last_generation: u64,
+    next_sweep: Moment,
     observing: Observing,
     engine_up: bool,
     /// Since when it does not answer.
@@ -150,6 +153,7 @@ impl Control {
             services: BTreeMap::new(),
             starts_max,
             last_generation: 0,
+            next_sweep: Moment::default(),
             gone: BTreeMap::new(),
             observing: Observing {
                 sequence: 0,
@@ -519,6 +523,10 @@ impl Control {
         self.remove_if_told();
         self.services.retain(|_, state| !state.is_over());
         self.observe_if_due(now);
+        if now >= self.next_sweep {
+            self.next_sweep = now + SWEEP_EVERY;
+            self.services.values().for_each(State::sweep);
+        }
         let mut wake = now + SAMPLE_EVERY;
         let may_act = self.hands != Hands::Resting;
         for state in self.services.values_mut().filter(|_| may_act) {

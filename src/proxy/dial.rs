@@ -35,11 +35,7 @@ pub struct Dial {
 #[async_trait]
 impl Connect for Dial {
     async fn connect(&self, _address: &SocketAddr) -> Result<Stream> {
-        tokio::select! {
-            biased;
-            () = self.replica.connections.lost() => Err(failure::lost()),
-            dialled = self.dial() => dialled,
-        }
+        Ok(self.stream().await?.into())
     }
 }
 
@@ -52,7 +48,15 @@ impl Dial {
         }
     }
 
-    async fn dial(&self) -> Result<Stream> {
+    pub async fn stream(&self) -> Result<TcpStream> {
+        tokio::select! {
+            biased;
+            () = self.replica.connections.lost() => Err(failure::lost()),
+            dialled = self.dial() => dialled,
+        }
+    }
+
+    async fn dial(&self) -> Result<TcpStream> {
         let dials = &self.replica.connections.dials;
         let turn = dials.turn().await;
         let dialled = timeout(self.within, TcpStream::connect(self.replica.address)).await;
@@ -60,7 +64,7 @@ impl Dial {
             Ok(Ok(stream)) => {
                 dials.succeeded();
                 self.keep(turn);
-                return Ok(stream.into());
+                return Ok(stream);
             }
             Ok(Err(error)) => error,
             Err(_) => std::io::Error::from(ErrorKind::TimedOut),

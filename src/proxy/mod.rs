@@ -10,6 +10,7 @@ mod failure;
 mod headers;
 mod hold;
 pub mod hygiene;
+mod lean;
 mod passive;
 mod retry;
 pub mod round_robin;
@@ -22,6 +23,7 @@ pub use hygiene::Limits;
 
 use crate::plugin::{Answer, Filter, Observer, Record, Request, Response, Verdict};
 use crate::service::event::Event;
+use crate::service::kept;
 use crate::service::lease::Lease;
 use crate::service::network::Network;
 use crate::service::replica::Replica;
@@ -47,9 +49,6 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Pooled connections to a replica are dropped after this much silence, before any usual
-/// program's own keep-alive limit can close them under a request.
-const UPSTREAM_IDLE: Duration = Duration::from_secs(30);
 /// A service without a ready replica is asked for again after this.
 const RETRY_AFTER_SECS: &str = "1";
 /// What is left of a refused upload is read this long, so that the client sees the answer and
@@ -80,13 +79,14 @@ pub struct Settings {
 /// Tells everybody who wants to know what happened to a replica.
 pub type Tell = Arc<dyn Fn(&Event) + Send + Sync>;
 
+#[derive(Clone)]
 pub struct Edge {
     reader: Reader,
     settings: Arc<ArcSwap<Settings>>,
     in_flight: InFlight,
     tell: Tell,
     /// Connects tunnels; Pingora keeps the one for everything else to itself.
-    connector: TransportConnector,
+    connector: Arc<TransportConnector>,
 }
 
 impl Edge {
@@ -101,7 +101,7 @@ impl Edge {
             settings,
             in_flight,
             tell,
-            connector: TransportConnector::new(None),
+            connector: Arc::new(TransportConnector::new(None)),
         }
     }
 
@@ -121,6 +121,49 @@ impl Edge {
         let lease = hold::wait(&self.reader, target, &ctx.tried, patience).await;
         ctx.held += began.elapsed();
         lease
+    }
+
+    /// Finds out who asks and, if that is clear, for what.
+    fn introduce(&self, head: &RequestHeader, is_clean: bool, ctx: &mut Context) {
+        let settings = &ctx.settings;
+        ctx.exchange.client = headers::client(head, ctx.peer, &settings.trusted_proxies);
+        if is_clean {
+            let host = host(head).unwrap_or_default();
+            ctx.target = settings.routes.find(host, head.uri.path()).cloned();
+        }
+        ctx.exchange.service = ctx.target.as_ref().map(|target| target.service.clone());
+    }
+
+    /// Counts the request and gives it a replica. False: there is none, and none to wait for.
+    async fn admit(&self, path: &str, ctx: &mut Context) -> bool {
+        let Some(target) = ctx.target.clone() else {
+            return false;
+        };
+        let scaler = target.scaler.as_ref();
+        let counts = scaler.is_some_and(|scaler| scaler.counts(path));
+        if !self.note(&target, counts, ctx.started) {
+            hold::until_known(&self.reader, &target).await;
+            self.note(&target, counts, ctx.started);
+        }
+        let Some(lease) = self.claim(ctx).await else {
+            return false;
+        };
+        self.take(ctx, lease);
+        true
+    }
+
+    /// Gives the request another replica, if it has none.
+    async fn claim_next(&self, ctx: &mut Context) -> Result<()> {
+        if ctx.lease.is_none() {
+            let Some(lease) = self.claim(ctx).await else {
+                return Err(Error::explain(
+                    ErrorType::HTTPStatus(StatusCode::BAD_GATEWAY.as_u16()),
+                    "every ready replica was tried",
+                ));
+            };
+            self.take(ctx, lease);
+        }
+        Ok(())
     }
 
     /// Counts a request; false when nobody has published its service yet.
@@ -170,6 +213,140 @@ impl Edge {
         true
     }
 
+    /// Whether the request goes on, to this replica or another, after no connection was made.
+    fn was_not_connected(&self, error: &Error, ctx: &mut Context) -> bool {
+        if self.dials_again(error, ctx) {
+            return true;
+        }
+        // Nothing was sent, so any method may be tried elsewhere.
+        let again = failure::is_connect(error) && self.may_retry(ctx);
+        if !ctx.is_lost() {
+            ctx.doubt();
+        }
+        ctx.leave();
+        again
+    }
+
+    /// Whether the request goes on to another replica after its connection broke.
+    fn broke_off(
+        &self,
+        error: &Error,
+        head: &RequestHeader,
+        answer_began: bool,
+        body_is_kept: bool,
+        was_used: bool,
+        ctx: &mut Context,
+    ) -> bool {
+        let broken = Broken {
+            error,
+            reach: ctx.reach,
+            answer_began,
+            body_is_kept,
+            is_idempotent: head.method.is_idempotent(),
+        };
+        let again = broken.may_go_elsewhere() && self.may_retry(ctx);
+        if ctx.is_lost() {
+            // It was taken back: nothing new is learnt of the replica.
+        } else if was_used {
+            // The connection was stale, which says nothing about the replica.
+            ctx.tried.pop();
+        } else if failure::is_broken(error) {
+            ctx.doubt();
+        }
+        ctx.leave();
+        again
+    }
+
+    /// Checks and cleans the head of a replica's answer, and learns from it.
+    fn heed_answer(
+        &self,
+        method: &Method,
+        head: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for it: requests that ask for a tunnel do not come this way.
+            let what = "a 101 to a request without an upgrade";
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+        }
+        hygiene::response(head)
+            .map_err(|broken| Error::explain(ErrorType::InvalidHTTPHeader, broken).into_up())?;
+        let forward = ctx.target.as_ref().map(|target| &target.forward);
+        let limit = forward.and_then(|forward| forward.max_response_body_bytes);
+        let length = head.headers.get(header::CONTENT_LENGTH).and_then(number);
+        if limit
+            .zip(length)
+            .is_some_and(|(limit, length)| length > limit)
+            && *method != Method::HEAD
+            && head.status != StatusCode::NOT_MODIFIED
+        {
+            return Err(too_large_an_answer());
+        }
+        if let Some(dial) = ctx.dial.take() {
+            dial.is_answered();
+        }
+        if !head.status.is_informational()
+            && let Some(lease) = &ctx.lease
+        {
+            lease.is_answered();
+            self.heed(head.status, ctx);
+        }
+        filter_response(head, ctx);
+        Ok(())
+    }
+
+    /// Counts what comes of an answer's body, where that has a limit.
+    fn count_answered(&self, bytes: usize, ctx: &mut Context) -> Result<()> {
+        let limit = ctx.target.as_ref().map(|target| &target.forward);
+        if let Some(limit) = limit.and_then(|forward| forward.max_response_body_bytes) {
+            ctx.response_body_bytes += bytes as u64;
+            if ctx.response_body_bytes > limit {
+                return Err(too_large_an_answer());
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the lease back and tells the observers what became of the request.
+    fn report(
+        &self,
+        ctx: &mut Context,
+        head: &RequestHeader,
+        status: u16,
+        response_body_bytes: u64,
+        error: Option<&Error>,
+    ) {
+        ctx.lease = None;
+        let text = error.map(ToString::to_string).or(ctx.cut.take());
+        let text = text.or_else(|| ctx.refused.map(|refusal| refusal.to_string()));
+        let duration = ctx.started.elapsed();
+        if let Some(target) = &ctx.target
+            && let Some(service) = self.reader.load().service(target.service.as_str())
+        {
+            service.load.answers.note(status, duration);
+        }
+        let record = Record {
+            exchange: &ctx.exchange,
+            method: &head.method,
+            target: head
+                .uri
+                .path_and_query()
+                .map_or("/", |target| target.as_str()),
+            host: host(head),
+            status,
+            slot: ctx.exchange.slot,
+            duration,
+            held: ctx.held,
+            retries: ctx.attempts.saturating_sub(1),
+            request_body_bytes: ctx.request_body_bytes,
+            response_body_bytes,
+            error: text.as_deref(),
+        };
+        for observer in &ctx.chain().observers {
+            observer.request(&record);
+        }
+    }
+
     fn take(&self, ctx: &mut Context, lease: Lease) {
         ctx.attempts += 1;
         ctx.tried.push(lease.replica().generation);
@@ -217,16 +394,8 @@ impl ProxyHttp for Edge {
         if hygiene::ends_connection(session.req_header()) {
             session.set_keepalive(None);
         }
-        let head = session.req_header();
-        let settings = &ctx.settings;
-        ctx.exchange.client = headers::client(head, ctx.peer, &settings.trusted_proxies);
-        if clean == Ok(Way::ToAService) {
-            let host = host(head).unwrap_or_default();
-            ctx.target = settings.routes.find(host, head.uri.path()).cloned();
-        }
-        ctx.exchange.service = ctx.target.as_ref().map(|target| target.service.clone());
-
-        if let Verdict::Answer(answer) = filter_request(session, ctx) {
+        self.introduce(session.req_header(), clean == Ok(Way::ToAService), ctx);
+        if let Verdict::Answer(answer) = filter_request(session.req_header_mut(), ctx) {
             return respond(session, ctx, answer).await;
         }
         match clean {
@@ -238,7 +407,7 @@ impl ProxyHttp for Edge {
             }
         }
         let head = session.req_header();
-        let Some(target) = ctx.target.clone() else {
+        let Some(target) = &ctx.target else {
             let answer = match head.uri.path() {
                 "/" if [Method::GET, Method::HEAD].contains(&head.method) => front_page(),
                 _ => plain(StatusCode::NOT_FOUND),
@@ -249,16 +418,9 @@ impl ProxyHttp for Edge {
         {
             return refuse(session, ctx, StatusCode::PAYLOAD_TOO_LARGE).await;
         }
-        let scaler = target.scaler.as_ref();
-        let counts = scaler.is_some_and(|scaler| scaler.counts(head.uri.path()));
-        if !self.note(&target, counts, ctx.started) {
-            hold::until_known(&self.reader, &target).await;
-            self.note(&target, counts, ctx.started);
-        }
-        let Some(lease) = self.claim(ctx).await else {
+        if !self.admit(head.uri.path(), ctx).await {
             return respond(session, ctx, unavailable()).await;
-        };
-        self.take(ctx, lease);
+        }
         if tunnel::is_asked_for(session.req_header()) {
             self.tunnel(session, ctx).await?;
             return Ok(true);
@@ -271,15 +433,7 @@ impl ProxyHttp for Edge {
         _session: &mut Session,
         ctx: &mut Context,
     ) -> Result<Box<HttpPeer>> {
-        if ctx.lease.is_none() {
-            let Some(lease) = self.claim(ctx).await else {
-                return Err(Error::explain(
-                    ErrorType::HTTPStatus(StatusCode::BAD_GATEWAY.as_u16()),
-                    "every ready replica was tried",
-                ));
-            };
-            self.take(ctx, lease);
-        }
+        self.claim_next(ctx).await?;
         let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
             return Err(Error::new_in(ErrorType::InternalError));
         };
@@ -355,13 +509,7 @@ impl ProxyHttp for Edge {
         head: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            // Nobody asked for it: requests that ask for a tunnel do not come this way.
-            let what = "a 101 to a request without an upgrade";
-            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
-        }
-        hygiene::response(head)
-            .map_err(|broken| Error::explain(ErrorType::InvalidHTTPHeader, broken).into_up())?;
+        self.heed_answer(&session.req_header().method, head, ctx)?;
         if session.req_header().version == Version::HTTP_10
             && head.remove_header(&header::TRANSFER_ENCODING).is_some()
         {
@@ -371,27 +519,6 @@ impl ProxyHttp for Edge {
         if session.is_process_shutting_down() || self.in_flight.ends_connections() {
             session.set_keepalive(None);
         }
-        let forward = ctx.target.as_ref().map(|target| &target.forward);
-        let limit = forward.and_then(|forward| forward.max_response_body_bytes);
-        let length = head.headers.get(header::CONTENT_LENGTH).and_then(number);
-        if limit
-            .zip(length)
-            .is_some_and(|(limit, length)| length > limit)
-            && session.req_header().method != Method::HEAD
-            && head.status != StatusCode::NOT_MODIFIED
-        {
-            return Err(too_large_an_answer());
-        }
-        if let Some(dial) = ctx.dial.take() {
-            dial.is_answered();
-        }
-        if !head.status.is_informational()
-            && let Some(lease) = &ctx.lease
-        {
-            lease.is_answered();
-            self.heed(head.status, ctx);
-        }
-        filter_response(head, ctx);
         Ok(())
     }
 
@@ -402,13 +529,7 @@ impl ProxyHttp for Edge {
         _end_of_stream: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
-        let limit = ctx.target.as_ref().map(|target| &target.forward);
-        if let Some(limit) = limit.and_then(|forward| forward.max_response_body_bytes) {
-            ctx.response_body_bytes += body.as_ref().map_or(0, |piece| piece.len() as u64);
-            if ctx.response_body_bytes > limit {
-                return Err(too_large_an_answer());
-            }
-        }
+        self.count_answered(body.as_ref().map_or(0, Bytes::len), ctx)?;
         Ok(None)
     }
 
@@ -419,16 +540,7 @@ impl ProxyHttp for Edge {
         ctx: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        if self.dials_again(&error, ctx) {
-            error.set_retry(true);
-            return error;
-        }
-        // Nothing was sent, so any method may be tried elsewhere.
-        let again = failure::is_connect(&error) && self.may_retry(ctx);
-        if !ctx.is_lost() {
-            ctx.doubt();
-        }
-        ctx.leave();
+        let again = self.was_not_connected(&error, ctx);
         error.set_retry(again);
         error
     }
@@ -442,25 +554,12 @@ impl ProxyHttp for Edge {
         client_reused: bool,
     ) -> Box<Error> {
         let mut error = error.more_context(format!("replica {}", peer._address));
-        let broken = Broken {
-            error: &error,
-            reach: ctx.reach,
-            answer_began: session
-                .response_written()
-                .is_some_and(|response| !response.status.is_informational()),
-            body_is_kept: !session.as_ref().retry_buffer_truncated(),
-            is_idempotent: session.req_header().method.is_idempotent(),
-        };
-        let again = broken.may_go_elsewhere() && self.may_retry(ctx);
-        if ctx.is_lost() {
-            // It was taken back: nothing new is learnt of the replica.
-        } else if client_reused {
-            // The connection was stale, which says nothing about the replica.
-            ctx.tried.pop();
-        } else if failure::is_broken(&error) {
-            ctx.doubt();
-        }
-        ctx.leave();
+        let answer_began = session
+            .response_written()
+            .is_some_and(|response| !response.status.is_informational());
+        let body_is_kept = !session.as_ref().retry_buffer_truncated();
+        let head = session.req_header();
+        let again = self.broke_off(&error, head, answer_began, body_is_kept, client_reused, ctx);
         error.set_retry(again);
         error
     }
@@ -504,39 +603,11 @@ impl ProxyHttp for Edge {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
-        ctx.lease = None;
-        let head = session.req_header();
-        let text = error.map(ToString::to_string).or(ctx.cut.take());
-        let text = text.or_else(|| ctx.refused.map(|refusal| refusal.to_string()));
-        let duration = ctx.started.elapsed();
         let status = session
             .response_written()
             .map_or(0, |response| response.status.as_u16());
-        if let Some(target) = &ctx.target
-            && let Some(service) = self.reader.load().service(target.service.as_str())
-        {
-            service.load.answers.note(status, duration);
-        }
-        let record = Record {
-            exchange: &ctx.exchange,
-            method: &head.method,
-            target: head
-                .uri
-                .path_and_query()
-                .map_or("/", |target| target.as_str()),
-            host: host(head),
-            status,
-            slot: ctx.exchange.slot,
-            duration,
-            held: ctx.held,
-            retries: ctx.attempts.saturating_sub(1),
-            request_body_bytes: ctx.request_body_bytes,
-            response_body_bytes: session.body_bytes_sent() as u64,
-            error: text.as_deref(),
-        };
-        for observer in &ctx.chain().observers {
-            observer.request(&record);
-        }
+        let bytes = session.body_bytes_sent() as u64;
+        self.report(ctx, session.req_header(), status, bytes, error);
     }
 }
 
@@ -549,7 +620,7 @@ fn peer(lease: &Lease, forward: &Forward) -> (HttpPeer, Arc<Dial>) {
     options.custom_l4 = Some(Arc::clone(&dial) as _);
     options.read_timeout = Some(forward.read_timeout);
     options.write_timeout = Some(forward.write_timeout);
-    options.idle_timeout = Some(UPSTREAM_IDLE);
+    options.idle_timeout = Some(kept::IDLE_MAX);
     (peer, dial)
 }
 
@@ -585,7 +656,7 @@ fn clean_request(session: &mut Session, settings: &Settings) -> std::result::Res
     hygiene::request(session.req_header_mut(), &raw, &settings.limits)
 }
 
-fn filter_request(session: &mut Session, ctx: &mut Context) -> Verdict {
+fn filter_request(head: &mut RequestHeader, ctx: &mut Context) -> Verdict {
     let Context {
         settings,
         exchange,
@@ -595,10 +666,7 @@ fn filter_request(session: &mut Session, ctx: &mut Context) -> Verdict {
     let chain = target
         .as_ref()
         .map_or(&settings.chain, |target| &target.chain);
-    let mut request = Request {
-        head: session.req_header_mut(),
-        exchange,
-    };
+    let mut request = Request { head, exchange };
     for filter in &chain.filters {
         if let Verdict::Answer(answer) = filter.request(&mut request) {
             return Verdict::Answer(answer);
@@ -619,19 +687,25 @@ fn filter_response(head: &mut ResponseHeader, ctx: &Context) {
 
 /// Answers instead of a service. Returns true, as `request_filter` wants it.
 async fn respond(session: &mut Session, ctx: &Context, answer: Answer) -> Result<bool> {
+    let body = answer.body.clone();
+    let mut head = answer_head(answer)?;
+    filter_response(&mut head, ctx);
+    let bodiless = session.req_header().method == Method::HEAD;
+    let end = bodiless || body.is_empty();
+    session.write_response_header(Box::new(head), end).await?;
+    if !end {
+        session.write_response_body(Some(body), true).await?;
+    }
+    Ok(true)
+}
+
+fn answer_head(answer: Answer) -> Result<ResponseHeader> {
     let mut head = ResponseHeader::build(answer.status, Some(answer.headers.len() + 4))?;
     for (name, value) in answer.headers {
         head.insert_header(name, value)?;
     }
     head.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
-    filter_response(&mut head, ctx);
-    let bodiless = session.req_header().method == Method::HEAD;
-    let end = bodiless || answer.body.is_empty();
-    session.write_response_header(Box::new(head), end).await?;
-    if !end {
-        session.write_response_body(Some(answer.body), true).await?;
-    }
-    Ok(true)
+    Ok(head)
 }
 
 /// Turns a request down that is not as it should be, and with it the rest of its connection.

@@ -10,6 +10,7 @@
 //! now. It is only touched when what it leads to is still this replica.
 
 use super::dials::Dials;
+use super::kept::Kept;
 use nix::sys::socket::{Shutdown, SockaddrStorage, getpeername, shutdown};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;
@@ -24,6 +25,7 @@ pub struct Connections {
     loss: Notify,
     notes: Mutex<Notes>,
     pub dials: Dials,
+    pub kept: Kept,
 }
 
 /// Grows with the requests that one replica has at once, and no further.
@@ -48,6 +50,7 @@ impl Connections {
             loss: Notify::new(),
             notes: Mutex::default(),
             dials: Dials::default(),
+            kept: Kept::default(),
         }
     }
 
@@ -120,6 +123,7 @@ impl Connections {
             }
         }
         drop(notes);
+        self.kept.clear();
         self.loss.notify_waiters();
     }
 

@@ -3,6 +3,7 @@
 use super::replica::Replica;
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// Counts as in flight until it is dropped, whichever way the request ends.
@@ -40,6 +41,15 @@ impl Lease {
     pub fn is_answered(&self) {
         if let Some(note) = self.note {
             self.replica.connections.answered(note);
+        }
+    }
+
+    /// The request is done with its connection, which is as good as it was.
+    pub fn keep(&mut self, connection: TcpStream) {
+        self.put_down();
+        let connections = &self.replica.connections;
+        if !connections.is_lost() {
+            connections.kept.give(connection);
         }
     }
 

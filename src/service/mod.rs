@@ -12,6 +12,7 @@ pub mod doubt;
 pub mod environment;
 pub mod event;
 pub mod gate;
+pub mod kept;
 pub mod lease;
 pub mod load;
 pub mod network;

@@ -16,7 +16,6 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -33,8 +32,6 @@ pub struct Guarded {
     settings: Arc<Settings>,
     /// The same for each request; how the hooks find `connection`.
     digest: Arc<ProxyDigest>,
-    /// Whether a request has begun on it before.
-    is_used: AtomicBool,
     head: Head,
     reading: Pace,
     writing: Pace,
@@ -56,6 +53,11 @@ impl Head {
         self.bytes = 0;
         self.lines = 0;
     }
+
+    fn count(&mut self, came: &[u8]) {
+        self.bytes += came.len() as u64;
+        self.lines += memchr::memchr_iter(b'\n', came).count();
+    }
 }
 
 impl Guarded {
@@ -68,7 +70,6 @@ impl Guarded {
             connection,
             settings,
             digest: Arc::new(ProxyDigest::new(Box::new(response), Some(kept))),
-            is_used: AtomicBool::new(false),
             head: Head {
                 began: Instant::now(),
                 bytes: 0,
@@ -79,6 +80,24 @@ impl Guarded {
             writing: Pace::default(),
             leaves: None,
         }
+    }
+
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    /// The next request is waited for.
+    pub fn begin_anew(&self) {
+        self.connection.enter(Phase::Idle);
+    }
+
+    /// The next request has begun with what came ahead.
+    pub fn begin_with(&mut self, ahead: &[u8]) {
+        self.connection.enter(Phase::Head);
+        self.reading.restart();
+        self.writing.restart();
+        self.head.start();
+        self.head.count(ahead);
     }
 
     fn has_too_many_lines(&self) -> bool {
@@ -113,8 +132,7 @@ impl Guarded {
                     self.reading.restart();
                     self.writing.restart();
                 }
-                self.head.bytes += came.len() as u64;
-                self.head.lines += memchr::memchr_iter(b'\n', came).count();
+                self.head.count(came);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -288,14 +306,7 @@ impl AsyncWrite for Guarded {
 }
 
 impl GetProxyDigest for Guarded {
-    /// Asked for once at the beginning of each request, before its head is read.
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        let is_first = !self.is_used.swap(true, Ordering::Relaxed);
-        self.connection.enter(match is_first {
-            // Its time runs since it was accepted.
-            true => Phase::Head,
-            false => Phase::Idle,
-        });
         Some(Arc::clone(&self.digest))
     }
 }

@@ -11,12 +11,13 @@ mod places;
 mod proxy_header;
 mod words;
 
-use super::Settings;
+use super::{Edge, Settings, lean};
 use crate::service::network::any_contains;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use guarded::Guarded;
-use pingora::apps::ServerApp;
+pub use guarded::Guarded;
+pub use pace::Alarm;
+use pingora::apps::{HttpServerApp, ServerApp};
 use pingora::prelude::Session;
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
@@ -56,15 +57,17 @@ pub struct Bounds {
 /// Lets connections in to `app`, as many as there is place for.
 pub struct Front<A> {
     app: Arc<A>,
+    edge: Edge,
     settings: Arc<ArcSwap<Settings>>,
     places: Arc<Places>,
     goodbyes: Arc<AtomicU32>,
 }
 
 impl<A> Front<A> {
-    pub fn new(app: A, settings: Arc<ArcSwap<Settings>>) -> Front<A> {
+    pub fn new(app: A, edge: Edge, settings: Arc<ArcSwap<Settings>>) -> Front<A> {
         Front {
             app: Arc::new(app),
+            edge,
             settings,
             places: Arc::default(),
             goodbyes: Arc::default(),
@@ -143,7 +146,7 @@ fn is_listed(listed: &[SocketAddr], here: SocketAddr) -> bool {
 }
 
 #[async_trait]
-impl<A: ServerApp + Send + Sync + 'static> ServerApp for Front<A> {
+impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
     async fn process_new(
         self: &Arc<Self>,
         mut stream: Stream,
@@ -153,7 +156,8 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Front<A> {
         let (_place, peer) = self.let_in(&mut stream, &settings).await?;
         let connection = Arc::new(Connection::new(peer));
         let guarded = Guarded::new(stream, Arc::clone(&connection), settings);
-        let mut serving = pin!(self.app.process_new(Box::new(guarded), shutdown));
+        let guarded = Box::new(guarded);
+        let mut serving = pin!(lean::serve(&self.edge, &self.app, guarded, shutdown));
         // The stream below says that it is over in the midst of being polled from here.
         poll_fn(|cx| match serving.as_mut().poll(cx) {
             Poll::Pending if !connection.is_over() => Poll::Pending,
@@ -164,7 +168,7 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Front<A> {
     }
 
     async fn cleanup(&self) {
-        self.app.cleanup().await;
+        self.app.http_cleanup().await;
     }
 }
 
@@ -217,7 +221,7 @@ impl Connection {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
-    fn phase(&self) -> Phase {
+    pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Relaxed) {
             0 => Phase::Idle,
             1 => Phase::Head,

@@ -1,0 +1,71 @@
+//! The short way: a plain request goes from the client's connection to the replica's and back
+//! with nothing in between.
+//!
+//! Most requests are plain: HTTP/1.1, without a body, and nothing said to this hop. Whatever is
+//! not, or is not as it should be, goes through Pingora, byte for byte, and its connection comes
+//! back afterwards. What is decided about a request is decided by the same functions on both ways;
+//! only reading and writing is done here.
+
+mod body;
+mod client;
+mod exchange;
+mod head;
+
+use super::Edge;
+use super::connection::Guarded;
+use client::{Arrived, Client};
+use pingora::apps::HttpServerApp;
+use pingora::protocols::http::ServerSession;
+use pingora::server::ShutdownWatch;
+use std::sync::Arc;
+
+/// What is next on a connection.
+enum Next {
+    /// Another plain request, if one comes.
+    Plain,
+    /// A request that is not plain, in the inbox.
+    Other,
+    /// Nothing: it is over.
+    End,
+}
+
+/// Serves a client for as long as it is connected.
+pub async fn serve<A: HttpServerApp>(
+    edge: &Edge,
+    app: &Arc<A>,
+    stream: Box<Guarded>,
+    shutdown: &ShutdownWatch,
+) {
+    let mut client = Client::new(stream);
+    loop {
+        let keepalive = edge.settings.load().keepalive_timeout;
+        let next = match client.next(keepalive).await {
+            Arrived::Head(length) => edge.plain(&mut client, length, shutdown).await,
+            Arrived::Other => Next::Other,
+            Arrived::Nothing => Next::End,
+        };
+        match next {
+            Next::Plain => {}
+            Next::Other => match through_pingora(app, client, shutdown).await {
+                Some(back) => client = back,
+                None => return,
+            },
+            Next::End => return client.close().await,
+        }
+    }
+}
+
+/// `None`: the connection is over.
+async fn through_pingora<A: HttpServerApp>(
+    app: &Arc<A>,
+    client: Client,
+    shutdown: &ShutdownWatch,
+) -> Option<Client> {
+    let mut session = ServerSession::new_http1(client.stream);
+    session.set_pipelined_prefix(client.inbox);
+    let reused = app.process_new_http(session, shutdown).await?;
+    let (stream, _) = reused.consume();
+    let stream = stream.into_any().downcast::<Guarded>().ok()?;
+    stream.begin_anew();
+    Some(Client::new(stream))
+}
