@@ -291,3 +291,66 @@ async fn fixed_addresses_cannot_be_scaled_and_a_wrong_order_is_told_what_is_righ
         Some(2)
     );
 }
+
+#[tokio::test]
+async fn the_command_line_shows_what_happened_and_follows_over_an_upgrade() {
+    let a = Upstream::start("A").await;
+    let old = edge(&a).await;
+    let shown = old.tidegate(&["events"]).await;
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    assert!(shown.out.contains(" on 0 is ready\n"), "{shown:?}");
+    let shown = old
+        .tidegate(&["events", "legacy", "-n", "1", "--json"])
+        .await;
+    assert_eq!(shown.json()[0]["what"], "ready");
+    let nobody = old.tidegate(&["events", "nobody", "--follow"]).await;
+    assert_eq!(nobody.code, Some(1));
+    assert!(
+        nobody.err.contains("there is no service `nobody`"),
+        "{nobody:?}"
+    );
+
+    let mut command = old.command(&["events", "--follow", "--json", "-c"]);
+    command.arg(old.file()).stdout(std::process::Stdio::piped());
+    let mut command = tokio::process::Command::from(command);
+    let mut following = command.kill_on_drop(true).spawn().expect("the binary");
+    let out = following.stdout.take().expect("piped");
+    let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(out));
+    let mut find = async |what: &str| {
+        let found = async {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let line: Value = serde_json::from_str(&line).expect("JSON");
+                if line["what"] == what {
+                    return;
+                }
+            }
+            panic!("it ended without {what}");
+        };
+        tokio::time::timeout(SOON, found).await.expect(what)
+    };
+    find("ready").await;
+    let new = old.upgraded().await;
+    old.says("took over: finishing").await;
+    a.set_healthy(false);
+    find("sick").await;
+    drop(new);
+}
+
+#[tokio::test]
+async fn shells_and_man_get_what_they_want() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = crate::support::edge::tidegate(&["completions", shell]).await;
+        assert_eq!(script.code, Some(0), "{script:?}");
+        assert!(
+            script.out.contains("tidegate") && script.out.contains("scale"),
+            "{shell}"
+        );
+    }
+    let page = crate::support::edge::tidegate(&["man"]).await;
+    assert!(page.out.contains(".TH tidegate 1"), "{page:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let written = crate::support::edge::tidegate(&["man", "--out", path]).await;
+    assert_eq!(written.code, Some(0), "{written:?}");
+    assert!(folder.path().join("tidegate-scale.1").exists());
+}

@@ -11,6 +11,7 @@ mod deploy; // other images by hand, good and bad, under load
 mod documents; // what the documents say, held against the program
 mod engine_docker; // the docker engine on a real daemon
 mod events; // what happened, as a list and as a stream
+mod face; // counts by hand, logs and orders on real containers
 mod failover; // the real binary in front of plain addresses that fail
 mod fuzz; // any bytes at a real listener, and what goes out
 mod gate; // the claim against the drain, under loom

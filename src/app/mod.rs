@@ -15,6 +15,7 @@ mod preflight;
 mod services;
 mod successor;
 
+pub use crate::engine::docker::ImageFacts;
 pub use handover::When;
 pub use logs::{Said, Wanted, logs};
 
@@ -87,6 +88,18 @@ pub fn run(text: &Text, options: Options, registry: Registry) -> StartError {
         Ok(never) => match never {},
         Err(error) => error,
     }
+}
+
+/// What an image says of itself; it is pulled when it is not here.
+pub fn image_facts(image: &str) -> Result<ImageFacts, StartError> {
+    // No containers are looked at, so it is nobody's instance.
+    let docker = Docker::connect("none").map_err(|error| system(&error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| system(&error))?;
+    let facts = runtime.block_on(docker.image_facts(image));
+    facts.map_err(|error| system(&error))
 }
 
 /// What `run` would do first with this configuration.

@@ -7,6 +7,7 @@ mod deploy;
 mod drain;
 mod events;
 mod explain;
+mod init;
 mod logs;
 mod man;
 mod plan;
@@ -71,6 +72,8 @@ enum Command {
     Reload(reload::Reload),
     /// Show what scaling policies would have done with a trace of traffic
     Simulate(Box<simulate::Simulate>),
+    /// Write a configuration to begin with, for an image or from a Compose file
+    Init(init::Init),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
     /// Print what makes a shell complete commands, as in `tidegate completions bash`
@@ -142,6 +145,7 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Drain(drain) => drain.run(),
         Command::Reload(reload) => reload.run(),
         Command::Simulate(simulate) => simulate.run(&registry),
+        Command::Init(init) => init.run(&registry),
         Command::Schema => schema::run(&registry),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),

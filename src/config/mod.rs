@@ -20,7 +20,7 @@ mod tests;
 pub use diff::{Change, Diff, diff};
 pub use error::{Problem, Problems};
 pub use schema::schema;
-pub use source::{Env, Flags, Overrides, Text, find};
+pub use source::{Env, Flags, Overrides, Text, find, name_of};
 
 use crate::plugin::Scaler;
 use crate::plugin::{Background, Filter, Observer, Probe, Registry};

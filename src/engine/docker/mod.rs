@@ -10,6 +10,7 @@ mod event;
 mod heard;
 mod host;
 mod image;
+mod inspect;
 mod label;
 mod logs;
 mod registry;
@@ -18,6 +19,7 @@ mod version;
 mod words;
 
 pub use host::Host;
+pub use inspect::ImageFacts;
 pub use logs::Line;
 
 use super::{Engine, EngineError};
