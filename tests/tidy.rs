@@ -39,6 +39,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("pingora_load_balancing", &["plugins"]),
     ("clap", &["cli"]),
     ("axum", &["admin", "app"]),
+    ("ratatui", &["cli"]),
+    ("schemars", &["admin"]),
 ];
 
 fn root() -> &'static Path {

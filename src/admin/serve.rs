@@ -15,13 +15,18 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// Dashboards, scrapers, and whoever operates it.
 const CONNECTIONS_MAX: usize = 256;
 
-/// Serves whoever comes to `listener`, until `over`; requests that have begun are answered.
-pub async fn serve(mut listener: impl Listener, router: Router, over: impl Future<Output = ()>) {
+/// Serves whoever comes to `listener` as `router` has it for its address, until `over`; requests
+/// that have begun are answered.
+pub async fn serve<L: Listener>(
+    mut listener: L,
+    router: impl Fn(L::Addr) -> Router,
+    over: impl Future<Output = ()>,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (leave, leaving) = watch::channel(());
     let mut over = pin!(over);
     loop {
-        let (stream, _) = tokio::select! {
+        let (stream, address) = tokio::select! {
             () = &mut over => break,
             accepted = listener.accept() => accepted,
         };
@@ -29,7 +34,7 @@ pub async fn serve(mut listener: impl Listener, router: Router, over: impl Futur
             log::debug!("turned away a connection to the admin API: there are {CONNECTIONS_MAX}");
             continue;
         };
-        let router = router.clone();
+        let router = router(address);
         let mut leaving = leaving.clone();
         tokio::spawn(async move {
             let mut served = pin!(
@@ -85,7 +90,11 @@ mod tests {
     fn served() -> mpsc::Sender<DuplexStream> {
         let (sender, receiver) = mpsc::channel(1);
         let router = Router::new().route("/", get(async || "here"));
-        tokio::spawn(serve(Few(receiver), router, std::future::pending()));
+        tokio::spawn(serve(
+            Few(receiver),
+            move |()| router.clone(),
+            std::future::pending(),
+        ));
         sender
     }
 

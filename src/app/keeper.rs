@@ -197,12 +197,16 @@ impl Keeper {
     async fn take_over(&mut self, predecessor: Predecessor) -> Result<Talking, String> {
         self.warm_up(&predecessor.ready).await?;
         let mut talking = predecessor.talk().map_err(|error| error.to_string())?;
-        let wanted = talking.ready().await?;
-        let wanted = wanted
-            .into_iter()
-            .map(|(name, wanted)| (ServiceName::new(name), wanted))
-            .collect();
-        self.handle.take(Hands::Careful, wanted).await;
+        let (wanted, by_hand) = talking.ready().await?;
+        let by_name = wanted.clone().into_iter();
+        let by_name = by_name.map(|(name, wanted)| (ServiceName::new(name), wanted));
+        self.handle.take(Hands::Careful, by_name.collect()).await;
+        for name in by_hand {
+            let count = wanted.get(&name).copied();
+            if let Err(why) = self.handle.scale(name, count).await {
+                log::warn!("what was asked for by hand ends with the process before: {why}");
+            }
+        }
         self.doors.send_replace(Doors::Open);
         if (&mut self.accepting).await.is_err() {
             return Err("the proxy did not start".to_owned());
@@ -291,8 +295,11 @@ impl Keeper {
             return None;
         }
         let wanted = self.counts(|service| service.desired);
+        let by_hand = self.counts(|service| service.by_hand.unwrap_or_default());
+        let by_hand = by_hand.into_iter().filter(|(_, count)| *count > 0);
+        let by_hand: BTreeSet<String> = by_hand.map(|(name, _)| name).collect();
         let heard = async {
-            let yours = Message::Yours { wanted };
+            let yours = Message::Yours { wanted, by_hand };
             successor.conversation.say(&yours).await?;
             // Without a limit: as long as it lives, the containers are its own.
             successor.conversation.hear().await
@@ -369,6 +376,17 @@ impl Keeper {
                         },
                     }));
                 });
+            }
+            Order::Scale {
+                service,
+                replicas,
+                reply,
+            } => {
+                let scaled = handle.scale(service, replicas).await;
+                let _ = reply.send(scaled.map(|desired| view::Scaled {
+                    desired,
+                    by_hand: replicas,
+                }));
             }
             Order::Drain {
                 service,

@@ -7,13 +7,16 @@ mod doors;
 mod handover;
 mod holdings;
 mod keeper;
+mod logs;
 mod passed;
 mod predecessor;
 mod preflight;
 mod services;
 mod successor;
 
+pub use crate::engine::docker::ImageFacts;
 pub use handover::When;
+pub use logs::{Said, Wanted, logs};
 
 use crate::admin::{self, Admin};
 use crate::config::{self, Config, Overrides, Plugged, Problems, Text};
@@ -39,7 +42,7 @@ use preflight::{admin_token, connections as room, install_signal_handlers, raise
 use services::{AdminListeners, AdminService, ControlService, Signals};
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 /// Beyond every `timeouts.drain`.
 const LEAVE_AT_LAST_SECS: u64 = 2 * 24 * 60 * 60;
@@ -79,6 +82,18 @@ pub fn run(text: &Text, options: Options, registry: Registry) -> StartError {
         Ok(never) => match never {},
         Err(error) => error,
     }
+}
+
+/// What an image says of itself; it is pulled when it is not here.
+pub fn image_facts(image: &str) -> Result<ImageFacts, StartError> {
+    // No containers are looked at, so it is nobody's instance.
+    let docker = Docker::connect("none").map_err(|error| system(&error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| system(&error))?;
+    let facts = runtime.block_on(docker.image_facts(image));
+    facts.map_err(|error| system(&error))
 }
 
 /// What `run` would do first with this configuration.
@@ -150,6 +165,10 @@ fn start(
         orders: order_sender,
         leaving,
         token: token.into(),
+        failures: Default::default(),
+        history: observers.history.clone(),
+        live: Default::default(),
+        streams: Arc::new(Semaphore::new(admin::STREAMS_MAX)),
     };
     let tcp = holdings.copies(config.admin.as_slice())?.pop();
     let admin_listeners = AdminListeners {
@@ -324,17 +343,23 @@ fn managed_of(config: &Config) -> Vec<Managed> {
     managed.collect()
 }
 
-/// Who is told of events, and whose metrics are shown. Swapped by a reload.
+/// Who is told of events, and whose metrics are shown.
 #[derive(Clone, Default)]
-struct Observers(Arc<ArcSwap<Vec<Arc<Plugged>>>>);
+struct Observers {
+    /// Swapped by a reload.
+    plugged: Arc<ArcSwap<Vec<Arc<Plugged>>>>,
+    /// Stays.
+    history: admin::History,
+}
 
 impl Observers {
     fn replace(&self, config: &Config) {
-        self.0.store(Arc::new(config.plugged().cloned().collect()));
+        self.plugged
+            .store(Arc::new(config.plugged().cloned().collect()));
     }
 
     fn all(&self) -> Vec<Arc<dyn Observer>> {
-        let plugged = self.0.load();
+        let plugged = self.plugged.load();
         plugged
             .iter()
             .flat_map(|plugged| plugged.observers.clone())
@@ -348,7 +373,8 @@ impl Observers {
 
     fn tell(&self, event: &Event) {
         log::log!(event.level(), "{event}");
-        for plugged in self.0.load().iter() {
+        self.history.note(event);
+        for plugged in self.plugged.load().iter() {
             for observer in &plugged.observers {
                 observer.event(event);
             }
@@ -358,7 +384,7 @@ impl Observers {
     fn metrics(&self) -> admin::Metrics {
         let observers = self.clone();
         Arc::new(move || {
-            let plugged = observers.0.load();
+            let plugged = observers.plugged.load();
             let registries = plugged.iter().flat_map(|plugged| &plugged.metrics);
             admin::metrics::merge(registries.flat_map(prometheus::Registry::gather))
         })

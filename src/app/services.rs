@@ -4,6 +4,8 @@ use super::doors::{self, Doors};
 use crate::admin::{self, Admin, Door};
 use crate::control::Control;
 use async_trait::async_trait;
+use axum::Extension;
+use axum::extract::ConnectInfo;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
 use pingora::services::background::BackgroundService;
 use std::net::TcpListener;
@@ -54,6 +56,7 @@ impl BackgroundService for AdminService {
             doors::are(&mut doors, Doors::Open).await;
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let router = admin::router(self.admin.clone(), Door::Tcp);
+            let router = |address| router.clone().layer(Extension(ConnectInfo(address)));
             admin::serve(listener, router, doors::are(&mut doors, Doors::HandedOver)).await;
             std::io::Result::Ok(())
         };
@@ -61,10 +64,12 @@ impl BackgroundService for AdminService {
         let unix = async {
             let listener = tokio::net::UnixListener::from_std(socket)?;
             let router = admin::router(self.admin.clone(), Door::Socket);
-            admin::serve(listener, router, std::future::pending()).await;
+            admin::serve(listener, |_| router.clone(), std::future::pending()).await;
             std::io::Result::Ok(())
         };
-        let (tcp, unix) = tokio::join!(tcp, unix);
+        let (reader, history) = (self.admin.reader.clone(), self.admin.history.clone());
+        let live = self.admin.live.clone().run(reader, history);
+        let (tcp, unix, ()) = tokio::join!(tcp, unix, live);
         for error in [tcp.err(), unix.err()].into_iter().flatten() {
             log::error!("the admin listener ended: {error}");
         }

@@ -4,6 +4,7 @@
 //! loop brings its picture up to date, plans each service, carries the plan out and publishes a
 //! snapshot. What takes long (the engine, health checks) runs in tasks that report back as events.
 
+mod by_hand;
 mod command;
 mod forecast;
 mod managed;
@@ -270,6 +271,19 @@ impl Control {
                 image,
                 done,
             }) => self.deploy(&service, image, done),
+            Input::Command(Command::Scale {
+                service,
+                replicas,
+                done,
+            }) => {
+                let (now, clock, sink) = (self.now(), (self.clock)(), Arc::clone(&self.sink));
+                let state = self.in_hand(&service);
+                let scaled =
+                    state.and_then(|state| state.scale_by_hand(replicas, now, clock, &sink));
+                // Whoever asked finds it in the next snapshot.
+                self.settle();
+                let _ = done.send(scaled);
+            }
             Input::Command(Command::Drain {
                 service,
                 slot,

@@ -323,6 +323,12 @@ impl Edge {
         ctx.lease = None;
         let text = error.map(ToString::to_string).or(ctx.cut.take());
         let text = text.or_else(|| ctx.refused.map(|refusal| refusal.to_string()));
+        let duration = ctx.started.elapsed();
+        if let Some(target) = &ctx.target
+            && let Some(service) = self.reader.load().service(target.service.as_str())
+        {
+            service.load.answers.note(status, duration);
+        }
         let record = Record {
             exchange: &ctx.exchange,
             method: &head.method,
@@ -333,7 +339,7 @@ impl Edge {
             host: host(head),
             status,
             slot: ctx.exchange.slot,
-            duration: ctx.started.elapsed(),
+            duration,
             held: ctx.held,
             retries: ctx.attempts.saturating_sub(1),
             request_body_bytes: ctx.request_body_bytes,

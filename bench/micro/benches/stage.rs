@@ -42,6 +42,7 @@ pub fn service(writer: &Writer, count: Slot) -> ServiceView {
         min: u32::from(count),
         max: u32::from(count),
         desired: u32::from(count),
+        by_hand: None,
         coming: false,
         because: Vec::new(),
         decisions: Default::default(),
