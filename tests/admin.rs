@@ -37,6 +37,7 @@ async fn each_address_answers_in_its_own_format() {
         ("/api/v1/services/%ff", 400, "application/json"),
         ("/api/v1/services/legacy/decisions", 200, "application/json"),
         ("/api/v1/services/nope/decisions", 404, "application/json"),
+        ("/api/v1/events", 200, "application/json"),
         ("/api/v1/version", 200, "application/json"),
         ("/nope", 404, "application/json"),
     ] {
@@ -63,11 +64,14 @@ async fn every_answer_is_hardened() {
             ("x-frame-options", "DENY"),
             ("cache-control", "no-store"),
             ("referrer-policy", "no-referrer"),
+            ("cross-origin-resource-policy", "same-origin"),
         ] {
             assert_eq!(answer.header(name), value, "{path}: {name}");
         }
         let policy = answer.header("content-security-policy");
-        assert!(policy.contains("default-src 'self'"), "{path}: {policy}");
+        for part in ["default-src 'none'", "frame-ancestors 'none'"] {
+            assert!(policy.contains(part), "{path}: {policy}");
+        }
     }
 }
 
@@ -235,7 +239,49 @@ async fn no_other_page_may_read_it_and_no_body_is_too_large_for_it() {
     let head = b"POST /api/v1/reload HTTP/1.1\r\nhost: a\r\ncontent-length: 9999999999\r\n\r\n";
     let asked = raw(edge.admin, head);
     let answer = tokio::time::timeout(SOON, asked).await.expect("it waits");
-    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_may_not_write_even_with_the_token() {
+    let a = Upstream::start("A").await;
+    let edge = edge(&a).await;
+    let token = fs::read_to_string(edge.folder.path().join("admin-token")).unwrap();
+    let here = format!("http://{}", edge.admin);
+    for (name, value, status) in [
+        ("origin", "https://evil.example", 403),
+        ("origin", "null", 403),
+        ("sec-fetch-site", "cross-site", 403),
+        ("sec-fetch-site", "same-origin", 200),
+        ("origin", here.as_str(), 200),
+    ] {
+        let request = Request::post("/api/v1/reload")
+            .header("authorization", format!("Bearer {token}"))
+            .header(name, value);
+        let answer = send(edge.admin, request, "").await;
+        assert_eq!(answer.status, status, "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_guesses_tokens_has_to_wait_and_the_command_line_has_not() {
+    let a = Upstream::start("A").await;
+    let edge = edge(&a).await;
+    let token = fs::read_to_string(edge.folder.path().join("admin-token")).unwrap();
+    let reload = |token: &str| {
+        let value = format!("Bearer {token}");
+        let request = Request::post("/api/v1/reload").header("authorization", value);
+        send(edge.admin, request, "")
+    };
+    for _ in 0..10 {
+        assert_eq!(reload("guess").await.status, 401);
+    }
+    // Now the right one is not looked at, either.
+    let answer = reload(&token).await;
+    assert_eq!(answer.status, 429);
+    assert!(!answer.header("retry-after").is_empty());
+    assert_eq!(get(edge.admin, "/api/v1/services").await.status, 200);
+    assert_eq!(edge.tidegate(&["reload"]).await.code, Some(0));
 }
 
 #[tokio::test]

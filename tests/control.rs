@@ -65,6 +65,7 @@ scenarios! {
     a_deploy_that_breaks_may_be_told_to_pause
     a_tag_that_moved_is_rolled_out_by_a_deploy
     an_update_may_stop_first_and_take_its_time
+    a_count_by_hand_holds_until_the_policy_may_decide_again
     a_replica_is_drained_by_hand_and_its_port_gets_another
     when_every_replica_fails_the_same_way_one_is_replaced_at_a_time
 }
@@ -182,6 +183,13 @@ impl Stage {
             "drain" => {
                 let handle = self.running().handle.clone();
                 let asked = handle.drain(arguments[0].to_owned(), slot(arguments[1]));
+                if let Err(why) = asked.await {
+                    self.note(&format!("   refused: {why}"));
+                }
+            }
+            "scale" => {
+                let handle = self.running().handle.clone();
+                let asked = handle.scale(arguments[0].to_owned(), arguments[1].parse().ok());
                 if let Err(why) = asked.await {
                     self.note(&format!("   refused: {why}"));
                 }

@@ -250,6 +250,7 @@ fn everything_happens(config: &Config, writer: &mut Writer) {
         min: 1,
         max: 1,
         desired: 1,
+        by_hand: None,
         because: Vec::new(),
         decisions: Default::default(),
         image: None,

@@ -10,13 +10,18 @@ mod control; // the control loop on paused time, as text
 mod deploy; // other images by hand, good and bad, under load
 mod documents; // what the documents say, held against the program
 mod engine_docker; // the docker engine on a real daemon
+mod events; // what happened, as a list and as a stream
+mod face; // counts by hand, logs and orders on real containers
 mod failover; // the real binary in front of plain addresses that fail
 mod fuzz; // any bytes at a real listener, and what goes out
 mod gate; // the claim against the drain, under loom
 mod held_socket; // down and up again behind a socket that somebody else holds
 mod hygiene; // what must not get through to a replica, nor back
+mod openapi; // what the API says of itself
+mod plain; // the short way of plain requests, and what else is on their connections
 mod proxy; // the real binary in front of plain addresses
 mod scaling; // scaling policies under recorded traffic
+mod schema; // the JSON Schema of the configuration
 mod simulation; // the control loop in a world of faults, thousands of times
 mod slow; // clients that are slow, silent or too many
 mod tidy; // the rules of the house

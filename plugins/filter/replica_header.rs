@@ -75,6 +75,7 @@ mod tests {
             min: 1,
             max: 10,
             desired: 1,
+            by_hand: None,
             coming: false,
             because: Vec::new(),
             decisions: Default::default(),

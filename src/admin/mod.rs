@@ -3,26 +3,40 @@
 //! Reading never changes anything. Writing needs the token, or the unix socket, whose file mode
 //! is the permission.
 
+mod bounded;
+mod door;
+mod events;
+mod history;
+mod live;
 pub mod metrics;
+mod numbers;
+mod openapi;
+mod serve;
+mod told;
 pub mod view;
 mod write;
 
+pub use door::{Door, Failures};
+pub use events::STREAMS_MAX;
+pub use history::History;
+pub use live::Live;
+pub use serve::serve;
 pub use write::{Order, Reply};
 
 use crate::service::snapshot::ServiceView;
 use crate::service::store::Reader;
 use crate::service::time::Moment;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::middleware;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use prometheus::{Encoder, TextEncoder};
 use serde::Serialize;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// Everything the admin API reads and may ask for.
 #[derive(Clone)]
@@ -33,29 +47,29 @@ pub struct Admin {
     /// True once the process is leaving.
     pub leaving: watch::Receiver<bool>,
     pub token: Arc<str>,
+    /// Who showed wrong ones.
+    pub failures: Failures,
+    pub history: History,
+    pub live: Live,
+    /// Places for streams.
+    pub streams: Arc<Semaphore>,
 }
 
 /// Gathers the text of every installed plugin's metrics.
 pub type Metrics = Arc<dyn Fn() -> Vec<prometheus::proto::MetricFamily> + Send + Sync>;
 
 /// Pages load nothing from elsewhere and are shown inside of nothing else.
-const CONTENT_POLICY: &str =
-    "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
+const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; \
+                              style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                              connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                              frame-ancestors 'none'";
 
-/// Orders are short.
-const BODY_BYTES_MAX: usize = 64 * 1024;
-
-/// How a request came in.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Door {
-    Tcp,
-    /// The unix socket: whoever may open it may write.
-    Socket,
-}
+const CROSS_ORIGIN_RESOURCE_POLICY: header::HeaderName =
+    header::HeaderName::from_static("cross-origin-resource-policy");
 
 pub fn router(admin: Admin, door: Door) -> Router {
     // Around the method and not the path: a wrong method is told so whoever asks.
-    let guard = middleware::from_fn_with_state(admin.clone(), may_write);
+    let guard = middleware::from_fn_with_state(admin.clone(), door::may_write);
     Router::new()
         .route("/", get(front))
         .route("/metrics", get(metrics))
@@ -64,7 +78,13 @@ pub fn router(admin: Admin, door: Door) -> Router {
         .route("/api/v1/services", get(services))
         .route("/api/v1/services/{name}", get(service))
         .route("/api/v1/services/{name}/decisions", get(decisions))
+        .route("/api/v1/events", get(events::events))
+        .route("/api/v1/openapi.json", get(openapi::document))
         .route("/api/v1/version", get(version))
+        .route(
+            "/api/v1/services/{name}/scale",
+            post(write::scale).route_layer(guard.clone()),
+        )
         .route(
             "/api/v1/services/{name}/deploy",
             post(write::deploy).route_layer(guard.clone()),
@@ -77,7 +97,6 @@ pub fn router(admin: Admin, door: Door) -> Router {
             "/api/v1/reload",
             post(write::reload).route_layer(guard.clone()),
         )
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .method_not_allowed_fallback(async || {
             problem(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -85,6 +104,8 @@ pub fn router(admin: Admin, door: Door) -> Router {
             )
         })
         .fallback(async || problem(StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .layer(middleware::from_fn(bounded::body))
+        .layer(middleware::from_fn(door::same_origin))
         .layer(middleware::map_response(harden))
         .layer(Extension(door))
         .with_state(admin)
@@ -97,42 +118,12 @@ async fn harden(mut response: Response) -> Response {
         (header::CACHE_CONTROL, "no-store"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
+        (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
     ] {
         let value = header::HeaderValue::from_static(value);
         response.headers_mut().insert(name, value);
     }
     response
-}
-
-async fn may_write(
-    State(admin): State<Admin>,
-    Extension(door): Extension<Door>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if door == Door::Socket || has_token(request.headers(), &admin.token) {
-        return next.run(request).await;
-    }
-    let problem = problem(
-        StatusCode::UNAUTHORIZED,
-        "writing needs `Authorization: Bearer TOKEN`; the token is in TIDEGATE_ADMIN_TOKEN or in \
-         the file `admin-token` in the state folder",
-    );
-    ([(header::WWW_AUTHENTICATE, "Bearer")], problem).into_response()
-}
-
-fn has_token(headers: &HeaderMap, token: &str) -> bool {
-    let given = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .unwrap_or_default();
-    // The time depends on the token's length alone.
-    let differs = given
-        .bytes()
-        .zip(token.bytes())
-        .fold(0, |acc, (a, b)| acc | (a ^ b));
-    !token.is_empty() && given.len() == token.len() && differs == 0
 }
 
 async fn front() -> Html<&'static str> {
@@ -174,14 +165,19 @@ async fn ready(State(admin): State<Admin>) -> Response {
 }
 
 async fn services(State(admin): State<Admin>) -> Json<view::Overview> {
-    Json(view::overview(&admin.reader.load()))
+    let (numbers, snapshot) = (admin.live.numbers(), admin.reader.load());
+    Json(view::overview(&snapshot, &numbers, &admin.history))
 }
 
 async fn service(
     State(admin): State<Admin>,
     name: Result<Path<String>, PathRejection>,
 ) -> Response {
-    about(&admin, name, view::service)
+    about(&admin, name, |service, taken| {
+        let (numbers, falls) = (admin.live.numbers(), admin.history.falls(&service.name));
+        let numbers = numbers.get(&service.name).map(AsRef::as_ref);
+        view::service(service, taken, numbers, &falls)
+    })
 }
 
 async fn decisions(

@@ -1,28 +1,61 @@
 //! What the admin API says, as JSON. The command line reads the same types.
 
-use crate::service::decided::Decided;
-use crate::service::snapshot::{RolloutView, ServiceView, Snapshot};
-use crate::service::time::Moment;
-use serde::{Deserialize, Serialize};
+pub use super::told::Told;
 
-#[derive(Debug, Serialize, Deserialize)]
+use super::history::{Falls, History};
+use super::numbers::{AllNumbers, Numbers};
+use crate::service::decided::Decided;
+use crate::service::replica::ReplicaView;
+use crate::service::snapshot::{RolloutView, ServiceView, Snapshot};
+use crate::service::spec::Slot;
+use crate::service::time::Moment;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Overview {
     /// Whether the container engine answers.
     pub engine_up: bool,
     pub services: Vec<Service>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Service {
     pub name: String,
     pub min: u32,
     pub max: u32,
+    /// How many replicas are wanted.
     pub desired: u32,
+    /// How many were asked for with `scale`; null: its policy decides.
+    #[serde(default)]
+    pub by_hand: Option<u32>,
     pub ready: u32,
     /// Requests since Tidegate started.
     pub requests: u64,
     /// Of these, the ones that count for scaling.
     pub requests_counted: u64,
+    /// Over the last ten seconds.
+    #[serde(default)]
+    pub requests_per_second: f64,
+    /// Requests that replicas work on.
+    #[serde(default)]
+    pub in_flight: u64,
+    /// Requests that wait for a replica.
+    #[serde(default)]
+    pub held: u64,
+    /// Half of the last minute's answers took no longer; null: there were none. From a request's
+    /// first byte to its answer's last, at most an eighth too high.
+    #[serde(default)]
+    pub p50_seconds: Option<f64>,
+    /// 99 of 100 of them took no longer.
+    #[serde(default)]
+    pub p99_seconds: Option<f64>,
+    /// The share of 5xx in the last minute's answers, 0 to 1.
+    #[serde(default)]
+    pub error_rate: Option<f64>,
+    /// Why the replicas are as they are.
     pub because: Vec<String>,
     /// What new containers are made from.
     #[serde(default)]
@@ -34,7 +67,7 @@ pub struct Service {
     pub replicas: Vec<Replica>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rollout {
     /// `rolling`, `watching`, `done`, `rolling back`, `rolled back` or `paused`.
     pub stage: String,
@@ -51,7 +84,7 @@ pub struct Rollout {
     pub failures: Vec<FailedReplica>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FailedReplica {
     pub slot: u16,
     pub why: String,
@@ -59,7 +92,7 @@ pub struct FailedReplica {
     pub last_words: Vec<String>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Replica {
     pub slot: u16,
     pub id: String,
@@ -67,15 +100,34 @@ pub struct Replica {
     pub state: String,
     /// Seconds in this state.
     pub since_seconds: f64,
+    /// Seconds since its container was made; null for an address.
+    #[serde(default)]
+    pub age_seconds: Option<f64>,
     pub address: Option<String>,
     pub in_flight: u64,
     /// Since it became ready.
     pub requests: u64,
+    /// Over the last ten seconds.
+    #[serde(default)]
+    pub requests_per_second: f64,
+    /// How often the replica in this slot failed, since Tidegate began.
+    #[serde(default)]
+    pub restarts: u64,
+    /// The last time that it did.
+    #[serde(default)]
+    pub last_failure: Option<LastFailure>,
+    /// Why it is in this state.
     pub because: Option<String>,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LastFailure {
+    pub time: String,
+    pub why: String,
+}
+
 /// What decided how many replicas a service has.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Decisions {
     pub service: String,
     pub desired: u32,
@@ -86,7 +138,7 @@ pub struct Decisions {
     pub decisions: Vec<Decision>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
     pub ago_seconds: f64,
     pub from: u32,
@@ -105,7 +157,7 @@ pub struct Decision {
 }
 
 /// What one of several policies asked for.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Asked {
     pub policy: String,
     pub replicas: u32,
@@ -117,8 +169,9 @@ pub struct Asked {
     pub because: String,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Version {
+    /// Of the running process.
     pub version: String,
 }
 
@@ -130,13 +183,14 @@ impl Default for Version {
     }
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Reloaded {
+    /// What is different now, in a sentence.
     pub changed: String,
 }
 
 /// What `POST …/deploy` takes.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Deploy {
     /// Left out: the configured one, as its name is understood now.
@@ -144,7 +198,7 @@ pub struct Deploy {
     pub image: Option<String>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Deployed {
     /// The image, and what its name stands for.
     pub version: String,
@@ -153,28 +207,94 @@ pub struct Deployed {
 }
 
 /// What `POST …/drain` takes.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Drain {
+    /// The replica's host port.
     pub slot: u16,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Drained {
     /// The container that is being replaced.
     pub id: String,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+/// What `POST …/scale` takes.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    pub replicas: Count,
+}
+
+/// How many replicas there shall be until told otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a number of replicas, or \"auto\"")]
+pub enum Count {
+    Fixed(u32),
+    Auto(Auto),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Auto {
+    /// As many as the policy decides.
+    Auto,
+}
+
+impl From<Count> for Option<u32> {
+    fn from(count: Count) -> Option<u32> {
+        match count {
+            Count::Fixed(count) => Some(count),
+            Count::Auto(Auto::Auto) => None,
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Scaled {
+    /// How many are wanted now.
+    pub desired: u32,
+    pub by_hand: Option<u32>,
+}
+
+/// A message `state` of the stream of events.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct State {
+    /// These are all services, and whatever was known before is void.
+    pub full: bool,
+    /// When it was written.
+    pub time: String,
+    pub engine_up: bool,
+    /// Those that changed.
+    pub services: Vec<Service>,
+    /// Names of those that are there no more.
+    pub removed: Vec<String>,
+}
+
+/// What happened lately.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Events {
+    /// The oldest first, 1000 at most.
+    pub events: Vec<Told>,
+    /// Something that came after `after` is not kept any more.
+    pub missed: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
+    /// What is wrong, and what to do.
     pub error: String,
 }
 
-pub fn overview(snapshot: &Snapshot) -> Overview {
-    let services = snapshot.services.values();
+pub fn overview(snapshot: &Snapshot, numbers: &AllNumbers, history: &History) -> Overview {
+    let services = snapshot.services.values().map(|view| {
+        let numbers = numbers.get(&view.name).map(AsRef::as_ref);
+        service(view, snapshot.taken, numbers, &history.falls(&view.name))
+    });
     Overview {
         engine_up: snapshot.engine_up,
-        services: services.map(|view| service(view, snapshot.taken)).collect(),
+        services: services.collect(),
     }
 }
 
@@ -214,30 +334,78 @@ pub fn decision(decided: &Decided, taken: Moment) -> Decision {
     }
 }
 
-pub fn service(view: &ServiceView, taken: Moment) -> Service {
-    let replicas = view.replicas.iter().map(|replica| Replica {
-        slot: replica.slot,
-        id: replica.id.0.to_string(),
-        state: replica.phase.as_str().to_owned(),
-        since_seconds: taken.since(replica.since).as_secs_f64(),
-        address: replica.address.map(|address| address.to_string()),
-        in_flight: replica.live.as_ref().map_or(0, |live| live.gate.inside()),
-        requests: replica.live.as_ref().map_or(0, |live| live.requests()),
-        because: replica.because.clone(),
+pub fn service(
+    view: &ServiceView,
+    taken: Moment,
+    numbers: Option<&Numbers>,
+    falls: &BTreeMap<Slot, Falls>,
+) -> Service {
+    let none = Numbers::default();
+    let numbers = numbers.unwrap_or(&none);
+    let seconds = |took: Option<Duration>| took.map(|took| took.as_secs_f64());
+    let replicas = view.replicas.iter().map(|it| {
+        let rate = numbers.replicas.get(&it.generation);
+        replica(it, taken, rate.copied(), falls.get(&it.slot))
     });
+    let replicas: Vec<Replica> = replicas.collect();
     Service {
         name: view.name.to_string(),
         min: view.min,
         max: view.max,
         desired: view.desired,
+        by_hand: view.by_hand,
         ready: view.ready.len() as u32,
         requests: view.load.total(),
         requests_counted: view.load.counted(),
+        requests_per_second: rounded(numbers.requests_per_second),
+        in_flight: replicas.iter().map(|replica| replica.in_flight).sum(),
+        held: view.load.held(),
+        p50_seconds: seconds(numbers.p50),
+        p99_seconds: seconds(numbers.p99),
+        error_rate: numbers.error_rate,
         because: view.because.clone(),
         image: view.image.clone(),
         rollout: view.rollout.as_ref().map(rollout),
-        replicas: replicas.collect(),
+        replicas,
     }
+}
+
+fn replica(
+    view: &ReplicaView,
+    taken: Moment,
+    requests_per_second: Option<f64>,
+    falls: Option<&Falls>,
+) -> Replica {
+    let live = view.live.as_ref();
+    Replica {
+        slot: view.slot,
+        id: view.id.0.to_string(),
+        state: view.phase.as_str().to_owned(),
+        since_seconds: taken.since(view.since).as_secs_f64(),
+        age_seconds: age(view.generation).map(|age| age.as_secs_f64()),
+        address: view.address.map(|address| address.to_string()),
+        in_flight: live.map_or(0, |live| live.gate.inside()),
+        requests: live.map_or(0, |live| live.requests()),
+        requests_per_second: rounded(requests_per_second.unwrap_or(0.0)),
+        restarts: falls.map_or(0, |falls| falls.count),
+        last_failure: falls.map(|falls| LastFailure {
+            time: falls.time.clone(),
+            why: falls.why.clone(),
+        }),
+        because: view.because.clone(),
+    }
+}
+
+/// A container's generation is the time when it was made, in milliseconds, which its label keeps
+/// through every restart of ours; an address has another kind of number.
+fn age(generation: u64) -> Option<Duration> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    now.checked_sub(Duration::from_millis(generation))
+}
+
+/// To a hundredth.
+fn rounded(rate: f64) -> f64 {
+    (rate * 100.0).round() / 100.0
 }
 
 fn rollout(view: &RolloutView) -> Rollout {

@@ -17,6 +17,12 @@ pub enum Order {
         image: Option<String>,
         reply: Reply<view::Deployed>,
     },
+    Scale {
+        service: String,
+        /// `None`: as its policy decides.
+        replicas: Option<u32>,
+        reply: Reply<view::Scaled>,
+    },
     Drain {
         service: String,
         slot: u16,
@@ -50,6 +56,26 @@ pub async fn deploy(
     match ask(&admin, order).await {
         Ok(deployed) if deployed.begun => (StatusCode::ACCEPTED, Json(deployed)).into_response(),
         Ok(deployed) => Json(deployed).into_response(),
+        Err(refusal) => *refusal,
+    }
+}
+
+pub async fn scale(
+    State(admin): State<Admin>,
+    name: Result<Path<String>, PathRejection>,
+    body: Result<Json<view::Scale>, JsonRejection>,
+) -> Response {
+    let (service, Json(view::Scale { replicas })) = match arguments(&admin, name, body) {
+        Ok(arguments) => arguments,
+        Err(refusal) => return *refusal,
+    };
+    let order = |reply| Order::Scale {
+        service,
+        replicas: replicas.into(),
+        reply,
+    };
+    match ask(&admin, order).await {
+        Ok(scaled) => Json(scaled).into_response(),
         Err(refusal) => *refusal,
     }
 }

@@ -9,7 +9,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
@@ -58,8 +58,13 @@ pub enum Message {
     },
     /// The successor has everything that it needs.
     Ready,
-    /// The running process controls no containers any more; so many replicas were wanted.
-    Yours { wanted: BTreeMap<String, u32> },
+    /// The running process controls no containers any more; so many replicas were wanted, of
+    /// some services because somebody said so.
+    Yours {
+        wanted: BTreeMap<String, u32>,
+        #[serde(default)]
+        by_hand: BTreeSet<String>,
+    },
     /// The successor accepts connections.
     Serving,
 }

@@ -1,6 +1,5 @@
 //! Holds the configuration: starts what it asks for, reloads it, and leaves in order.
 
-use super::connections::Connections;
 use super::doors::{Doors, over};
 use super::handover::Message;
 use super::holdings::{Holdings, Socket};
@@ -11,7 +10,7 @@ use crate::admin::{Order, view};
 use crate::config::{self, Config, Env, Plugged};
 use crate::control::{Deployed, Handle, Hands};
 use crate::plugin::Registry;
-use crate::proxy::{InFlight, Settings};
+use crate::proxy::{Connected, InFlight, Settings};
 use crate::service::event::Event;
 use crate::service::snapshot::ServiceView;
 use crate::service::spec::ServiceName;
@@ -85,7 +84,7 @@ pub struct Keeper {
     pub settings: Arc<ArcSwap<Settings>>,
     pub observers: Observers,
     pub in_flight: InFlight,
-    pub connections: Connections,
+    pub connected: Connected,
     pub tasks: Tasks,
     pub holdings: Holdings,
     pub doors: watch::Sender<Doors>,
@@ -198,12 +197,16 @@ impl Keeper {
     async fn take_over(&mut self, predecessor: Predecessor) -> Result<Talking, String> {
         self.warm_up(&predecessor.ready).await?;
         let mut talking = predecessor.talk().map_err(|error| error.to_string())?;
-        let wanted = talking.ready().await?;
-        let wanted = wanted
-            .into_iter()
-            .map(|(name, wanted)| (ServiceName::new(name), wanted))
-            .collect();
-        self.handle.take(Hands::Careful, wanted).await;
+        let (wanted, by_hand) = talking.ready().await?;
+        let by_name = wanted.clone().into_iter();
+        let by_name = by_name.map(|(name, wanted)| (ServiceName::new(name), wanted));
+        self.handle.take(Hands::Careful, by_name.collect()).await;
+        for name in by_hand {
+            let count = wanted.get(&name).copied();
+            if let Err(why) = self.handle.scale(name, count).await {
+                log::warn!("what was asked for by hand ends with the process before: {why}");
+            }
+        }
         self.doors.send_replace(Doors::Open);
         if (&mut self.accepting).await.is_err() {
             return Err("the proxy did not start".to_owned());
@@ -292,8 +295,11 @@ impl Keeper {
             return None;
         }
         let wanted = self.counts(|service| service.desired);
+        let by_hand = self.counts(|service| service.by_hand.unwrap_or_default());
+        let by_hand = by_hand.into_iter().filter(|(_, count)| *count > 0);
+        let by_hand: BTreeSet<String> = by_hand.map(|(name, _)| name).collect();
         let heard = async {
-            let yours = Message::Yours { wanted };
+            let yours = Message::Yours { wanted, by_hand };
             successor.conversation.say(&yours).await?;
             // Without a limit: as long as it lives, the containers are its own.
             successor.conversation.hear().await
@@ -371,6 +377,17 @@ impl Keeper {
                     }));
                 });
             }
+            Order::Scale {
+                service,
+                replicas,
+                reply,
+            } => {
+                let scaled = handle.scale(service, replicas).await;
+                let _ = reply.send(scaled.map(|desired| view::Scaled {
+                    desired,
+                    by_hand: replicas,
+                }));
+            }
             Order::Drain {
                 service,
                 slot,
@@ -426,7 +443,7 @@ impl Keeper {
         let now = Instant::now();
         let deadline = now + self.config.server.drain_timeout;
         self.in_flight.end_connections();
-        let nobody = || self.connections.count() == 0;
+        let nobody = || self.connected.count() == 0;
         lasting(nobody, deadline.min(now + FAREWELL)).await;
         self.doors.send_replace(Doors::Shut);
         // Nobody should hold them, except for whoever passed them to this process.
@@ -438,7 +455,7 @@ impl Keeper {
     async fn leave_by(self, deadline: Instant, idle: Duration) {
         let patience = Instant::now() + idle;
         let nothing = || {
-            let nobody = || self.connections.count() == 0;
+            let nobody = || self.connected.count() == 0;
             self.in_flight.count() == 0 && (nobody() || Instant::now() >= patience)
         };
         lasting(nothing, deadline).await;

@@ -3,18 +3,20 @@
 //! Configuration and registry in; engine, store, control loop, proxy and admin API out, each in
 //! its place in Pingora's life.
 
-mod connections;
 mod doors;
 mod handover;
 mod holdings;
 mod keeper;
+mod logs;
 mod passed;
 mod predecessor;
 mod preflight;
 mod services;
 mod successor;
 
+pub use crate::engine::docker::ImageFacts;
 pub use handover::When;
+pub use logs::{Said, Wanted, logs};
 
 use crate::admin::{self, Admin};
 use crate::config::{self, Config, Overrides, Plugged, Problems, Text};
@@ -26,7 +28,6 @@ use crate::proxy::{Bounds, Chain, Edge, Front, InFlight, Limits, Settings};
 use crate::service::event::Event;
 use crate::service::store;
 use arc_swap::ArcSwap;
-use connections::{Connections, Counted};
 use doors::{Doors, Entrance};
 use holdings::{Holdings, Socket};
 use keeper::{Keeper, Keeping, Kept, Tasks};
@@ -41,12 +42,8 @@ use preflight::{admin_token, connections as room, install_signal_handlers, raise
 use services::{AdminListeners, AdminService, ControlService, Signals};
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-/// Of a client's connection. Pingora's own 64 KiB would be most of the memory of an idle one; heads
-/// and bodies are read past it, into buffers of their own.
-const CLIENT_READ_BUFFER_BYTES: usize = 4 * 1024;
-const CLIENT_WRITE_BUFFER_BYTES: usize = 16 * 1024;
 /// Beyond every `timeouts.drain`.
 const LEAVE_AT_LAST_SECS: u64 = 2 * 24 * 60 * 60;
 /// Connections kept open to replicas, per worker thread.
@@ -85,6 +82,18 @@ pub fn run(text: &Text, options: Options, registry: Registry) -> StartError {
         Ok(never) => match never {},
         Err(error) => error,
     }
+}
+
+/// What an image says of itself; it is pulled when it is not here.
+pub fn image_facts(image: &str) -> Result<ImageFacts, StartError> {
+    // No containers are looked at, so it is nobody's instance.
+    let docker = Docker::connect("none").map_err(|error| system(&error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| system(&error))?;
+    let facts = runtime.block_on(docker.image_facts(image));
+    facts.map_err(|error| system(&error))
 }
 
 /// What `run` would do first with this configuration.
@@ -130,7 +139,6 @@ fn start(
     let observers = Observers::default();
     let settings = Arc::new(ArcSwap::from_pointee(settings_of(&config)));
     let in_flight = InFlight::default();
-    let connections = Connections::default();
     let (control, handle) = Control::new(
         Arc::new(docker),
         writer,
@@ -157,6 +165,10 @@ fn start(
         orders: order_sender,
         leaving,
         token: token.into(),
+        failures: Default::default(),
+        history: observers.history.clone(),
+        live: Default::default(),
+        streams: Arc::new(Semaphore::new(admin::STREAMS_MAX)),
     };
     let tcp = holdings.copies(config.admin.as_slice())?.pop();
     let admin_listeners = AdminListeners {
@@ -183,15 +195,12 @@ fn start(
         observers.sink(),
     );
     let app = pingora::proxy::http_proxy(&server.configuration, edge.clone());
-    let counted = Counted {
-        proxy: Arc::new(Front::new(app, edge, Arc::clone(&settings))),
-        connections: connections.clone(),
-    };
-    let mut proxy = ListeningService::new("proxy".to_owned(), counted);
+    let front = Front::new(app, edge, Arc::clone(&settings), observers.sink());
+    let connected = front.connected();
+    let mut proxy = ListeningService::new("proxy".to_owned(), front);
     for address in &config.listen {
-        proxy.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(
-            L4BufferSettings::new(CLIENT_READ_BUFFER_BYTES, CLIENT_WRITE_BUFFER_BYTES),
-        ));
+        let listener = ListenerConfig::tcp(address.to_string());
+        proxy.add_listener(listener.l4_buffer(L4BufferSettings::unbuffered()));
     }
     server.add_service(Entrance {
         proxy,
@@ -212,7 +221,7 @@ fn start(
         settings,
         observers,
         in_flight,
-        connections,
+        connected,
         tasks: Tasks::default(),
         holdings,
         doors: doors_sender,
@@ -334,17 +343,23 @@ fn managed_of(config: &Config) -> Vec<Managed> {
     managed.collect()
 }
 
-/// Who is told of events, and whose metrics are shown. Swapped by a reload.
+/// Who is told of events, and whose metrics are shown.
 #[derive(Clone, Default)]
-struct Observers(Arc<ArcSwap<Vec<Arc<Plugged>>>>);
+struct Observers {
+    /// Swapped by a reload.
+    plugged: Arc<ArcSwap<Vec<Arc<Plugged>>>>,
+    /// Stays.
+    history: admin::History,
+}
 
 impl Observers {
     fn replace(&self, config: &Config) {
-        self.0.store(Arc::new(config.plugged().cloned().collect()));
+        self.plugged
+            .store(Arc::new(config.plugged().cloned().collect()));
     }
 
     fn all(&self) -> Vec<Arc<dyn Observer>> {
-        let plugged = self.0.load();
+        let plugged = self.plugged.load();
         plugged
             .iter()
             .flat_map(|plugged| plugged.observers.clone())
@@ -358,7 +373,8 @@ impl Observers {
 
     fn tell(&self, event: &Event) {
         log::log!(event.level(), "{event}");
-        for plugged in self.0.load().iter() {
+        self.history.note(event);
+        for plugged in self.plugged.load().iter() {
             for observer in &plugged.observers {
                 observer.event(event);
             }
@@ -368,7 +384,7 @@ impl Observers {
     fn metrics(&self) -> admin::Metrics {
         let observers = self.clone();
         Arc::new(move || {
-            let plugged = observers.0.load();
+            let plugged = observers.plugged.load();
             let registries = plugged.iter().flat_map(|plugged| &plugged.metrics);
             admin::metrics::merge(registries.flat_map(prometheus::Registry::gather))
         })

@@ -2,7 +2,7 @@
 
 use super::handover::{Conversation, Holding, Message, PROTOCOL, When};
 use super::{StartError, system};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -106,12 +106,13 @@ impl Predecessor {
 }
 
 impl Talking {
-    /// Asks for control; returns how many replicas were wanted of each service.
-    pub async fn ready(&mut self) -> Result<BTreeMap<String, u32>, String> {
+    /// Asks for control; returns how many replicas were wanted of each service, and of which
+    /// ones by hand.
+    pub async fn ready(&mut self) -> Result<(BTreeMap<String, u32>, BTreeSet<String>), String> {
         let said = self.conversation.say(&Message::Ready).await;
         said.map_err(|error| left(&error))?;
         match self.conversation.hear().await {
-            Ok(Message::Yours { wanted }) => Ok(wanted),
+            Ok(Message::Yours { wanted, by_hand }) => Ok((wanted, by_hand)),
             Ok(Message::Refused { why }) => Err(why),
             Ok(other) => Err(format!("the running process answered strangely: {other:?}")),
             Err(error) => Err(left(&error)),

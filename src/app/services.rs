@@ -4,6 +4,8 @@ use super::doors::{self, Doors};
 use crate::admin::{self, Admin, Door};
 use crate::control::Control;
 use async_trait::async_trait;
+use axum::Extension;
+use axum::extract::ConnectInfo;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
 use pingora::services::background::BackgroundService;
 use std::net::TcpListener;
@@ -53,18 +55,21 @@ impl BackgroundService for AdminService {
             let mut doors = self.doors.clone();
             doors::are(&mut doors, Doors::Open).await;
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            axum::serve(listener, admin::router(self.admin.clone(), Door::Tcp))
-                .with_graceful_shutdown(async move {
-                    doors::are(&mut doors, Doors::HandedOver).await;
-                })
-                .await
+            let router = admin::router(self.admin.clone(), Door::Tcp);
+            let router = |address| router.clone().layer(Extension(ConnectInfo(address)));
+            admin::serve(listener, router, doors::are(&mut doors, Doors::HandedOver)).await;
+            std::io::Result::Ok(())
         };
         // Nobody finds it before it has its place, nor once a successor's socket is there.
         let unix = async {
             let listener = tokio::net::UnixListener::from_std(socket)?;
-            axum::serve(listener, admin::router(self.admin.clone(), Door::Socket)).await
+            let router = admin::router(self.admin.clone(), Door::Socket);
+            admin::serve(listener, |_| router.clone(), std::future::pending()).await;
+            std::io::Result::Ok(())
         };
-        let (tcp, unix) = tokio::join!(tcp, unix);
+        let (reader, history) = (self.admin.reader.clone(), self.admin.history.clone());
+        let live = self.admin.live.clone().run(reader, history);
+        let (tcp, unix, ()) = tokio::join!(tcp, unix, live);
         for error in [tcp.err(), unix.err()].into_iter().flatten() {
             log::error!("the admin listener ended: {error}");
         }

@@ -2,7 +2,8 @@
 
 use crate::admin::view::Problem;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::HeaderValue;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -94,11 +95,7 @@ impl Client {
         body: Option<Vec<u8>>,
         within: Duration,
     ) -> Result<T, ClientError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| ClientError::Broken(error.to_string()))?;
-        runtime.block_on(async {
+        block_on(async {
             tokio::time::timeout(within, self.exchange(method, path, body))
                 .await
                 .unwrap_or_else(|_| Err(ClientError::Broken("no answer in time".to_owned())))
@@ -111,7 +108,29 @@ impl Client {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<T, ClientError> {
-        let broken = |error: &dyn fmt::Display| ClientError::Broken(error.to_string());
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/json")
+            .body(Full::<Bytes>::new(body.unwrap_or_default().into()));
+        let body = whole(self.send(request.map_err(|error| broken(&error))?).await?).await?;
+        serde_json::from_slice(&body).map_err(|error| broken(&error))
+    }
+
+    /// Opens a stream of events, after the one that was heard last.
+    pub async fn open(&self, path: &str, last_id: &str) -> Result<Incoming, ClientError> {
+        let mut request = Request::get(path).header("accept", "text/event-stream");
+        if !last_id.is_empty() {
+            request = request.header("last-event-id", last_id);
+        }
+        let request = request.body(Full::default());
+        self.send(request.map_err(|error| broken(&error))?).await
+    }
+
+    /// The body of an answer that is none of refusal.
+    async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Incoming, ClientError> {
+        let host = HeaderValue::from_static("tidegate");
+        request.headers_mut().insert("host", host);
         let stream =
             UnixStream::connect(&self.socket)
                 .await
@@ -123,29 +142,34 @@ impl Client {
             .await
             .map_err(|error| broken(&error))?;
         tokio::spawn(connection);
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "tidegate")
-            .header("content-type", "application/json")
-            .body(Full::<Bytes>::new(body.unwrap_or_default().into()))
-            .map_err(|error| broken(&error))?;
         let response = sender
             .send_request(request)
             .await
             .map_err(|error| broken(&error))?;
         let status = response.status();
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .map_err(|error| broken(&error))?;
-        let body = body.to_bytes();
-        if !status.is_success() {
-            let problem: Result<Problem, _> = serde_json::from_slice(&body);
-            let why = problem.map_or_else(|_| status.to_string(), |problem| problem.error);
-            return Err(ClientError::Refused(status, why));
+        if status.is_success() {
+            return Ok(response.into_body());
         }
-        serde_json::from_slice(&body).map_err(|error| broken(&error))
+        let body = whole(response.into_body()).await?;
+        let problem: Result<Problem, _> = serde_json::from_slice(&body);
+        let why = problem.map_or_else(|_| status.to_string(), |problem| problem.error);
+        Err(ClientError::Refused(status, why))
     }
+}
+
+async fn whole(body: Incoming) -> Result<Bytes, ClientError> {
+    let body = body.collect().await.map_err(|error| broken(&error))?;
+    Ok(body.to_bytes())
+}
+
+fn broken(error: &dyn fmt::Display) -> ClientError {
+    ClientError::Broken(error.to_string())
+}
+
+pub fn block_on<T>(talk: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| broken(&error))?;
+    runtime.block_on(talk)
 }

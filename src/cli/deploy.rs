@@ -173,16 +173,10 @@ mod tests {
         };
         let service = Service {
             name: "web".to_owned(),
-            min: 1,
-            max: 10,
             desired: 3,
             ready: 3,
-            requests: 0,
-            requests_counted: 0,
-            because: Vec::new(),
-            image: None,
             rollout: Some(rollout),
-            replicas: Vec::new(),
+            ..Service::default()
         };
         let expected = "\
 web: web:2 (bbbb) was rolled back, and 3 of 3 replicas run web:1 (aaaa) again: the new replica on \

@@ -2,23 +2,33 @@
 
 mod check;
 mod client;
+mod completions;
 mod deploy;
 mod drain;
+mod events;
 mod explain;
+mod init;
+mod logs;
+mod man;
 mod plan;
 mod progress;
 mod reload;
 mod run;
+mod scale;
+mod schema;
 mod simulate;
 mod status;
+mod stream;
 
 use crate::config::{self, Env, Flags, Overrides, Problems, Text};
 use crate::plugin::Registry;
 use clap::{Args, Parser, Subcommand};
 use std::fmt;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Failed while running.
 const FAILED: u8 = 1;
@@ -46,16 +56,30 @@ enum Command {
     /// Show the services of the running Tidegate and their replicas
     #[command(alias = "ps")]
     Status(status::Status),
+    /// Show what happened, and what happens
+    Events(events::Events),
+    /// Show what the replicas of a service write
+    Logs(logs::Logs),
     /// Show what decided how many replicas a service has, and when
     Explain(explain::Explain),
     /// Run another image of a service, replica by replica; goes back if that fails
     Deploy(deploy::Deploy),
+    /// Hold a number of replicas, or let the policy decide again
+    Scale(scale::Scale),
     /// Replace one replica without losing a request
     Drain(drain::Drain),
     /// Make the running Tidegate read its configuration again
     Reload(reload::Reload),
     /// Show what scaling policies would have done with a trace of traffic
     Simulate(Box<simulate::Simulate>),
+    /// Write a configuration to begin with, for an image or from a Compose file
+    Init(init::Init),
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
+    /// Print what makes a shell complete commands, as in `tidegate completions bash`
+    Completions(completions::Completions),
+    /// Print the manual page, or write one for each command
+    Man(man::ManPages),
     /// Show the version
     Version(Output),
 }
@@ -113,11 +137,18 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Check(check) => check.run(&registry),
         Command::Plan(plan) => plan.run(&registry),
         Command::Status(status) => status.run(),
+        Command::Events(events) => events.run(),
+        Command::Logs(logs) => logs.run(&registry),
         Command::Explain(explain) => explain.run(),
         Command::Deploy(deploy) => deploy.run(),
+        Command::Scale(scale) => scale.run(),
         Command::Drain(drain) => drain.run(),
         Command::Reload(reload) => reload.run(),
         Command::Simulate(simulate) => simulate.run(&registry),
+        Command::Init(init) => init.run(&registry),
+        Command::Schema => schema::run(&registry),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
         Command::Version(output) => version(&output),
     }
 }
@@ -173,12 +204,31 @@ fn fail(code: u8, message: impl fmt::Display) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Whether nobody reads standard output any more; what is printed is lost then.
+fn is_reader_gone() -> bool {
+    READER_GONE.load(Ordering::Relaxed)
+}
+
+static READER_GONE: AtomicBool = AtomicBool::new(false);
+
+/// In a colour of the terminal, if it is one and nobody minds.
+fn paint(text: &str, colour: u8) -> String {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
+    match !plain && std::io::stdout().is_terminal() {
+        true => format!("\x1b[{colour}m{text}\x1b[0m"),
+        false => text.to_owned(),
+    }
+}
+
 /// Prints to standard output. A reader that left, as in `tidegate status | head`, is no failure.
 fn print(text: impl fmt::Display) -> ExitCode {
     use std::io::Write;
     match write!(std::io::stdout().lock(), "{text}") {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            READER_GONE.store(true, Ordering::Relaxed);
+            ExitCode::SUCCESS
+        }
         Err(error) => fail(FAILED, error),
     }
 }

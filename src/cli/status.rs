@@ -1,13 +1,16 @@
 //! `tidegate status`: what is running, and why it is as it is.
 
 use super::{FAILED, Running, fail, print, print_json};
-use crate::admin::view::{Overview, Rollout, Service};
+use crate::admin::view::{Overview, Replica, Rollout, Service};
 use crate::service::replica::ReplicaId;
-use crate::service::time::Human;
 use clap::Args;
 use std::fmt::Write;
 use std::process::ExitCode;
-use std::time::Duration;
+
+/// Of a terminal that nobody made wider.
+const WIDTH: usize = 80;
+/// Of a reason that found no room behind its replica.
+const WHY_INDENT: &str = "          ";
 
 #[derive(Args)]
 pub struct Status {
@@ -47,17 +50,7 @@ fn table(overview: &Overview) -> String {
 }
 
 fn write_service(out: &mut String, service: &Service) {
-    let Service {
-        name,
-        ready,
-        desired,
-        requests,
-        ..
-    } = service;
-    let _ = writeln!(
-        out,
-        "{name}  {ready} of {desired} ready  {requests} requests"
-    );
+    let _ = writeln!(out, "{}  {}", service.name, summary(service));
     if let Some(rollout) = service.rollout.as_ref().filter(|it| it.stage != "done") {
         let Rollout {
             stage,
@@ -72,50 +65,119 @@ fn write_service(out: &mut String, service: &Service) {
     for reason in &service.because {
         let _ = writeln!(out, "  {reason}");
     }
-    let rows = service.replicas.iter().map(|replica| {
-        [
-            replica.slot.to_string(),
-            ReplicaId::new(&replica.id).short().to_owned(),
-            replica.state.clone(),
-            Human(Duration::from_secs(replica.since_seconds as u64)).to_string(),
-            replica.in_flight.to_string(),
-            replica.requests.to_string(),
-            replica.because.clone().unwrap_or_default(),
-        ]
-    });
+    if service.replicas.is_empty() {
+        return;
+    }
     let head = [
         "SLOT",
         "ID",
         "STATE",
-        "SINCE",
+        "AGE",
         "IN FLIGHT",
-        "REQUESTS",
-        "BECAUSE",
+        "REQ/S",
+        "RESTARTS",
     ];
     let mut table = vec![head.map(str::to_owned)];
-    table.extend(rows);
-    if table.len() > 1 {
-        write_table(out, &table);
+    table.extend(service.replicas.iter().map(row));
+    let mut lines = lines(&table).into_iter();
+    let _ = writeln!(out, "{}", lines.next().unwrap_or_default());
+    for (line, replica) in lines.zip(&service.replicas) {
+        let _ = match why(replica) {
+            None => writeln!(out, "{line}"),
+            Some(why) if line.len() + 2 + why.len() <= WIDTH => writeln!(out, "{line}  {why}"),
+            Some(why) => writeln!(out, "{line}\n{WHY_INDENT}{why}"),
+        };
+    }
+}
+
+fn summary(service: &Service) -> String {
+    let mut parts = vec![
+        format!("{} of {} ready", service.ready, service.desired),
+        format!("{:.1} req/s", service.requests_per_second),
+    ];
+    let percentiles = [("p50", service.p50_seconds), ("p99", service.p99_seconds)];
+    for (name, seconds) in percentiles {
+        parts.extend(seconds.map(|seconds| format!("{name} {}", latency(seconds))));
+    }
+    let errors = service.error_rate.filter(|rate| *rate > 0.0);
+    parts.extend(errors.map(|rate| format!("{:.1}% errors", rate * 100.0)));
+    for (count, what) in [(service.in_flight, "in flight"), (service.held, "held")] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    parts.join("  ")
+}
+
+fn row(replica: &Replica) -> [String; 7] {
+    [
+        replica.slot.to_string(),
+        ReplicaId::new(&replica.id).short().to_owned(),
+        replica.state.clone(),
+        coarse(replica.age_seconds.unwrap_or(replica.since_seconds)),
+        replica.in_flight.to_string(),
+        format!("{:.1}", replica.requests_per_second),
+        replica.restarts.to_string(),
+    ]
+}
+
+/// Why it is as it is, or what happened to the one before it.
+fn why(replica: &Replica) -> Option<String> {
+    let before = || {
+        let failure = replica.last_failure.as_ref()?;
+        let at = humantime::parse_rfc3339(&failure.time).ok()?;
+        let ago = coarse(at.elapsed().unwrap_or_default().as_secs_f64());
+        Some(format!("{ago} ago: {}", failure.why))
+    };
+    replica.because.clone().or_else(before)
+}
+
+/// Seconds as `12ms` or `1.5s`, in three digits at most.
+pub fn latency(seconds: f64) -> String {
+    match seconds * 1_000.0 {
+        millis if millis < 1.0 => format!("{millis:.2}ms"),
+        millis if millis < 10.0 => format!("{millis:.1}ms"),
+        millis if millis < 1_000.0 => format!("{millis:.0}ms"),
+        _ => format!("{seconds:.1}s"),
+    }
+}
+
+/// A time of which only the size matters, as in `75s`, `40m`, `30h` or `12d`.
+pub fn coarse(seconds: f64) -> String {
+    let seconds = seconds.max(0.0) as u64;
+    match (seconds, seconds / 60, seconds / 3_600) {
+        (0..120, _, _) => format!("{seconds}s"),
+        (_, minutes @ 0..120, _) => format!("{minutes}m"),
+        (_, _, hours @ 0..48) => format!("{hours}h"),
+        (_, _, hours) => format!("{}d", hours / 24),
     }
 }
 
 /// Columns as wide as their widest cell, the last one as it comes.
 pub fn write_table<const N: usize>(out: &mut String, rows: &[[String; N]]) {
+    for line in lines(rows) {
+        let _ = writeln!(out, "{line}");
+    }
+}
+
+fn lines<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..N).map(width).collect();
-    for row in rows {
+    let lines = rows.iter().map(|row| {
         let mut line = String::from(" ");
         for (cell, width) in row.iter().zip(&widths) {
             let _ = write!(line, " {cell:<width$} ");
         }
-        let _ = writeln!(out, "{}", line.trim_end());
-    }
+        line.trim_end().to_owned()
+    });
+    lines.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::view::Replica;
+    use crate::admin::view::LastFailure;
+    use std::time::{Duration, SystemTime};
 
     #[test]
     fn the_table_shows_each_replica_with_its_reason() {
@@ -123,38 +185,59 @@ mod tests {
             slot,
             id: "0123456789abcdef".to_owned(),
             state: state.to_owned(),
-            since_seconds: 75.2,
-            address: None,
+            since_seconds: 2.0,
+            age_seconds: Some(75.2),
             in_flight: 2,
-            requests: 40,
+            requests_per_second: 40.25,
             because: because.map(str::to_owned),
+            ..Replica::default()
         };
+        let failed = SystemTime::now() - Duration::from_secs(185);
         let overview = Overview {
             engine_up: true,
             services: vec![Service {
                 name: "acts".to_owned(),
-                min: 1,
-                max: 10,
-                desired: 2,
-                ready: 1,
-                requests: 80,
-                requests_counted: 70,
-                because: vec!["2 replicas are wanted".to_owned()],
-                image: Some("acts:latest".to_owned()),
-                rollout: None,
+                desired: 3,
+                ready: 2,
+                requests_per_second: 80.5,
+                p50_seconds: Some(0.0123),
+                p99_seconds: Some(1.25),
+                error_rate: Some(0.015),
+                in_flight: 4,
+                held: 1,
+                because: vec!["3 replicas are wanted".to_owned()],
                 replicas: vec![
                     replica(8000, "ready", None),
-                    replica(8001, "sick", Some("exited with code 137")),
+                    Replica {
+                        restarts: 1,
+                        last_failure: Some(LastFailure {
+                            time: humantime::format_rfc3339_millis(failed).to_string(),
+                            why: "exited with code 137".to_owned(),
+                        }),
+                        ..replica(8001, "ready", None)
+                    },
+                    replica(8002, "sick", Some("paused")),
                 ],
+                ..Service::default()
             }],
         };
         let expected = "\
-acts  1 of 2 ready  80 requests
-  2 replicas are wanted
-  SLOT  ID            STATE  SINCE  IN FLIGHT  REQUESTS  BECAUSE
-  8000  0123456789ab  ready  75s    2          40
-  8001  0123456789ab  sick   75s    2          40        exited with code 137
+acts  2 of 3 ready  80.5 req/s  p50 12ms  p99 1.2s  1.5% errors  4 in flight  1 held
+  3 replicas are wanted
+  SLOT  ID            STATE  AGE  IN FLIGHT  REQ/S  RESTARTS
+  8000  0123456789ab  ready  75s  2          40.2   0
+  8001  0123456789ab  ready  75s  2          40.2   1
+          3m ago: exited with code 137
+  8002  0123456789ab  sick   75s  2          40.2   0  paused
 ";
         assert_eq!(table(&overview), expected);
+    }
+
+    #[test]
+    fn times_are_as_exact_as_anybody_wants_them() {
+        let shown = [0.0004, 0.0042, 0.042, 0.42, 42.0].map(latency);
+        assert_eq!(shown, ["0.40ms", "4.2ms", "42ms", "420ms", "42.0s"]);
+        let shown = [42.9, 119.0, 7_100.0, 100_000.0, 1e6].map(coarse);
+        assert_eq!(shown, ["42s", "119s", "118m", "27h", "11d"]);
     }
 }

@@ -9,6 +9,7 @@ mod diff;
 mod error;
 mod places;
 mod raw;
+mod schema;
 mod shape;
 mod source;
 mod yaml;
@@ -18,7 +19,8 @@ mod tests;
 
 pub use diff::{Change, Diff, diff};
 pub use error::{Problem, Problems};
-pub use source::{Env, Flags, Overrides, Text, find};
+pub use schema::schema;
+pub use source::{Env, Flags, Overrides, Text, find, name_of};
 
 use crate::plugin::Scaler;
 use crate::plugin::{Background, Filter, Observer, Probe, Registry};
@@ -92,8 +94,6 @@ pub fn load(
     report.finish(config)
 }
 
-/// The state folder alone, whatever else is wrong with `source`: whoever wants to tell a running
-/// Tidegate to reload a bad file has to find it.
 /// Whether this can be the name of an image; if not, what to write instead.
 pub fn check_image(image: &str) -> Result<(), String> {
     let typed = raw::Scalar::Text(image.to_owned());
@@ -106,6 +106,8 @@ pub fn check_image(image: &str) -> Result<(), String> {
     }
 }
 
+/// The state folder alone, whatever else is wrong with `source`: whoever wants to tell a running
+/// Tidegate to reload a bad file has to find it.
 pub fn state_dir(source: &Text, env: &Env) -> PathBuf {
     let typed = || {
         let tree = yaml::parse(&source.content).ok()?;

@@ -303,7 +303,7 @@ fn mapping(value: &mut Value) -> Option<&mut Mapping> {
 }
 
 /// The last part of an image's name, without tag and digest.
-fn name_of(image: &str) -> String {
+pub fn name_of(image: &str) -> String {
     let last = image.rsplit('/').next().unwrap_or_default();
     let name = last.split([':', '@']).next().unwrap_or_default();
     name_from(name).unwrap_or_else(|| "service".to_owned())

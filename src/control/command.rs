@@ -21,6 +21,12 @@ pub(super) enum Command {
         image: Option<String>,
         done: oneshot::Sender<Result<Deployed, String>>,
     },
+    /// Holds this many replicas until told otherwise; `None`: as the policy decides.
+    Scale {
+        service: String,
+        replicas: Option<u32>,
+        done: oneshot::Sender<Result<u32, String>>,
+    },
     /// Replaces the replica in this slot, without a gap.
     Drain {
         service: String,
@@ -74,6 +80,17 @@ impl Handle {
         self.ask(|done| Command::Deploy {
             service,
             image,
+            done,
+        })
+        .await
+    }
+
+    /// Holds this many replicas until told otherwise; `None`: as the policy decides. Returns how
+    /// many are wanted now.
+    pub async fn scale(&self, service: String, replicas: Option<u32>) -> Result<u32, String> {
+        self.ask(|done| Command::Scale {
+            service,
+            replicas,
             done,
         })
         .await

@@ -1,5 +1,6 @@
 //! One service under control: what is wanted, what was seen, what is under way.
 
+use super::by_hand;
 use super::probing::{self, Verdict};
 use super::rollout::{Remedy, Rollout};
 use super::tracked::{Drain, Fall, Health, Stop, Tracked, ailment_of};
@@ -59,6 +60,8 @@ pub(super) struct State {
     pub(super) cursor: Arc<Cursor>,
     window: Window,
     pub(super) wanted: u32,
+    /// What was asked for by hand instead of what the scaler wants.
+    pub(super) by_hand: Option<u32>,
     pub(super) scaled_because: String,
     pub(super) decisions: Decisions,
     pub(super) backoff: Backoff,
@@ -125,6 +128,7 @@ impl State {
             cursor: Arc::new(Cursor::default()),
             window: Window::default(),
             wanted: 0,
+            by_hand: None,
             scaled_because: String::new(),
             decisions: Decisions::default(),
             taken: BTreeMap::new(),
@@ -149,6 +153,7 @@ impl State {
         }
         self.stop_grace_period = managed.spec.stop_grace_period;
         self.wanted = managed.spec.bounds.clamp(self.wanted);
+        self.by_hand = self.by_hand.map(|count| managed.spec.bounds.clamp(count));
         if let Some(rollout) = &mut self.rollout {
             rollout.update(&managed.spec.update);
         }
@@ -551,13 +556,16 @@ impl State {
             let answers = self.load.answers();
             self.window.note_answers(now, answers, scaler.history());
         }
-        let decision = turn(
+        let mut decision = turn(
             scaler.as_ref(),
             &mut self.window,
             sample,
             bounds,
             self.wanted,
         );
+        if let Some(count) = self.by_hand {
+            by_hand::overrule(&mut decision, &self.name, count);
+        }
         let noted = self.decisions.note(Decided {
             at: now,
             from: self.wanted,

@@ -4,6 +4,7 @@
 //! loop brings its picture up to date, plans each service, carries the plan out and publishes a
 //! snapshot. What takes long (the engine, health checks) runs in tasks that report back as events.
 
+mod by_hand;
 mod command;
 mod forecast;
 mod managed;
@@ -50,6 +51,13 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const ENGINE_RETRY_EVERY: Duration = Duration::from_millis(500);
 /// A plan and what follows from it settle within a few rounds; more would be a planner's mistake.
 const ROUNDS_MAX: usize = 64;
+
+/// With thousands of replicas a look takes milliseconds. When as many health checks come out at
+/// about the same time, one for each would leave no time for the checks themselves.
+const DEAR_LOOK: Duration = Duration::from_millis(1);
+/// What comes within so many times the look's own time shares the next one.
+const GATHERS: u32 = 3;
+const GATHERS_MAX: Duration = Duration::from_millis(50);
 
 /// Says the time of day: since 1970, in UTC.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
@@ -205,22 +213,41 @@ impl Control {
     pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         let mut changes = self.engine.changes();
         loop {
+            // Tokio's clock stands still in tests, where the same inputs lead to the same looks.
+            let began = Instant::now();
             let wake = self.settle();
+            let took = began.elapsed();
             // Every branch means "look again", so none can starve another; in a fixed order, the
             // same inputs lead to the very same run.
-            tokio::select! {
+            let came = tokio::select! {
                 biased;
                 _ = shutdown.wait_for(|over| *over) => return,
-                Some(input) = self.inputs.recv() => {
-                    self.handle(input);
-                    while let Ok(input) = self.inputs.try_recv() {
-                        self.handle(input);
-                    }
+                Some(input) = self.inputs.recv() => Some(input),
+                Some(()) = changes.next(), if self.needs_engine() => {
+                    self.observing.wanted = true;
+                    None
                 }
-                Some(()) = changes.next(), if self.needs_engine() => self.observing.wanted = true,
-                () = self.writer.woken() => {}
-                () = tokio::time::sleep_until(self.began + wake.0) => {}
+                () = self.writer.woken() => None,
+                () = tokio::time::sleep_until(self.began + wake.0) => None,
+            };
+            let Some(input) = came else {
+                continue;
+            };
+            self.handle(input);
+            if took >= DEAR_LOOK {
+                self.gather(GATHERS * took).await;
             }
+            while let Ok(input) = self.inputs.try_recv() {
+                self.handle(input);
+            }
+        }
+    }
+
+    /// Takes what comes meanwhile into account, too, before the next look.
+    async fn gather(&mut self, time: Duration) {
+        let over = Instant::now() + time.min(GATHERS_MAX);
+        while let Ok(Some(input)) = tokio::time::timeout_at(over, self.inputs.recv()).await {
+            self.handle(input);
         }
     }
 
@@ -244,6 +271,19 @@ impl Control {
                 image,
                 done,
             }) => self.deploy(&service, image, done),
+            Input::Command(Command::Scale {
+                service,
+                replicas,
+                done,
+            }) => {
+                let (now, clock, sink) = (self.now(), (self.clock)(), Arc::clone(&self.sink));
+                let state = self.in_hand(&service);
+                let scaled =
+                    state.and_then(|state| state.scale_by_hand(replicas, now, clock, &sink));
+                // Whoever asked finds it in the next snapshot.
+                self.settle();
+                let _ = done.send(scaled);
+            }
             Input::Command(Command::Drain {
                 service,
                 slot,

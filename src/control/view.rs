@@ -49,6 +49,7 @@ impl State {
             cursor: Arc::clone(&self.cursor),
             load: Arc::clone(&self.load),
             replicas,
+            by_hand: self.by_hand,
             min: bounds.map_or(0, |bounds| bounds.min),
             max: bounds.map_or(0, |bounds| bounds.max),
             because,

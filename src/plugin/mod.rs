@@ -60,7 +60,7 @@ pub mod prelude {
     };
     pub use crate::plan::scaler::{Decision, Needs, Scaler};
     pub use crate::plan::window::{Sample, Window};
-    pub use crate::service::event::Event;
+    pub use crate::service::event::{Barrier, Event};
     pub use crate::service::latency::Histogram;
     pub use crate::service::replica::{Ailment, Phase, ReplicaId, ReplicaView};
     pub use crate::service::snapshot::{ServiceView, Snapshot};

@@ -40,6 +40,7 @@ impl Stage {
             min: 1,
             max: 1,
             desired: 1,
+            by_hand: None,
             coming: true,
             because: Vec::new(),
             decisions: Default::default(),

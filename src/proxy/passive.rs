@@ -97,6 +97,7 @@ mod tests {
             min: 0,
             max: 0,
             desired: 0,
+            by_hand: None,
             coming: false,
             because: Vec::new(),
             decisions: Default::default(),

@@ -26,6 +26,7 @@ impl Stage {
             min: 0,
             max: 0,
             desired: 0,
+            by_hand: None,
             coming: false,
             because: Vec::new(),
             decisions: Default::default(),

@@ -129,6 +129,10 @@ pub enum Event {
         service: ServiceName,
         ok: bool,
     },
+    /// A client's connection was not let in. Frequent under attack; never logged.
+    TurnedAway {
+        reason: Barrier,
+    },
     EngineUp,
     EngineDown {
         why: String,
@@ -136,6 +140,38 @@ pub enum Event {
     Reloaded {
         result: Result<String, String>,
     },
+}
+
+/// Why a connection is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barrier {
+    /// `limits.connections`
+    Full,
+    /// `limits.connections_per_address`
+    FullForAddress,
+    /// It came to a listener for proxies, and its address is not one of `trusted_proxies`.
+    Untrusted,
+    /// The PROXY header is missing, late or wrong.
+    ProxyHeader,
+}
+
+impl Barrier {
+    pub const ALL: [Barrier; 4] = [
+        Barrier::Full,
+        Barrier::FullForAddress,
+        Barrier::Untrusted,
+        Barrier::ProxyHeader,
+    ];
+
+    /// Its name in metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Barrier::Full => "full",
+            Barrier::FullForAddress => "full_for_address",
+            Barrier::Untrusted => "untrusted",
+            Barrier::ProxyHeader => "proxy_header",
+        }
+    }
 }
 
 impl Event {
@@ -151,7 +187,7 @@ impl Event {
             | Event::EngineDown { .. }
             | Event::Reloaded { result: Err(_) } => log::Level::Warn,
             Event::Decided { .. } => log::Level::Debug,
-            Event::Checked { .. } => log::Level::Trace,
+            Event::Checked { .. } | Event::TurnedAway { .. } => log::Level::Trace,
             _ => log::Level::Info,
         }
     }
@@ -178,7 +214,10 @@ impl Event {
             | Event::RolledBack { service, .. }
             | Event::SaidLast { service, .. }
             | Event::Checked { service, .. } => Some(service),
-            Event::EngineUp | Event::EngineDown { .. } | Event::Reloaded { .. } => None,
+            Event::TurnedAway { .. }
+            | Event::EngineUp
+            | Event::EngineDown { .. }
+            | Event::Reloaded { .. } => None,
         }
     }
 }
@@ -335,6 +374,9 @@ impl fmt::Display for Event {
                 words.join(" | ")
             ),
             Event::Checked { service, ok } => write!(f, "{service}: health check ok={ok}"),
+            Event::TurnedAway { reason } => {
+                write!(f, "turned away a connection: {}", reason.label())
+            }
             Event::EngineUp => f.write_str("the container engine answers"),
             Event::EngineDown { why } => write!(
                 f,

@@ -1,5 +1,6 @@
 //! What the request path counts for a service, and where its round robin stands.
 
+use super::answers::Answers;
 use super::budget::Budget;
 use super::latency::{Histogram, Latencies};
 use super::spec::Retries;
@@ -22,6 +23,8 @@ pub struct ServiceLoad {
     completed: AtomicU64,
     busy_micros: AtomicU64,
     latencies: Latencies,
+    /// What clients got.
+    pub answers: Answers,
     line: Semaphore,
     budget: Budget,
     is_busy: AtomicBool,
@@ -37,6 +40,7 @@ impl ServiceLoad {
             completed: AtomicU64::new(0),
             busy_micros: AtomicU64::new(0),
             latencies: Latencies::default(),
+            answers: Answers::default(),
             line: Semaphore::new(1),
             budget: Budget::new(Instant::now()),
             is_busy: AtomicBool::new(false),

@@ -3,6 +3,7 @@
 //! Imports nothing of ours. One task holds the [`store::Writer`]; everybody else holds a
 //! [`store::Reader`].
 
+pub mod answers;
 pub mod budget;
 pub mod connections;
 pub mod decided;

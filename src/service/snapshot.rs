@@ -36,6 +36,8 @@ pub struct ServiceView {
     pub min: u32,
     pub max: u32,
     pub desired: u32,
+    /// How many were asked for by hand.
+    pub by_hand: Option<u32>,
     /// A replica is on its way, so waiting for one makes sense.
     pub coming: bool,
     /// Why the replica set is as it is, and what it waits for.

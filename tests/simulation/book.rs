@@ -428,6 +428,7 @@ impl Book {
             | Event::RolloutFailed { .. }
             | Event::RolledBack { .. }
             | Event::SaidLast { .. }
+            | Event::TurnedAway { .. }
             | Event::Reloaded { .. }
             | Event::Decided { .. }
             | Event::Checked { .. } => {}

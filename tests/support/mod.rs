@@ -9,6 +9,7 @@ pub mod image;
 pub mod load;
 pub mod recorder;
 pub mod registry;
+pub mod sse;
 pub mod upstream;
 pub mod websocket;
 

@@ -212,6 +212,7 @@ mod tests {
             min: 1,
             max: 10,
             desired: 2,
+            by_hand: None,
             because: vec![],
             decisions: Default::default(),
             image: None,

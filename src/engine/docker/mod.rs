@@ -10,7 +10,9 @@ mod event;
 mod heard;
 mod host;
 mod image;
+mod inspect;
 mod label;
+mod logs;
 mod registry;
 mod stop;
 mod usage;
@@ -18,6 +20,8 @@ mod version;
 mod words;
 
 pub use host::Host;
+pub use inspect::ImageFacts;
+pub use logs::Line;
 
 use super::{Engine, EngineError};
 use crate::service::replica::{Observed, ReplicaId};

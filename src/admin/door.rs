@@ -1,0 +1,248 @@
+//! Who may do what: pages of others may nothing, and writing needs the token or the socket.
+
+use super::{Admin, problem};
+use axum::Extension;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use subtle::ConstantTimeEq;
+
+/// Wrong tokens that an address may show before it has to wait.
+const FAILURES_MAX: u32 = 10;
+/// And how long it has to wait, then and after each further one.
+const WAIT: Duration = Duration::from_secs(60);
+/// Addresses that are remembered; beyond, the one that failed longest ago is forgotten.
+const ADDRESSES_MAX: usize = 1024;
+
+/// How a request came in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    Tcp,
+    /// The unix socket: whoever may open it may write.
+    Socket,
+}
+
+/// Refuses what a browser sends for a page that is not ours. A link that is followed to a page of
+/// ours is no harm.
+pub async fn same_origin(request: Request, next: Next) -> Response {
+    if is_foreign(request.method(), request.uri(), request.headers()) {
+        return problem(
+            StatusCode::FORBIDDEN,
+            "a page of another origin sent this; open the dashboard at this address itself, or \
+             ask without a browser",
+        );
+    }
+    next.run(request).await
+}
+
+fn is_foreign(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let is_read = method == Method::GET || method == Method::HEAD;
+    let is_visit =
+        is_read && text(header::HeaderName::from_static("sec-fetch-mode")) == Some("navigate");
+    let site = text(header::HeaderName::from_static("sec-fetch-site"));
+    if site.is_some_and(|site| !["same-origin", "none"].contains(&site)) && !is_visit {
+        return true;
+    }
+    let Some(origin) = text(header::ORIGIN) else {
+        return false;
+    };
+    let host = uri.authority().map(|authority| authority.as_str());
+    let host = host.or(text(header::HOST)).unwrap_or_default();
+    let (_, from) = origin.split_once("://").unwrap_or_default();
+    host.is_empty() || !from.eq_ignore_ascii_case(host)
+}
+
+pub async fn may_write(
+    State(admin): State<Admin>,
+    Extension(door): Extension<Door>,
+    client: Option<Extension<ConnectInfo<SocketAddr>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if door == Door::Socket {
+        return next.run(request).await;
+    }
+    let client = client.map(|Extension(ConnectInfo(address))| address.ip());
+    if let Some(left) = admin.failures.wait(client, Instant::now()) {
+        let problem = problem(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many wrong tokens came from this address; wait, or use the command line, which \
+             needs none",
+        );
+        let seconds = left.as_secs().max(1).to_string();
+        return ([(header::RETRY_AFTER, seconds)], problem).into_response();
+    }
+    if has_token(request.headers(), &admin.token) {
+        admin.failures.forget(client);
+        return next.run(request).await;
+    }
+    // A request without a token guesses nothing.
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        admin.failures.note(client, Instant::now());
+    }
+    let problem = problem(
+        StatusCode::UNAUTHORIZED,
+        "writing needs `Authorization: Bearer TOKEN`; the token is in TIDEGATE_ADMIN_TOKEN or in \
+         the file `admin-token` in the state folder",
+    );
+    ([(header::WWW_AUTHENTICATE, "Bearer")], problem).into_response()
+}
+
+fn has_token(headers: &HeaderMap, token: &str) -> bool {
+    let given = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .unwrap_or_default();
+    // The time depends on the lengths alone.
+    !token.is_empty() && bool::from(given.as_bytes().ct_eq(token.as_bytes()))
+}
+
+/// Wrong tokens lately, by address.
+#[derive(Clone, Default)]
+pub struct Failures(Arc<Mutex<BTreeMap<Option<IpAddr>, Failed>>>);
+
+#[derive(Clone, Copy)]
+struct Failed {
+    count: u32,
+    last: Instant,
+}
+
+impl Failures {
+    /// How long this address still has to wait.
+    fn wait(&self, address: Option<IpAddr>, now: Instant) -> Option<Duration> {
+        let failed = *self.held().get(&whole(address))?;
+        let left = WAIT.checked_sub(now.duration_since(failed.last))?;
+        (failed.count >= FAILURES_MAX).then_some(left)
+    }
+
+    fn note(&self, address: Option<IpAddr>, now: Instant) {
+        let mut held = self.held();
+        held.retain(|_, failed| now.duration_since(failed.last) < WAIT);
+        let key = whole(address);
+        if held.len() >= ADDRESSES_MAX && !held.contains_key(&key) {
+            let oldest = held.iter().min_by_key(|(_, failed)| failed.last);
+            if let Some(oldest) = oldest.map(|(address, _)| *address) {
+                held.remove(&oldest);
+            }
+        }
+        let count = held.get(&key).map_or(0, |failed| failed.count);
+        let failed = Failed {
+            count: count + 1,
+            last: now,
+        };
+        held.insert(key, failed);
+    }
+
+    fn forget(&self, address: Option<IpAddr>) {
+        self.held().remove(&whole(address));
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, BTreeMap<Option<IpAddr>, Failed>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who has one IPv6 address has the 64 bits behind it.
+fn whole(address: Option<IpAddr>) -> Option<IpAddr> {
+    address.map(|address| match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = address.to_bits() & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from_bits(network))
+        }
+        v4 => v4,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_other_origins_are_told_apart() {
+        let foreign = |method: Method, headers: &[(&'static str, &'static str)]| {
+            let headers = headers.iter().map(|(name, value)| {
+                let name = header::HeaderName::from_static(name);
+                (name, header::HeaderValue::from_static(value))
+            });
+            let uri = Uri::from_static("/api/v1/reload");
+            is_foreign(&method, &uri, &headers.collect())
+        };
+        let host = ("host", "127.0.0.1:9180");
+        for headers in [
+            &[host][..],
+            &[host, ("origin", "http://127.0.0.1:9180")],
+            &[host, ("sec-fetch-site", "same-origin")],
+            &[host, ("sec-fetch-site", "none")],
+        ] {
+            assert!(!foreign(Method::POST, headers), "{headers:?}");
+        }
+        for headers in [
+            &[host, ("origin", "https://evil.example")][..],
+            &[host, ("origin", "http://127.0.0.1:80")],
+            &[host, ("origin", "http://127.0.0.1")],
+            &[host, ("origin", "null")],
+            &[host, ("origin", "")],
+            &[("origin", "http://127.0.0.1:9180")],
+            &[host, ("sec-fetch-site", "cross-site")],
+            &[host, ("sec-fetch-site", "same-site")],
+            &[
+                host,
+                ("sec-fetch-site", "cross-site"),
+                ("sec-fetch-mode", "navigate"),
+            ],
+        ] {
+            assert!(foreign(Method::POST, headers), "{headers:?}");
+        }
+        let link = &[
+            host,
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+        ];
+        assert!(!foreign(Method::GET, link));
+        let fetched = &[
+            host,
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "no-cors"),
+        ];
+        assert!(foreign(Method::GET, fetched));
+    }
+
+    #[test]
+    fn whoever_guesses_has_to_wait_and_nobody_else_has_to() {
+        let failures = Failures::default();
+        let [a, b]: [Option<IpAddr>; 2] = ["10.0.0.1", "10.0.0.2"].map(|it| it.parse().ok());
+        let began = Instant::now();
+        for _ in 0..FAILURES_MAX {
+            assert_eq!(failures.wait(a, began), None);
+            failures.note(a, began);
+        }
+        assert_eq!(failures.wait(a, began), Some(WAIT));
+        assert_eq!(failures.wait(b, began), None);
+        assert_eq!(failures.wait(a, began + WAIT * 2), None);
+        failures.note(b, began);
+        failures.forget(b);
+        assert!(!failures.held().contains_key(&b));
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_guesser_and_the_memory_has_an_end() {
+        let failures = Failures::default();
+        let now = Instant::now();
+        for host in 0..u128::from(FAILURES_MAX) {
+            let address = Ipv6Addr::from_bits((0x2001_0db8 << 96) | host);
+            failures.note(Some(address.into()), now);
+        }
+        assert!(failures.wait("2001:db8::ffff".parse().ok(), now).is_some());
+        for host in 0..2 * ADDRESSES_MAX as u32 {
+            failures.note(Some(IpAddr::from(host.to_be_bytes())), now);
+        }
+        assert_eq!(failures.held().len(), ADDRESSES_MAX);
+    }
+}

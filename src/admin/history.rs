@@ -1,0 +1,239 @@
+//! What happened lately: the last events, and what failed in each slot.
+
+use super::told::Told;
+use crate::service::event::Event;
+use crate::service::spec::{ServiceName, Slot};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
+
+/// How many events are kept.
+pub const KEPT_MAX: usize = 1000;
+
+/// The last events of this process. Told by whoever makes events happen, none of them a request
+/// on its usual way; a clone is another hold on the same ones.
+#[derive(Clone)]
+pub struct History(Arc<Inner>);
+
+struct Inner {
+    kept: Mutex<Kept>,
+    /// The id of the newest one.
+    newest: watch::Sender<u64>,
+}
+
+struct Kept {
+    events: VecDeque<Arc<Told>>,
+    /// Nothing is known of events up to this one.
+    lost: u64,
+    falls: BTreeMap<(ServiceName, Slot), Falls>,
+}
+
+/// What befell the replicas of a slot since Tidegate began.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Falls {
+    pub count: u64,
+    /// The last one's time and reason.
+    pub time: String,
+    pub why: String,
+}
+
+/// A part of what happened, the oldest first.
+pub struct Part {
+    pub events: Vec<Arc<Told>>,
+    /// Something that came after what the asker knows is not kept any more.
+    pub missed: bool,
+    /// The newest event of any service; what comes after it is news.
+    pub newest: u64,
+}
+
+impl Default for History {
+    fn default() -> History {
+        let began = millis(SystemTime::now());
+        History(Arc::new(Inner {
+            kept: Mutex::new(Kept {
+                events: VecDeque::new(),
+                lost: began,
+                falls: BTreeMap::new(),
+            }),
+            newest: watch::Sender::new(began),
+        }))
+    }
+}
+
+impl History {
+    pub fn note(&self, event: &Event) {
+        let now = SystemTime::now();
+        let mut kept = self.kept();
+        // As generations are: greater than any that was given out, also by a process before
+        // this one, so that whoever followed that one misses nothing here.
+        let last = *self.0.newest.borrow();
+        let id = (last + 1).max(millis(now));
+        let Some(told) = Told::new(event, id, now) else {
+            return;
+        };
+        if let Event::Sick {
+            service,
+            slot,
+            ailment,
+            ..
+        } = event
+        {
+            kept.fell(service, *slot, &told.time, ailment.to_string());
+        }
+        if kept.events.len() == KEPT_MAX {
+            kept.lost = kept.events.pop_front().map_or(kept.lost, |told| told.id);
+        }
+        kept.events.push_back(Arc::new(told));
+        self.0.newest.send_replace(id);
+    }
+
+    /// What happened after the event `after`, of one service when that is named.
+    pub fn after(&self, after: u64, service: Option<&str>) -> Part {
+        let kept = self.kept();
+        let from = kept.events.partition_point(|told| told.id <= after);
+        let of_service =
+            |told: &&Arc<Told>| service.is_none_or(|name| told.service.as_deref() == Some(name));
+        Part {
+            events: kept
+                .events
+                .range(from..)
+                .filter(of_service)
+                .cloned()
+                .collect(),
+            missed: after > 0 && after < kept.lost,
+            newest: *self.0.newest.borrow(),
+        }
+    }
+
+    /// Resolves with each news.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.0.newest.subscribe()
+    }
+
+    /// What befell the replicas of a service, by slot.
+    pub fn falls(&self, service: &ServiceName) -> BTreeMap<Slot, Falls> {
+        let kept = self.kept();
+        let of_service = (service.clone(), 0)..=(service.clone(), Slot::MAX);
+        let falls = kept.falls.range(of_service);
+        falls
+            .map(|((_, slot), falls)| (*slot, falls.clone()))
+            .collect()
+    }
+
+    /// Forgets what befell services that are not there any more.
+    pub fn keep_only(&self, is_there: impl Fn(&ServiceName) -> bool) {
+        self.kept()
+            .falls
+            .retain(|(service, _), _| is_there(service));
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn fell(&mut self, service: &ServiceName, slot: Slot, time: &str, why: String) {
+        let key = (service.clone(), slot);
+        let count = self.falls.get(&key).map_or(0, |falls| falls.count);
+        let time = time.to_owned();
+        let falls = Falls {
+            count: count + 1,
+            time,
+            why,
+        };
+        self.falls.insert(key, falls);
+    }
+}
+
+fn millis(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::replica::{Ailment, ReplicaId};
+
+    fn starting(service: &str, slot: Slot) -> Event {
+        Event::Starting {
+            service: ServiceName::new(service),
+            slot,
+        }
+    }
+
+    #[test]
+    fn ids_only_grow_and_nothing_is_told_twice() {
+        let history = History::default();
+        for slot in 0..500 {
+            history.note(&starting("web", slot));
+        }
+        let all = history.after(0, None).events;
+        assert!(all.is_sorted_by(|a, b| a.id < b.id));
+        let rest = history.after(all[99].id, None);
+        assert_eq!(rest.events, all[100..]);
+        assert!(!rest.missed);
+        let newest = all[499].id;
+        assert!(history.after(newest, None).events.is_empty());
+    }
+
+    #[test]
+    fn no_more_than_the_limit_are_kept_and_whoever_is_too_late_is_told() {
+        let history = History::default();
+        history.note(&starting("web", 0));
+        let first = history.after(0, None).events[0].id;
+        for slot in 0..KEPT_MAX as u16 {
+            history.note(&starting("web", slot));
+        }
+        assert!(!history.after(first, None).missed);
+        history.note(&starting("web", 0));
+        let late = history.after(first, None);
+        assert_eq!((late.events.len(), late.missed), (KEPT_MAX, true));
+        assert!(!history.after(0, None).missed);
+    }
+
+    #[test]
+    fn one_service_is_told_apart_from_others() {
+        let history = History::default();
+        history.note(&starting("web", 8000));
+        history.note(&starting("shop", 8100));
+        history.note(&Event::EngineUp);
+        let of_web = history.after(0, Some("web")).events;
+        let texts: Vec<&str> = of_web.iter().map(|told| told.text.as_str()).collect();
+        assert_eq!(texts, ["web: starting a replica on 8000"]);
+        assert!(history.after(0, Some("we")).events.is_empty());
+    }
+
+    #[test]
+    fn health_checks_are_not_told() {
+        let history = History::default();
+        let service = ServiceName::new("web");
+        history.note(&Event::Checked { service, ok: true });
+        assert!(history.after(0, None).events.is_empty());
+    }
+
+    #[test]
+    fn each_slot_remembers_how_often_it_failed_and_why_it_did_last() {
+        let history = History::default();
+        let service = ServiceName::new("web");
+        for (slot, code) in [(8000, 1), (8000, 137), (8001, 2)] {
+            history.note(&Event::Sick {
+                service: service.clone(),
+                slot,
+                id: ReplicaId::new("a"),
+                ailment: Ailment::Exited { code: Some(code) },
+            });
+        }
+        let falls = history.falls(&service);
+        assert_eq!(falls[&8000].count, 2);
+        assert_eq!(falls[&8000].why, "exited with code 137");
+        assert_eq!(falls[&8001].count, 1);
+        let told = history.after(0, None).events.pop().unwrap();
+        assert_eq!(told.reason.as_deref(), Some("exited"));
+        history.keep_only(|_| false);
+        assert!(history.falls(&service).is_empty());
+    }
+}

@@ -1,0 +1,122 @@
+//! The state as streams show it: looked at when it changes and once a second, made into JSON
+//! once for everybody.
+
+use super::Admin;
+use super::history::History;
+use super::numbers::{AllNumbers, SAMPLE_EVERY, Sampler};
+use super::view;
+use crate::service::store::Reader;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// A picture is no older than this when something changed; while much does, no newer either.
+const SHOW_WITHIN: Duration = Duration::from_millis(250);
+
+/// What is measured, and what streams are shown. A clone is another hold on the same.
+#[derive(Clone)]
+pub struct Live(Arc<Inner>);
+
+struct Inner {
+    numbers: watch::Sender<Arc<AllNumbers>>,
+    board: watch::Sender<Arc<Board>>,
+}
+
+/// Every service as JSON.
+#[derive(Default)]
+pub struct Board {
+    pub engine_up: bool,
+    pub services: BTreeMap<String, Card>,
+}
+
+pub struct Card {
+    pub json: Arc<str>,
+    /// Stays the same while only ages grow.
+    pub version: u64,
+}
+
+impl Default for Live {
+    fn default() -> Live {
+        Live(Arc::new(Inner {
+            numbers: watch::Sender::default(),
+            board: watch::Sender::default(),
+        }))
+    }
+}
+
+impl Live {
+    pub fn numbers(&self) -> Arc<AllNumbers> {
+        Arc::clone(&self.0.numbers.borrow())
+    }
+
+    /// The state as it is, and a word whenever it changes.
+    pub fn watch(&self, admin: &Admin) -> watch::Receiver<Arc<Board>> {
+        if self.0.board.receiver_count() == 0 {
+            // Nobody looked, so nothing was shown.
+            self.show(&admin.reader, &admin.history);
+        }
+        self.0.board.subscribe()
+    }
+
+    /// Measures for as long as it is polled; shows while somebody looks.
+    pub async fn run(self, mut reader: Reader, history: History) {
+        let mut sampler = Sampler::new(Instant::now());
+        let mut tick = tokio::time::interval(SAMPLE_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let is_watched = self.0.board.receiver_count() > 0;
+            tokio::select! {
+                _ = tick.tick() => {
+                    let snapshot = reader.load();
+                    let numbers = sampler.sample(&snapshot, Instant::now());
+                    self.0.numbers.send_replace(Arc::new(numbers));
+                    history.keep_only(|name| snapshot.services.contains_key(name));
+                }
+                changed = reader.changed(), if is_watched => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(SHOW_WITHIN).await;
+                    reader.seen();
+                }
+            }
+            if self.0.board.receiver_count() > 0 {
+                self.show(&reader, &history);
+            }
+        }
+    }
+
+    fn show(&self, reader: &Reader, history: &History) {
+        let overview = view::overview(&reader.load(), &self.numbers(), history);
+        let services = overview.services.into_iter().filter_map(Card::new);
+        let board = Board {
+            engine_up: overview.engine_up,
+            services: services.collect(),
+        };
+        self.0.board.send_replace(Arc::new(board));
+    }
+}
+
+impl Card {
+    fn new(mut service: view::Service) -> Option<(String, Card)> {
+        let json = serde_json::to_string(&service).ok()?;
+        for replica in &mut service.replicas {
+            (replica.since_seconds, replica.age_seconds) = (0.0, None);
+        }
+        let card = Card {
+            json: json.into(),
+            version: fingerprint(&service)?,
+        };
+        Some((service.name, card))
+    }
+}
+
+fn fingerprint(value: &impl Serialize) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    serde_json::to_vec(value).ok()?.hash(&mut hasher);
+    Some(hasher.finish())
+}

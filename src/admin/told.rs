@@ -1,0 +1,201 @@
+//! An event as the admin API tells it.
+
+use crate::service::event::Event;
+use crate::service::replica::ReplicaId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::time::SystemTime;
+
+/// Something that happened, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Told {
+    /// Grows with each event, also from one process to the next.
+    pub id: u64,
+    /// When, as in `2026-11-25T01:17:18.042Z`.
+    pub time: String,
+    /// What happened, in one word, as in `sick` or `scaled`.
+    pub what: String,
+    /// `info` or `warn`.
+    pub level: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u16>,
+    /// The replica's container or address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica: Option<String>,
+    /// Why, in one word of a short list, as in `exited`; the metrics' label `reason`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Why, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Of what changed its number or version: what it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// And what it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The whole of it, as in the log.
+    pub text: String,
+}
+
+impl Told {
+    /// `None`: nothing worth telling, however often it happens.
+    pub fn new(event: &Event, id: u64, at: SystemTime) -> Option<Told> {
+        let about = About::of(event)?;
+        Some(Told {
+            id,
+            time: humantime::format_rfc3339_millis(at).to_string(),
+            what: about.what.to_owned(),
+            level: event.level().as_str().to_ascii_lowercase(),
+            service: event.service().map(|name| name.to_string()),
+            slot: about.slot,
+            replica: about.id.map(|id| id.0.to_string()),
+            reason: about.reason.map(str::to_owned),
+            why: about.why,
+            from: about.from,
+            to: about.to,
+            text: event.to_string(),
+        })
+    }
+}
+
+/// What is told of an event beside its sentence.
+#[derive(Default)]
+struct About<'a> {
+    what: &'static str,
+    slot: Option<u16>,
+    id: Option<&'a ReplicaId>,
+    reason: Option<&'static str>,
+    why: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+}
+
+impl About<'_> {
+    /// A word for each kind, so that nobody has to read sentences: the compiler asks for one when
+    /// there is a new kind.
+    fn of(event: &Event) -> Option<About<'_>> {
+        let plain = |what| About {
+            what,
+            ..About::default()
+        };
+        let on = |what, slot: &u16| About {
+            slot: Some(*slot),
+            ..plain(what)
+        };
+        fn of_one<'a>(what: &'static str, slot: &u16, id: &'a ReplicaId) -> About<'a> {
+            About {
+                what,
+                slot: Some(*slot),
+                id: Some(id),
+                ..About::default()
+            }
+        }
+        Some(match event {
+            Event::Checked { .. } | Event::TurnedAway { .. } => return None,
+            Event::Starting { slot, .. } => on("starting", slot),
+            Event::StartFailed { slot, why, .. } => About {
+                why: Some(why.clone()),
+                ..on("start_failed", slot)
+            },
+            Event::PortTaken { slot, .. } => About {
+                why: Some("somebody else holds the port".to_owned()),
+                ..on("port_taken", slot)
+            },
+            Event::Adopted { slot, id, .. } => of_one("adopted", slot, id),
+            Event::Ready { slot, id, .. } => of_one("ready", slot, id),
+            Event::Sick {
+                slot, id, ailment, ..
+            } => About {
+                reason: Some(ailment.label()),
+                why: Some(ailment.to_string()),
+                ..of_one("sick", slot, id)
+            },
+            Event::Ejected { slot, id, row, .. } => About {
+                reason: Some("5xx"),
+                why: Some(format!(
+                    "{row} answers of 5xx in a row, and others do better"
+                )),
+                ..of_one("ejected", slot, id)
+            },
+            Event::Draining {
+                slot, id, because, ..
+            } => About {
+                why: Some(because.clone()),
+                ..of_one("draining", slot, id)
+            },
+            Event::Returned {
+                slot, id, because, ..
+            } => About {
+                why: Some(because.clone()),
+                ..of_one("returned", slot, id)
+            },
+            Event::Drained { slot, id, .. } => of_one("drained", slot, id),
+            Event::Stopped { slot, id, .. } => of_one("stopped", slot, id),
+            Event::StopFailed { slot, id, why, .. } => About {
+                why: Some(why.clone()),
+                ..of_one("stop_failed", slot, id)
+            },
+            Event::Scaled {
+                from, to, because, ..
+            } => About {
+                why: Some(because.clone()),
+                from: Some(from.to_string()),
+                to: Some(to.to_string()),
+                ..plain("scaled")
+            },
+            Event::Decided { decided, .. } => About {
+                reason: Some(decided.bound),
+                why: Some(decided.because.clone()),
+                from: Some(decided.from.to_string()),
+                to: Some(decided.to.to_string()),
+                ..plain("decided")
+            },
+            Event::Rolling { from, to, .. } => About {
+                from: Some(from.clone()),
+                to: Some(to.clone()),
+                ..plain("rolling")
+            },
+            Event::RolledOut { to, .. } => About {
+                to: Some(to.clone()),
+                ..plain("rolled_out")
+            },
+            Event::RolloutFailed {
+                to, why, back_to, ..
+            } => About {
+                why: Some(why.clone()),
+                from: Some(to.clone()),
+                to: back_to.clone(),
+                ..plain(match back_to {
+                    Some(_) => "rolling_back",
+                    None => "rollout_paused",
+                })
+            },
+            Event::RolledBack { to, .. } => About {
+                to: Some(to.clone()),
+                ..plain("rolled_back")
+            },
+            Event::SaidLast {
+                slot, id, words, ..
+            } => About {
+                why: Some(words.join("\n")),
+                ..of_one("said_last", slot, id)
+            },
+            Event::EngineUp => plain("engine_up"),
+            Event::EngineDown { why } => About {
+                why: Some(why.clone()),
+                ..plain("engine_down")
+            },
+            Event::Reloaded { result: Ok(what) } => About {
+                why: Some(what.clone()),
+                ..plain("reloaded")
+            },
+            Event::Reloaded { result: Err(why) } => About {
+                why: Some(why.clone()),
+                ..plain("reload_failed")
+            },
+        })
+    }
+}

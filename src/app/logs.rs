@@ -1,0 +1,152 @@
+//! What the replicas of a service write, for `tidegate logs`.
+
+use super::{StartError, system};
+use crate::engine::docker::{Docker, Line};
+use crate::engine::{Engine, EngineError};
+use crate::service::replica::{Observed, ReplicaId};
+use crate::service::spec::Slot;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Lines that wait to be shown.
+const WAITING_MAX: usize = 1024;
+/// New replicas are looked for at least this often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A line, and whose.
+pub struct Said {
+    pub slot: Slot,
+    pub id: ReplicaId,
+    pub line: Line,
+}
+
+/// Which lines are wanted.
+pub struct Wanted<'a> {
+    pub instance: &'a str,
+    pub service: &'a str,
+    pub follow: bool,
+    /// Of each replica; `None`: all.
+    pub last: Option<u32>,
+}
+
+/// Has `show` called with each line, until it says that it is enough: those that are there, in
+/// the order in which they were written, or also those that come. Returns how many replicas it
+/// saw.
+pub fn logs(wanted: &Wanted, show: impl FnMut(&Said) -> bool) -> Result<usize, StartError> {
+    let docker = Docker::connect(wanted.instance).map_err(|error| system(&error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| system(&error))?;
+    runtime.block_on(async {
+        match wanted.follow {
+            true => follow(&docker, wanted, show).await,
+            false => {
+                let replicas = replicas(&docker, wanted.service).await?;
+                merge(&docker, wanted, &replicas, show).await?;
+                Ok(replicas.len())
+            }
+        }
+    })
+}
+
+/// Shows the lines that are there, in the order in which they were written, and holds one of each
+/// replica at a time.
+async fn merge(
+    docker: &Docker,
+    wanted: &Wanted<'_>,
+    replicas: &[Observed],
+    mut show: impl FnMut(&Said) -> bool,
+) -> Result<(), StartError> {
+    let mut logs = Vec::new();
+    let mut heads: Vec<Option<Line>> = Vec::new();
+    for replica in replicas {
+        let mut log = docker.log(&replica.id, wanted.last, false);
+        heads.push(next(&mut log).await?);
+        logs.push(log);
+    }
+    loop {
+        let some = heads.iter().enumerate();
+        let some = some.filter_map(|(at, line)| Some((line.as_ref()?.time.as_str(), at)));
+        let Some((_, at)) = some.min() else {
+            return Ok(());
+        };
+        let line = heads[at].take();
+        heads[at] = next(&mut logs[at]).await?;
+        if line.is_some_and(|line| !show(&said(&replicas[at], line))) {
+            return Ok(());
+        }
+    }
+}
+
+async fn next(
+    log: &mut BoxStream<'static, Result<Line, EngineError>>,
+) -> Result<Option<Line>, StartError> {
+    log.next().await.transpose().map_err(|error| system(&error))
+}
+
+async fn follow(
+    docker: &Docker,
+    wanted: &Wanted<'_>,
+    mut show: impl FnMut(&Said) -> bool,
+) -> Result<usize, StartError> {
+    let (sender, mut said) = mpsc::channel(WAITING_MAX);
+    let mut followed = BTreeSet::new();
+    let mut changes = docker.changes();
+    // Whoever comes later is new, and shown from the beginning.
+    let mut last = wanted.last;
+    let mut is_first = true;
+    loop {
+        match replicas(docker, wanted.service).await {
+            Ok(replicas) => {
+                for replica in replicas {
+                    if followed.insert(replica.id.clone()) {
+                        tokio::spawn(pass(docker.clone(), replica, last, sender.clone()));
+                    }
+                }
+                (last, is_first) = (None, false);
+            }
+            Err(error) if is_first => return Err(error),
+            // It comes back, or whoever looks has had enough.
+            Err(_) => {}
+        }
+        let look_at = tokio::time::Instant::now() + LOOK_EVERY;
+        loop {
+            tokio::select! {
+                Some(said) = said.recv() => if !show(&said) {
+                    return Ok(followed.len());
+                },
+                _ = changes.next() => break,
+                () = tokio::time::sleep_until(look_at) => break,
+            }
+        }
+    }
+}
+
+async fn pass(docker: Docker, replica: Observed, last: Option<u32>, sender: mpsc::Sender<Said>) {
+    let mut log = docker.log(&replica.id, last, true);
+    while let Some(Ok(line)) = log.next().await {
+        if sender.send(said(&replica, line)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn said(replica: &Observed, line: Line) -> Said {
+    Said {
+        slot: replica.slot,
+        id: replica.id.clone(),
+        line,
+    }
+}
+
+/// In slot order.
+async fn replicas(docker: &Docker, service: &str) -> Result<Vec<Observed>, StartError> {
+    let mut seen = docker.observe().await.map_err(|error| system(&error))?;
+    seen.retain(|replica| replica.service.as_str() == service);
+    seen.sort_by_key(|replica| (replica.slot, replica.generation));
+    Ok(seen)
+}

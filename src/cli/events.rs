@@ -1,0 +1,93 @@
+//! `tidegate events`: what happened, and what happens.
+
+use super::client::ClientError;
+use super::stream::{Message, Streamed};
+use super::{FAILED, Running, fail, is_reader_gone, paint, print, print_json};
+use crate::admin::view::{Events as List, Told};
+use clap::Args;
+use std::process::ExitCode;
+
+/// What a warning is painted with.
+const YELLOW: u8 = 33;
+
+#[derive(Args)]
+pub struct Events {
+    /// Only what concerns this service
+    #[arg(value_name = "SERVICE")]
+    service: Option<String>,
+    /// Go on with what happens
+    #[arg(short, long)]
+    follow: bool,
+    /// How many events to begin with, the newest; at most 1000 are kept
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    last: usize,
+    #[command(flatten)]
+    running: Running,
+}
+
+impl Events {
+    pub fn run(self) -> ExitCode {
+        let client = match self.running.client() {
+            Ok(client) => client,
+            Err(code) => return code,
+        };
+        let json = self.running.output.json;
+        let mut path = format!("/api/v1/events?last={}", self.last);
+        if let Some(service) = &self.service {
+            path.push_str("&service=");
+            path.push_str(&escaped(service));
+        }
+        if !self.follow {
+            return match client.get::<List>(&path) {
+                Ok(list) if json => print_json(&list.events),
+                Ok(list) => print(list.events.iter().map(line).collect::<String>()),
+                Err(error) => fail(FAILED, error),
+            };
+        }
+        let mut code = ExitCode::SUCCESS;
+        let followed = client.follow(&(path + "&follow"), |message| {
+            code = show(message, json);
+            match code == ExitCode::SUCCESS && !is_reader_gone() {
+                true => Streamed::More,
+                false => Streamed::Enough,
+            }
+        });
+        match followed {
+            Ok(()) => code,
+            Err(ClientError::Refused(_, why)) => fail(FAILED, why),
+            Err(error) => fail(FAILED, error),
+        }
+    }
+}
+
+fn show(message: &Message, json: bool) -> ExitCode {
+    if message.name == "missed" {
+        eprintln!("tidegate: events came in between that are not kept any more");
+        return ExitCode::SUCCESS;
+    }
+    if json {
+        return print(format_args!("{}\n", message.data));
+    }
+    match serde_json::from_str::<Told>(&message.data) {
+        Ok(told) => print(line(&told)),
+        // A newer Tidegate tells more than this one understands.
+        Err(_) => print(format_args!("{}\n", message.data)),
+    }
+}
+
+fn line(told: &Told) -> String {
+    let text = match told.level.as_str() {
+        "warn" => paint(&told.text, YELLOW),
+        _ => told.text.clone(),
+    };
+    format!("{}  {text}\n", told.time)
+}
+
+/// For a query; names of services need none of it.
+fn escaped(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => (byte as char).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escape).collect()
+}

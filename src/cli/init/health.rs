@@ -1,0 +1,110 @@
+//! From a health check that runs inside a container to one that asks from outside.
+
+use super::draft::{Value, quoted};
+use std::time::Duration;
+
+/// A health check in Compose's or an image's words.
+#[derive(Default)]
+pub struct Told {
+    /// The command, as text.
+    pub test: Option<String>,
+    pub interval: Option<String>,
+    pub timeout: Option<String>,
+    pub retries: Option<String>,
+    pub start_period: Option<String>,
+}
+
+/// The same as Tidegate asks it, and what is left to say. A command that asks a URL of its own
+/// container is translated, any other one becomes a connection.
+pub fn translate(told: &Told, port: u16) -> (Value, Option<String>) {
+    let mut keys = Vec::new();
+    let mut remark = None;
+    let mut key = |name: &str, value: String, why: &str| {
+        keys.push((name.to_owned(), value, why.to_owned()));
+    };
+    match told.test.as_deref().map(|test| (test, path_of(test, port))) {
+        Some((_, Some(path))) => key("path", quoted(&path), "asked with GET; 200 is well"),
+        Some((test, None)) => {
+            key(
+                "type",
+                "tcp".to_owned(),
+                "well when it accepts a connection",
+            );
+            remark = Some(format!(
+                "its own health check runs inside, which Tidegate does not do: {test}\n\
+                 better than a connection is a path: healthcheck: {{ path: /healthz }}"
+            ));
+        }
+        None => {
+            key(
+                "type",
+                "tcp".to_owned(),
+                "better, if it has one: `path: /healthz`",
+            );
+        }
+    }
+    for (name, value) in [
+        ("interval", &told.interval),
+        ("timeout", &told.timeout),
+        ("retries", &told.retries),
+        ("start_period", &told.start_period),
+    ] {
+        if let Some(value) = value {
+            key(name, value.clone(), "");
+        }
+    }
+    (Value::Block(keys), remark)
+}
+
+/// The path of a URL on this very container and port, as in `curl -f http://localhost:8080/up`.
+fn path_of(test: &str, port: u16) -> Option<String> {
+    let after = test.split_once("http://")?.1;
+    let end = |c: char| c.is_whitespace() || ['"', '\'', '|', ';', ')'].contains(&c);
+    let url = after.split(end).next()?;
+    let (authority, path) = match url.find('/') {
+        Some(at) => url.split_at(at),
+        None => (url, "/"),
+    };
+    let (host, on) = match authority.rsplit_once(':') {
+        Some((host, on)) if !on.ends_with(']') => (host, on.parse().ok()?),
+        _ => (authority, 80),
+    };
+    let is_here = ["localhost", "127.0.0.1", "0.0.0.0", "[::1]"].contains(&host);
+    let path = path.split(['?', '#']).next().unwrap_or(path);
+    (is_here && on == port).then(|| path.to_owned())
+}
+
+/// As a duration in the file.
+pub fn duration(duration: Duration) -> String {
+    humantime::format_duration(duration)
+        .to_string()
+        .replace(' ', "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_of_the_container_itself_becomes_a_path() {
+        for (test, port, path) in [
+            (
+                "CMD-SHELL curl -f http://localhost:8080/up || exit 1",
+                8080,
+                Some("/up"),
+            ),
+            ("CMD curl -fsS http://127.0.0.1/", 80, Some("/")),
+            (
+                "CMD wget -qO- 'http://localhost/health?deep=1'",
+                80,
+                Some("/health"),
+            ),
+            ("CMD curl http://localhost", 80, Some("/")),
+            ("CMD curl http://localhost:9000/up", 80, None),
+            ("CMD curl http://db:80/up", 80, None),
+            ("CMD pg_isready", 80, None),
+        ] {
+            assert_eq!(path_of(test, port).as_deref(), path, "{test}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+use super::*;
+use std::time::Duration;
+
+const COMPOSE: &str = r#"
+name: shop
+services:
+  web_front:
+    image: shop/web:${TAG:-1}
+    ports: ["80:8080", "127.0.0.1:9000:9000"]
+    environment:
+      MODE: "yes"
+      URL: "http://db:5432"
+    volumes:
+      - data:/data
+      - ./conf:/etc/web:ro
+      - type: bind
+        source: /srv/files
+        target: /files
+        read_only: true
+      - /cache
+    healthcheck:
+      test: ["CMD", "curl", "-f", "http://localhost:8080/up"]
+      interval: 5s
+      start_period: 1m30s
+      retries: 3
+    deploy:
+      replicas: 2
+      resources: { limits: { cpus: "0.5", memory: 256M } }
+      update_config: { parallelism: 2, order: start-first, delay: 5s }
+    depends_on: [db]
+    networks: [back]
+    restart: always
+  api:
+    image: shop/api
+    expose: [3000]
+    labels:
+      - traefik.http.routers.api.rule=Host(`api.example.com`) && PathPrefix(`/v1`)
+    command: ["serve", "--port", "3000"]
+  admin:
+    image: shop/admin
+    ports: ["8081:80"]
+  db:
+    image: postgres:17
+    volumes: ["db:/var/lib/postgresql/data"]
+  built:
+    build: .
+    ports: ["90:90"]
+volumes: { data: {}, db: {} }
+secrets: { key: { file: ./key } }
+"#;
+
+fn registry() -> Registry {
+    crate::plugins::standard()
+}
+
+fn translated(text: &str) -> String {
+    let draft = compose::draft(text, Path::new("/home/me/shop"), &|_| None);
+    draft.unwrap_or_else(|why| panic!("{why}")).text()
+}
+
+#[test]
+fn a_compose_file_is_translated_and_what_cannot_be_is_said() {
+    let text = translated(COMPOSE);
+    assert_eq!(problems(&text, &registry()), None, "{text}");
+    for line in [
+        "  web-front:",
+        "    image: shop/web:1",
+        "    port: 8080 # inside the container",
+        "    environment: {\"MODE\":\"yes\",\"URL\":\"http://db:5432\"}",
+        "    volumes: [data:/data, /home/me/shop/conf:/etc/web:ro, /srv/files:/files:ro] # every replica shares them",
+        "      path: /up # asked with GET; 200 is well",
+        "      interval: 5s",
+        "      start_period: 1m30s",
+        "    scale: { min: 2, max: 10 } # more when traffic asks for it",
+        "    cpus: 0.5",
+        "    memory: \"256M\"",
+        "      order: start-first",
+        "    # not translated: port 9000; a service has one",
+        "    # not translated: the volume at /cache; give it a name, as in `data:/cache`",
+        "    # not translated: `depends_on`; requests wait for what is not ready, and health checks see it",
+        "    first_port: 8100 # replicas are on 127.0.0.1, here and upward",
+        "    routes: [{ host: api.example.com, path: /v1 }] # from the labels for Traefik",
+        "    command: [\"serve\",\"--port\",\"3000\"]",
+        "    routes: [{ host: admin.localhost }] # whom it answers; only one service can do without",
+        "# `db` is left to Compose: it has no port that anybody comes in by",
+        "# not translated: `secrets` at the top",
+    ] {
+        assert!(
+            text.lines().any(|it| it == line),
+            "{line} is not in\n{text}"
+        );
+    }
+    assert!(
+        text.contains("`built` is left to Compose: it has no `image`"),
+        "{text}"
+    );
+    // Nothing is lost without a word.
+    assert!(
+        text.contains("networks [back]") || text.contains("networks back"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_file_that_is_none_of_composes_is_refused() {
+    for (text, says) in [
+        ("a: [", "did not find"),
+        ("a: 1", "is it a Compose file"),
+        ("services: { db: { image: x } }", "none of its services"),
+    ] {
+        let why = compose::draft(text, Path::new("/"), &|_| None)
+            .err()
+            .unwrap();
+        assert!(why.contains(says), "{why}");
+    }
+}
+
+#[test]
+fn an_image_gets_what_it_says_of_itself() {
+    let facts = ImageFacts {
+        ports: vec![8080, 9000],
+        volumes: vec!["/data".to_owned()],
+        healthcheck: Some("CMD-SHELL curl -f http://localhost:8080/healthz || exit 1".to_owned()),
+        interval: Some(Duration::from_secs(90)),
+        retries: Some(3),
+        ..ImageFacts::default()
+    };
+    let text = about_image("registry.example.com/team/shop:2", &facts).text();
+    assert_eq!(problems(&text, &registry()), None, "{text}");
+    let expected = "
+services:
+  shop:
+    image: registry.example.com/team/shop:2
+    port: 8080 # the lowest that the image exposes
+    first_port: 8000 # replicas are on 127.0.0.1, here and upward
+    volumes: [shop-data:/data] # every replica shares them: the program must bear that
+    healthcheck:
+      path: /healthz # asked with GET; 200 is well
+      interval: 1m30s
+      retries: 3
+    scale: { min: 1, max: 10 } # more when traffic asks for it
+";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn an_image_that_says_nothing_gets_a_file_that_runs() {
+    let text = about_image("web", &ImageFacts::default()).text();
+    assert_eq!(problems(&text, &registry()), None, "{text}");
+    assert!(text.contains("type: tcp"), "{text}");
+}

@@ -1,0 +1,122 @@
+//! `tidegate logs`: what the replicas of a service write, each line with its slot.
+
+use super::{ConfigFile, FAILED, Output, fail, paint, print, refuse};
+use crate::app::{self, Said, Wanted};
+use crate::config::{self, Env, Flags, Overrides};
+use crate::plugin::Registry;
+use crate::service::store;
+use clap::Args;
+use serde_json::json;
+use std::process::ExitCode;
+
+#[derive(Args)]
+pub struct Logs {
+    /// The service
+    #[arg(value_name = "SERVICE")]
+    service: String,
+    /// Go on with what comes, also from replicas that come
+    #[arg(short, long)]
+    follow: bool,
+    /// So many of the last lines of each replica, or `all`
+    #[arg(short = 'n', long, value_name = "N|all", default_value = "100", value_parser = last)]
+    tail: Last,
+    /// Show when each line was written
+    #[arg(short, long)]
+    timestamps: bool,
+    #[command(flatten)]
+    file: ConfigFile,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Clone, Copy)]
+struct Last(Option<u32>);
+
+fn last(text: &str) -> Result<Last, String> {
+    match text {
+        "all" => Ok(Last(None)),
+        number => match number.parse() {
+            Ok(number) => Ok(Last(Some(number))),
+            Err(_) => Err("a number of lines, or `all`".to_owned()),
+        },
+    }
+}
+
+impl Logs {
+    pub fn run(self, registry: &Registry) -> ExitCode {
+        let text = match self.file.find() {
+            Ok(text) => text,
+            Err(code) => return code,
+        };
+        let (_writer, reader) = store::store();
+        let overrides = Overrides::new(Flags::default(), Env::process());
+        let config = match config::load(&text, &overrides, registry, reader, None) {
+            Ok(config) => config,
+            Err(problems) => return refuse(&problems),
+        };
+        let name = &self.service;
+        let mut services = config.services.iter().map(|service| &service.spec);
+        match services.clone().find(|spec| spec.name.as_str() == name) {
+            Some(spec) if spec.template().is_none() => {
+                let why = "has fixed addresses; what runs there keeps its log to itself";
+                return fail(FAILED, format_args!("`{name}` {why}"));
+            }
+            Some(_) => {}
+            None => {
+                let known: Vec<String> = services
+                    .by_ref()
+                    .map(|spec| format!("`{}`", spec.name))
+                    .collect();
+                let known = known.join(", ");
+                return fail(
+                    FAILED,
+                    format_args!(
+                        "there is no service `{name}` in {}; there is {known}",
+                        text.name
+                    ),
+                );
+            }
+        }
+        let wanted = Wanted {
+            instance: &config.instance,
+            service: name,
+            follow: self.follow,
+            last: self.tail.0,
+        };
+        let mut code = ExitCode::SUCCESS;
+        let mut gone = false;
+        let logs = app::logs(&wanted, |said| {
+            code = print(self.line(said));
+            gone = super::is_reader_gone();
+            code == ExitCode::SUCCESS && !gone
+        });
+        match logs {
+            Ok(0) => fail(
+                FAILED,
+                format_args!("`{name}` has no container here\n  hint: `tidegate status` says why"),
+            ),
+            Ok(_) => code,
+            Err(error) => fail(FAILED, error),
+        }
+    }
+
+    fn line(&self, said: &Said) -> String {
+        let Said { slot, id, line } = said;
+        if self.output.json {
+            let line = json!({
+                "slot": slot,
+                "replica": *id.0,
+                "time": line.time,
+                "stream": if line.is_error { "stderr" } else { "stdout" },
+                "line": line.text,
+            });
+            return format!("{line}\n");
+        }
+        // A colour for each slot, as far as there are any.
+        let slot = paint(&format!("{slot} |"), 31 + (slot % 6) as u8);
+        match self.timestamps {
+            true => format!("{slot} {} {}\n", line.time, line.text),
+            false => format!("{slot} {}\n", line.text),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `tidegate scale`: so many replicas until told otherwise, or as the policy decides.
+
+use super::client::{Client, ClientError};
+use super::progress::{Progress, patient};
+use super::{FAILED, Running, fail, print, print_json};
+use crate::admin::view::{self, Auto, Count, Service};
+use clap::Args;
+use std::process::ExitCode;
+
+#[derive(Args)]
+pub struct Scale {
+    /// The service
+    #[arg(value_name = "SERVICE")]
+    service: String,
+    /// How many replicas, from `scale.min` to `scale.max`; `auto`: as the policy decides
+    #[arg(value_name = "N|auto", value_parser = count)]
+    replicas: Count,
+    /// Return as soon as it has begun
+    #[arg(short, long)]
+    detach: bool,
+    #[command(flatten)]
+    running: Running,
+}
+
+fn count(text: &str) -> Result<Count, String> {
+    match text {
+        "auto" => Ok(Count::Auto(Auto::Auto)),
+        number => match number.parse() {
+            Ok(count) => Ok(Count::Fixed(count)),
+            Err(_) => Err("a number of replicas, or `auto`".to_owned()),
+        },
+    }
+}
+
+impl Scale {
+    pub fn run(self) -> ExitCode {
+        let client = match self.running.client() {
+            Ok(client) => client,
+            Err(code) => return code,
+        };
+        let name = &self.service;
+        let path = format!("/api/v1/services/{name}");
+        let order = view::Scale {
+            replicas: self.replicas,
+        };
+        let scaled: view::Scaled = match client.order(&format!("{path}/scale"), &order) {
+            Ok(scaled) => scaled,
+            Err(error) => return fail(FAILED, error),
+        };
+        let json = self.running.output.json;
+        if scaled.by_hand.is_some()
+            && !self.detach
+            && let Err(error) = follow(&client, &path, scaled.desired, json)
+        {
+            return fail(FAILED, error);
+        }
+        let wanted = scaled.desired;
+        match (json, scaled.by_hand) {
+            (true, _) => print_json(&scaled),
+            (_, Some(_)) if self.detach => {
+                print(format_args!("{name}: {wanted} replicas are on their way\n"))
+            }
+            (_, Some(_)) => print(format_args!(
+                "{name}: {wanted} replicas, until `tidegate scale {name} auto`\n"
+            )),
+            (_, None) => print(format_args!(
+                "{name}: the policy decides again; it wants {wanted} replicas\n"
+            )),
+        }
+    }
+}
+
+/// Shows how it goes until so many are ready, or somebody wants another number.
+fn follow(client: &Client, path: &str, wanted: u32, quiet: bool) -> Result<(), ClientError> {
+    let mut progress = Progress::new(quiet);
+    loop {
+        let service: Service = patient(|| client.get(path))?;
+        let is_there = service.ready == wanted && service.replicas.len() as u32 == wanted;
+        if is_there || service.desired != wanted {
+            progress.end();
+            return Ok(());
+        }
+        // The first reason is why so many are wanted.
+        let why = service.because.get(1);
+        let why = why.map_or(String::new(), |why| format!(" ({why})"));
+        let line = format!("{}: {} of {wanted} ready{why}", service.name, service.ready);
+        progress.show(&line, &service.ready);
+        progress.wait();
+    }
+}

@@ -1,0 +1,153 @@
+//! Follows a stream of server-sent events of the running Tidegate, over reloads and upgrades.
+
+use super::client::{Client, ClientError};
+use http_body_util::BodyExt;
+use std::time::{Duration, Instant};
+
+/// A server says something at least every 5 s; one that does not is not there any more.
+const SILENT_FOR: Duration = Duration::from_secs(30);
+/// The process may be making way for a new one.
+const AWAY_FOR: Duration = Duration::from_secs(15);
+const TRY_EVERY: Duration = Duration::from_millis(200);
+/// No message is larger, with ten thousand replicas in it.
+const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// Empty: none was given.
+    pub name: String,
+    pub id: String,
+    pub data: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Streamed {
+    More,
+    Enough,
+}
+
+impl Client {
+    /// Gives each message to `take` until that has enough. Goes on where a stream ended; fails
+    /// when nobody answers for a while.
+    pub fn follow(
+        &self,
+        path: &str,
+        mut take: impl FnMut(&Message) -> Streamed,
+    ) -> Result<(), ClientError> {
+        super::client::block_on(async {
+            let mut last_id = String::new();
+            let mut heard = Instant::now();
+            let mut met = false;
+            loop {
+                match self.stream(path, &mut last_id, &mut heard, &mut take).await {
+                    Ok(Streamed::Enough) => return Ok(()),
+                    Ok(Streamed::More) => met = true,
+                    Err(error @ ClientError::Refused(..)) => return Err(error),
+                    Err(error) if !met || heard.elapsed() > AWAY_FOR => return Err(error),
+                    Err(_) => {}
+                }
+                tokio::time::sleep(TRY_EVERY).await;
+            }
+        })
+    }
+
+    /// One stream to its end.
+    async fn stream(
+        &self,
+        path: &str,
+        last_id: &mut String,
+        heard: &mut Instant,
+        take: &mut impl FnMut(&Message) -> Streamed,
+    ) -> Result<Streamed, ClientError> {
+        let mut body = self.open(path, last_id).await?;
+        let mut reader = Reader::default();
+        loop {
+            *heard = Instant::now();
+            let frame = match tokio::time::timeout(SILENT_FOR, body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                // Whatever ended it, the next one tells.
+                Ok(_) | Err(_) => return Ok(Streamed::More),
+            };
+            let Ok(bytes) = frame.into_data() else {
+                continue;
+            };
+            reader.push(&bytes);
+            if reader.unread.len() > MESSAGE_BYTES_MAX {
+                let why = "a message without end".to_owned();
+                return Err(ClientError::Broken(why));
+            }
+            while let Some(message) = reader.next() {
+                if !message.id.is_empty() {
+                    last_id.clone_from(&message.id);
+                }
+                if take(&message) == Streamed::Enough {
+                    return Ok(Streamed::Enough);
+                }
+            }
+        }
+    }
+}
+
+/// Makes messages of bytes.
+#[derive(Default)]
+struct Reader {
+    unread: Vec<u8>,
+}
+
+impl Reader {
+    fn push(&mut self, bytes: &[u8]) {
+        self.unread.extend_from_slice(bytes);
+    }
+
+    /// The next one that has data.
+    fn next(&mut self) -> Option<Message> {
+        loop {
+            let end = self.unread.windows(2).position(|pair| pair == b"\n\n")?;
+            let block: Vec<u8> = self.unread.drain(..end + 2).collect();
+            let mut message = Message::default();
+            for line in String::from_utf8_lossy(&block).lines() {
+                let (field, value) = line.split_once(':').unwrap_or((line, ""));
+                let value = value.strip_prefix(' ').unwrap_or(value);
+                match field {
+                    "event" => message.name = value.to_owned(),
+                    "id" => message.id = value.to_owned(),
+                    "data" if message.data.is_empty() => message.data = value.to_owned(),
+                    "data" => {
+                        message.data.push('\n');
+                        message.data.push_str(value);
+                    }
+                    _ => {}
+                }
+            }
+            if !message.data.is_empty() {
+                return Some(message);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_come_out_of_any_pieces() {
+        let text = "retry: 1000\n\n: still here\n\nid: 7\ndata: {\"a\":\ndata: 1}\n\n\
+                    event: state\ndata: é\n\ndata: unfinished\n";
+        let message = |name: &str, id: &str, data: &str| Message {
+            name: name.to_owned(),
+            id: id.to_owned(),
+            data: data.to_owned(),
+        };
+        let expected = [message("", "7", "{\"a\":\n1}"), message("state", "", "é")];
+        for size in [1, 3, 1000] {
+            let mut reader = Reader::default();
+            let mut found = Vec::new();
+            for bytes in text.as_bytes().chunks(size) {
+                reader.push(bytes);
+                found.extend(std::iter::from_fn(|| reader.next()));
+            }
+            assert_eq!(found, expected, "in pieces of {size}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! A count that somebody asked for, in place of the policy's.
+
+use super::Sink;
+use super::managed::State;
+use crate::plan::scaler::Decision;
+use crate::service::spec::{ServiceName, Source};
+use crate::service::time::Moment;
+use std::time::Duration;
+
+impl State {
+    /// Holds `replicas` until told otherwise; `None`: lets the policy decide again. Returns how
+    /// many are wanted now.
+    pub fn scale_by_hand(
+        &mut self,
+        replicas: Option<u32>,
+        now: Moment,
+        clock: Duration,
+        sink: &Sink,
+    ) -> Result<u32, String> {
+        let name = &self.name;
+        let Some(managed) = &self.managed else {
+            return Err(format!("`{name}` left the configuration"));
+        };
+        if matches!(managed.spec.source, Source::Addresses(_)) {
+            return Err(format!(
+                "`{name}` has fixed addresses; change `addresses` in the file and reload"
+            ));
+        }
+        let bounds = managed.spec.bounds;
+        // To have none is not asked for by a number: requests could not wake it.
+        let fewest = bounds.min.max(1);
+        if let Some(count) = replicas.filter(|count| *count < fewest || *count > bounds.max) {
+            return Err(format!(
+                "`{name}` may have {fewest} to {} replicas, not {count}; change `scale.min` or \
+                 `scale.max` in the file and reload",
+                bounds.max
+            ));
+        }
+        self.by_hand = replicas;
+        self.scale(now, clock, sink);
+        Ok(self.wanted)
+    }
+}
+
+/// The scaler goes on deciding, so that it knows what it needs when it is asked again.
+pub(super) fn overrule(decision: &mut Decision, service: &ServiceName, count: u32) {
+    decision.because = format!(
+        "{count} by hand, until `tidegate scale {service} auto`; the load asks for {}",
+        decision.proposal
+    );
+    decision.replicas = count;
+    decision.bound = "by hand";
+}
