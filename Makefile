@@ -5,7 +5,7 @@ CARGO_HOME ?= $(HOME)/.cargo
 export PATH := $(CARGO_HOME)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run load build image container-image test loom fuzz deny chaos attack micro simulate fmt lint clean-containers
+.PHONY: help run load build image container-image test loom fuzz deny chaos attack bench bench-instructions bench-scale micro simulate fmt lint clean-containers
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -61,8 +61,26 @@ attack: ## Attack Tidegate and HAProxy with thousands of slow connections
 	cargo build --release -p attack
 	target/release/attack target/release/tidegate $(ATTACK)
 
-micro: ## Measure the hygiene of a request: time, and that a clean one allocates nothing
-	cargo bench -p micro
+bench: ## Measure Tidegate beside HAProxy, nginx and Caddy
+	@scripts/setup --bench
+	cargo build --release
+	cargo build --release -p compare
+	target/release/compare target/release/tidegate $(BENCH)
+
+bench-instructions: ## Count a request's instructions, beside HAProxy and nginx, and keep the profiles
+	@scripts/setup --bench --no-docker
+	cargo build --release
+	cargo build --release -p compare
+	target/release/instructions target/release/tidegate $(INSTRUCTIONS)
+
+bench-scale: ## Measure an idle Tidegate, and one with a thousand services
+	@scripts/setup --no-docker
+	cargo build --release
+	cargo build --release -p compare
+	target/release/scale target/release/tidegate $(SCALE)
+
+micro: ## Measure single steps: hygiene, routes, claims, metrics, snapshots, plans, the control loop
+	cargo bench -p micro -- $(MICRO)
 
 simulate: ## Show what scaling policies would have done with the recorded traffic
 	@scripts/setup --no-docker

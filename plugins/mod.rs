@@ -16,8 +16,12 @@ pub fn standard() -> Registry {
         .with::<observe::access_log::AccessLog>()
         .with::<observe::prometheus::Prometheus>()
         .with::<scale::concurrency::Concurrency>()
+        .with::<scale::cpu::Cpu>()
+        .with::<scale::latency::Latency>()
+        .with::<scale::memory::Memory>()
         .with::<scale::requests::Requests>()
         .with::<scale::rps::Rps>()
+        .with::<scale::schedule::Schedule>()
 }
 
 #[cfg(test)]

@@ -239,7 +239,7 @@ async fn no_other_page_may_read_it_and_no_body_is_too_large_for_it() {
     let head = b"POST /api/v1/reload HTTP/1.1\r\nhost: a\r\ncontent-length: 9999999999\r\n\r\n";
     let asked = raw(edge.admin, head);
     let answer = tokio::time::timeout(SOON, asked).await.expect("it waits");
-    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tidegate::control::{Control, Deployed, Hands, Managed};
 use tidegate::engine::ErrorKind;
 use tidegate::engine::fake::FakeEngine;
-use tidegate::plugin::{Hooks, Probe, Registry, Scaler};
+use tidegate::plugin::{Combined, Hooks, Probe, Registry, Scaler};
 use tidegate::service::event::Event;
 use tidegate::service::replica::RunState;
 use tidegate::service::spec::{
@@ -39,6 +39,7 @@ macro_rules! scenarios {
 scenarios! {
     the_two_minute_rule
     concurrency_follows_what_is_at_work_and_lets_go_slowly
+    processors_and_a_schedule_decide_together
     a_dead_replica_is_replaced_on_its_port
     a_sick_replica_is_replaced_on_its_port
     an_image_that_never_gets_healthy_is_started_ever_more_slowly
@@ -99,6 +100,8 @@ struct Stage {
     services: Vec<Managed>,
     starts_max: u32,
     lives: u64,
+    /// The time of day at the beginning.
+    clock: Duration,
     running: Option<Running>,
     /// The other one during an upgrade: first the new process, after the hand-over the old one.
     other: Option<Running>,
@@ -124,6 +127,7 @@ impl Stage {
             services: Vec::new(),
             starts_max: 4,
             lives: 0,
+            clock: Duration::from_secs(1),
             running: None,
             other: None,
         }
@@ -139,6 +143,16 @@ impl Stage {
         let (verb, arguments) = words.split_first().expect("a verb");
         match *verb {
             "service" => self.declare(arguments),
+            "policies" => self.combine(arguments[0], &arguments[1..].join(" ")),
+            "clock" => {
+                let at: jiff::Timestamp = arguments[0].parse().expect("a time");
+                self.clock = Duration::from_secs(at.as_second() as u64);
+            }
+            "uses" => {
+                let number = |index: usize| arguments[index].parse().expect("a number");
+                let bytes = u64::from(number(2)) << 20;
+                self.engine.load(slot(arguments[0]), number(1), bytes);
+            }
             "remove" => self
                 .services
                 .retain(|managed| managed.spec.name.as_str() != arguments[0]),
@@ -244,7 +258,9 @@ impl Stage {
         let tells = Arc::new(AtomicBool::new(hands != Hands::Resting));
         let may_tell = Arc::clone(&tells);
         let sink = Arc::new(move |event: &Event| {
-            if !matches!(event, Event::Checked { .. }) && may_tell.load(Ordering::Relaxed) {
+            // A decision that changes the count is told as `Scaled`, too.
+            let is_told = !matches!(event, Event::Checked { .. } | Event::Decided { .. });
+            if is_told && may_tell.load(Ordering::Relaxed) {
                 write_line(&log, began, &event.to_string());
             }
         });
@@ -252,6 +268,8 @@ impl Stage {
         let (control, handle) = Control::new(engine, writer, sink, self.starts_max);
         // On paused time two lives may begin in one millisecond of the wall clock.
         self.lives += 1;
+        let clock = self.clock;
+        let control = control.with_clock(Arc::new(move || clock + began.elapsed()));
         let mut control = control.generations_above((1 << 50) + self.lives * 1_000_000);
         if hands == Hands::Resting {
             control = control.resting();
@@ -357,6 +375,20 @@ impl Stage {
         self.services.push(managed);
     }
 
+    /// Gives a service several policies, as they stand in a file.
+    fn combine(&mut self, service: &str, yaml: &str) {
+        let listed: Vec<serde_yaml::Mapping> = serde_yaml::from_str(yaml).expect("policies");
+        let policies = listed.into_iter().map(|entry| {
+            let (name, values) = entry.into_iter().next().expect("a policy");
+            let name = name.as_str().expect("a name").to_owned();
+            (Arc::from(name.as_str()), installed(&name, values))
+        });
+        let combined: Arc<dyn Scaler> = Arc::new(Combined::new(policies.collect()));
+        let mut services = self.services.iter_mut();
+        let named = services.find(|managed| managed.spec.name.as_str() == service);
+        named.expect("a service").scaler = Some(combined);
+    }
+
     fn requests(&self, service: &str, count: u32) {
         let snapshot = self.running().reader.load();
         let load = &snapshot.service(service).expect("a service").load;
@@ -433,13 +465,17 @@ fn slot(text: &str) -> Slot {
 
 /// The policy of this name; all but the two-minute rule have a `target`.
 fn scaler(policy: &str, target: &str) -> Arc<dyn Scaler> {
-    let (_writer, reader) = store::store();
-    let mut hooks = Hooks::new(reader);
-    let registry: Registry = tidegate::plugins::standard();
     let values = match target {
         "" => serde_yaml::Value::Null,
         target => serde_yaml::from_str(&format!("target: {target}")).expect("a target"),
     };
+    installed(policy, values)
+}
+
+fn installed(policy: &str, values: serde_yaml::Value) -> Arc<dyn Scaler> {
+    let (_writer, reader) = store::store();
+    let mut hooks = Hooks::new(reader);
+    let registry: Registry = tidegate::plugins::standard();
     registry
         .install(policy, values, &mut hooks)
         .expect("in the box");

@@ -83,6 +83,24 @@ async fn a_container_is_made_as_the_template_says_and_hardened() {
 }
 
 #[tokio::test]
+async fn what_a_container_uses_is_measured() {
+    let bench = Bench::new("usage", 21300).with(|template| template.memory_bytes = Some(64 << 20));
+    let id = bench.start(21300).await.unwrap();
+    let address = bench.only().await.addresses[0];
+    let before = bench.engine.usage(&id).await.unwrap();
+    assert_eq!(before.memory_limit_bytes, 64 << 20);
+    assert!((1..64 << 20).contains(&before.memory_bytes), "{before:?}");
+    get(address, "/burn/300").await;
+    let after = bench.engine.usage(&id).await.unwrap();
+    let millicores = after.millicores_since(&before);
+    assert!(millicores > Some(0), "{before:?}, then {after:?}");
+
+    bench.stop(&id).await;
+    let error = bench.engine.usage(&id).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Failed, "{error}");
+}
+
+#[tokio::test]
 async fn a_taken_port_is_told_apart_and_nothing_is_left_behind() {
     let bench = Bench::new("taken", 21020);
     let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, 21020)).unwrap();

@@ -18,6 +18,7 @@ mod gate; // the claim against the drain, under loom
 mod held_socket; // down and up again behind a socket that somebody else holds
 mod hygiene; // what must not get through to a replica, nor back
 mod openapi; // what the API says of itself
+mod plain; // the short way of plain requests, and what else is on their connections
 mod proxy; // the real binary in front of plain addresses
 mod scaling; // scaling policies under recorded traffic
 mod schema; // the JSON Schema of the configuration

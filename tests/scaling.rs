@@ -53,6 +53,7 @@ fn step() -> Trace {
     let mut requests = vec![20.0; 300];
     requests.extend([160.0; 300]);
     Trace {
+        start: Duration::ZERO,
         step: Duration::from_secs(1),
         requests,
     }
@@ -159,6 +160,7 @@ fn a_seed_makes_the_same_run_again_and_another_one_another() {
 #[test]
 fn replicas_that_crash_are_replaced_and_their_requests_counted_as_lost() {
     let trace = Trace {
+        start: Duration::ZERO,
         step: Duration::from_secs(1),
         requests: vec![40.0; 1_800],
     };

@@ -4,6 +4,9 @@ use crate::support::client::{Connection, get};
 use crate::support::edge::Edge;
 use crate::support::until;
 use crate::support::upstream::Upstream;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -21,6 +24,12 @@ async fn edge(upstream: &Upstream, top: &str) -> Edge {
     let edge = Edge::start(&services).await;
     edge.ready().await;
     edge
+}
+
+/// Connections that were not let in for this reason.
+async fn refused(edge: &Edge, reason: &str) -> Option<f64> {
+    let name = format!("tidegate_connections_refused_total{{reason=\"{reason}\"}}");
+    edge.metric(&name).await
 }
 
 /// What comes until the other side closes.
@@ -143,12 +152,9 @@ async fn a_reader_that_does_not_read_is_given_up() {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 << 10).unwrap();
     let mut lazy = socket.connect(edge.address).await.unwrap();
-    for _ in 0..8 {
-        // More than the kernel takes for it.
-        lazy.write_all(b"GET /huge HTTP/1.1\r\nhost: a\r\n\r\n")
-            .await
-            .unwrap();
-    }
+    // More than the kernel takes for it.
+    let request = b"GET /huge HTTP/1.1\r\nhost: a\r\n\r\n";
+    lazy.write_all(request).await.unwrap();
     until("the request is inside", SOON, || async {
         (web.requests() == 1).then_some(())
     })
@@ -164,6 +170,57 @@ async fn a_reader_that_does_not_read_is_given_up() {
     let read = timeout(SOON, lazy.read_to_end(&mut got)).await;
     read.expect("it was never closed").ok();
     assert!(got.len() < 64 << 20, "the rest never came");
+}
+
+/// A server that says without end, and how much of it the kernel has taken off its hands.
+async fn endless() -> (SocketAddr, Arc<AtomicU64>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(64 << 10).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(64).unwrap();
+    let address = listener.local_addr().unwrap();
+    let taken: Arc<AtomicU64> = Arc::default();
+    let counted = Arc::clone(&taken);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let counted = Arc::clone(&counted);
+            tokio::spawn(async move {
+                let mut asked = [0; 4096];
+                if stream.read(&mut asked).await.is_ok_and(|count| count > 0) {
+                    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n";
+                    stream.write_all(head).await.unwrap();
+                    while let Ok(count) = stream.write(&[b'x'; 16 << 10]).await {
+                        counted.fetch_add(count as u64, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    (address, taken)
+}
+
+#[tokio::test]
+async fn what_a_client_does_not_take_is_left_with_the_replica() {
+    let (address, taken) = endless().await;
+    let edge = Edge::start(&format!(
+        "services: {{ web: {{ addresses: [\"{address}\"] }} }}\n"
+    ))
+    .await;
+    edge.ready().await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4 << 10).unwrap();
+    let mut lazy = socket.connect(edge.address).await.unwrap();
+    lazy.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
+    let bytes = until("no more is taken", SOON, || async {
+        let before = taken.load(Ordering::Relaxed);
+        sleep(Duration::from_millis(300)).await;
+        (before > 0 && before == taken.load(Ordering::Relaxed)).then_some(before)
+    })
+    .await;
+    // Without a bound the kernel alone would keep several times as much.
+    assert!(bytes < 2 << 20, "{bytes} bytes were taken");
 }
 
 #[tokio::test]
@@ -214,6 +271,9 @@ async fn who_is_over_the_cap_is_told_so_at_once_and_places_come_back() {
         );
     }
     edge.logs("`limits.connections").await;
+    for reason in ["full", "full_for_address"] {
+        assert_eq!(refused(&edge, reason).await, Some(1.0), "{reason}");
+    }
     drop(kept);
     until("places are free again", SOON, || async {
         let connection = Connection::open(edge.address).await.ok();
@@ -301,6 +361,9 @@ async fn a_trusted_proxy_names_its_client_before_the_first_request() {
     // Without one, from somebody else, or where nobody asked for one, it is refused.
     assert_eq!(ask(port, trusted, get.to_vec()).await, "");
     assert_eq!(ask(port, "127.0.0.2:0", first.clone()).await, "");
+    for (reason, count) in [("untrusted", 1.0), ("proxy_header", 1.0)] {
+        assert_eq!(refused(&edge, reason).await, Some(count), "{reason}");
+    }
     let answer = ask(plain, trusted, first).await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert_eq!(web.requests(), 2);

@@ -406,11 +406,13 @@ async fn replicas_are_replaced_only_when_the_old_process_is_gone() {
     let mut old = std::mem::replace(&mut acts.edge, new);
     // The new template's replica is ready beside it, and still the old one stays.
     Acts::shows(&acts.edge, acts.first_port, 2).await;
-    let because = acts.edge.service("acts").await["because"].to_string();
-    assert!(
-        because.contains("waiting for the process before"),
-        "{because}"
-    );
+    until("the old one waits for the process before", SOON, || async {
+        let because = acts.edge.service("acts").await["because"].to_string();
+        because
+            .contains("waiting for the process before")
+            .then_some(())
+    })
+    .await;
     assert!(!slow.is_finished());
     assert!(before.is_subset(&acts.containers()));
     assert_eq!(slow.await.unwrap(), 200);

@@ -1,7 +1,7 @@
 use super::{LAST_RESORT, backend, in_words};
 use crate::plugin::prelude::*;
 use pingora_load_balancing::health_check::{HealthCheck, TcpHealthCheck};
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 /// A replica is healthy when it accepts a connection.
 ///
@@ -15,23 +15,25 @@ impl Plugin for Tcp {
     const NAME: &'static str = "tcp";
 
     fn install(self, hooks: &mut Hooks) -> Result<(), PluginError> {
-        hooks.probe(TcpProbe(OnceLock::new()));
+        hooks.probe(TcpProbe);
         Ok(())
     }
 }
 
-/// Made at the first check: making it reads the platform's certificates.
-struct TcpProbe(OnceLock<TcpHealthCheck>);
+struct TcpProbe;
+
+/// One for all services, which differ in nothing here: making it reads the platform's
+/// certificates, which takes milliseconds and 200 KiB.
+static CHECK: LazyLock<TcpHealthCheck> = LazyLock::new(|| {
+    let mut check = TcpHealthCheck::default();
+    check.peer_template.options.connection_timeout = Some(LAST_RESORT);
+    check
+});
 
 #[async_trait]
 impl Probe for TcpProbe {
     async fn check(&self, address: SocketAddr) -> Result<(), String> {
-        let check = self.0.get_or_init(|| {
-            let mut check = TcpHealthCheck::default();
-            check.peer_template.options.connection_timeout = Some(LAST_RESORT);
-            check
-        });
-        let result = check.check(&backend(address)).await;
+        let result = CHECK.check(&backend(address)).await;
         result.map_err(|error| in_words(&error))
     }
 }

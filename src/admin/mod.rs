@@ -3,6 +3,7 @@
 //! Reading never changes anything. Writing needs the token, or the unix socket, whose file mode
 //! is the permission.
 
+mod bounded;
 mod door;
 mod events;
 mod history;
@@ -10,6 +11,7 @@ mod live;
 pub mod metrics;
 mod numbers;
 mod openapi;
+mod serve;
 mod told;
 pub mod view;
 mod write;
@@ -18,13 +20,14 @@ pub use door::{Door, Failures};
 pub use events::STREAMS_MAX;
 pub use history::History;
 pub use live::Live;
+pub use serve::serve;
 pub use write::{Order, Reply};
 
 use crate::service::snapshot::ServiceView;
 use crate::service::store::Reader;
 use crate::service::time::Moment;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{Html, IntoResponse, Response};
@@ -64,9 +67,6 @@ const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; \
 const CROSS_ORIGIN_RESOURCE_POLICY: header::HeaderName =
     header::HeaderName::from_static("cross-origin-resource-policy");
 
-/// Orders are short.
-const BODY_BYTES_MAX: usize = 64 * 1024;
-
 pub fn router(admin: Admin, door: Door) -> Router {
     // Around the method and not the path: a wrong method is told so whoever asks.
     let guard = middleware::from_fn_with_state(admin.clone(), door::may_write);
@@ -97,7 +97,6 @@ pub fn router(admin: Admin, door: Door) -> Router {
             "/api/v1/reload",
             post(write::reload).route_layer(guard.clone()),
         )
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .method_not_allowed_fallback(async || {
             problem(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -105,6 +104,7 @@ pub fn router(admin: Admin, door: Door) -> Router {
             )
         })
         .fallback(async || problem(StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .layer(middleware::from_fn(bounded::body))
         .layer(middleware::from_fn(door::same_origin))
         .layer(middleware::map_response(harden))
         .layer(Extension(door))

@@ -94,7 +94,7 @@ impl About<'_> {
             }
         }
         Some(match event {
-            Event::Checked { .. } => return None,
+            Event::Checked { .. } | Event::TurnedAway { .. } => return None,
             Event::Starting { slot, .. } => on("starting", slot),
             Event::StartFailed { slot, why, .. } => About {
                 why: Some(why.clone()),
@@ -145,6 +145,13 @@ impl About<'_> {
                 from: Some(from.to_string()),
                 to: Some(to.to_string()),
                 ..plain("scaled")
+            },
+            Event::Decided { decided, .. } => About {
+                reason: Some(decided.bound),
+                why: Some(decided.because.clone()),
+                from: Some(decided.from.to_string()),
+                to: Some(decided.to.to_string()),
+                ..plain("decided")
             },
             Event::Rolling { from, to, .. } => About {
                 from: Some(from.clone()),

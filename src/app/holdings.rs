@@ -7,6 +7,7 @@ use super::handover::Holding;
 use super::preflight::{bind, instance_lock_name, lock_instance, lock_state_dir};
 use super::{StartError, passed, predecessor, system};
 use crate::config::Config;
+use socket2::SockRef;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Seek, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -14,6 +15,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+
+/// What the kernel keeps for a client beyond what is on its way to it. Left alone it keeps up to
+/// 4 MiB (`net.ipv4.tcp_wmem`) for each that does not read, and when all of them fill
+/// `net.ipv4.tcp_mem`, every connection of the machine stands still. What is on its way is not
+/// bounded by this, so that a client far away gets all that its line carries.
+const UNSENT_BYTES_MAX: u32 = 128 << 10;
 
 pub struct Holdings {
     /// The proxy's; the admin API's comes last.
@@ -81,6 +88,7 @@ impl Holdings {
                 Some(listener) => listener,
                 None => bind(address, set_with)?,
             };
+            bound_unsent(&listener);
             self.listeners.push((address, listener));
             Ok(())
         };
@@ -135,6 +143,13 @@ impl Holdings {
         file.set_len(0)?;
         file.rewind()?;
         writeln!(file, "{}", std::process::id())
+    }
+}
+
+/// Those who are accepted inherit it.
+fn bound_unsent(listener: &TcpListener) {
+    if let Err(error) = SockRef::from(listener).set_tcp_notsent_lowat(UNSENT_BYTES_MAX) {
+        log::warn!("cannot bound what the kernel keeps for those who do not read: {error}");
     }
 }
 

@@ -1,6 +1,5 @@
 //! Holds the configuration: starts what it asks for, reloads it, and leaves in order.
 
-use super::connections::Connections;
 use super::doors::{Doors, over};
 use super::handover::Message;
 use super::holdings::{Holdings, Socket};
@@ -11,7 +10,7 @@ use crate::admin::{Order, view};
 use crate::config::{self, Config, Env, Plugged};
 use crate::control::{Deployed, Handle, Hands};
 use crate::plugin::Registry;
-use crate::proxy::{InFlight, Settings};
+use crate::proxy::{Connected, InFlight, Settings};
 use crate::service::event::Event;
 use crate::service::snapshot::ServiceView;
 use crate::service::spec::ServiceName;
@@ -85,7 +84,7 @@ pub struct Keeper {
     pub settings: Arc<ArcSwap<Settings>>,
     pub observers: Observers,
     pub in_flight: InFlight,
-    pub connections: Connections,
+    pub connected: Connected,
     pub tasks: Tasks,
     pub holdings: Holdings,
     pub doors: watch::Sender<Doors>,
@@ -444,7 +443,7 @@ impl Keeper {
         let now = Instant::now();
         let deadline = now + self.config.server.drain_timeout;
         self.in_flight.end_connections();
-        let nobody = || self.connections.count() == 0;
+        let nobody = || self.connected.count() == 0;
         lasting(nobody, deadline.min(now + FAREWELL)).await;
         self.doors.send_replace(Doors::Shut);
         // Nobody should hold them, except for whoever passed them to this process.
@@ -456,7 +455,7 @@ impl Keeper {
     async fn leave_by(self, deadline: Instant, idle: Duration) {
         let patience = Instant::now() + idle;
         let nothing = || {
-            let nobody = || self.connections.count() == 0;
+            let nobody = || self.connected.count() == 0;
             self.in_flight.count() == 0 && (nobody() || Instant::now() >= patience)
         };
         lasting(nothing, deadline).await;

@@ -3,7 +3,6 @@
 //! Configuration and registry in; engine, store, control loop, proxy and admin API out, each in
 //! its place in Pingora's life.
 
-mod connections;
 mod doors;
 mod handover;
 mod holdings;
@@ -29,7 +28,6 @@ use crate::proxy::{Bounds, Chain, Edge, Front, InFlight, Limits, Settings};
 use crate::service::event::Event;
 use crate::service::store;
 use arc_swap::ArcSwap;
-use connections::{Connections, Counted};
 use doors::{Doors, Entrance};
 use holdings::{Holdings, Socket};
 use keeper::{Keeper, Keeping, Kept, Tasks};
@@ -46,10 +44,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-/// Of a client's connection. Pingora's own 64 KiB would be most of the memory of an idle one; heads
-/// and bodies are read past it, into buffers of their own.
-const CLIENT_READ_BUFFER_BYTES: usize = 4 * 1024;
-const CLIENT_WRITE_BUFFER_BYTES: usize = 16 * 1024;
 /// Beyond every `timeouts.drain`.
 const LEAVE_AT_LAST_SECS: u64 = 2 * 24 * 60 * 60;
 /// Connections kept open to replicas, per worker thread.
@@ -145,7 +139,6 @@ fn start(
     let observers = Observers::default();
     let settings = Arc::new(ArcSwap::from_pointee(settings_of(&config)));
     let in_flight = InFlight::default();
-    let connections = Connections::default();
     let (control, handle) = Control::new(
         Arc::new(docker),
         writer,
@@ -202,15 +195,12 @@ fn start(
         observers.sink(),
     );
     let app = pingora::proxy::http_proxy(&server.configuration, edge.clone());
-    let counted = Counted {
-        proxy: Arc::new(Front::new(app, edge, Arc::clone(&settings))),
-        connections: connections.clone(),
-    };
-    let mut proxy = ListeningService::new("proxy".to_owned(), counted);
+    let front = Front::new(app, edge, Arc::clone(&settings), observers.sink());
+    let connected = front.connected();
+    let mut proxy = ListeningService::new("proxy".to_owned(), front);
     for address in &config.listen {
-        proxy.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(
-            L4BufferSettings::new(CLIENT_READ_BUFFER_BYTES, CLIENT_WRITE_BUFFER_BYTES),
-        ));
+        let listener = ListenerConfig::tcp(address.to_string());
+        proxy.add_listener(listener.l4_buffer(L4BufferSettings::unbuffered()));
     }
     server.add_service(Entrance {
         proxy,
@@ -231,7 +221,7 @@ fn start(
         settings,
         observers,
         in_flight,
-        connections,
+        connected,
         tasks: Tasks::default(),
         holdings,
         doors: doors_sender,

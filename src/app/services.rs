@@ -4,9 +4,11 @@ use super::doors::{self, Doors};
 use crate::admin::{self, Admin, Door};
 use crate::control::Control;
 use async_trait::async_trait;
+use axum::Extension;
+use axum::extract::ConnectInfo;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
 use pingora::services::background::BackgroundService;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::sync::Mutex;
 use tokio::signal::unix::{SignalKind, signal};
@@ -54,17 +56,16 @@ impl BackgroundService for AdminService {
             doors::are(&mut doors, Doors::Open).await;
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let router = admin::router(self.admin.clone(), Door::Tcp);
-            let router = router.into_make_service_with_connect_info::<SocketAddr>();
-            axum::serve(listener, router)
-                .with_graceful_shutdown(async move {
-                    doors::are(&mut doors, Doors::HandedOver).await;
-                })
-                .await
+            let router = |address| router.clone().layer(Extension(ConnectInfo(address)));
+            admin::serve(listener, router, doors::are(&mut doors, Doors::HandedOver)).await;
+            std::io::Result::Ok(())
         };
         // Nobody finds it before it has its place, nor once a successor's socket is there.
         let unix = async {
             let listener = tokio::net::UnixListener::from_std(socket)?;
-            axum::serve(listener, admin::router(self.admin.clone(), Door::Socket)).await
+            let router = admin::router(self.admin.clone(), Door::Socket);
+            admin::serve(listener, |_| router.clone(), std::future::pending()).await;
+            std::io::Result::Ok(())
         };
         let (reader, history) = (self.admin.reader.clone(), self.admin.history.clone());
         let live = self.admin.live.clone().run(reader, history);

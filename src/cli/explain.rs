@@ -84,7 +84,10 @@ fn text(explained: &[Decisions]) -> String {
             [
                 Human(Duration::from_secs(decision.ago_seconds as u64)).to_string(),
                 wanted,
-                decision.bound.clone(),
+                match decision.asked.iter().find(|asked| asked.won) {
+                    Some(won) => format!("{}: {}", won.policy, decision.bound),
+                    None => decision.bound.clone(),
+                },
                 format!("{}{next}", decision.because),
             ]
         }));
@@ -96,7 +99,7 @@ fn text(explained: &[Decisions]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::view::Decision;
+    use crate::admin::view::{Asked, Decision};
 
     #[test]
     fn each_decision_is_shown_with_what_bound_it_and_why() {
@@ -107,6 +110,17 @@ mod tests {
             proposal: to,
             bound: bound.to_owned(),
             because: format!("{to} are needed"),
+            asked: match bound {
+                "load" => Vec::new(),
+                _ => vec![Asked {
+                    policy: "rps".to_owned(),
+                    replicas: to,
+                    proposal: to,
+                    won: true,
+                    bound: bound.to_owned(),
+                    because: String::new(),
+                }],
+            },
             next_in_seconds: next,
         };
         let explained = Decisions {
@@ -121,9 +135,9 @@ mod tests {
         };
         let expected = "\
 web  3 wanted, from 1 to 10
-  AGO  WANTED  BOUND BY  BECAUSE
-  2s   2 -> 3  burst     3 are needed; looks again in 7s
-  75s  2       load      2 are needed
+  AGO  WANTED  BOUND BY    BECAUSE
+  2s   2 -> 3  rps: burst  3 are needed; looks again in 7s
+  75s  2       load        2 are needed
 ";
         assert_eq!(text(&[explained]), expected);
     }

@@ -115,8 +115,6 @@ fn changes(old: &Service, new: &Service) -> Vec<Change> {
         (Source::Container(_), Source::Addresses(_))
         | (Source::Addresses(_), Source::Container(_)) => [true, true, true],
     };
-    let old_scaler = old.scaler_plugin.as_slice();
-    let new_scaler = new.scaler_plugin.as_slice();
     // The bounds of fixed addresses are only their number.
     let bounds = after.template().is_some() && before.bounds != after.bounds;
     chosen(&[
@@ -124,7 +122,10 @@ fn changes(old: &Service, new: &Service) -> Vec<Change> {
         (Change::Ports, ports),
         (Change::Addresses, addresses),
         (Change::Routes, before.routes != after.routes),
-        (Change::Scale, bounds || !all_same(old_scaler, new_scaler)),
+        (
+            Change::Scale,
+            bounds || !all_same(&old.scaler_plugins, &new.scaler_plugins),
+        ),
         (
             Change::Health,
             before.health != after.health || !same(&old.probe_plugin, &new.probe_plugin),

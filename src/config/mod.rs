@@ -140,7 +140,7 @@ impl Config {
     pub fn plugged(&self) -> impl Iterator<Item = &Arc<Plugged>> {
         let of_services = self.services.iter().flat_map(|service| {
             let probe = std::iter::once(&service.probe_plugin);
-            let scaler = service.scaler_plugin.iter();
+            let scaler = service.scaler_plugins.iter();
             service.plugins.iter().chain(probe).chain(scaler)
         });
         self.plugins.iter().chain(of_services)
@@ -193,8 +193,8 @@ pub struct Service {
     pub probe_plugin: Arc<Plugged>,
     /// `None` for fixed addresses, which nobody scales.
     pub scaler: Option<Arc<dyn Scaler>>,
-    /// What `scaler` is a part of.
-    pub scaler_plugin: Option<Arc<Plugged>>,
+    /// What `scaler` is a part of; of several, each.
+    pub scaler_plugins: Vec<Arc<Plugged>>,
     /// For this service alone, after those for every service.
     pub plugins: Vec<Arc<Plugged>>,
 }

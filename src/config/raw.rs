@@ -242,6 +242,8 @@ impl Health {
 #[serde(deny_unknown_fields)]
 pub struct Scale {
     pub policy: Option<Scalar>,
+    /// Several of them, each with its keys below it.
+    pub policies: Option<Vec<Value>>,
     pub min: Option<Scalar>,
     pub max: Option<Scalar>,
 }
@@ -249,7 +251,7 @@ pub struct Scale {
 impl Shape for Scale {}
 
 impl Scale {
-    pub const KEYS: &[&str] = &["policy", "min", "max"];
+    pub const KEYS: &[&str] = &["policy", "policies", "min", "max"];
 }
 
 /// A single value, of whatever kind.

@@ -5,6 +5,7 @@ use super::managed::State;
 use crate::plan::scaler::Decision;
 use crate::service::spec::{ServiceName, Source};
 use crate::service::time::Moment;
+use std::time::Duration;
 
 impl State {
     /// Holds `replicas` until told otherwise; `None`: lets the policy decide again. Returns how
@@ -13,6 +14,7 @@ impl State {
         &mut self,
         replicas: Option<u32>,
         now: Moment,
+        clock: Duration,
         sink: &Sink,
     ) -> Result<u32, String> {
         let name = &self.name;
@@ -35,7 +37,7 @@ impl State {
             ));
         }
         self.by_hand = replicas;
-        self.scale(now, sink);
+        self.scale(now, clock, sink);
         Ok(self.wanted)
     }
 }

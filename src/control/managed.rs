@@ -545,11 +545,17 @@ impl State {
     // === what is decided ===
 
     /// Samples the counters and asks the scaler; returns when it wants to be asked again.
-    pub fn scale(&mut self, now: Moment, sink: &Sink) -> Option<Moment> {
+    ///
+    /// `clock` is the time of day, which only policies ask for.
+    pub fn scale(&mut self, now: Moment, clock: Duration, sink: &Sink) -> Option<Moment> {
         let managed = self.managed.as_ref()?;
         let scaler = managed.scaler.as_ref()?;
         let (scaler, bounds) = (Arc::clone(scaler), managed.spec.bounds);
-        let sample = self.sample(now);
+        let sample = self.sample(now, clock);
+        if scaler.needs().latency {
+            let answers = self.load.answers();
+            self.window.note_answers(now, answers, scaler.history());
+        }
         let mut decision = turn(
             scaler.as_ref(),
             &mut self.window,
@@ -560,15 +566,20 @@ impl State {
         if let Some(count) = self.by_hand {
             by_hand::overrule(&mut decision, &self.name, count);
         }
-        self.decisions.note(Decided {
+        let noted = self.decisions.note(Decided {
             at: now,
             from: self.wanted,
             to: decision.replicas,
             proposal: decision.proposal,
             bound: decision.bound,
             because: decision.because.clone(),
+            asked: decision.asked,
             wake: decision.wake,
         });
+        if let Some(decided) = noted {
+            let service = self.name.clone();
+            sink(&Event::Decided { service, decided });
+        }
         if decision.replicas != self.wanted {
             sink(&Event::Scaled {
                 service: self.name.clone(),
@@ -582,7 +593,7 @@ impl State {
         decision.wake
     }
 
-    fn sample(&self, now: Moment) -> Sample {
+    fn sample(&self, now: Moment, clock: Duration) -> Sample {
         let replicas = || self.replicas.values().filter(|it| !it.is_address);
         let shown = replicas().filter(|it| it.phase() == Phase::Starting);
         let unshown = self
@@ -593,6 +604,7 @@ impl State {
         let began: Vec<Moment> = began.chain(unshown.map(|start| start.since)).collect();
         Sample {
             at: now,
+            clock,
             requests: self.load.counted(),
             completed: self.load.completed(),
             busy: self.load.busy(),
@@ -602,6 +614,7 @@ impl State {
             starting: began.len() as u32,
             starting_for: began.iter().map(|began| now.since(*began)).sum(),
             start_time: self.start_time,
+            used: self.used(now),
             rolling: self.rollout.as_ref().is_some_and(|it| !it.is_over()),
         }
     }

@@ -8,6 +8,7 @@ mod by_hand;
 mod command;
 mod forecast;
 mod managed;
+mod measuring;
 mod probing;
 mod rollout;
 mod tracked;
@@ -30,6 +31,7 @@ use crate::service::time::Moment;
 use command::Command;
 use futures_util::StreamExt;
 use managed::State;
+use measuring::{Measured, Measuring};
 use probing::Verdict;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,6 +51,16 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const ENGINE_RETRY_EVERY: Duration = Duration::from_millis(500);
 /// A plan and what follows from it settle within a few rounds; more would be a planner's mistake.
 const ROUNDS_MAX: usize = 64;
+
+/// With thousands of replicas a look takes milliseconds. When as many health checks come out at
+/// about the same time, one for each would leave no time for the checks themselves.
+const DEAR_LOOK: Duration = Duration::from_millis(1);
+/// What comes within so many times the look's own time shares the next one.
+const GATHERS: u32 = 3;
+const GATHERS_MAX: Duration = Duration::from_millis(50);
+
+/// Says the time of day: since 1970, in UTC.
+pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// Is told of everything that happens.
 pub type Sink = Arc<dyn Fn(&Event) + Send + Sync>;
@@ -88,6 +100,8 @@ enum Input {
         id: ReplicaId,
         verdict: Verdict,
     },
+    /// What ready replicas use.
+    Measured(Measured),
 }
 
 pub struct Control {
@@ -97,11 +111,13 @@ pub struct Control {
     sender: mpsc::Sender<Input>,
     inputs: mpsc::Receiver<Input>,
     began: Instant,
+    clock: Clock,
     services: BTreeMap<ServiceName, State>,
     starts_max: u32,
     last_generation: u64,
     next_sweep: Moment,
     observing: Observing,
+    measuring: Measuring,
     engine_up: bool,
     /// Since when it does not answer.
     engine_lost: Option<Moment>,
@@ -150,6 +166,7 @@ impl Control {
             sender,
             inputs,
             began: Instant::now(),
+            clock: Arc::new(wall_clock),
             services: BTreeMap::new(),
             starts_max,
             last_generation: 0,
@@ -165,6 +182,7 @@ impl Control {
                 plans_after: 0,
                 fresh: false,
             },
+            measuring: Measuring::default(),
             removing: None,
             hands: Hands::Free,
             resting: None,
@@ -179,6 +197,12 @@ impl Control {
         self
     }
 
+    /// The time of day is what `clock` says; for tests.
+    pub fn with_clock(mut self, clock: Clock) -> Control {
+        self.clock = clock;
+        self
+    }
+
     /// Begins without touching anything, until it is told otherwise.
     pub fn resting(mut self) -> Control {
         self.hands = Hands::Resting;
@@ -189,22 +213,41 @@ impl Control {
     pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         let mut changes = self.engine.changes();
         loop {
+            // Tokio's clock stands still in tests, where the same inputs lead to the same looks.
+            let began = Instant::now();
             let wake = self.settle();
+            let took = began.elapsed();
             // Every branch means "look again", so none can starve another; in a fixed order, the
             // same inputs lead to the very same run.
-            tokio::select! {
+            let came = tokio::select! {
                 biased;
                 _ = shutdown.wait_for(|over| *over) => return,
-                Some(input) = self.inputs.recv() => {
-                    self.handle(input);
-                    while let Ok(input) = self.inputs.try_recv() {
-                        self.handle(input);
-                    }
+                Some(input) = self.inputs.recv() => Some(input),
+                Some(()) = changes.next(), if self.needs_engine() => {
+                    self.observing.wanted = true;
+                    None
                 }
-                Some(()) = changes.next(), if self.needs_engine() => self.observing.wanted = true,
-                () = self.writer.woken() => {}
-                () = tokio::time::sleep_until(self.began + wake.0) => {}
+                () = self.writer.woken() => None,
+                () = tokio::time::sleep_until(self.began + wake.0) => None,
+            };
+            let Some(input) = came else {
+                continue;
+            };
+            self.handle(input);
+            if took >= DEAR_LOOK {
+                self.gather(GATHERS * took).await;
             }
+            while let Ok(input) = self.inputs.try_recv() {
+                self.handle(input);
+            }
+        }
+    }
+
+    /// Takes what comes meanwhile into account, too, before the next look.
+    async fn gather(&mut self, time: Duration) {
+        let over = Instant::now() + time.min(GATHERS_MAX);
+        while let Ok(Some(input)) = tokio::time::timeout_at(over, self.inputs.recv()).await {
+            self.handle(input);
         }
     }
 
@@ -233,9 +276,10 @@ impl Control {
                 replicas,
                 done,
             }) => {
-                let (now, sink) = (self.now(), Arc::clone(&self.sink));
+                let (now, clock, sink) = (self.now(), (self.clock)(), Arc::clone(&self.sink));
                 let state = self.in_hand(&service);
-                let scaled = state.and_then(|state| state.scale_by_hand(replicas, now, &sink));
+                let scaled =
+                    state.and_then(|state| state.scale_by_hand(replicas, now, clock, &sink));
                 // Whoever asked finds it in the next snapshot.
                 self.settle();
                 let _ = done.send(scaled);
@@ -272,6 +316,7 @@ impl Control {
                 wanted,
                 done,
             }) => self.take(hands, wanted, done),
+            Input::Measured(measured) => self.measured(measured),
             Input::Observed { sequence, result } => self.observed(sequence, result),
             Input::Started {
                 service,
@@ -528,9 +573,13 @@ impl Control {
             self.services.values().for_each(State::sweep);
         }
         let mut wake = now + SAMPLE_EVERY;
+        if let Some(at) = self.measure_if_due(now) {
+            wake = wake.min(at);
+        }
         let may_act = self.hands != Hands::Resting;
+        let clock = (self.clock)();
         for state in self.services.values_mut().filter(|_| may_act) {
-            if let Some(at) = state.scale(now, &self.sink).filter(|at| *at > now) {
+            if let Some(at) = state.scale(now, clock, &self.sink).filter(|at| *at > now) {
                 wake = wake.min(at);
             }
         }
@@ -677,10 +726,8 @@ impl Control {
     /// Greater than any that was ever given out, also before a restart: wall-clock milliseconds,
     /// or one more than the greatest one seen.
     fn next_generation(&mut self) -> u64 {
-        let clock = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        self.last_generation = (self.last_generation + 1).max(clock.as_millis() as u64);
+        let clock = wall_clock().as_millis() as u64;
+        self.last_generation = (self.last_generation + 1).max(clock);
         self.last_generation
     }
 
@@ -720,4 +767,9 @@ impl Control {
             let _ = done.send(());
         }
     }
+}
+
+fn wall_clock() -> Duration {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default()
 }

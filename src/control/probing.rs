@@ -19,6 +19,11 @@ const STARTING_INTERVAL: Duration = Duration::from_millis(100);
 /// Answers of 5xx have a replica checked at once, but no more often than this.
 const ASKED_INTERVAL: Duration = Duration::from_millis(100);
 
+/// So many checks in a row may go without an answer while requests get theirs. A replica that is
+/// flooded, or asked by a process that is, drops some of those who connect; one whose health check
+/// alone hangs is found out by this.
+const EXCUSES_MAX: u32 = 3;
+
 /// What the health check has come to think of a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -122,6 +127,7 @@ impl Probing {
 
     async fn while_healthy(&self, address: SocketAddr, first: Duration) -> String {
         let mut failures = 0;
+        let mut excuses = 0;
         let mut checked = Instant::now();
         let mut tick = ticks(self.timing.interval);
         tick.reset_after(first);
@@ -133,10 +139,20 @@ impl Probing {
                 () = self.asked(checked) => true,
             };
             checked = Instant::now();
+            self.target.doubt.listen();
             match self.check(address).await {
                 Ok(()) => {
                     failures = 0;
+                    excuses = 0;
                     self.target.doubt.settle();
+                }
+                Err(_)
+                    if checked.elapsed() >= self.timing.timeout
+                        && excuses < EXCUSES_MAX
+                        && self.target.doubt.has_answered() =>
+                {
+                    excuses += 1;
+                    tick.reset_after(STARTING_INTERVAL.min(self.timing.interval));
                 }
                 Err(why) => {
                     failures += 1;
@@ -282,5 +298,57 @@ mod tests {
         let published = SocketAddr::from(([127, 0, 0, 1], 8000));
         assert_eq!(dialled(None, [own, published]).await, own);
         assert_eq!(dialled(Some(own), [own, published]).await, published);
+    }
+
+    /// Was healthy once, and never answers again.
+    struct Hangs;
+
+    #[async_trait]
+    impl Probe for Hangs {
+        async fn check(&self, _address: SocketAddr) -> Result<(), String> {
+            std::future::pending().await
+        }
+    }
+
+    /// How long it takes to find out, while requests are answered or not.
+    async fn found_out_after(requests_are_answered: bool) -> Duration {
+        let second = Duration::from_secs(1);
+        let timing = HealthTiming {
+            interval: second,
+            timeout: second,
+            retries: 1,
+            start_period: 30 * second,
+        };
+        let address = SocketAddr::from(([127, 0, 0, 1], 8000));
+        let doubt: Arc<Doubt> = Arc::default();
+        let target = Target {
+            service: ServiceName::new("web"),
+            id: ReplicaId::new("a"),
+            addresses: vec![address],
+            doubt: Arc::clone(&doubt),
+        };
+        let (report, mut reports) = mpsc::channel(8);
+        let began = Instant::now();
+        let sink: Sink = Arc::new(|_| {});
+        let _prober = spawn(target, Some(address), Arc::new(Hangs), timing, report, sink);
+        let answering = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                if requests_are_answered {
+                    doubt.answered();
+                }
+            }
+        };
+        tokio::select! {
+            () = answering => unreachable!(),
+            _ = reports.recv() => began.elapsed(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_without_an_answer_is_made_again_while_requests_get_theirs() {
+        let (dead, alive) = (found_out_after(false).await, found_out_after(true).await);
+        assert_eq!(dead.as_millis(), 1000);
+        assert_eq!(alive.as_millis(), 1000 + 3 * 1100, "but not for ever");
     }
 }

@@ -2,6 +2,7 @@
 //! was begun with it.
 
 use super::Sink;
+use super::measuring::Metered;
 use super::probing::Prober;
 use crate::plan::Condition;
 use crate::plan::backoff::SETTLED_AFTER;
@@ -34,6 +35,8 @@ pub struct Tracked {
     pub replica: Option<Arc<Replica>>,
     pub doubt: Arc<Doubt>,
     pub prober: Option<Prober>,
+    /// What it uses, when that is asked for.
+    pub metered: Option<Metered>,
 }
 
 pub enum Health {
@@ -66,6 +69,7 @@ impl Tracked {
             replica: None,
             doubt: Arc::default(),
             prober: None,
+            metered: None,
         }
     }
 

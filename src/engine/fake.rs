@@ -6,6 +6,7 @@
 use super::{Engine, EngineError, ErrorKind};
 use crate::service::replica::{Made, Observed, ReplicaId, RunState};
 use crate::service::spec::{ImageId, Pull, ServiceName, Slot, Spec};
+use crate::service::usage::Usage;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
@@ -15,6 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+
+/// What each replica may have.
+const FAKE_MEMORY_BYTES: u64 = 1 << 30;
 
 #[derive(Clone)]
 pub struct FakeEngine {
@@ -61,6 +65,23 @@ struct World {
     /// What names of images stand for; any other stands for itself.
     images: HashMap<String, ImageId>,
     missing_images: BTreeSet<String>,
+    loads: HashMap<Slot, Load>,
+}
+
+/// What the replica in a slot uses.
+#[derive(Clone, Copy, Default)]
+struct Load {
+    millicores: u32,
+    memory_bytes: u64,
+    since: Duration,
+    /// Processor time until then.
+    before: Duration,
+}
+
+impl Load {
+    fn cpu(&self, now: Duration) -> Duration {
+        self.before + (now - self.since) * self.millicores / 1000
+    }
 }
 
 impl Default for FakeEngine {
@@ -120,6 +141,19 @@ impl FakeEngine {
     /// There is no such image, here or in a registry.
     pub fn miss_image(&self, image: &str) {
         self.world().missing_images.insert(image.to_owned());
+    }
+
+    /// From now on the replica in this slot uses so much.
+    pub fn load(&self, slot: Slot, millicores: u32, memory_bytes: u64) {
+        let since = self.born.elapsed();
+        let mut world = self.world();
+        let load = world.loads.entry(slot).or_default();
+        *load = Load {
+            millicores,
+            memory_bytes,
+            since,
+            before: load.cpu(since),
+        };
     }
 
     /// Somebody else listens on this slot's port.
@@ -384,6 +418,22 @@ impl Engine for FakeEngine {
 
     async fn last_words(&self, id: &ReplicaId) -> Vec<String> {
         vec![format!("{id} says farewell")]
+    }
+
+    async fn usage(&self, id: &ReplicaId) -> Result<Usage, EngineError> {
+        const OP: &str = "measure the replica";
+        let now = self.born.elapsed();
+        let world = self.reach(OP)?;
+        let mut replicas = world.replicas.iter();
+        let replica = replicas.find(|replica| replica.id == *id && is_live(replica));
+        let load = replica.and_then(|replica| world.loads.get(&replica.slot));
+        let load = load.ok_or_else(|| error(ErrorKind::Failed, OP, "nobody knows"))?;
+        Ok(Usage {
+            taken: now,
+            cpu: load.cpu(now),
+            memory_bytes: load.memory_bytes,
+            memory_limit_bytes: FAKE_MEMORY_BYTES,
+        })
     }
 
     async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError> {

@@ -9,6 +9,7 @@ pub mod fixed;
 
 use crate::service::replica::{Observed, ReplicaId};
 use crate::service::spec::{ImageId, Pull, Slot, Spec};
+use crate::service::usage::Usage;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use std::fmt;
@@ -36,6 +37,15 @@ pub trait Engine: Send + Sync + 'static {
 
     /// The last lines that the replica has written, oldest first; none when they cannot be had.
     async fn last_words(&self, id: &ReplicaId) -> Vec<String>;
+
+    /// What the replica uses of its machine.
+    async fn usage(&self, id: &ReplicaId) -> Result<Usage, EngineError> {
+        Err(EngineError {
+            kind: ErrorKind::Failed,
+            op: "measure a replica",
+            message: format!("this engine does not measure; nothing is known of {id}"),
+        })
+    }
 
     /// Asks the replica to end, ends it by force after `grace`, removes it. A replica that is
     /// already gone is a success.

@@ -4,6 +4,7 @@
 //! reason, and also why it does nothing. [`scaler::Scaler`] is the seam for how many are wanted.
 
 pub mod backoff;
+pub mod combined;
 pub mod reason;
 pub mod replicas;
 pub mod scaler;

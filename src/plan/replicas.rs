@@ -287,22 +287,25 @@ fn stop_what_is_unwell(input: &Input<'_>, targets: &Targets, plan: &mut Plan) {
         })
         .collect();
     unwell.sort_by_key(|(since, replica, _)| (*since, replica.slot));
+    if unwell.is_empty() {
+        return;
+    }
     // Places where neither one that is ready nor one that waits here sits: being replaced.
-    let sits = |slot: &Slot| {
-        input.replicas.iter().any(|replica| {
-            replica.slot == *slot
-                && matches!(
-                    replica.condition,
-                    Condition::Ready | Condition::Unwell { .. }
-                )
-        })
+    let sits = |replica: &&Seen| {
+        matches!(
+            replica.condition,
+            Condition::Ready | Condition::Unwell { .. }
+        )
     };
+    let seats = input.replicas.iter().filter(sits);
+    let seats: BTreeSet<Slot> = seats.map(|replica| replica.slot).collect();
     let regular = targets.slots.difference(&targets.surge);
-    let mut under_way = regular.filter(|slot| !sits(slot)).count();
+    let mut under_way = regular.filter(|slot| !seats.contains(slot)).count();
+    let ready = ready(input);
     let held_back = input.backoff.until(input.now);
     for (since, replica, ailment) in unwell {
         let shown = since + input.check_round;
-        let alone = ready(input) > 0 && input.now >= shown;
+        let alone = ready > 0 && input.now >= shown;
         let is_next = under_way == 0 && held_back.is_none();
         if !targets.slots.contains(&replica.slot) || alone || is_next {
             under_way += 1;
@@ -380,9 +383,9 @@ fn start_what_is_missing(input: &Input<'_>, targets: &Targets, plan: &mut Plan) 
         let under_way = input.starting.len() + input.replicas.iter().filter(starting).count();
         left = left.min(1u32.saturating_sub(under_way as u32));
     }
+    let held: BTreeSet<Slot> = input.replicas.iter().map(|replica| replica.slot).collect();
     for &slot in &targets.slots {
-        let held = input.replicas.iter().any(|replica| replica.slot == slot);
-        if held || input.starting.contains(&slot) {
+        if held.contains(&slot) || input.starting.contains(&slot) {
             continue;
         }
         if let Some(until) = input.backoff.until(input.now) {

@@ -1,6 +1,7 @@
 //! The seam for scaling policies: a pure function from what was counted to how many are wanted.
 
 use super::window::{Sample, Window};
+pub use crate::service::decided::Asked;
 use crate::service::spec::Bounds;
 use crate::service::time::Moment;
 use std::cmp::Ordering;
@@ -18,7 +19,33 @@ pub trait Scaler: Send + Sync {
 
     /// How far back `decide` looks.
     fn history(&self) -> Duration;
+
+    /// What is to be measured for it beside what is always counted.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
 }
+
+/// What takes an effort to know, and is not measured unless a policy asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// What the replicas use of processors and memory: [`Sample::used`].
+    pub usage: bool,
+    /// How long answers take: [`Window::answers`].
+    pub latency: bool,
+}
+
+impl Needs {
+    pub fn and(self, other: Needs) -> Needs {
+        Needs {
+            usage: self.usage || other.usage,
+            latency: self.latency || other.latency,
+        }
+    }
+}
+
+/// What bounds a decision that could not be made.
+pub const NO_DATA: &str = "no data";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -30,6 +57,8 @@ pub struct Decision {
     pub bound: &'static str,
     /// The inputs and the formula, for a person to read.
     pub because: String,
+    /// Of several policies, what each asked for; else empty.
+    pub asked: Vec<Asked>,
     /// The next instant at which the answer could change without a new request.
     pub wake: Option<Moment>,
 }
@@ -42,8 +71,15 @@ impl Decision {
             proposal: replicas,
             bound,
             because,
+            asked: Vec::new(),
             wake: None,
         }
+    }
+
+    /// What is to be known for a decision is not. The count stays, and counts as asked for: what
+    /// is seen in the first moment after is no reason to let go.
+    pub fn unknown(current: u32, because: String) -> Decision {
+        Decision::new(current, NO_DATA, because)
     }
 
     pub fn wake(self, wake: Option<Moment>) -> Decision {

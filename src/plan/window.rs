@@ -1,6 +1,8 @@
 //! What was counted and when: the memory that scalers look at.
 
+use crate::service::latency::Histogram;
 use crate::service::time::Moment;
+use crate::service::usage::Used;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -12,10 +14,15 @@ const SAMPLES_MAX: u32 = 4 * 60 * 60;
 /// what is not known about the time between must not be taken for calm.
 const GAP: Duration = Duration::from_secs(5);
 
+/// Histograms are larger than samples, and nobody needs them as often.
+const ANSWERS_APART: Duration = Duration::from_millis(900);
+
 /// A service at one instant. What is counted never decreases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
     pub at: Moment,
+    /// The wall clock, since 1970 in UTC; zero: not known.
+    pub clock: Duration,
     /// Requests counted since the service was first seen.
     pub requests: u64,
     /// Requests that a replica was done with.
@@ -32,6 +39,8 @@ pub struct Sample {
     pub starting_for: Duration,
     /// How long a start takes until the replica is ready, as learned; zero: not known yet.
     pub start_time: Duration,
+    /// What the ready replicas use; nothing, unless a policy [needs](super::scaler::Needs) it.
+    pub used: Used,
     /// Replicas are being replaced by others.
     pub rolling: bool,
 }
@@ -49,6 +58,8 @@ pub struct Window {
     /// What scalers proposed: of these, only those that no later one exceeds, and those that no
     /// later one falls below.
     high: VecDeque<(Moment, u32)>,
+    /// How long answers have taken, now and then.
+    answers: VecDeque<(Moment, Box<Histogram>)>,
     low: VecDeque<(Moment, u32)>,
 }
 
@@ -95,6 +106,28 @@ impl Window {
         }
         self.high.push_back((at, replicas));
         self.low.push_back((at, replicas));
+    }
+
+    /// Remembers how long answers have taken until now.
+    pub fn note_answers(&mut self, at: Moment, answers: Histogram, keep: Duration) {
+        let horizon = at - keep;
+        while self.answers.get(1).is_some_and(|next| next.0 <= horizon) {
+            self.answers.pop_front();
+        }
+        let apart = |last: &(Moment, _)| at.since(last.0) >= ANSWERS_APART;
+        if self.answers.back().is_none_or(apart) {
+            self.answers.push_back((at, Box::new(answers)));
+        }
+    }
+
+    /// The answers between two moments, or a little more, as far as they are remembered.
+    pub fn answers(&self, from: Moment, until: Moment) -> Option<Histogram> {
+        let up_to = |moment| {
+            let index = self.answers.partition_point(|(at, _)| *at <= moment);
+            self.answers.get(index.saturating_sub(1))
+        };
+        let (first, last) = (up_to(from)?, up_to(until)?);
+        Some(last.1.since(&first.1))
     }
 
     /// The highest count that was asked for since then.

@@ -34,12 +34,13 @@ mod registry;
 pub mod testing;
 mod values;
 
+pub use crate::plan::combined::Combined;
 pub use crate::plan::scaler::Scaler;
 pub use filter::{Answer, Exchange, Filter, Request, Response, Verdict};
 pub use hooks::{Background, Hooks, Installed};
 pub use observer::{Observer, Record};
 pub use registry::{InstallError, Plugin, PluginError, Registry};
-pub use values::duration;
+pub use values::{bytes, duration};
 
 use async_trait::async_trait;
 use std::net::SocketAddr;
@@ -55,16 +56,18 @@ pub trait Probe: Send + Sync {
 pub mod prelude {
     pub use super::{
         Answer, Background, Exchange, Filter, Hooks, Observer, Plugin, PluginError, Probe, Record,
-        Registry, Request, Response, Verdict, duration, testing,
+        Registry, Request, Response, Verdict, bytes, duration, testing,
     };
-    pub use crate::plan::scaler::{Decision, Scaler};
+    pub use crate::plan::scaler::{Decision, Needs, Scaler};
     pub use crate::plan::window::{Sample, Window};
-    pub use crate::service::event::Event;
+    pub use crate::service::event::{Barrier, Event};
+    pub use crate::service::latency::Histogram;
     pub use crate::service::replica::{Ailment, Phase, ReplicaId, ReplicaView};
     pub use crate::service::snapshot::{ServiceView, Snapshot};
     pub use crate::service::spec::{ServiceName, Slot};
     pub use crate::service::store::Reader;
     pub use crate::service::time::{Human, Moment};
+    pub use crate::service::usage::Used;
     pub use async_trait::async_trait;
     pub use bytes::Bytes;
     pub use http::{HeaderName, HeaderValue};

@@ -1,5 +1,6 @@
 //! Values that plugins read from the configuration.
 
+use bytesize::ByteSize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use std::fmt;
 use std::time::Duration;
@@ -21,4 +22,21 @@ impl Visitor<'_> for DurationVisitor {
     fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
         humantime::parse_duration(text).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
     }
+}
+
+/// Text such as `256MiB` in bytes. Units are powers of 1024 throughout, as in Compose: `64m`,
+/// `64mb` and `64MiB` are the same.
+pub fn bytes(shown: &str) -> Option<u64> {
+    let shown = shown.trim();
+    let unit_at = shown.find(|c: char| c.is_ascii_alphabetic());
+    let (number, unit) = shown.split_at(unit_at.unwrap_or(shown.len()));
+    let unit = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => "B".to_owned(),
+        unit => {
+            let prefix = unit.strip_suffix("ib").or(unit.strip_suffix('b'));
+            format!("{}iB", prefix.unwrap_or(unit))
+        }
+    };
+    let size: ByteSize = format!("{number}{unit}").parse().ok()?;
+    Some(size.as_u64())
 }

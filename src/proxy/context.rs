@@ -1,13 +1,13 @@
 //! What one request carries through its life.
 
 use super::dial::Dial;
+use super::headers::Peer;
 use super::hygiene::Refusal;
 use super::retry::Reach;
 use super::route::Target;
 use super::{Chain, Settings};
 use crate::plugin::Exchange;
 use crate::service::lease::Lease;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ pub struct Context {
     pub settings: Arc<Settings>,
     pub exchange: Exchange,
     /// Who is at the other end of the connection, be it the client or a proxy before us.
-    pub peer: Option<IpAddr>,
+    pub peer: Option<Peer>,
     pub target: Option<Arc<Target>>,
     pub lease: Option<Lease>,
     pub attempts: u32,

@@ -14,13 +14,17 @@ use pingora::{Error, ErrorType, Result};
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// A program that is well has taken a connection up by then. Whether it has is only known when it
 /// answers, which may take long for other reasons.
 const TAKEN_UP_WITHIN: Duration = Duration::from_millis(10);
+
+/// What the kernel keeps of an answer until it is read, and as much again for itself. Left alone
+/// this grows to several MiB (`net.ipv4.tcp_rmem`) for each client that does not read.
+const UNREAD_BYTES_MAX: u32 = 128 << 10;
 
 /// One attempt's connection, should a new one be needed.
 #[derive(Debug)]
@@ -59,7 +63,7 @@ impl Dial {
     async fn dial(&self) -> Result<TcpStream> {
         let dials = &self.replica.connections.dials;
         let turn = dials.turn().await;
-        let dialled = timeout(self.within, TcpStream::connect(self.replica.address)).await;
+        let dialled = timeout(self.within, connect(self.replica.address)).await;
         let error = match dialled {
             Ok(Ok(stream)) => {
                 dials.succeeded();
@@ -98,4 +102,13 @@ impl Dial {
     fn kept(&self) -> impl std::ops::DerefMut<Target = Option<oneshot::Sender<()>>> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn connect(address: std::net::SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = match address.is_ipv4() {
+        true => TcpSocket::new_v4()?,
+        false => TcpSocket::new_v6()?,
+    };
+    socket.set_recv_buffer_size(UNREAD_BYTES_MAX)?;
+    socket.connect(address).await
 }

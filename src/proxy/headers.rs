@@ -44,29 +44,66 @@ pub fn client(head: &RequestHeader, peer: Option<IpAddr>, trusted: &[Network]) -
 }
 
 /// Says what we know of the client; behind a trusted proxy, after what that one knows.
-pub fn set_forwarded(upstream: &mut RequestHeader, peer: Option<IpAddr>, trusted: &[Network]) {
-    let told = match peer.is_some_and(|peer| any_contains(trusted, peer)) {
+pub fn set_forwarded(upstream: &mut RequestHeader, peer: Option<&Peer>, trusted: &[Network]) {
+    for (name, value) in take_forwarded(upstream, peer, trusted)
+        .into_iter()
+        .flatten()
+    {
+        let _ = upstream.insert_header(name, value);
+    }
+}
+
+/// Takes out what was claimed of the client, and returns what is to be said instead.
+pub fn take_forwarded(
+    upstream: &mut RequestHeader,
+    peer: Option<&Peer>,
+    trusted: &[Network],
+) -> [Option<(HeaderName, HeaderValue)>; 4] {
+    let told = match peer.is_some_and(|peer| any_contains(trusted, peer.address)) {
         true => Told::by(&upstream.headers),
         false => Told::default(),
     };
-    for claim in CLAIMS {
-        upstream.remove_header(claim);
+    // Most claim nothing.
+    if upstream.headers.keys().any(is_claim) {
+        for claim in CLAIMS {
+            upstream.remove_header(claim);
+        }
     }
-    if let Some(peer) = peer {
-        let text = match told.links {
-            Some(links) => format!("{links}, {}", peer.to_canonical()),
-            None => peer.to_canonical().to_string(),
-        };
-        let value = HeaderValue::from_str(&text).expect("it was one before, and an address is");
-        let _ = upstream.insert_header(FORWARDED_FOR, value);
-    }
-    let _ = upstream.insert_header(FORWARDED_PROTO, told.proto.unwrap_or(HTTP));
+    let chain = peer.map(|peer| match told.links {
+        Some(links) => {
+            let text = format!("{links}, {}", peer.address.to_canonical());
+            HeaderValue::from_str(&text).expect("it was one before, and an address is")
+        }
+        None => peer.text.clone(),
+    });
     let host = told.host.or_else(|| upstream.headers.get(HOST).cloned());
-    if let Some(host) = host {
-        let _ = upstream.insert_header(FORWARDED_HOST, host);
-    }
-    if let Some(port) = told.port {
-        let _ = upstream.insert_header(FORWARDED_PORT, port);
+    [
+        chain.map(|chain| (FORWARDED_FOR, chain)),
+        Some((FORWARDED_PROTO, told.proto.unwrap_or(HTTP))),
+        host.map(|host| (FORWARDED_HOST, host)),
+        told.port.map(|port| (FORWARDED_PORT, port)),
+    ]
+}
+
+fn is_claim(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    (name.starts_with("x-") || name.starts_with('f')) && CLAIMS.contains(&name)
+}
+
+/// Who is at the other end of a connection, and the same as the value of a header.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    pub address: IpAddr,
+    text: HeaderValue,
+}
+
+impl From<IpAddr> for Peer {
+    fn from(address: IpAddr) -> Peer {
+        let text = HeaderValue::from_str(&address.to_canonical().to_string());
+        Peer {
+            address,
+            text: text.expect("an address is plain ASCII"),
+        }
     }
 }
 
@@ -141,12 +178,12 @@ mod tests {
     fn what_a_client_claims_is_replaced_by_what_we_know() {
         let claims = CLAIMS.map(|name| (name, "6.6.6.6"));
         let mut head = head(&[&claims[..], &[("x-forwarded-for", "7.7.7.7")]].concat());
-        let peer = Some("::ffff:192.0.2.9".parse().unwrap());
+        let peer: Option<IpAddr> = Some("::ffff:192.0.2.9".parse().unwrap());
         assert_eq!(
             client(&head, peer, &trusted()),
             Some("192.0.2.9".parse().unwrap())
         );
-        set_forwarded(&mut head, peer, &trusted());
+        set_forwarded(&mut head, peer.map(Peer::from).as_ref(), &trusted());
         assert_eq!(all(&head, "x-forwarded-for"), ["192.0.2.9"]);
         assert_eq!(all(&head, "x-forwarded-proto"), ["http"]);
         assert_eq!(all(&head, "x-forwarded-host"), ["example.com"]);
@@ -166,8 +203,8 @@ mod tests {
             ("forwarded", "for=6.6.6.6"),
             ("x-real-ip", "6.6.6.6"),
         ]);
-        let peer = Some("10.0.0.2".parse().unwrap());
-        set_forwarded(&mut head, peer, &trusted());
+        let peer: Option<IpAddr> = Some("10.0.0.2".parse().unwrap());
+        set_forwarded(&mut head, peer.map(Peer::from).as_ref(), &trusted());
         let chain = "6.6.6.6, 203.0.113.5, 10.0.0.3, 10.0.0.2";
         assert_eq!(all(&head, "x-forwarded-for"), [chain]);
         assert_eq!(all(&head, "x-forwarded-proto"), ["https"]);
@@ -183,7 +220,8 @@ mod tests {
             ("x-forwarded-host", "a b"),
             ("x-forwarded-port", "0"),
         ]);
-        set_forwarded(&mut head, Some("10.0.0.2".parse().unwrap()), &trusted());
+        let peer = Peer::from("10.0.0.2".parse::<IpAddr>().unwrap());
+        set_forwarded(&mut head, Some(&peer), &trusted());
         assert_eq!(all(&head, "x-forwarded-for"), ["10.0.0.2"]);
         assert_eq!(all(&head, "x-forwarded-proto"), ["http"]);
         assert_eq!(all(&head, "x-forwarded-host"), ["example.com"]);

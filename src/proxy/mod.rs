@@ -17,7 +17,7 @@ pub mod round_robin;
 pub mod route;
 mod tunnel;
 
-pub use connection::{Bounds, Front};
+pub use connection::{Bounds, Connected, Front};
 pub use context::{Context, InFlight};
 pub use hygiene::Limits;
 
@@ -126,7 +126,11 @@ impl Edge {
     /// Finds out who asks and, if that is clear, for what.
     fn introduce(&self, head: &RequestHeader, is_clean: bool, ctx: &mut Context) {
         let settings = &ctx.settings;
-        ctx.exchange.client = headers::client(head, ctx.peer, &settings.trusted_proxies);
+        ctx.exchange.client = headers::client(
+            head,
+            ctx.peer.as_ref().map(|peer| peer.address),
+            &settings.trusted_proxies,
+        );
         if is_clean {
             let host = host(head).unwrap_or_default();
             ctx.target = settings.routes.find(host, head.uri.path()).cloned();
@@ -376,7 +380,7 @@ impl ProxyHttp for Edge {
         session.set_write_timeout(Some(settings.client_write_timeout));
         session.set_total_drain_timeout(Some(REFUSED_BODY_DRAIN));
         if let Some(connection) = Connection::of(session) {
-            ctx.peer = connection.peer;
+            ctx.peer = connection.peer.clone();
             connection.enter(match has_body(session.req_header()) {
                 true => Phase::Body,
                 false => Phase::Answer,
@@ -470,7 +474,7 @@ impl ProxyHttp for Edge {
         // on from here, the tunnel could be lost (pingora#946).
         upstream.remove_header(&header::UPGRADE);
         upstream.remove_header(&header::CONNECTION);
-        headers::set_forwarded(upstream, ctx.peer, &ctx.settings.trusted_proxies);
+        headers::set_forwarded(upstream, ctx.peer.as_ref(), &ctx.settings.trusted_proxies);
         Ok(())
     }
 

@@ -15,6 +15,10 @@ impl Edge {
             return;
         };
         let replica = lease.replica();
+        let scaler = target.scaler.as_ref();
+        if scaler.is_some_and(|scaler| scaler.needs().latency) {
+            replica.answered(ctx.started.elapsed());
+        }
         let is_5xx = status.is_server_error();
         if is_5xx {
             replica.doubt.ask();

@@ -14,7 +14,7 @@ use pingora::http::RequestHeader;
 use pingora::{Error, ErrorSource, ErrorType};
 
 /// Pingora remembers no more of a body.
-const BODY_KEPT_BYTES: u64 = 64 * 1024;
+pub const BODY_KEPT_BYTES: u64 = 64 * 1024;
 
 /// Whether another replica may be asked for the answer while this one still works on it: the
 /// method allows it, and all of the body will be remembered.

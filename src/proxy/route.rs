@@ -28,7 +28,11 @@ pub struct Routes {
 }
 
 #[derive(Default)]
-struct Paths(HashMap<String, Arc<Target>>);
+struct Paths {
+    targets: HashMap<String, Arc<Target>>,
+    /// Bytes of the longest one: no more of a request's path can match.
+    longest: usize,
+}
 
 impl Routes {
     /// A target without routes claims everything that no other one does.
@@ -87,18 +91,25 @@ impl Routes {
 impl Paths {
     fn insert(&mut self, path: &str, target: &Arc<Target>) {
         let key = path.trim_end_matches('/').to_owned();
-        self.0.insert(key, Arc::clone(target));
+        self.longest = self.longest.max(key.len());
+        self.targets.insert(key, Arc::clone(target));
     }
 
     /// Tries the whole path and then each shorter run of whole segments: as many looks as the
-    /// path has segments, however many routes there are.
+    /// path has segments, however many routes there are. What is longer than the longest route is
+    /// cut first, so a client cannot make this dear.
     fn find(&self, path: &str) -> Option<&Arc<Target>> {
-        if self.0.is_empty() {
+        if self.targets.is_empty() {
             return None;
         }
         let mut rest = path;
+        if rest.len() > self.longest {
+            // The slash behind a route that fits ends it. Bytes, because it may be amidst a letter.
+            let start = &rest.as_bytes()[..=self.longest];
+            rest = &rest[..start.iter().rposition(|byte| *byte == b'/')?];
+        }
         loop {
-            if let Some(target) = self.0.get(rest) {
+            if let Some(target) = self.targets.get(rest) {
                 return Some(target);
             }
             rest = &rest[..rest.rfind('/')?];
@@ -177,6 +188,17 @@ mod tests {
         check(&routes, "x.b.example.com/", Some("wilder"));
         check(&routes, "example.com/", Some("rest"));
         check(&routes, "[::1]:80/", Some("rest"));
+    }
+
+    #[test]
+    fn a_long_path_is_cut_to_what_a_route_can_claim() {
+        let routes = routes(&[("api", &["/api"]), ("rest", &["/"])]);
+        let many = "/a".repeat(4000);
+        check(&routes, &format!("h/api{many}"), Some("api"));
+        check(&routes, &format!("h/api{}", "x".repeat(4000)), Some("rest"));
+        check(&routes, &format!("h{many}"), Some("rest"));
+        check(&routes, "h/apx/", Some("rest"));
+        check(&routes, "h/ap\u{e4}/x", Some("rest"));
     }
 
     #[test]

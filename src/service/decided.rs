@@ -18,8 +18,36 @@ pub struct Decided {
     pub bound: &'static str,
     /// The inputs and the formula.
     pub because: String,
+    /// Of several policies, what each asked for; else empty.
+    pub asked: Vec<Asked>,
     /// When the answer could change without a new request.
     pub wake: Option<Moment>,
+}
+
+/// What one of several policies asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub policy: Arc<str>,
+    pub replicas: u32,
+    /// What the load asked for by itself.
+    pub proposal: u32,
+    /// Whether this is the one that decided.
+    pub won: bool,
+    pub bound: &'static str,
+    pub because: String,
+}
+
+impl Decided {
+    /// The policy that decided, where there are several.
+    pub fn winner(&self) -> Option<&str> {
+        let won = self.asked.iter().find(|asked| asked.won);
+        won.map(|asked| asked.policy.as_ref())
+    }
+
+    fn is_news_after(&self, last: &Decided) -> bool {
+        let differs = last.to != self.to || last.bound != self.bound;
+        differs || last.winner() != self.winner() || self.from != self.to
+    }
 }
 
 /// The decisions that differ from the one before in their count or in what decided. A clone is
@@ -28,18 +56,19 @@ pub struct Decided {
 pub struct Decisions(Arc<VecDeque<Arc<Decided>>>);
 
 impl Decisions {
-    pub fn note(&mut self, decided: Decided) {
-        let is_news = |last: &Arc<Decided>| {
-            last.to != decided.to || last.bound != decided.bound || decided.from != decided.to
-        };
+    /// Keeps a decision that is news, and returns it then.
+    pub fn note(&mut self, decided: Decided) -> Option<Arc<Decided>> {
+        let is_news = |last: &Arc<Decided>| decided.is_news_after(last);
         if !self.0.back().is_none_or(is_news) {
-            return;
+            return None;
         }
+        let decided = Arc::new(decided);
         let kept = Arc::make_mut(&mut self.0);
         if kept.len() == KEPT_MAX {
             kept.pop_front();
         }
-        kept.push_back(Arc::new(decided));
+        kept.push_back(Arc::clone(&decided));
+        Some(decided)
     }
 
     /// The newest first.
@@ -60,8 +89,33 @@ mod tests {
             proposal: to,
             bound,
             because: String::new(),
+            asked: Vec::new(),
             wake: None,
         }
+    }
+
+    #[test]
+    fn another_policy_that_wins_is_news() {
+        let asked = |policy: &str, won| Asked {
+            policy: Arc::from(policy),
+            replicas: 2,
+            proposal: 2,
+            won,
+            bound: "load",
+            because: String::new(),
+        };
+        let mut decisions = Decisions::default();
+        let mut note = |second, first: bool| {
+            let decided = Decided {
+                asked: vec![asked("cpu", first), asked("rps", !first)],
+                ..decided(second, 2, 2, "load")
+            };
+            decisions.note(decided).is_some()
+        };
+        let news = [note(1, true), note(2, true), note(3, false)];
+        assert_eq!(news, [true, false, true]);
+        let newest = decisions.newest().next().and_then(Decided::winner);
+        assert_eq!(newest, Some("rps"));
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub struct Doubt {
     heard: Notify,
     asked: Notify,
     settled: Arc<Notify>,
+    /// It has answered a request since a check began.
+    lives: AtomicBool,
 }
 
 impl Doubt {
@@ -33,6 +35,24 @@ impl Doubt {
     /// Resolves when somebody wants to know.
     pub async fn asked(&self) {
         self.asked.notified().await;
+    }
+
+    /// It has begun to answer a request.
+    pub fn answered(&self) {
+        // Written once for each check, so that requests on other processors only read.
+        if !self.lives.load(Ordering::Relaxed) {
+            self.lives.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// From now on it is of interest whether it answers.
+    pub fn listen(&self) {
+        self.lives.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether it has answered since `listen`.
+    pub fn has_answered(&self) -> bool {
+        self.lives.load(Ordering::Relaxed)
     }
 
     /// The health check is content.

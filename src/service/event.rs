@@ -1,9 +1,11 @@
 //! What happened to the replicas: one closed list for the log, the metrics and observers.
 
+use super::decided::Decided;
 use super::replica::{Ailment, ReplicaId};
 use super::spec::{ServiceName, Slot};
 use super::time::Human;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
@@ -86,6 +88,12 @@ pub enum Event {
         to: u32,
         because: String,
     },
+    /// What a service's scaling came to, when its count or what decided it is another than before.
+    /// A change of the count is `Scaled` as well.
+    Decided {
+        service: ServiceName,
+        decided: Arc<Decided>,
+    },
     /// What containers are made from changes.
     Rolling {
         service: ServiceName,
@@ -121,6 +129,10 @@ pub enum Event {
         service: ServiceName,
         ok: bool,
     },
+    /// A client's connection was not let in. Frequent under attack; never logged.
+    TurnedAway {
+        reason: Barrier,
+    },
     EngineUp,
     EngineDown {
         why: String,
@@ -128,6 +140,38 @@ pub enum Event {
     Reloaded {
         result: Result<String, String>,
     },
+}
+
+/// Why a connection is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barrier {
+    /// `limits.connections`
+    Full,
+    /// `limits.connections_per_address`
+    FullForAddress,
+    /// It came to a listener for proxies, and its address is not one of `trusted_proxies`.
+    Untrusted,
+    /// The PROXY header is missing, late or wrong.
+    ProxyHeader,
+}
+
+impl Barrier {
+    pub const ALL: [Barrier; 4] = [
+        Barrier::Full,
+        Barrier::FullForAddress,
+        Barrier::Untrusted,
+        Barrier::ProxyHeader,
+    ];
+
+    /// Its name in metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Barrier::Full => "full",
+            Barrier::FullForAddress => "full_for_address",
+            Barrier::Untrusted => "untrusted",
+            Barrier::ProxyHeader => "proxy_header",
+        }
+    }
 }
 
 impl Event {
@@ -142,7 +186,8 @@ impl Event {
             | Event::SaidLast { .. }
             | Event::EngineDown { .. }
             | Event::Reloaded { result: Err(_) } => log::Level::Warn,
-            Event::Checked { .. } => log::Level::Trace,
+            Event::Decided { .. } => log::Level::Debug,
+            Event::Checked { .. } | Event::TurnedAway { .. } => log::Level::Trace,
             _ => log::Level::Info,
         }
     }
@@ -162,13 +207,17 @@ impl Event {
             | Event::Stopped { service, .. }
             | Event::StopFailed { service, .. }
             | Event::Scaled { service, .. }
+            | Event::Decided { service, .. }
             | Event::Rolling { service, .. }
             | Event::RolledOut { service, .. }
             | Event::RolloutFailed { service, .. }
             | Event::RolledBack { service, .. }
             | Event::SaidLast { service, .. }
             | Event::Checked { service, .. } => Some(service),
-            Event::EngineUp | Event::EngineDown { .. } | Event::Reloaded { .. } => None,
+            Event::TurnedAway { .. }
+            | Event::EngineUp
+            | Event::EngineDown { .. }
+            | Event::Reloaded { .. } => None,
         }
     }
 }
@@ -284,6 +333,14 @@ impl fmt::Display for Event {
             } => {
                 write!(f, "{service}: {from} -> {to} replicas: {because}")
             }
+            Event::Decided { service, decided } => {
+                let Decided { to, bound, .. } = decided.as_ref();
+                write!(
+                    f,
+                    "{service}: {to} wanted, bound by {bound}: {}",
+                    decided.because
+                )
+            }
             Event::Rolling { service, from, to } => {
                 write!(f, "{service}: replacing {from} by {to}")
             }
@@ -317,6 +374,9 @@ impl fmt::Display for Event {
                 words.join(" | ")
             ),
             Event::Checked { service, ok } => write!(f, "{service}: health check ok={ok}"),
+            Event::TurnedAway { reason } => {
+                write!(f, "turned away a connection: {}", reason.label())
+            }
             Event::EngineUp => f.write_str("the container engine answers"),
             Event::EngineDown { why } => write!(
                 f,

@@ -39,6 +39,7 @@ impl Lease {
 
     /// The answer has begun: the request is not taken back any more.
     pub fn is_answered(&self) {
+        self.replica.doubt.answered();
         if let Some(note) = self.note {
             self.replica.connections.answered(note);
         }

@@ -2,6 +2,7 @@
 
 use super::answers::Answers;
 use super::budget::Budget;
+use super::latency::{Histogram, Latencies};
 use super::spec::Retries;
 use super::sync::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub struct ServiceLoad {
     held: AtomicU64,
     completed: AtomicU64,
     busy_micros: AtomicU64,
+    latencies: Latencies,
     /// What clients got.
     pub answers: Answers,
     line: Semaphore,
@@ -37,6 +39,7 @@ impl ServiceLoad {
             held: AtomicU64::new(0),
             completed: AtomicU64::new(0),
             busy_micros: AtomicU64::new(0),
+            latencies: Latencies::default(),
             answers: Answers::default(),
             line: Semaphore::new(1),
             budget: Budget::new(Instant::now()),
@@ -78,6 +81,16 @@ impl ServiceLoad {
     /// How long these kept their replicas, in total; of each, a minute at most.
     pub fn busy(&self) -> Duration {
         Duration::from_micros(self.busy_micros.load(Ordering::Relaxed))
+    }
+
+    /// Notes how long after its arrival a request's answer began.
+    pub fn answered(&self, after: Duration) {
+        self.latencies.note(after);
+    }
+
+    /// How long answers have taken until now.
+    pub fn answers(&self) -> Histogram {
+        self.latencies.counts()
     }
 
     /// Tells the budget the time, with each request.

@@ -13,6 +13,7 @@ pub mod environment;
 pub mod event;
 pub mod gate;
 pub mod kept;
+pub mod latency;
 pub mod lease;
 pub mod load;
 pub mod network;
@@ -22,6 +23,7 @@ pub mod snapshot;
 pub mod spec;
 pub mod store;
 pub mod time;
+pub mod usage;
 
 mod sync {
     pub use std::sync::atomic::{AtomicU64, Ordering};

@@ -93,6 +93,13 @@ impl Replica {
         self
     }
 
+    /// Has the service know how long after its arrival a request's answer began.
+    pub fn answered(&self, after: Duration) {
+        if let Some(load) = &self.load {
+            load.answered(after);
+        }
+    }
+
     pub(super) fn enter(&self) -> bool {
         let entered = self.gate.enter();
         if entered {

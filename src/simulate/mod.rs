@@ -123,6 +123,7 @@ impl Outcome {
 pub struct Simulation<'a> {
     /// Requests per second in each second.
     rates: Vec<f64>,
+    start: Duration,
     model: &'a Model,
 }
 
@@ -130,6 +131,7 @@ impl<'a> Simulation<'a> {
     pub fn new(trace: &Trace, model: &'a Model) -> Simulation<'a> {
         Simulation {
             rates: trace.rates(),
+            start: trace.start,
             model,
         }
     }
@@ -141,7 +143,7 @@ impl<'a> Simulation<'a> {
 
     /// What the policy does; `progress` is told of each second that passed.
     pub fn run(&self, scaler: &dyn Scaler, progress: impl FnMut(u64)) -> Outcome {
-        let world = world::World::new(self.model, scaler, self.load(0));
+        let world = world::World::new(self.model, scaler, self.start, self.load(0));
         world.run(
             self.arrivals(),
             self.seconds(),

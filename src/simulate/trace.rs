@@ -1,5 +1,8 @@
 //! Traffic as it was, or as somebody imagines it: how many requests came in each step.
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use std::fmt;
 use std::time::Duration;
 
@@ -11,6 +14,8 @@ pub const COUNTED_OVER: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
+    /// When it begins, since 1970 in UTC; zero: nobody said.
+    pub start: Duration,
     pub step: Duration,
     /// Requests in each step.
     pub requests: Vec<f64>,
@@ -34,6 +39,7 @@ impl Trace {
     /// column, and a number in each of the rest.
     pub fn parse(text: &str) -> Result<Trace, TraceError> {
         let mut step: Option<Duration> = None;
+        let mut start = Duration::ZERO;
         let mut requests = Vec::new();
         let mut named = false;
         for (index, line) in text.lines().map(str::trim).enumerate() {
@@ -42,10 +48,18 @@ impl Trace {
                 problem,
             };
             if let Some(header) = line.strip_prefix('#') {
-                let given = header
-                    .split_whitespace()
-                    .find_map(|it| it.strip_prefix("step="));
-                if let Some(given) = given {
+                let given = |key| {
+                    let mut words = header.split_whitespace();
+                    words.find_map(|it| it.strip_prefix(key))
+                };
+                if let Some(given) = given("start=") {
+                    start = moment(given).ok_or_else(|| {
+                        wrong(format!(
+                            "start={given}: expected a time, as in start=1995-07-01T00:00:00-04:00"
+                        ))
+                    })?;
+                }
+                if let Some(given) = given("step=") {
                     step = Some(seconds(given).ok_or_else(|| {
                         wrong(format!(
                             "step={given}: expected seconds from 1, as in step=60s"
@@ -74,7 +88,11 @@ impl Trace {
         let step = step.ok_or_else(|| {
             whole("does not say how long a step is: begin with a line such as `# step=1s`")
         })?;
-        Ok(Trace { step, requests })
+        Ok(Trace {
+            start,
+            step,
+            requests,
+        })
     }
 
     /// The part that begins at `from` and lasts for `length`; `None` when nothing is there.
@@ -84,6 +102,10 @@ impl Trace {
         let left = self.requests.len() - begin;
         let take = length.map_or(left, |length| steps(length).max(1).min(left));
         (take > 0).then(|| Trace {
+            start: match self.start {
+                Duration::ZERO => Duration::ZERO,
+                start => start + self.step * begin as u32,
+            },
             step: self.step,
             requests: self.requests[begin..begin + take].to_vec(),
         })
@@ -139,10 +161,22 @@ impl Trace {
     fn coarser(&self, together: usize) -> Trace {
         let steps = self.requests.chunks_exact(together);
         Trace {
+            start: self.start,
             step: self.step * together as u32,
             requests: steps.map(|counts| counts.iter().sum()).collect(),
         }
     }
+}
+
+/// A time with its distance from UTC; without one it is taken for UTC.
+fn moment(text: &str) -> Option<Duration> {
+    let with_offset = text.parse::<Timestamp>().ok();
+    let utc = || {
+        let civil = text.parse::<DateTime>().ok()?;
+        Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    };
+    let seconds = with_offset.or_else(utc)?.as_second();
+    u64::try_from(seconds).ok().map(Duration::from_secs)
 }
 
 fn seconds(text: &str) -> Option<Duration> {
@@ -166,6 +200,22 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_says_when_it_begins_and_so_does_a_part_of_it() {
+        for (given, start) in [
+            ("1995-07-01T00:00:00-04:00", 804_571_200),
+            ("1995-07-01T00:00:00", 804_556_800),
+        ] {
+            let trace = Trace::parse(&format!("# start={given} step=60s\n1\n2\n3\n")).unwrap();
+            assert_eq!(trace.start, Duration::from_secs(start), "{given}");
+            let part = trace.part(Duration::from_secs(60), None).unwrap();
+            assert_eq!(part.start, Duration::from_secs(start + 60));
+        }
+        let silent = Trace::parse("# step=60s\n1\n2\n").unwrap();
+        let part = silent.part(Duration::from_secs(60), None).unwrap();
+        assert_eq!((silent.start, part.start), (Duration::ZERO, Duration::ZERO));
+    }
+
+    #[test]
     fn bad_traces_are_explained_with_their_line() {
         for (text, line, problem) in [
             ("", 0, "holds no counts"),
@@ -186,7 +236,11 @@ mod tests {
     fn scaling_keeps_the_curve_and_not_the_noise_of_small_counts() {
         let requests: Vec<f64> = (0..600).map(|second| f64::from(second % 2 * 2)).collect();
         let step = Duration::from_secs(1);
-        let trace = Trace { step, requests };
+        let trace = Trace {
+            start: Duration::ZERO,
+            step,
+            requests,
+        };
         let scaled = trace.scaled_to(50.0);
         assert!(scaled.rates().iter().all(|rate| (rate - 50.0).abs() < 0.1));
         assert_eq!(trace.scaled_to(0.5).requests[1], 1.0);
@@ -196,18 +250,35 @@ mod tests {
     fn between_the_middles_of_steps_the_rate_changes_evenly_and_seconds_stand_as_they_are() {
         let step = Duration::from_secs(4);
         let requests = vec![4.0, 12.0];
-        let rates = Trace { step, requests }.rates();
+        let rates = Trace {
+            start: Duration::ZERO,
+            step,
+            requests,
+        }
+        .rates();
         assert_eq!(rates, [1.0, 1.0, 1.25, 1.75, 2.25, 2.75, 3.0, 3.0]);
         let step = Duration::from_secs(1);
         let requests = vec![1.0, 7.0];
-        assert_eq!(Trace { step, requests }.rates(), [1.0, 7.0]);
+        assert_eq!(
+            Trace {
+                start: Duration::ZERO,
+                step,
+                requests
+            }
+            .rates(),
+            [1.0, 7.0]
+        );
     }
 
     #[test]
     fn a_part_is_taken_by_time() {
         let step = Duration::from_secs(60);
         let requests = vec![1.0, 2.0, 3.0, 4.0];
-        let trace = Trace { step, requests };
+        let trace = Trace {
+            start: Duration::ZERO,
+            step,
+            requests,
+        };
         let part = |from, length: Option<u64>| {
             let part = trace.part(Duration::from_secs(from), length.map(Duration::from_secs));
             part.map(|part| part.requests)

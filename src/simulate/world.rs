@@ -7,9 +7,11 @@ use crate::plan::backoff::{Backoff, SETTLED_AFTER};
 use crate::plan::scaler::{Scaler, learn, turn};
 use crate::plan::window::{Sample, Window};
 use crate::plan::{Action, Condition, Input, Roll, Seen, plan};
+use crate::service::latency::Histogram;
 use crate::service::replica::{Ailment, ReplicaId};
 use crate::service::spec::{Order, Slot};
 use crate::service::time::Moment;
+use crate::service::usage::Used;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::time::Duration;
@@ -25,6 +27,8 @@ const ROUNDS_MAX: usize = 64;
 pub struct World<'a> {
     model: &'a Model,
     scaler: &'a dyn Scaler,
+    /// The time of day at the beginning; zero: nobody knows.
+    start: Duration,
     now: u64,
     events: BinaryHeap<Reverse<(u64, Event)>>,
     /// Places are used again, so that an event finds its replica by index.
@@ -58,6 +62,7 @@ struct Counted {
     completed: u64,
     busy: u64,
     in_flight: u64,
+    answers: Histogram,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +71,8 @@ enum Event {
         index: usize,
         generation: u64,
         took: u64,
+        /// How long it waited before.
+        waited: u64,
     },
     Ready {
         index: usize,
@@ -101,11 +108,12 @@ fn moment(nanos: u64) -> Moment {
 impl<'a> World<'a> {
     /// The trace begins in the middle of things: Tidegate runs already, with replicas for `load`
     /// and a quarter more.
-    pub fn new(model: &'a Model, scaler: &'a dyn Scaler, load: f64) -> World<'a> {
+    pub fn new(model: &'a Model, scaler: &'a dyn Scaler, start: Duration, load: f64) -> World<'a> {
         let wanted = model.bounds.clamp((load * 1.25).ceil() as u32);
         let mut world = World {
             model,
             scaler,
+            start,
             now: 0,
             events: BinaryHeap::new(),
             replicas: Vec::new(),
@@ -187,11 +195,13 @@ impl<'a> World<'a> {
             return;
         };
         match event {
-            Event::Done { took, .. } if replica.state != State::Crashed => {
+            Event::Done { took, waited, .. } if replica.state != State::Crashed => {
                 replica.in_flight -= 1;
                 self.counted.in_flight -= 1;
                 self.counted.completed += 1;
                 self.counted.busy += took;
+                let answered = Duration::from_nanos(waited + took);
+                self.counted.answers.note(answered);
                 match replica.state {
                     State::Ready { .. } => {
                         self.free_slots += 1;
@@ -280,6 +290,7 @@ impl<'a> World<'a> {
                     index: replica.0,
                     generation: replica.1,
                     took: request.service,
+                    waited,
                 },
             )));
         }
@@ -307,6 +318,11 @@ impl<'a> World<'a> {
         self.serve();
         let sample = self.sample();
         let bounds = self.model.bounds;
+        if self.scaler.needs().latency {
+            let answers = self.counted.answers;
+            self.window
+                .note_answers(sample.at, answers, self.scaler.history());
+        }
         let decision = turn(self.scaler, &mut self.window, sample, bounds, self.wanted);
         if decision.replicas != self.wanted {
             self.note_change(decision.replicas > self.wanted);
@@ -335,6 +351,10 @@ impl<'a> World<'a> {
         let for_nanos = starting().map(|replica| self.now - replica.began).sum();
         Sample {
             at: moment(self.now),
+            clock: match self.start {
+                Duration::ZERO => Duration::ZERO,
+                start => start + Duration::from_nanos(self.now),
+            },
             requests: self.counted.arrived,
             completed: self.counted.completed,
             busy: Duration::from_nanos(self.counted.busy),
@@ -344,6 +364,7 @@ impl<'a> World<'a> {
             starting: starting().count() as u32,
             starting_for: Duration::from_nanos(for_nanos),
             start_time: self.learned,
+            used: Used::default(),
             rolling: false,
         }
     }

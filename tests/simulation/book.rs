@@ -340,7 +340,7 @@ impl Book {
     // === what the control loop says ===
 
     pub fn event(&mut self, life: u32, event: &Event) {
-        if matches!(event, Event::Checked { .. }) || life != self.life {
+        if matches!(event, Event::Checked { .. } | Event::Decided { .. }) || life != self.life {
             return;
         }
         self.note(event.to_string());
@@ -428,7 +428,9 @@ impl Book {
             | Event::RolloutFailed { .. }
             | Event::RolledBack { .. }
             | Event::SaidLast { .. }
+            | Event::TurnedAway { .. }
             | Event::Reloaded { .. }
+            | Event::Decided { .. }
             | Event::Checked { .. } => {}
         }
     }

@@ -8,7 +8,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
 const SIGTERM: i32 = 15;
@@ -41,6 +41,16 @@ fn main() {
     }
 }
 
+/// Keeps a core busy.
+fn burn(time: Duration) -> u64 {
+    let began = Instant::now();
+    let mut rounds = 0;
+    while began.elapsed() < time {
+        rounds += 1;
+    }
+    rounds
+}
+
 fn serve(client: TcpStream) {
     let mut lines = BufReader::new(&client).lines().map_while(Result::ok);
     let request = lines.next().unwrap_or_default();
@@ -49,6 +59,7 @@ fn serve(client: TcpStream) {
     let words: Vec<&str> = path.split('/').skip(1).collect();
     let answer = match words[..] {
         ["exit", code] => process::exit(code.parse().unwrap()),
+        ["burn", millis] => Some(burn(Duration::from_millis(millis.parse().unwrap())).to_string()),
         ["env", name] => env::var(name).ok(),
         ["read", file] => fs::read_to_string(format!("/data/{file}")).ok(),
         ["write", file, text] => fs::write(format!("/data/{file}"), text)

@@ -144,7 +144,7 @@ async fn converse(
         "/last-words" => {
             // Closes with something of the client's unread.
             let mut all = SWITCHED.to_vec();
-            all.extend(pattern(1 << 20));
+            all.extend(pattern(1 << 16));
             stream.write_all(&all).await.ok()?;
             // Closing throws away what the kernel has not sent off yet, and nothing tells when it
             // has.

@@ -1,7 +1,7 @@
 //! The two edges, each as a reasonable person would set it up for the internet.
 
-use crate::process::Process;
 use clap::ValueEnum;
+use kit::process::Process;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -82,9 +82,12 @@ impl Edge {
                     "global\n    maxconn 8192\n{}backend web\n    server a {a}\n    server b {b}\n",
                     HAPROXY.replace("edge\n", &format!("edge\n    bind {address}\n")),
                 );
-                let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
                 let mut command = Command::new("haproxy");
-                command.env("PATH", path).arg("-db").arg("-f").arg(&file);
+                command
+                    .env("PATH", kit::peers::path())
+                    .arg("-db")
+                    .arg("-f")
+                    .arg(&file);
                 (text, command)
             }
         };

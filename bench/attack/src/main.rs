@@ -7,7 +7,6 @@ mod attackers;
 mod backend;
 mod client;
 mod edge;
-mod process;
 mod table;
 
 use attackers::Kind;
@@ -21,11 +20,14 @@ use tokio::time::{Instant, sleep};
 
 /// How long the client is alone before.
 const CALM: Duration = Duration::from_secs(6);
-/// What was held is given back within this.
-const RECOVERY: Duration = Duration::from_secs(15);
-
-/// Connections to the servers behind, which stay for a while on purpose.
-const POOLED: u64 = 100;
+/// What was held is given back within this: Tidegate keeps connections to the servers behind for
+/// 30 s, in case somebody asks again.
+const RECOVERY: Duration = Duration::from_secs(45);
+/// As many more files than before are as good as none: the client's own, kept behind the edge.
+const KEPT: u64 = 50;
+/// An allocator gives memory back when it is asked for some: so the client goes on for so long,
+/// as it would have in life, before memory is looked at.
+const AFTERWARDS: Duration = Duration::from_secs(3);
 
 #[derive(Parser)]
 struct Options {
@@ -66,7 +68,7 @@ async fn main() -> ExitCode {
 
 /// Whether the client of Tidegate was never failed.
 async fn run(options: &Options) -> Result<bool, String> {
-    process::raise_open_files()?;
+    kit::process::raise_open_files()?;
     let backend = backend::start().await?;
     let all = |chosen: &[Kind]| match chosen.is_empty() {
         true => Kind::ALL.to_vec(),
@@ -87,7 +89,7 @@ async fn run(options: &Options) -> Result<bool, String> {
     }
     let text = table::render(&rows, options);
     match &options.update {
-        Some(file) => table::update(file, &text)?,
+        Some(file) => kit::marks::update(file, "attack", &text)?,
         None => println!("\n{text}"),
     }
     Ok(rows
@@ -118,19 +120,20 @@ async fn attack(edge: &Edge, kind: Kind, options: &Options) -> Result<Row, Strin
     let back = loop {
         sleep(Duration::from_millis(200)).await;
         let now = edge.process.look()?;
-        if now.files <= before.files + POOLED {
+        if now.files <= before.files + KEPT {
             break Some(over.elapsed());
         }
         if over.elapsed() > RECOVERY {
             break None;
         }
     };
+    let afterwards = client::run(edge.address, options.rate, AFTERWARDS).await;
     Ok(Row {
         which: edge.which,
         kind,
         sent: load.sent,
-        failed: calm.failed + load.failed,
-        first_failure: load.first_failure.clone(),
+        failed: calm.failed + load.failed + afterwards.failed,
+        first_failure: load.first_failure.clone().or(afterwards.first_failure),
         p50: load.quantile(0.5),
         p99_calm: calm.quantile(0.99),
         p99: load.quantile(0.99),

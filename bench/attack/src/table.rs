@@ -3,14 +3,9 @@
 use crate::Options;
 use crate::attackers::Kind;
 use crate::edge::Which;
-use crate::process::Usage;
+use kit::process::Usage;
 use std::fmt;
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
-
-const BEGIN: &str = "<!-- attack: what follows is written by `attack --update` -->";
-const END: &str = "<!-- attack: end -->";
 
 pub struct Row {
     pub which: Which,
@@ -35,13 +30,14 @@ impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = |wait: Duration| format!("{:.1} ms", wait.as_secs_f64() * 1e3);
         let mib = |usage: Usage| format!("{:.0}", usage.memory as f64 / f64::from(1 << 20));
+        let ratio = self.p99.as_secs_f64() / self.p99_calm.as_secs_f64().max(f64::EPSILON);
         let back = match self.back {
             Some(back) => format!("{:.1} s", back.as_secs_f64()),
             None => "not yet".to_owned(),
         };
         write!(
             f,
-            "| {} | {} | {} | {} | {} | {} | {} | {} / {} / {} | {} / {} / {} MiB | {} / {} / {} | {back} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {ratio:.1} | {} / {} / {} | {} / {} / {} MiB | {} / {} / {} | {back} |",
             self.which.name(),
             self.kind.name(),
             self.sent,
@@ -69,21 +65,12 @@ impl fmt::Display for Row {
 pub fn render(rows: &[Row], options: &Options) -> String {
     let mut text = format!(
         "{} connections attack for {} s, {} requests a second mean well.\n\n\
-         | edge | attack | sent | failed | p50 | p99, calm | p99 | attackers: opened / refused / cut | memory: before / peak / after | files: before / peak / after | given back |\n\
-         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+         | edge | attack | sent | failed | p50 | p99, calm | p99 | times calm | attackers: opened / refused / cut | memory: before / peak / after | files: before / peak / after | files back after |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
         options.connections, options.seconds, options.rate,
     );
     for row in rows {
         text += &format!("{row}\n");
     }
     text
-}
-
-pub fn update(file: &Path, text: &str) -> Result<(), String> {
-    let shown = file.display();
-    let old = fs::read_to_string(file).map_err(|why| format!("reading {shown}: {why}"))?;
-    let parts = old.split_once(BEGIN).zip(old.split_once(END));
-    let ((before, _), (_, after)) = parts.ok_or_else(|| format!("{shown} lacks the marks"))?;
-    let new = format!("{before}{BEGIN}\n\n{text}\n{END}{after}");
-    fs::write(file, new).map_err(|why| format!("writing {shown}: {why}"))
 }

@@ -1,7 +1,5 @@
 //! What it costs to look at a request before it is routed.
 
-#![forbid(unsafe_code)]
-
 use criterion::{BatchSize, Criterion};
 use pingora::http::RequestHeader;
 use std::hint::black_box;
@@ -50,7 +48,7 @@ fn parsed(text: &str) -> RequestHeader {
     head
 }
 
-fn main() {
+pub fn measure(criterion: &mut Criterion) {
     let mut head = parsed(CLEAN);
     let allocated = allocation_counter::measure(|| {
         let passed = hygiene::request(black_box(&mut head), CLEAN.as_bytes(), &LIMITS);
@@ -62,7 +60,6 @@ fn main() {
     );
     println!("a clean request: 0 allocations");
 
-    let mut criterion = Criterion::default().configure_from_args();
     criterion.bench_function("hygiene of a clean request", |bencher| {
         let mut head = parsed(CLEAN);
         bencher.iter(|| hygiene::request(black_box(&mut head), CLEAN.as_bytes(), &LIMITS));
@@ -72,5 +69,4 @@ fn main() {
         let pass = |mut head| hygiene::request(black_box(&mut head), DIRTY.as_bytes(), &LIMITS);
         bencher.iter_batched(heads, pass, BatchSize::SmallInput);
     });
-    criterion.final_summary();
 }

@@ -30,6 +30,7 @@ pub struct Events {
     drain_durations: HistogramVec,
     scale_events: IntCounterVec,
     rollouts: IntCounterVec,
+    refused: IntCounterVec,
     reloads: IntCounterVec,
     last_reload: IntGauge,
 }
@@ -87,6 +88,11 @@ impl Events {
                 "Changes of what a service's containers are made from that ended.",
                 &["service", "result"],
             ),
+            refused: counter(
+                "tidegate_connections_refused_total",
+                "Clients' connections that were not let in.",
+                &["reason"],
+            ),
             reloads: counter(
                 "tidegate_config_reloads_total",
                 "Attempts to reload the configuration.",
@@ -103,6 +109,9 @@ impl Events {
         events.last_reload.set(1);
         for result in ["success", "failure"] {
             events.reloads.with_label_values(&[result]);
+        }
+        for reason in Barrier::ALL {
+            events.refused.with_label_values(&[reason.label()]);
         }
         events
     }
@@ -168,6 +177,9 @@ impl Events {
             Event::RolledOut { .. } => self.rollout(service, "done"),
             Event::RolledBack { .. } => self.rollout(service, "rolled_back"),
             Event::RolloutFailed { back_to: None, .. } => self.rollout(service, "paused"),
+            Event::TurnedAway { reason } => {
+                self.refused.with_label_values(&[reason.label()]).inc();
+            }
             Event::Reloaded { result } => {
                 self.last_reload.set(result.is_ok().into());
                 let result = if result.is_ok() { "success" } else { "failure" };
@@ -181,6 +193,7 @@ impl Events {
             | Event::Stopped { .. }
             | Event::StopFailed { .. }
             | Event::Rolling { .. }
+            | Event::Decided { .. }
             | Event::RolloutFailed { .. }
             | Event::SaidLast { .. }
             | Event::EngineUp
@@ -260,6 +273,9 @@ mod tests {
                 service: shop(),
                 to: "shop:2".into(),
             },
+            Event::TurnedAway {
+                reason: Barrier::FullForAddress,
+            },
             Event::Reloaded {
                 result: Ok("no change".into()),
             },
@@ -283,6 +299,8 @@ mod tests {
             r#"tidegate_scale_events_total{direction="up",service="shop"} 1"#,
             r#"tidegate_rollouts_total{result="done",service="shop"} 1"#,
             r#"tidegate_rollouts_total{result="rolled_back",service="shop"} 1"#,
+            r#"tidegate_connections_refused_total{reason="full"} 0"#,
+            r#"tidegate_connections_refused_total{reason="full_for_address"} 1"#,
             r#"tidegate_config_reloads_total{result="success"} 1"#,
             r#"tidegate_config_reloads_total{result="failure"} 1"#,
             "tidegate_config_last_reload_successful 0",

@@ -129,12 +129,14 @@ impl Simulate {
             let message = format!("the configuration has no service `{name}`");
             return Err(fail(BAD_CONFIGURATION, message));
         };
-        let (Some(scaler), Some(plugged)) = (&service.scaler, &service.scaler_plugin) else {
+        let Some(scaler) = &service.scaler else {
             let message = format!("`{name}` has fixed addresses: nothing scales it");
             return Err(fail(BAD_CONFIGURATION, message));
         };
+        let policies = service.scaler_plugins.iter();
+        let policies: Vec<&str> = policies.map(|plugged| plugged.name.as_str()).collect();
         let policy = Policy {
-            name: format!("{name} ({})", plugged.name),
+            name: format!("{name} ({})", policies.join(" + ")),
             scaler: scaler.clone(),
         };
         Ok((Some(policy), Some(service.spec.bounds)))

@@ -104,18 +104,58 @@ impl Installer<'_> {
         scope: Scope<'_>,
         core: &[&str],
     ) -> Option<Arc<Plugged>> {
-        let (key, kind, list) = match scope {
-            Scope::Scaler(_) => ("policy", "a scaling policy", "scaling policies"),
-            _ => ("type", "a health check", "health checks"),
+        let key = match scope {
+            Scope::Scaler(_) => "policy",
+            _ => "type",
         };
-        let named = at.key(key);
         let name = at.read(key, typed, default.to_owned(), text)?;
+        self.fitting(&at.key(key), at, &name, values, scope, core)
+    }
+
+    /// Several scaling policies; `None` when one of them was a problem.
+    pub fn scalers(
+        &self,
+        at: &At<'_>,
+        typed: Vec<Value>,
+        service: &ServiceName,
+    ) -> Option<Vec<Arc<Plugged>>> {
+        let count = typed.len();
+        let plugged = entries(at, Some(typed)).into_iter().filter_map(|entry| {
+            let Entry { at, name, values } = entry;
+            self.fitting(
+                &at,
+                &at.key(&name),
+                &name,
+                values,
+                Scope::Scaler(service),
+                &[],
+            )
+        });
+        let plugged: Vec<Arc<Plugged>> = plugged.collect();
+        (count > 0 && plugged.len() == count).then_some(plugged)
+    }
+
+    /// The plugin `name`, if it is of the kind that `scope` needs. `named` is where the name
+    /// stands, `at` is where its values do.
+    fn fitting(
+        &self,
+        named: &At<'_>,
+        at: &At<'_>,
+        name: &str,
+        values: Mapping,
+        scope: Scope<'_>,
+        core: &[&str],
+    ) -> Option<Arc<Plugged>> {
+        let (kind, list) = match scope {
+            Scope::Scaler(_) => ("a scaling policy", "scaling policies"),
+            _ => ("a health check", "health checks"),
+        };
         let offers = |installed: &Installed| match scope {
             Scope::Scaler(_) => installed.scaler.is_some(),
             _ => installed.probe.is_some(),
         };
         if self.registry.names().any(|known| known == name) {
-            let plugged = self.plug(&named, at, &name, values, scope, core)?;
+            let plugged = self.plug(named, at, name, values, scope, core)?;
             let is_fit = match scope {
                 Scope::Scaler(_) => plugged.scaler.is_some(),
                 _ => plugged.probe.is_some(),
@@ -134,7 +174,7 @@ impl Installer<'_> {
                 installed.is_ok() && offers(&hooks.finish())
             })
             .collect();
-        let hint = match did_you_mean(&name, fitting.iter().copied()) {
+        let hint = match did_you_mean(name, fitting.iter().copied()) {
             Some(hint) => hint,
             None if fitting.is_empty() => format!("this build has no {list}"),
             None => format!("the {list} of this build: {}", quoted(fitting)),
@@ -214,7 +254,7 @@ impl Installer<'_> {
             Scope::Everything => previous.plugins.as_slice(),
             Scope::Service(service) => &of(service)?.plugins,
             Scope::Probe(service) => std::slice::from_ref(&of(service)?.probe_plugin),
-            Scope::Scaler(service) => of(service)?.scaler_plugin.as_slice(),
+            Scope::Scaler(service) => &of(service)?.scaler_plugins,
         };
         candidates
             .iter()

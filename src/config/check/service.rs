@@ -11,6 +11,7 @@ use crate::config::raw;
 use crate::config::shape::{split_off, what};
 use crate::config::source::Env;
 use crate::config::{Plugged, Service};
+use crate::plugin::{Combined, Scaler};
 use crate::service::spec::{Bounds, Forward, HealthTiming, RouteSpec, ServiceName, Source, Spec};
 use serde_yaml::{Mapping, Value};
 use std::net::SocketAddr;
@@ -99,7 +100,7 @@ pub fn service(
             max: count,
         };
         source = addresses.map(Source::Addresses);
-        scaling = Some((bounds, None));
+        scaling = Some((bounds, Vec::new()));
         ports = None;
     } else {
         if !has_image {
@@ -115,7 +116,7 @@ pub fn service(
         let scale = scale.map(|typed| scale_of(&in_scale, name, typed, installer));
         let (bounds, plugged) = scale.unwrap_or((None, None));
         ports = first_port.zip(bounds.map(|bounds| bounds.max));
-        scaling = bounds.zip(plugged.map(Some));
+        scaling = bounds.zip(plugged);
     }
 
     let outline = Outline {
@@ -124,7 +125,7 @@ pub fn service(
         ports,
     };
     let build = || {
-        let (bounds, scaler_plugin) = scaling?;
+        let (bounds, scaler_plugins) = scaling?;
         let (health, probe_plugin) = health?;
         let spec = Spec {
             name: name.clone(),
@@ -143,10 +144,8 @@ pub fn service(
             spec: Arc::new(spec),
             probe: probe_plugin.probe.clone()?,
             probe_plugin,
-            scaler: scaler_plugin
-                .as_ref()
-                .and_then(|plugged| plugged.scaler.clone()),
-            scaler_plugin,
+            scaler: scaler(&scaler_plugins),
+            scaler_plugins,
             plugins,
         })
     };
@@ -287,20 +286,22 @@ fn scale_of(
     name: &ServiceName,
     mut typed: Mapping,
     installer: &Installer<'_>,
-) -> (Option<Bounds>, Option<Arc<Plugged>>) {
+) -> (Option<Bounds>, Option<Vec<Arc<Plugged>>>) {
     let core = split_off(&mut typed, raw::Scale::KEYS);
-    let raw: raw::Scale = at.shape(Value::Mapping(core));
+    let has_list = core.get("policies").is_some_and(|typed| !typed.is_null());
+    let mut raw: raw::Scale = at.shape(Value::Mapping(core));
     let bound = count(1..=REPLICAS_MAX);
     let min = at.read("min", raw.min.as_ref(), MIN, &bound);
     let max = at.read("max", raw.max.as_ref(), MAX, &bound);
-    let plugged = installer.named(
-        at,
-        raw.policy.as_ref(),
-        "requests",
-        typed,
-        Scope::Scaler(name),
-        raw::Scale::KEYS,
-    );
+    let plugged = match has_list {
+        true => policies(at, name, &mut raw, &typed, installer),
+        false => {
+            let policy = raw.policy.as_ref();
+            let scope = Scope::Scaler(name);
+            let named = installer.named(at, policy, "requests", typed, scope, raw::Scale::KEYS);
+            named.map(|plugged| vec![plugged])
+        }
+    };
     let bounds = min.zip(max).map(|(min, max)| Bounds { min, max });
     if let Some(Bounds { min, max }) = bounds
         && min > max
@@ -313,6 +314,49 @@ fn scale_of(
         );
     }
     (bounds, plugged)
+}
+
+/// Several policies, each with its keys below its name.
+fn policies(
+    at: &At<'_>,
+    name: &ServiceName,
+    raw: &mut raw::Scale,
+    beside: &Mapping,
+    installer: &Installer<'_>,
+) -> Option<Vec<Arc<Plugged>>> {
+    if raw.policy.is_some() {
+        at.error_on(
+            &["policy", "policies"],
+            "`policy` and `policies` stand side by side".to_owned(),
+            "put the one into the list of the others".to_owned(),
+        );
+    }
+    for key in beside.keys().filter_map(Value::as_str) {
+        at.key(key).error_hint(
+            "is the key of a policy, and there are several",
+            format!("write it below one of them, as in `- concurrency: {{ {key}: … }}`"),
+        );
+    }
+    let in_policies = at.key("policies");
+    // What is no list is reported already.
+    let typed = raw.policies.take()?;
+    if typed.is_empty() {
+        in_policies.error_hint("is empty", "name at least one, or leave the key out");
+    }
+    let plugged = installer.scalers(&in_policies, typed, name);
+    plugged.filter(|_| raw.policy.is_none() && beside.is_empty())
+}
+
+/// What decides: the only policy, or all of them together.
+fn scaler(plugged: &[Arc<Plugged>]) -> Option<Arc<dyn Scaler>> {
+    if let [only] = plugged {
+        return only.scaler.clone();
+    }
+    let policies = plugged.iter();
+    let policies =
+        policies.filter_map(|it| Some((Arc::from(it.name.as_str()), it.scaler.clone()?)));
+    let policies: Vec<_> = policies.collect();
+    (!policies.is_empty()).then(|| -> Arc<dyn Scaler> { Arc::new(Combined::new(policies)) })
 }
 
 fn forward_of(at: &At<'_>, raw: &mut raw::Service) -> Option<Forward> {

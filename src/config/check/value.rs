@@ -2,6 +2,7 @@
 
 use crate::config::error::At;
 use crate::config::raw::Scalar;
+use crate::plugin::bytes;
 use bytesize::ByteSize;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -173,8 +174,7 @@ pub fn maybe_zero_duration(typed: &Scalar) -> Result<Duration, Fault> {
     Ok(duration)
 }
 
-/// In bytes. Units are powers of 1024 throughout, as in Compose: `64m`, `64mb` and `64MiB` are
-/// the same.
+/// In bytes.
 pub fn size(range: RangeInclusive<u64>) -> impl Fn(&Scalar) -> Result<u64, Fault> {
     move |typed| {
         let shown = typed.to_string();
@@ -193,21 +193,6 @@ pub fn size(range: RangeInclusive<u64>) -> impl Fn(&Scalar) -> Result<u64, Fault
             ByteSize::b(*range.end()).display().iec()
         )))
     }
-}
-
-fn bytes(shown: &str) -> Option<u64> {
-    let shown = shown.trim();
-    let unit_at = shown.find(|c: char| c.is_ascii_alphabetic());
-    let (number, unit) = shown.split_at(unit_at.unwrap_or(shown.len()));
-    let unit = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => "B".to_owned(),
-        unit => {
-            let prefix = unit.strip_suffix("ib").or(unit.strip_suffix('b'));
-            format!("{}iB", prefix.unwrap_or(unit))
-        }
-    };
-    let size: ByteSize = format!("{number}{unit}").parse().ok()?;
-    Some(size.as_u64())
 }
 
 pub fn address(typed: &Scalar) -> Result<SocketAddr, Fault> {

@@ -1,6 +1,7 @@
 //! Lists of plugins, health checks and scaling policies.
 
 use super::{check, good, reload, web};
+use crate::plugin::prelude::{Moment, Window};
 use std::sync::Arc;
 
 fn names(plugins: &[Arc<crate::config::Plugged>]) -> Vec<&str> {
@@ -52,7 +53,7 @@ fn entries_of_the_list_are_checked() {
         edge.yaml:2: plugins[0]: unknown plugin `acces-log`
           hint: did you mean `access-log`?
         edge.yaml:3: plugins[1]: unknown plugin `nonsense`
-          hint: the plugins of this build: `http`, `tcp`, `requests`, `request-id`, `limit`, `access-log`, `clock`
+          hint: the plugins of this build: `http`, `tcp`, `requests`, `request-id`, `limit`, `access-log`, `clock`, `busy`
         edge.yaml:4: plugins[2].limit: `requests` is missing
         edge.yaml:5: plugins[3]: `limit` is listed twice
           hint: keep one of the two, with the values of both
@@ -139,7 +140,7 @@ fn a_health_check_is_one_and_a_policy_too() {
         edge.yaml:4: services.web.healthcheck.type: `htp` is not a health check
           hint: did you mean `http`?
         edge.yaml:5: services.web.scale.policy: `random` is not a scaling policy
-          hint: the scaling policies of this build: `requests`
+          hint: the scaling policies of this build: `requests`, `busy`
         ",
     );
     check(
@@ -148,7 +149,7 @@ fn a_health_check_is_one_and_a_policy_too() {
         edge.yaml:4: services.web.healthcheck.type: `requests` is not a health check
           hint: the health checks of this build: `http`, `tcp`
         edge.yaml:5: services.web.scale.policy: `http` is not a scaling policy
-          hint: the scaling policies of this build: `requests`
+          hint: the scaling policies of this build: `requests`, `busy`
         ",
     );
     check(
@@ -213,4 +214,77 @@ fn a_plugin_that_moves_to_another_service_is_another() {
         &new.services[1].plugins[0]
     ));
     assert_eq!(new.background.len(), 1);
+}
+
+#[test]
+fn several_policies_are_listed_with_their_keys_below_their_names() {
+    let config = good(&web(
+        "scale: {max: 9, policies: [{requests: {requests_per_replica: 7}}, busy]}",
+    ));
+    let service = &config.services[0];
+    let plugged = service.scaler_plugins.iter();
+    let names: Vec<&str> = plugged.map(|plugged| plugged.name.as_str()).collect();
+    assert_eq!(names, ["requests", "busy"]);
+    let decision = service.scaler.as_ref().expect("they are combined").decide(
+        &Window::default(),
+        1,
+        Moment::default(),
+    );
+    assert_eq!(decision.asked.len(), 2);
+
+    let kept = reload(
+        &web("scale: {policies: [busy, {requests: {requests_per_replica: 8}}]}"),
+        Some(&config),
+    );
+    let kept = kept.expect("good");
+    let plugins = &kept.services[0].scaler_plugins;
+    assert!(Arc::ptr_eq(&plugins[0], &service.scaler_plugins[1]));
+    assert!(!Arc::ptr_eq(&plugins[1], &service.scaler_plugins[0]));
+}
+
+#[test]
+fn a_list_of_policies_says_what_is_wrong_with_each() {
+    check(
+        &web("
+scale:
+  policies:
+  - requests: {requests_per_replica: many}
+  - http
+  - requets
+  - {a: 1, b: 2}
+  - busy
+  - busy: {}
+  exclude: [/up]"),
+        "
+        edge.yaml:6: services.web.scale.policies[0].requests.requests_per_replica: expected a whole number from 1, found `many`
+        edge.yaml:7: services.web.scale.policies[1]: `http` is not a scaling policy
+          hint: the scaling policies of this build: `requests`, `busy`
+        edge.yaml:8: services.web.scale.policies[2]: `requets` is not a scaling policy
+          hint: did you mean `requests`?
+        edge.yaml:9: services.web.scale.policies[3]: expected the name of a plugin, found a mapping of 2 keys
+          hint: write `- name`, or `- name: { key: value }`
+        edge.yaml:11: services.web.scale.policies[5]: `busy` is listed twice
+          hint: keep one of the two, with the values of both
+        edge.yaml:12: services.web.scale.exclude: is the key of a policy, and there are several
+          hint: write it below one of them, as in `- concurrency: { exclude: … }`
+        ",
+    );
+    check(
+        &web("scale: {policy: requests, policies: [requests]}"),
+        "
+        edge.yaml:4: services.web.scale: `policy` and `policies` stand side by side
+          hint: put the one into the list of the others
+        ",
+    );
+    check(
+        &web("scale: {policies: []}"),
+        "
+        edge.yaml:4: services.web.scale.policies: is empty
+          hint: name at least one, or leave the key out
+        ",
+    );
+    check(
+        &web("scale: {policies: requests}"),
+        "edge.yaml:4: services.web.scale.policies: expected a list, found `requests`",
+    );
 }

@@ -27,7 +27,7 @@ fn a_container_needs_no_more_than_an_image() {
     );
     assert_eq!(spec.forward.max_request_body_bytes, 100 << 20);
     assert_eq!(service.probe_plugin.name, "http");
-    assert_eq!(service.scaler_plugin.as_ref().unwrap().name, "requests");
+    assert_eq!(service.scaler_plugins[0].name, "requests");
     assert!(service.scaler.is_some());
 }
 
@@ -38,7 +38,7 @@ fn fixed_addresses_are_probed_by_tcp_and_not_scaled() {
     assert!(matches!(&service.spec.source, Source::Addresses(list) if list.len() == 2));
     assert_eq!(service.spec.bounds, Bounds { min: 2, max: 2 });
     assert_eq!(service.probe_plugin.name, "tcp");
-    assert!(service.scaler.is_none() && service.scaler_plugin.is_none());
+    assert!(service.scaler.is_none() && service.scaler_plugins.is_empty());
 }
 
 #[test]

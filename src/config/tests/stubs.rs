@@ -13,6 +13,7 @@ pub fn registry() -> Registry {
         .with::<Limit>()
         .with::<AccessLog>()
         .with::<Clock>()
+        .with::<Busy>()
 }
 
 #[derive(Deserialize)]
@@ -81,6 +82,30 @@ impl Scaler for Requests {
     fn decide(&self, _: &Window, _: u32, _: Moment) -> Decision {
         let replicas = self.requests_per_replica.map_or(1, NonZeroU32::get);
         Decision::new(replicas, "stub", String::new())
+    }
+
+    fn history(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// Another scaling policy, so that there can be several.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Busy {}
+
+impl Plugin for Busy {
+    const NAME: &'static str = "busy";
+
+    fn install(self, hooks: &mut Hooks) -> Result<(), PluginError> {
+        hooks.scaler(self);
+        Ok(())
+    }
+}
+
+impl Scaler for Busy {
+    fn decide(&self, _: &Window, current: u32, _: Moment) -> Decision {
+        Decision::new(current, "stub", String::new())
     }
 
     fn history(&self) -> Duration {

@@ -15,6 +15,7 @@ mod label;
 mod logs;
 mod registry;
 mod stop;
+mod usage;
 mod version;
 mod words;
 
@@ -25,6 +26,7 @@ pub use logs::Line;
 use super::{Engine, EngineError};
 use crate::service::replica::{Observed, ReplicaId};
 use crate::service::spec::{ImageId, Pull, Slot, Spec};
+use crate::service::usage::Usage;
 use async_trait::async_trait;
 use bollard::query_parameters::ListContainersOptions;
 use error::Failure;
@@ -88,6 +90,10 @@ impl Engine for Docker {
 
     async fn last_words(&self, id: &ReplicaId) -> Vec<String> {
         self.said_last(id).await
+    }
+
+    async fn usage(&self, id: &ReplicaId) -> Result<Usage, EngineError> {
+        self.measured(id).await
     }
 
     async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError> {

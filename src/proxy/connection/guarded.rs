@@ -1,6 +1,7 @@
 //! The stream between a client and the parser: it knows what a client owes, and until when.
 
 use super::pace::{Alarm, Pace};
+use super::unsent::Unsent;
 use super::{Connection, Phase, words};
 use crate::proxy::Settings;
 use async_trait::async_trait;
@@ -13,10 +14,11 @@ use pingora::protocols::{
     Stream, TimingDigest, UniqueID, UniqueIDType,
 };
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::Instant;
@@ -33,14 +35,16 @@ pub struct Guarded {
     /// The same for each request; how the hooks find `connection`.
     digest: Arc<ProxyDigest>,
     head: Head,
+    unsent: Unsent,
     reading: Pace,
     writing: Pace,
     /// Refused: until then, what it sends is thrown away.
     leaves: Option<Instant>,
 }
 
-/// A head under way.
+/// A head under way, or waited for.
 struct Head {
+    /// When its first byte came, or the waiting began.
     began: Instant,
     bytes: u64,
     lines: usize,
@@ -76,6 +80,7 @@ impl Guarded {
                 lines: 0,
                 alarm: Alarm::default(),
             },
+            unsent: Unsent::default(),
             reading: Pace::default(),
             writing: Pace::default(),
             leaves: None,
@@ -86,9 +91,10 @@ impl Guarded {
         &self.connection
     }
 
-    /// The next request is waited for.
-    pub fn begin_anew(&self) {
+    /// A request is answered, and another one may come.
+    pub fn rest(&mut self) {
         self.connection.enter(Phase::Idle);
+        self.head.start();
     }
 
     /// The next request has begun with what came ahead.
@@ -98,6 +104,26 @@ impl Guarded {
         self.writing.restart();
         self.head.start();
         self.head.count(ahead);
+    }
+
+    /// Writes a piece of an answer that is worth a call to the kernel.
+    pub async fn send(&mut self, mut piece: &[u8]) -> io::Result<()> {
+        while !piece.is_empty() {
+            let sent = poll_fn(|cx| {
+                let polled = match self.unsent.is_empty() {
+                    true => Pin::new(&mut self.inner).poll_write(cx, piece),
+                    false => self
+                        .unsent
+                        .poll_write(cx, &mut self.inner, &[IoSlice::new(piece)]),
+                };
+                self.poll_taken(cx, polled, |count| *count)
+            });
+            match sent.await? {
+                0 => return Err(ErrorKind::WriteZero.into()),
+                count => piece = &piece[count..],
+            }
+        }
+        Ok(())
     }
 
     fn has_too_many_lines(&self) -> bool {
@@ -136,8 +162,12 @@ impl Guarded {
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            // Between requests, the parser's own limit holds.
-            Poll::Pending if phase == Phase::Idle => Poll::Pending,
+            Poll::Pending if phase == Phase::Idle => {
+                let due = self.head.began + self.settings.keepalive_timeout;
+                ready!(self.head.alarm.poll(cx, due));
+                self.connection.end();
+                Poll::Pending
+            }
             Poll::Pending => {
                 let due = self.head.began + self.settings.bounds.header_timeout;
                 ready!(self.head.alarm.poll(cx, due));
@@ -270,33 +300,41 @@ impl AsyncWrite for Guarded {
             this.connection.enter(Phase::Answer);
             return Poll::Ready(said.map(|_| buf.len()));
         }
-        let polled = Pin::new(&mut this.inner).poll_write(cx, buf);
+        let polled = this
+            .unsent
+            .poll_write(cx, &mut this.inner, &[IoSlice::new(buf)]);
         this.poll_taken(cx, polled, |count| *count)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.inner).poll_flush(cx);
+        let polled = match this.unsent.poll_send(cx, &mut this.inner) {
+            Poll::Ready(Ok(())) => Pin::new(&mut this.inner).poll_flush(cx),
+            polled => polled,
+        };
         this.poll_taken(cx, polled, |()| 0)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.inner).poll_shutdown(cx);
+        let polled = match this.unsent.poll_send(cx, &mut this.inner) {
+            Poll::Ready(Ok(())) => Pin::new(&mut this.inner).poll_shutdown(cx),
+            polled => polled,
+        };
         this.poll_taken(cx, polled, |()| 0)
     }
 
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
+        bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if matches!(this.connection.phase(), Phase::Idle | Phase::Head) {
             let first = bufs.iter().find(|buf| !buf.is_empty());
             return Pin::new(this).poll_write(cx, first.map_or(&[], |buf| &buf[..]));
         }
-        let polled = Pin::new(&mut this.inner).poll_write_vectored(cx, bufs);
+        let polled = this.unsent.poll_write(cx, &mut this.inner, bufs);
         this.poll_taken(cx, polled, |count| *count)
     }
 
@@ -308,6 +346,16 @@ impl AsyncWrite for Guarded {
 impl GetProxyDigest for Guarded {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
         Some(Arc::clone(&self.digest))
+    }
+}
+
+/// What was said last is not lost because nobody waited for it to go.
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if !self.unsent.is_empty() {
+            let mut cx = Context::from_waker(Waker::noop());
+            let _ = self.unsent.poll_send(&mut cx, &mut self.inner);
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! How many connections there may be, in all and from one address.
 
 use super::Bounds;
+use crate::service::event::Barrier;
 use http::StatusCode;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A line in the log when places run out, and no more often than this.
@@ -35,6 +36,13 @@ impl Full {
             Full::ForThisAddress => StatusCode::TOO_MANY_REQUESTS,
         }
     }
+
+    pub fn barrier(self) -> Barrier {
+        match self {
+            Full::ForAll => Barrier::Full,
+            Full::ForThisAddress => Barrier::FullForAddress,
+        }
+    }
 }
 
 /// Kept for as long as the connection is.
@@ -44,10 +52,18 @@ pub struct Place {
 }
 
 impl Places {
+    pub fn count(&self) -> u32 {
+        self.taken().all
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// `address` is whom it is counted for, beside everybody.
     pub fn take(self: &Arc<Self>, address: Option<IpAddr>, bounds: &Bounds) -> Result<Place, Full> {
         let address = address.map(whose);
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.taken();
         let of_address = address.and_then(|address| taken.by_address.get(&address));
         let full = if taken.all >= bounds.connections {
             Some((Full::ForAll, "limits.connections", bounds.connections))
@@ -84,8 +100,7 @@ impl Places {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let taken = self.places.0.lock();
-        let mut taken = taken.unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.places.taken();
         taken.all -= 1;
         if let Some(address) = self.address
             && let Some(count) = taken.by_address.get_mut(&address)

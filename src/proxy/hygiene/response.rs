@@ -29,8 +29,11 @@ pub fn clean(head: &mut ResponseHeader) -> Result<(), &'static str> {
             head.remove_header(&name);
         }
     }
-    for name in HOP_BY_HOP {
-        head.remove_header(name);
+    let is_hop_by_hop = |name: &HeaderName| HOP_BY_HOP.contains(&name.as_str());
+    if head.headers.keys().any(is_hop_by_hop) {
+        for name in HOP_BY_HOP {
+            head.remove_header(name);
+        }
     }
     Ok(())
 }

@@ -1,21 +1,23 @@
 //! A client's connection, between requests and while it waits for an answer.
 
 use super::head;
+use crate::proxy::REFUSED_BODY_DRAIN;
 use crate::proxy::connection::{Alarm, Connection, Guarded, Phase};
 use bytes::{Bytes, BytesMut};
 use futures_util::poll;
 use pingora::{Error, ErrorType, Result};
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf, copy, sink};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-/// What a head is read with at first; most have room in it.
+/// What is read at once of a client; most heads are smaller.
 const HEAD_BYTES: usize = 4 << 10;
 /// What a client may send ahead while it is answered; more stays with the kernel.
 const AHEAD_MAX: usize = 64 << 10;
@@ -25,8 +27,6 @@ pub struct Client {
     pub connection: Arc<Connection>,
     /// What came and nobody has read yet.
     pub inbox: BytesMut,
-    /// Rings when it is silent between requests.
-    silence: Alarm,
     /// Rings when the replica is silent.
     patience: Alarm,
 }
@@ -46,17 +46,16 @@ impl Client {
             connection: Arc::clone(stream.connection()),
             stream,
             inbox: BytesMut::new(),
-            silence: Alarm::default(),
             patience: Alarm::default(),
         }
     }
 
-    /// Waits for the head of the next request, for `keepalive` until it begins.
-    pub async fn next(&mut self, keepalive: Duration) -> Arrived {
-        if !self.inbox.is_empty() {
-            self.stream.begin_with(&self.inbox);
+    /// Waits for the head of the next request.
+    pub async fn next(&mut self) -> Arrived {
+        match self.inbox.is_empty() {
+            true => self.inbox = BytesMut::new(),
+            false => self.stream.begin_with(&self.inbox),
         }
-        let due = Instant::now() + keepalive;
         let (mut searched, mut tried) = (0, 0);
         loop {
             if self.inbox.len() > searched {
@@ -73,32 +72,24 @@ impl Client {
                     }
                 }
             }
-            match self.read_more(due).await {
-                Some(Ok(count)) if count > 0 => {}
+            match self.read_more().await {
+                Ok(count) if count > 0 => {}
                 _ => return Arrived::Nothing,
             }
         }
     }
 
-    /// `None`: nothing came between two requests.
-    async fn read_more(&mut self, due: Instant) -> Option<io::Result<usize>> {
-        self.inbox.reserve(HEAD_BYTES);
-        let Client {
-            stream,
-            connection,
-            inbox,
-            silence,
-            ..
-        } = self;
-        poll_fn(|cx| {
-            let polled = poll_read(stream, inbox, cx);
-            if polled.is_pending() && connection.phase() == Phase::Idle {
-                ready!(silence.poll(cx, due));
-                return Poll::Ready(None);
-            }
-            polled.map(Some)
-        })
-        .await
+    /// Reads what is there, by way of the stack: while there is nothing, nothing is kept for it.
+    async fn read_more(&mut self) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_more(cx)).await
+    }
+
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut room = [const { MaybeUninit::uninit() }; HEAD_BYTES];
+        let mut read = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+        self.inbox.extend_from_slice(read.filled());
+        Poll::Ready(Ok(read.filled().len()))
     }
 
     /// Takes a head out of the inbox.
@@ -112,12 +103,30 @@ impl Client {
         self.inbox.unsplit(behind);
     }
 
+    /// Takes the body of a request, of which each piece comes `within` that time.
+    pub async fn body(&mut self, length: usize, within: Duration) -> Result<BytesMut> {
+        self.connection.enter(Phase::Body);
+        let what = "reading a request's body";
+        while self.inbox.len() < length {
+            self.inbox.reserve(length - self.inbox.len());
+            match timeout(within, self.stream.read_buf(&mut self.inbox)).await {
+                Ok(Ok(count)) if count > 0 => {}
+                Ok(Ok(_)) => {
+                    return Err(Error::explain(ErrorType::ConnectionClosed, what).into_down());
+                }
+                Ok(Err(error)) => {
+                    return Err(Error::because(ErrorType::ReadError, what, error).into_down());
+                }
+                Err(_) => return Err(Error::explain(ErrorType::ReadTimedout, what).into_down()),
+            }
+        }
+        self.connection.enter(Phase::Answer);
+        Ok(self.inbox.split_to(length))
+    }
+
     /// Writes a piece of an answer, which the client takes `within` that time.
     pub async fn write(&mut self, bytes: &[u8], within: Duration) -> Result<()> {
-        let mut written = pin!(async {
-            self.stream.write_all(bytes).await?;
-            self.stream.flush().await
-        });
+        let mut written = pin!(self.stream.send(bytes));
         // Nearly always there is room, and then no clock is needed.
         let written = match poll!(&mut written) {
             Poll::Ready(written) => Ok(written),
@@ -147,8 +156,7 @@ impl Client {
                 }));
             }
             while self.inbox.len() < AHEAD_MAX {
-                self.inbox.reserve(HEAD_BYTES);
-                match poll_read(&mut self.stream, &mut self.inbox, cx) {
+                match self.poll_more(cx) {
                     Poll::Ready(Ok(count)) if count > 0 => {}
                     Poll::Ready(Ok(_)) => {
                         let what = "the client left before it was answered";
@@ -171,9 +179,14 @@ impl Client {
         .await
     }
 
-    /// Ends the connection in order.
-    pub async fn close(mut self) {
+    /// Ends the connection in order. `unread` of a body is read first, so that the client sees its
+    /// answer and not a reset.
+    pub async fn close(mut self, unread: usize) {
         let _ = self.stream.shutdown().await;
+        if unread > 0 {
+            let mut rest = (&mut self.stream).take(unread as u64);
+            let _ = timeout(REFUSED_BODY_DRAIN, copy(&mut rest, &mut sink())).await;
+        }
     }
 }
 

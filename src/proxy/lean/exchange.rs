@@ -3,27 +3,30 @@
 use super::Next;
 use super::body::{Body, Framing};
 use super::client::Client;
-use super::head;
+use super::head::{self, Spelling};
 use crate::plugin::{Answer, Verdict};
 use crate::proxy::connection::Phase;
 use crate::proxy::hygiene::{self, Way};
-use crate::proxy::retry::Reach;
+use crate::proxy::retry::{self, BODY_KEPT_BYTES, Reach};
 use crate::proxy::{
-    Context, Edge, answer_head, dial, failure, filter_request, filter_response, headers, plain,
-    unavailable,
+    Context, Edge, answer_head, content_length, dial, failure, filter_request, filter_response,
+    headers, plain, unavailable,
 };
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use http::{Method, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::date::get_cached_date;
 use pingora::server::ShutdownWatch;
 use pingora::{Error, ErrorType, Result};
+use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+/// Most requests' heads fit.
+const REQUEST_BYTES: usize = 1 << 10;
 /// What an answer is read with: its head, and with it all of a short body.
 const ANSWER_BYTES: usize = 4 << 10;
 /// What a longer body is read with.
@@ -38,6 +41,15 @@ struct Said {
     /// Whether another request may follow.
     keeps: bool,
     to_head: bool,
+    /// What is left of the request's body.
+    unread: usize,
+}
+
+/// A request as it goes to a replica.
+struct Request {
+    bytes: BytesMut,
+    /// The length of its head.
+    head: usize,
 }
 
 /// A connection to a replica.
@@ -57,16 +69,20 @@ impl Edge {
         shutdown: &ShutdownWatch,
     ) -> Next {
         let raw = client.take(length);
-        let Some(mut head) = head::request(&raw) else {
+        let Some((mut head, spelling)) = head::request(&raw) else {
             client.give_back(raw);
             return Next::Other;
         };
         let mut ctx = Context::new(self.settings.load_full(), &self.in_flight);
-        ctx.peer = client.connection.peer;
+        ctx.peer = client.connection.peer.clone();
         let is_clean =
             hygiene::request(&mut head, &raw, &ctx.settings.limits) == Ok(Way::ToAService);
         self.introduce(&head, is_clean, &mut ctx);
-        if ctx.target.is_none() {
+        let length = content_length(&head).unwrap_or(0);
+        let is_short = ctx.target.as_ref().is_some_and(|target| {
+            length <= target.forward.max_request_body_bytes.min(BODY_KEPT_BYTES)
+        });
+        if !is_short {
             drop(head);
             client.give_back(raw);
             return Next::Other;
@@ -79,9 +95,10 @@ impl Edge {
                 && !self.in_flight.ends_connections()
                 && !*shutdown.borrow(),
             to_head: head.method == Method::HEAD,
+            unread: length as usize,
         };
         let error = self
-            .serve(client, &mut head, &mut ctx, &mut said)
+            .serve(client, &mut head, &spelling, &mut ctx, &mut said)
             .await
             .err();
         if let Some(error) = &error {
@@ -97,10 +114,10 @@ impl Edge {
         self.report(&mut ctx, &head, status, said.body_bytes, error.as_deref());
         match said.keeps {
             true => {
-                client.connection.enter(Phase::Idle);
+                client.stream.rest();
                 Next::Plain
             }
-            false => Next::End,
+            false => Next::End(said.unread.saturating_sub(client.inbox.len())),
         }
     }
 
@@ -108,20 +125,48 @@ impl Edge {
         &self,
         client: &mut Client,
         head: &mut RequestHeader,
+        spelling: &Spelling,
         ctx: &mut Context,
         said: &mut Said,
     ) -> Result<()> {
         if let Verdict::Answer(answer) = filter_request(head, ctx) {
+            // What is there already is no reason to end the connection.
+            if client.inbox.len() >= said.unread {
+                let _body = client.inbox.split_to(std::mem::take(&mut said.unread));
+            } else {
+                said.keeps = false;
+            }
             return say(client, ctx, said, answer).await;
         }
+        let patience = ctx.settings.client_read_timeout;
+        let body = match said.unread {
+            0 => BytesMut::new(),
+            length => client.body(length, patience).await?,
+        };
+        said.unread = 0;
         if !self.admit(head.uri.path(), ctx).await {
             return say(client, ctx, said, unavailable()).await;
         }
         head.remove_header(&header::CONNECTION);
-        headers::set_forwarded(head, ctx.peer, &ctx.settings.trusted_proxies);
-        let mut request = BytesMut::with_capacity(512);
-        head::put_request(&mut request, head);
+        let peer = ctx.peer.as_ref();
+        let forwarded = headers::take_forwarded(head, peer, &ctx.settings.trusted_proxies);
+        let mut bytes = BytesMut::with_capacity(REQUEST_BYTES + body.len());
+        head::put_request(&mut bytes, head, spelling);
+        for (name, value) in forwarded.iter().flatten() {
+            head::put_header(&mut bytes, name.as_str().as_bytes(), value.as_bytes());
+        }
+        bytes.put_slice(b"\r\n");
+        let request = Request {
+            head: bytes.len(),
+            bytes: {
+                bytes.put_slice(&body);
+                bytes
+            },
+        };
+        let length = body.len() as u64;
+        drop(body);
         loop {
+            ctx.request_body_bytes = length;
             let (error, is_used) = match self.attempt(client, head, &request, ctx, said).await {
                 Ok(()) => return Ok(()),
                 Err(failed) => failed,
@@ -147,7 +192,7 @@ impl Edge {
         &self,
         client: &mut Client,
         head: &RequestHeader,
-        request: &[u8],
+        request: &Request,
         ctx: &mut Context,
         said: &mut Said,
     ) -> std::result::Result<(), (Box<Error>, Option<bool>)> {
@@ -197,13 +242,13 @@ impl Edge {
         &self,
         client: &mut Client,
         head: &RequestHeader,
-        request: &[u8],
+        request: &Request,
         link: &mut Link,
         ctx: &mut Context,
         said: &mut Said,
     ) -> Result<bool> {
         let connection = link.stream.as_raw_fd();
-        let may_go_elsewhere = head.method.is_idempotent();
+        let may_go_elsewhere = retry::may_be_repeated(head);
         let lease = ctx.lease.as_mut();
         if !lease.is_some_and(|lease| lease.sends_on(connection, may_go_elsewhere)) {
             return Err(failure::lost());
@@ -213,10 +258,9 @@ impl Edge {
             (forward.read_timeout, forward.write_timeout)
         });
         ctx.reach = Reach::Head;
-        send(&mut link.stream, request, write_timeout).await?;
-        ctx.reach = Reach::Sent;
+        let is_sent = send(link, request, write_timeout, &mut ctx.reach).await?;
         loop {
-            let mut answer = hear_head(client, link, patience).await?;
+            let (mut answer, spelling) = hear_head(client, link, patience).await?;
             let is_last = !answer.status.is_informational();
             let mut body = Body::of(&answer, said.to_head);
             let may_stay = is_last && stays(&answer, &body);
@@ -228,15 +272,24 @@ impl Edge {
             self.heed_answer(&head.method, &mut answer, ctx)?;
             if !is_last {
                 let mut out = BytesMut::new();
-                head::put_response(&mut out, &answer);
+                head::put_response(&mut out, &answer, &spelling);
+                out.put_slice(b"\r\n");
                 client
                     .write(&out, ctx.settings.client_write_timeout)
                     .await?;
                 continue;
             }
-            self.pass(client, link, &mut body, answer, patience, ctx, said)
-                .await?;
-            return Ok(may_stay && link.inbox.is_empty());
+            self.pass(
+                client,
+                link,
+                &mut body,
+                (answer, spelling),
+                patience,
+                ctx,
+                said,
+            )
+            .await?;
+            return Ok(is_sent && may_stay && link.inbox.is_empty());
         }
     }
 
@@ -247,7 +300,7 @@ impl Edge {
         client: &mut Client,
         link: &mut Link,
         body: &mut Body,
-        mut answer: ResponseHeader,
+        (answer, spelling): (ResponseHeader, Spelling),
         patience: Duration,
         ctx: &mut Context,
         said: &mut Said,
@@ -257,7 +310,7 @@ impl Edge {
             said.keeps = false;
         }
         let mut out = BytesMut::with_capacity(ANSWER_BYTES);
-        put_answer(&mut out, &mut answer, said.keeps)?;
+        put_answer(&mut out, &answer, &spelling, said.keeps);
         loop {
             while let Some(piece) = body.take(&mut link.inbox).map_err(broken)? {
                 self.count_answered(piece.len(), ctx)?;
@@ -310,23 +363,49 @@ fn stays(answer: &ResponseHeader, body: &Body) -> bool {
     }
 }
 
-async fn send(stream: &mut TcpStream, request: &[u8], within: Duration) -> Result<()> {
-    // Nearly always there is room, and then no clock is needed.
-    let written = match stream.try_write(request) {
-        Ok(count) if count == request.len() => return Ok(()),
-        Ok(count) => timeout(within, stream.write_all(&request[count..])).await,
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-            timeout(within, stream.write_all(request)).await
+/// Writes a request to a replica, which takes each part `within` that time. Returns whether it
+/// took all of it; if not, it has something to say already.
+async fn send(
+    link: &mut Link,
+    request: &Request,
+    within: Duration,
+    reach: &mut Reach,
+) -> Result<bool> {
+    let what = "writing a request";
+    let broke = |error| Error::because(ErrorType::WriteError, what, error).into_up();
+    let mut rest = &request.bytes[..];
+    loop {
+        match link.stream.try_write(rest) {
+            Ok(count) => {
+                rest = &rest[count..];
+                // Before the end of its head has left, no request was made.
+                if request.bytes.len() - rest.len() >= request.head {
+                    *reach = Reach::Sent;
+                }
+                if rest.is_empty() {
+                    return Ok(true);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let interest = match *reach == Reach::Sent {
+                    true => Interest::READABLE | Interest::WRITABLE,
+                    false => Interest::WRITABLE,
+                };
+                let ready = match timeout(within, link.stream.ready(interest)).await {
+                    Ok(ready) => ready.map_err(broke)?,
+                    Err(_) => return Err(Error::explain(ErrorType::WriteTimedout, what).into_up()),
+                };
+                if ready.is_readable() {
+                    link.inbox.reserve(ANSWER_BYTES);
+                    match link.stream.try_read_buf(&mut link.inbox) {
+                        Ok(_) => return Ok(false),
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                        Err(error) => return Err(broke(error)),
+                    }
+                }
+            }
+            Err(error) => return Err(broke(error)),
         }
-        Err(error) => Ok(Err(error)),
-    };
-    match written {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => {
-            let what = "writing a request";
-            Err(Error::because(ErrorType::WriteError, what, error).into_up())
-        }
-        Err(_) => Err(Error::explain(ErrorType::WriteTimedout, "writing a request").into_up()),
     }
 }
 
@@ -334,7 +413,7 @@ async fn hear_head(
     client: &mut Client,
     link: &mut Link,
     patience: Duration,
-) -> Result<ResponseHeader> {
+) -> Result<(ResponseHeader, Spelling)> {
     loop {
         if !link.inbox.is_empty() {
             match head::response(&mut link.inbox) {
@@ -360,12 +439,16 @@ async fn hear_head(
     }
 }
 
-fn put_answer(out: &mut BytesMut, answer: &mut ResponseHeader, keeps: bool) -> Result<()> {
-    answer.insert_header(header::DATE, get_cached_date())?;
-    let connection = if keeps { "keep-alive" } else { "close" };
-    answer.insert_header(header::CONNECTION, connection)?;
-    head::put_response(out, answer);
-    Ok(())
+fn put_answer(out: &mut BytesMut, answer: &ResponseHeader, spelling: &Spelling, keeps: bool) {
+    head::put_response(out, answer, spelling);
+    if !answer.headers.contains_key(header::DATE) {
+        // RFC 9110 §6.6.1: who has a clock sees to it.
+        head::put_header(out, b"Date", get_cached_date().as_bytes());
+    }
+    out.put_slice(match keeps {
+        true => b"Connection: keep-alive\r\n\r\n",
+        false => b"Connection: close\r\n\r\n",
+    });
 }
 
 /// Answers instead of a service.
@@ -374,7 +457,7 @@ async fn say(client: &mut Client, ctx: &Context, said: &mut Said, answer: Answer
     let mut head = answer_head(answer)?;
     filter_response(&mut head, ctx);
     let mut out = BytesMut::new();
-    put_answer(&mut out, &mut head, said.keeps)?;
+    put_answer(&mut out, &head, &Spelling::default(), said.keeps);
     said.status = Some(head.status);
     said.body_bytes = Framing::of(&head, said.to_head).put(&mut out, &body) as u64;
     client.write(&out, ctx.settings.client_write_timeout).await

@@ -1,17 +1,20 @@
 //! Heads as bytes: read with httparse, written into a buffer.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{Method, Version, header};
-use pingora::http::{RequestHeader, ResponseHeader, header_value_from_raw};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
+use pingora::http::{HeaderNameVariant, RequestHeader, ResponseHeader, header_value_from_raw};
 use pingora::protocols::http::authority::validate_request_authority;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 /// Lines that fit; a request with more is not plain.
 const LINES_MAX: usize = 128;
 
-/// Whoever sends one of these says something to this hop, or has more to send: not plain.
-const NOT_PLAIN: [&str; 11] = [
-    "content-length",
+/// For what filters add.
+const ROOM: usize = 4;
+
+/// Whoever sends one of these says something to this hop, or a body without a length: not plain.
+const NOT_PLAIN: [&str; 10] = [
     "expect",
     "http2-settings",
     "keep-alive",
@@ -38,9 +41,9 @@ pub fn may_become_one(text: &[u8]) -> bool {
     parsed.is_ok_and(|parsed| parsed.is_partial())
 }
 
-/// A plain request: HTTP/1.1, without a body, and with nothing that is said to this hop but
-/// whether the connection stays. `None`: it is another one, if it is one.
-pub fn request(raw: &Bytes) -> Option<RequestHeader> {
+/// A plain request: HTTP/1.1, with a body of a known length if any, and with nothing that is said
+/// to this hop but whether the connection stays. `None`: it is another one, if it is one.
+pub fn request(raw: &Bytes) -> Option<(RequestHeader, Spelling)> {
     let mut lines = [const { MaybeUninit::uninit() }; LINES_MAX];
     let mut parsed = httparse::Request::new(&mut []);
     let read = parsed.parse_with_uninit_headers(raw, &mut lines).ok()?;
@@ -48,20 +51,27 @@ pub fn request(raw: &Bytes) -> Option<RequestHeader> {
     if !is_whole || parsed.version != Some(1) || parsed.headers.iter().any(is_special) {
         return None;
     }
-    let path = parsed.path?.as_bytes();
-    let mut head =
-        RequestHeader::build(parsed.method?, path, Some(parsed.headers.len() + 4)).ok()?;
-    if head.method == Method::CONNECT {
+    let (mut parts, ()) = http::Request::new(()).into_parts();
+    parts.method = Method::from_bytes(parsed.method?.as_bytes()).ok()?;
+    if parts.method == Method::CONNECT {
         return None;
     }
-    head.set_version(Version::HTTP_11);
+    parts.uri = Uri::from_maybe_shared(raw.slice_ref(parsed.path?.as_bytes())).ok()?;
+    parts.headers = HeaderMap::with_capacity(parsed.headers.len() + ROOM);
+    let mut spelling = Spelling::new(raw, parsed.headers.len());
     for line in parsed.headers.iter() {
-        let name = raw.slice_ref(line.name.as_bytes());
-        let value = http::HeaderValue::from_maybe_shared(raw.slice_ref(line.value)).ok()?;
-        head.append_header(name, value).ok()?;
+        let name = HeaderName::from_bytes(line.name.as_bytes()).ok()?;
+        spelling.note(place(raw, line.name.as_bytes()));
+        let value = header_value_from_raw(raw.slice_ref(line.value));
+        parts.headers.append(name, value);
+    }
+    let head = RequestHeader::from(parts);
+    // A target in another form, or with a fragment, does not survive as it is.
+    if head.raw_path() != parsed.path?.as_bytes() || !head.raw_path().starts_with(b"/") {
+        return None;
     }
     validate_request_authority(&head).ok()?;
-    Some(head)
+    Some((head, spelling))
 }
 
 fn is_special(line: &httparse::Header<'_>) -> bool {
@@ -82,19 +92,83 @@ fn is_special(line: &httparse::Header<'_>) -> bool {
     NOT_PLAIN.iter().any(|special| is(&special))
 }
 
-/// As it goes to a replica.
-pub fn put_request(out: &mut BytesMut, head: &RequestHeader) {
+/// How names were spelled, for those that have no usual spelling.
+#[derive(Default)]
+pub struct Spelling {
+    head: Bytes,
+    names: Vec<Range<usize>>,
+}
+
+impl Spelling {
+    fn new(head: &Bytes, names: usize) -> Spelling {
+        Spelling {
+            head: head.clone(),
+            names: Vec::with_capacity(names),
+        }
+    }
+
+    fn note(&mut self, name: Range<usize>) {
+        if self.head[name.clone()].iter().any(u8::is_ascii_uppercase) {
+            self.names.push(name);
+        }
+    }
+
+    fn of<'a>(&'a self, name: &'a str) -> &'a [u8] {
+        let name = name.as_bytes();
+        // Pingora knows the usual spelling of most.
+        if name.first().is_some_and(u8::is_ascii_uppercase) {
+            return name;
+        }
+        let mut noted = self.names.iter().map(|noted| &self.head[noted.clone()]);
+        noted
+            .find(|noted| noted.eq_ignore_ascii_case(name))
+            .unwrap_or(name)
+    }
+}
+
+/// Where a part of `whole` is in it.
+fn place(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let from = part.as_ptr().addr() - whole.as_ptr().addr();
+    from..from + part.len()
+}
+
+/// As it goes to a replica, but for the end.
+pub fn put_request(out: &mut BytesMut, head: &RequestHeader, spelling: &Spelling) {
     out.put_slice(head.method.as_str().as_bytes());
     out.put_u8(b' ');
     out.put_slice(head.raw_path());
     out.put_slice(b" HTTP/1.1\r\n");
-    head.header_to_h1_wire(out);
+    let _ = head.map(|name, value| {
+        put_named(out, name, value, spelling);
+        Ok(())
+    });
+}
+
+pub fn put_header(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    out.put_slice(name);
+    out.put_slice(b": ");
+    out.put_slice(value);
     out.put_slice(b"\r\n");
+}
+
+fn put_named(
+    out: &mut BytesMut,
+    name: HeaderNameVariant<'_>,
+    value: &HeaderValue,
+    spelling: &Spelling,
+) {
+    let name = match &name {
+        HeaderNameVariant::Titled(name) => spelling.of(name),
+        HeaderNameVariant::Case(name) => name.as_slice(),
+    };
+    put_header(out, name, value.as_bytes());
 }
 
 /// The head of an answer at the beginning of `inbox`, which is taken out. `None`: there is more
 /// to come.
-pub fn response(inbox: &mut BytesMut) -> Result<Option<ResponseHeader>, httparse::Error> {
+pub fn response(
+    inbox: &mut BytesMut,
+) -> Result<Option<(ResponseHeader, Spelling)>, httparse::Error> {
     let mut lines = [const { MaybeUninit::uninit() }; LINES_MAX];
     let mut parsed = httparse::Response::new(&mut []);
     let mut parser = httparse::ParserConfig::default();
@@ -105,58 +179,50 @@ pub fn response(inbox: &mut BytesMut) -> Result<Option<ResponseHeader>, httparse
     let httparse::Status::Complete(length) = read else {
         return Ok(None);
     };
-    let base = inbox.as_ptr().addr();
-    let place = |text: &[u8]| {
-        let from = text.as_ptr().addr() - base;
-        from..from + text.len()
-    };
-    let places: Vec<_> = parsed
-        .headers
-        .iter()
-        .map(|line| (place(line.name.as_bytes()), place(line.value)))
-        .collect();
-    let status = parsed.code.unwrap_or_default();
-    let head = ResponseHeader::build(status, Some(places.len() + 4));
-    let mut head = head.map_err(|_| httparse::Error::Status)?;
-    head.set_reason_phrase(parsed.reason)
-        .map_err(|_| httparse::Error::Status)?;
-    head.set_version(match parsed.version {
+    let (mut parts, ()) = http::Response::new(()).into_parts();
+    let status = StatusCode::from_u16(parsed.code.unwrap_or_default());
+    parts.status = status.map_err(|_| httparse::Error::Status)?;
+    parts.version = match parsed.version {
         Some(1) => Version::HTTP_11,
         _ => Version::HTTP_10,
-    });
+    };
+    let reason = parsed
+        .reason
+        .filter(|reason| Some(*reason) != parts.status.canonical_reason());
+    let reason = reason.map(str::to_owned);
+    let mut places = Vec::with_capacity(parsed.headers.len());
+    for line in parsed.headers.iter() {
+        places.push((place(inbox, line.name.as_bytes()), place(inbox, line.value)));
+    }
     let raw = inbox.split_to(length).freeze();
+    parts.headers = HeaderMap::with_capacity(places.len() + ROOM);
+    let mut spelling = Spelling::new(&raw, places.len());
     for (name, value) in places {
-        let value = header_value_from_raw(unfolded(raw.slice(value)));
-        let appended = head.append_header(raw.slice(name), value);
-        appended.map_err(|_| httparse::Error::HeaderName)?;
+        spelling.note(name.clone());
+        let name = HeaderName::from_bytes(&raw[name]).map_err(|_| httparse::Error::HeaderName)?;
+        parts
+            .headers
+            .append(name, header_value_from_raw(raw.slice(value)));
     }
-    if head.headers.contains_key(header::TRANSFER_ENCODING) {
+    if parts.headers.contains_key(header::TRANSFER_ENCODING) {
         // RFC 9112 §6.3: it is what counts.
-        head.remove_header(&header::CONTENT_LENGTH);
+        parts.headers.remove(header::CONTENT_LENGTH);
     }
-    Ok(Some(head))
+    let mut head = ResponseHeader::from(parts);
+    head.set_reason_phrase(reason.as_deref())
+        .map_err(|_| httparse::Error::Status)?;
+    Ok(Some((head, spelling)))
 }
 
-/// A value in several lines becomes one line (RFC 9112 §5.2).
-fn unfolded(value: Bytes) -> Bytes {
-    let is_break = |byte: &u8| [b'\r', b'\n'].contains(byte);
-    if !value.iter().any(is_break) {
-        return value;
-    }
-    let line = value.iter().map(|byte| match is_break(byte) {
-        true => b' ',
-        false => *byte,
-    });
-    line.collect()
-}
-
-/// As it goes to a client.
-pub fn put_response(out: &mut BytesMut, head: &ResponseHeader) {
+/// As it goes to a client, but for the end.
+pub fn put_response(out: &mut BytesMut, head: &ResponseHeader, spelling: &Spelling) {
     out.put_slice(b"HTTP/1.1 ");
     out.put_slice(head.status.as_str().as_bytes());
     out.put_u8(b' ');
     out.put_slice(head.get_reason_phrase().unwrap_or_default().as_bytes());
     out.put_slice(b"\r\n");
-    head.header_to_h1_wire(out);
-    out.put_slice(b"\r\n");
+    let _ = head.map(|name, value| {
+        put_named(out, name, value, spelling);
+        Ok(())
+    });
 }

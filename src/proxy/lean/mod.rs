@@ -1,9 +1,10 @@
 //! The short way: a plain request goes from the client's connection to the replica's and back
 //! with nothing in between.
 //!
-//! Most requests are plain: HTTP/1.1, without a body, and nothing said to this hop. Whatever is
-//! not, or is not as it should be, goes through Pingora, byte for byte, and its connection comes
-//! back afterwards. What is decided about a request is decided by the same functions on both ways;
+//! Most requests are plain: HTTP/1.1, with a short body or none, and nothing said to this hop.
+//! Whatever is not, or is not as it should be, goes through Pingora, byte for byte, and its
+//! connection comes back afterwards. A short body is taken as a whole before a replica is asked:
+//! who sends it slowly keeps no replica busy, and it can be sent again. What is decided about a request is decided by the same functions on both ways;
 //! only reading and writing is done here.
 
 mod body;
@@ -25,8 +26,8 @@ enum Next {
     Plain,
     /// A request that is not plain, in the inbox.
     Other,
-    /// Nothing: it is over.
-    End,
+    /// Nothing: it is over, and so much of a body is left unread.
+    End(usize),
 }
 
 /// Serves a client for as long as it is connected.
@@ -38,11 +39,11 @@ pub async fn serve<A: HttpServerApp>(
 ) {
     let mut client = Client::new(stream);
     loop {
-        let keepalive = edge.settings.load().keepalive_timeout;
-        let next = match client.next(keepalive).await {
-            Arrived::Head(length) => edge.plain(&mut client, length, shutdown).await,
+        let next = match client.next().await {
+            // On the heap, so that one who waits costs nothing of it.
+            Arrived::Head(length) => Box::pin(edge.plain(&mut client, length, shutdown)).await,
             Arrived::Other => Next::Other,
-            Arrived::Nothing => Next::End,
+            Arrived::Nothing => Next::End(0),
         };
         match next {
             Next::Plain => {}
@@ -50,7 +51,7 @@ pub async fn serve<A: HttpServerApp>(
                 Some(back) => client = back,
                 None => return,
             },
-            Next::End => return client.close().await,
+            Next::End(unread) => return client.close(unread).await,
         }
     }
 }
@@ -65,7 +66,7 @@ async fn through_pingora<A: HttpServerApp>(
     session.set_pipelined_prefix(client.inbox);
     let reused = app.process_new_http(session, shutdown).await?;
     let (stream, _) = reused.consume();
-    let stream = stream.into_any().downcast::<Guarded>().ok()?;
-    stream.begin_anew();
+    let mut stream = stream.into_any().downcast::<Guarded>().ok()?;
+    stream.rest();
     Some(Client::new(stream))
 }

@@ -28,7 +28,11 @@ impl Edge {
     /// request that has passed no filter (CVE-2026-2833); so it is thrown away then.
     pub(super) async fn tunnel(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
         let mut request = head::for_replica(session.req_header())?;
-        headers::set_forwarded(&mut request, ctx.peer, &ctx.settings.trusted_proxies);
+        headers::set_forwarded(
+            &mut request,
+            ctx.peer.as_ref(),
+            &ctx.settings.trusted_proxies,
+        );
         // Makes `read_body_or_idle` keep what it reads, see `unless_the_client_leaves`. There is
         // no next request on this connection, whatever the answer.
         if let Some(connection) = Connection::of(session) {

@@ -66,11 +66,12 @@ impl Scaler for Hpa {
             highest.min(current)
         };
         Decision {
-            replicas,
             proposal,
-            bound: "utilization",
-            because: format!("{:.0} % of {ready} replicas in use", utilization * 100.0),
-            wake: None,
+            ..Decision::new(
+                replicas,
+                "utilization",
+                format!("{:.0} % of {ready} replicas in use", utilization * 100.0),
+            )
         }
     }
 

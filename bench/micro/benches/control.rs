@@ -1,0 +1,120 @@
+//! What the control loop takes of a core when nothing changes, with five hundred containers.
+
+use async_trait::async_trait;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate::control::{Control, Managed};
+use tidegate::engine::fake::FakeEngine;
+use tidegate::plugin::Probe;
+use tidegate::service::spec::{
+    Bounds, Forward, HealthTiming, Pull, ServiceName, Source, Spec, Template, Update,
+};
+use tidegate::service::store::{Reader, store};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+const SERVICES: u16 = 50;
+const EACH: u16 = 10;
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
+const LASTS: Duration = Duration::from_secs(10);
+
+/// Everything is well, at once: what real checks take is the checks' own.
+struct Well;
+
+#[async_trait]
+impl Probe for Well {
+    async fn check(&self, _address: SocketAddr) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+fn managed(number: u16) -> Managed {
+    let template = Template {
+        image: "web:1".to_owned(),
+        image_id: None,
+        port: 80,
+        first_port: 10_000 + number * EACH * 2,
+        command: None,
+        entrypoint: None,
+        environment: Default::default(),
+        volumes: Vec::new(),
+        networks: Vec::new(),
+        user: None,
+        nano_cpus: None,
+        memory_bytes: None,
+    };
+    let second = Duration::from_secs(1);
+    let spec = Spec {
+        name: ServiceName::new(format!("web-{number}")),
+        source: Source::Container(template),
+        routes: Vec::new(),
+        health: HealthTiming {
+            interval: second,
+            timeout: second,
+            retries: 1,
+            start_period: 30 * second,
+        },
+        bounds: Bounds {
+            min: EACH.into(),
+            max: EACH.into(),
+        },
+        stop_grace_period: 10 * second,
+        update: Update::default(),
+        pull: Pull::Missing,
+        alias: None,
+        declared: None,
+        forward: Forward::default(),
+    };
+    Managed {
+        spec: Arc::new(spec),
+        probe: Arc::new(Well),
+        scaler: None,
+    }
+}
+
+pub fn measure() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let (ready, share) = runtime.block_on(settled_share());
+    println!(
+        "control loop, {ready} containers, nothing changes: {:.2} % of a core",
+        share * 100.0
+    );
+}
+
+async fn settled_share() -> (usize, f64) {
+    let (writer, reader) = store();
+    let engine = Arc::new(FakeEngine::new());
+    let (control, handle) = Control::new(engine, writer, Arc::new(|_| {}), 1000);
+    let (_over, shutdown) = watch::channel(false);
+    let loop_ = tokio::spawn(control.run(shutdown));
+    handle
+        .reconfigure((0..SERVICES).map(managed).collect())
+        .await;
+    let all = usize::from(SERVICES * EACH);
+    let up = async {
+        while ready(&reader) < all {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(STARTS_WITHIN, up).await.expect("all are ready");
+    sleep(Duration::from_secs(2)).await;
+    let process = kit::process::Process::new(std::process::id());
+    let before = process.cpu().expect("it is us");
+    sleep(LASTS).await;
+    let used = process.cpu().expect("it is us") - before;
+    loop_.abort();
+    (ready(&reader), used.as_secs_f64() / LASTS.as_secs_f64())
+}
+
+fn ready(reader: &Reader) -> usize {
+    let snapshot = reader.load();
+    snapshot
+        .services
+        .values()
+        .map(|view| view.ready.len())
+        .sum()
+}

@@ -1,0 +1,152 @@
+//! Connections to the admin API: few, and none of them for ever.
+
+use axum::Router;
+use axum::serve::Listener;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+
+/// For a whole head, counted from the end of the request before it.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// Dashboards, scrapers, and whoever operates it.
+const CONNECTIONS_MAX: usize = 256;
+
+/// Serves whoever comes to `listener` as `router` has it for its address, until `over`; requests
+/// that have begun are answered.
+pub async fn serve<L: Listener>(
+    mut listener: L,
+    router: impl Fn(L::Addr) -> Router,
+    over: impl Future<Output = ()>,
+) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (leave, leaving) = watch::channel(());
+    let mut over = pin!(over);
+    loop {
+        let (stream, address) = tokio::select! {
+            () = &mut over => break,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            log::debug!("turned away a connection to the admin API: there are {CONNECTIONS_MAX}");
+            continue;
+        };
+        let router = router(address);
+        let mut leaving = leaving.clone();
+        tokio::spawn(async move {
+            let mut served = pin!(
+                http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEAD_WITHIN)
+                    .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+            );
+            let served = tokio::select! {
+                served = &mut served => served,
+                // Its other end is gone.
+                _ = leaving.changed() => {
+                    served.as_mut().graceful_shutdown();
+                    served.await
+                }
+            };
+            if let Err(error) = served {
+                log::debug!("a connection to the admin API ended: {error}");
+            }
+            drop(place);
+        });
+    }
+    drop(leave);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::sync::mpsc;
+    use tokio::time::Instant;
+
+    struct Few(mpsc::Receiver<DuplexStream>);
+
+    impl Listener for Few {
+        type Io = DuplexStream;
+        type Addr = ();
+
+        async fn accept(&mut self) -> (DuplexStream, ()) {
+            match self.0.recv().await {
+                Some(stream) => (stream, ()),
+                None => std::future::pending().await,
+            }
+        }
+
+        fn local_addr(&self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A served address, to which connections are sent.
+    fn served() -> mpsc::Sender<DuplexStream> {
+        let (sender, receiver) = mpsc::channel(1);
+        let router = Router::new().route("/", get(async || "here"));
+        tokio::spawn(serve(
+            Few(receiver),
+            move |()| router.clone(),
+            std::future::pending(),
+        ));
+        sender
+    }
+
+    async fn connect(served: &mpsc::Sender<DuplexStream>) -> DuplexStream {
+        let (ours, theirs) = duplex(1 << 10);
+        served.send(theirs).await.unwrap();
+        ours
+    }
+
+    const HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_drips_in_has_one_deadline_and_so_has_one_that_never_comes() {
+        let served = served();
+        for drips in [true, false] {
+            let mut stream = connect(&served).await;
+            stream.write_all(HEAD).await.unwrap();
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 200");
+            let began = Instant::now();
+            let (mut reader, mut writer) = tokio::io::split(stream);
+            let dripping = async {
+                while drips && writer.write_all(b"G").await.is_ok() {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                std::future::pending::<()>().await
+            };
+            let mut rest = Vec::new();
+            tokio::select! {
+                () = dripping => unreachable!(),
+                _ = reader.read_to_end(&mut rest) => {}
+            }
+            assert!(began.elapsed() <= HEAD_WITHIN + Duration::from_secs(1));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_than_so_many_are_let_in_and_places_come_back() {
+        let served = served();
+        let mut kept = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            kept.push(connect(&served).await);
+        }
+        let mut one_more = connect(&served).await;
+        assert_eq!(one_more.read(&mut [0]).await.unwrap(), 0, "closed at once");
+        drop(kept);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let mut stream = connect(&served).await;
+        stream.write_all(HEAD).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+    }
+}
