@@ -5,7 +5,7 @@ CARGO_HOME ?= $(HOME)/.cargo
 export PATH := $(CARGO_HOME)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run load build image container-image test loom fuzz deny chaos attack bench bench-instructions bench-scale micro simulate fmt lint clean-containers
+.PHONY: help run load build image container-image test loom fuzz deny chaos attack bench bench-instructions bench-scale micro simulate replay fmt lint clean-containers
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -89,6 +89,13 @@ simulate: ## Show what scaling policies would have done with the recorded traffi
 	target/release/tidegate simulate --mean-rate 64 --take 7d bench/traces/nasa_1995-07_perminute.csv $(SIMULATE)
 	target/release/tidegate simulate --mean-rate 32 --take 7d bench/traces/nab_elb_request_count_5min.csv $(SIMULATE)
 	target/release/tidegate simulate bench/traces/step.csv $(SIMULATE)
+
+replay: ## Replay a trace's sharpest ten minutes on real containers, and measure what simulate imagines
+	@scripts/setup
+	cargo build --release
+	cargo build --release -p replay
+	scripts/replay-image
+	target/release/replay target/release/tidegate $(REPLAY)
 
 fmt: ## Format the code
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt

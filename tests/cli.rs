@@ -442,7 +442,7 @@ async fn status_shows_a_table_or_json() {
         let address = a.address.to_string();
         says(
             &status.out,
-            &["legacy  1 of 1 ready  1 requests", "SLOT", "ready"],
+            &["legacy  1 of 1 ready  ", " req/s", "SLOT", "ready"],
         );
         says(&status.out, &[&address[..12]]);
     }

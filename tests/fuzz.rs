@@ -19,7 +19,7 @@ use tokio::time::timeout;
 const CASES: u32 = 400;
 /// Nothing takes longer, whatever was sent.
 const PATIENCE: Duration = Duration::from_secs(10);
-const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n:-)";
+const ANSWER: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 3\r\n\r\n:-)";
 
 fn cases(default: u32) -> ProptestConfig {
     let wanted = std::env::var("FUZZ_CASES").ok();

@@ -214,6 +214,8 @@ fn unsafe_code_is_forbidden_in_every_crate() {
         "src/lib.rs",
         "bench/attack/src/main.rs",
         "bench/chaos/src/main.rs",
+        "bench/replay/src/main.rs",
+        "bench/replay/work/src/main.rs",
         "bench/compare/src/lib.rs",
         "bench/kit/src/lib.rs",
         "examples/acts/load/src/lib.rs",

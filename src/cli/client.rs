@@ -20,6 +20,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// A large image over a slow line.
 const PULLED_WITHIN: Duration = Duration::from_secs(60 * 60);
 
+#[derive(Clone)]
 pub struct Client {
     socket: PathBuf,
 }

@@ -19,6 +19,7 @@ mod schema;
 mod simulate;
 mod status;
 mod stream;
+mod top;
 
 use crate::config::{self, Env, Flags, Overrides, Problems, Text};
 use crate::plugin::Registry;
@@ -56,6 +57,8 @@ enum Command {
     /// Show the services of the running Tidegate and their replicas
     #[command(alias = "ps")]
     Status(status::Status),
+    /// Watch the services live, with keys to scale, drain and deploy
+    Top(top::TopArgs),
     /// Show what happened, and what happens
     Events(events::Events),
     /// Show what the replicas of a service write
@@ -137,6 +140,7 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Check(check) => check.run(&registry),
         Command::Plan(plan) => plan.run(&registry),
         Command::Status(status) => status.run(),
+        Command::Top(top) => top.run(),
         Command::Events(events) => events.run(),
         Command::Logs(logs) => logs.run(&registry),
         Command::Explain(explain) => explain.run(),

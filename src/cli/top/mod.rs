@@ -1,0 +1,201 @@
+//! `tidegate top`: the services as they are, live, with keys to act.
+
+mod draw;
+mod state;
+
+use super::client::{Client, ClientError};
+use super::stream::{Message, Streamed};
+use super::{FAILED, Running, fail};
+use crate::admin::view::{self, State, Told};
+use clap::Args;
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use state::{Act, Key, Top};
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a key waits for a picture, and a picture for the next one.
+const DRAW_EVERY: Duration = Duration::from_millis(100);
+/// The curves have a point for each of these.
+const POINT_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Args)]
+pub struct TopArgs {
+    #[command(flatten)]
+    running: Running,
+}
+
+/// What comes to the picture from elsewhere.
+enum Input {
+    State(Box<State>),
+    Told(Box<Told>),
+    /// What became of an order.
+    Answered(Result<String, String>),
+    /// Nobody tells any more, and why.
+    Lost(String),
+}
+
+impl TopArgs {
+    pub fn run(self) -> ExitCode {
+        if self.running.output.json || !std::io::stdout().is_terminal() {
+            let why = "`top` draws on a terminal\n  hint: `tidegate status --json` and `tidegate \
+                       events --follow --json` are for programs";
+            return fail(2, why);
+        }
+        let client = match self.running.client() {
+            Ok(client) => client,
+            Err(code) => return code,
+        };
+        // Before the screen is taken, so that whoever is not reached is told in plain words.
+        if let Err(error) = client.get::<view::Overview>("/api/v1/services") {
+            return fail(FAILED, error);
+        }
+        let (sender, inputs) = channel();
+        let (orders, ordered) = channel();
+        follow(client.clone(), sender.clone());
+        obey(client, ordered, sender);
+        // It is given back at the end and, by a hook, at a panic.
+        let mut terminal = ratatui::init();
+        let ended = watch(&mut terminal, &inputs, &orders);
+        ratatui::restore();
+        match ended {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(FAILED, error),
+        }
+    }
+}
+
+fn watch(
+    terminal: &mut DefaultTerminal,
+    inputs: &Receiver<Input>,
+    orders: &Sender<Act>,
+) -> std::io::Result<()> {
+    let mut top = Top::default();
+    let mut point_at = Instant::now() + POINT_EVERY;
+    loop {
+        while let Ok(input) = inputs.try_recv() {
+            match input {
+                Input::State(state) => top.show(*state),
+                Input::Told(told) => top.tell(*told),
+                Input::Answered(answer) => top.answered(answer),
+                Input::Lost(why) => top.lost(why),
+            }
+        }
+        if Instant::now() >= point_at {
+            top.point();
+            point_at += POINT_EVERY;
+        }
+        terminal.draw(|frame| draw::draw(frame, &mut top))?;
+        if !event::poll(DRAW_EVERY)? {
+            continue;
+        }
+        let Event::Key(key) = event::read()? else {
+            continue;
+        };
+        if key.kind == KeyEventKind::Release {
+            continue;
+        }
+        let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let key = match key.code {
+            KeyCode::Char('c') if is_control => return Ok(()),
+            KeyCode::Char(c) => Key::Char(c),
+            KeyCode::Enter => Key::Enter,
+            KeyCode::Esc => Key::Escape,
+            KeyCode::Backspace => Key::Back,
+            KeyCode::Up => Key::Up,
+            KeyCode::Down => Key::Down,
+            KeyCode::Left => Key::Left,
+            KeyCode::Right => Key::Right,
+            KeyCode::Tab => Key::Down,
+            _ => continue,
+        };
+        match top.press(key) {
+            Some(Act::Quit) => return Ok(()),
+            Some(act) => drop(orders.send(act)),
+            None => {}
+        }
+    }
+}
+
+fn follow(client: Client, sender: Sender<Input>) {
+    thread::spawn(move || {
+        loop {
+            let followed =
+                client.follow(
+                    "/api/v1/events?follow&state&last=200",
+                    |message| match understood(message).map(|input| sender.send(input)) {
+                        Some(Err(_)) => Streamed::Enough,
+                        _ => Streamed::More,
+                    },
+                );
+            let why = match followed {
+                Ok(()) => return,
+                Err(error) => error.to_string(),
+            };
+            if sender.send(Input::Lost(why)).is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_secs(1));
+        }
+    });
+}
+
+fn understood(message: &Message) -> Option<Input> {
+    match message.name.as_str() {
+        "state" => Some(Input::State(serde_json::from_str(&message.data).ok()?)),
+        "" => Some(Input::Told(serde_json::from_str(&message.data).ok()?)),
+        _ => None,
+    }
+}
+
+/// Gives orders away from the picture, which goes on meanwhile.
+fn obey(client: Client, ordered: Receiver<Act>, sender: Sender<Input>) {
+    thread::spawn(move || {
+        for act in ordered {
+            let answer = carry_out(&client, &act).map_err(|error| error.to_string());
+            if sender.send(Input::Answered(answer)).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+fn carry_out(client: &Client, act: &Act) -> Result<String, ClientError> {
+    let path = |service: &str, what: &str| format!("/api/v1/services/{service}/{what}");
+    match act {
+        Act::Quit => Ok(String::new()),
+        Act::Scale { service, replicas } => {
+            let order = view::Scale {
+                replicas: *replicas,
+            };
+            let scaled: view::Scaled = client.order(&path(service, "scale"), &order)?;
+            Ok(match scaled.by_hand {
+                Some(count) => {
+                    format!("{service}: {count} replicas by hand; a lets the policy decide")
+                }
+                None => format!("{service}: the policy decides again"),
+            })
+        }
+        Act::Drain { service, slot } => {
+            let order = view::Drain { slot: *slot };
+            client.order::<view::Drained>(&path(service, "drain"), &order)?;
+            Ok(format!("{service}: {slot} is being replaced"))
+        }
+        Act::Deploy { service, image } => {
+            let order = view::Deploy {
+                image: image.clone(),
+            };
+            let deployed: view::Deployed = client.order(&path(service, "deploy"), &order)?;
+            Ok(match deployed.begun {
+                true => format!("{service}: {} is on its way", deployed.version),
+                false => format!("{service}: every replica runs {} already", deployed.version),
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
