@@ -174,6 +174,7 @@ pub struct Service {
     pub scale: Option<Value>,
     pub stop_grace_period: Option<Scalar>,
     pub update_config: Option<Value>,
+    pub container_concurrency: Option<Scalar>,
     pub connect_timeout: Option<Scalar>,
     pub read_timeout: Option<Scalar>,
     pub write_timeout: Option<Scalar>,
@@ -208,6 +209,7 @@ impl Shape for Service {
                 Some("`port` is the port inside the container; host ports start at `first_port`")
             }
             "mem_limit" => Some("use `memory`"),
+            "concurrency" | "hard_limit" | "maxconn" => Some("use `container_concurrency`"),
             _ => None,
         }
     }

@@ -32,6 +32,7 @@ impl State {
         if serving > 0 {
             because.push(Reason::LeastBad { serving }.to_string());
         }
+        because.extend(self.is_full(&ready).as_ref().map(Reason::to_string));
         if self.backoff.failures() > 0 {
             because.extend(self.last_failure.iter().map(Reason::to_string));
         }
@@ -60,6 +61,14 @@ impl State {
                 .as_ref()
                 .map(|rollout| rollout.view(self.count(), now)),
         }
+    }
+
+    fn is_full(&self, ready: &[Arc<Replica>]) -> Option<Reason> {
+        let limit = self.managed.as_ref()?.spec.forward.container_concurrency?;
+        let held = self.load.held();
+        let is_full = |replica: &Arc<Replica>| replica.gate.inside() >= u64::from(limit);
+        let waits = held > 0 && !ready.is_empty() && ready.iter().all(is_full);
+        waits.then_some(Reason::Full { limit, held })
     }
 
     /// Whether a request that waits as long as it may is likely to meet a new replica.

@@ -60,6 +60,11 @@ pub enum Reason {
     LeastBad {
         serving: u32,
     },
+    /// Every replica has as many requests as it may have at once.
+    Full {
+        limit: u32,
+        held: u64,
+    },
     WaitsForReady {
         ready: u32,
         needed: u32,
@@ -131,6 +136,10 @@ impl fmt::Display for Reason {
             Reason::LeastBad { serving } => write!(
                 f,
                 "no replica is well: {serving} of those that fail their health check serve"
+            ),
+            Reason::Full { limit, held } => write!(
+                f,
+                "{held} in line for a place: replicas have {limit} at once (container_concurrency)"
             ),
             Reason::WaitsForReady { ready, needed } => {
                 write!(

@@ -2,19 +2,23 @@
 
 use super::round_robin;
 use super::route::Target;
+use crate::service::gate::{Place, UNLIMITED};
 use crate::service::lease::Lease;
+use crate::service::snapshot::ServiceView;
+use crate::service::spec::Forward;
 use crate::service::store::Reader;
 use futures_util::future::{pending, select_all};
 use std::pin::pin;
 use std::time::Duration;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
-/// Waits for a ready replica that is not among `tried`, as long as one is on its way, for
-/// `patience` at most and within the service's limit on number.
+/// Waits for a ready replica that is not among `tried` and has a place, as long as one is there or
+/// on its way, for `patience` at most and within the service's limit on number.
 ///
-/// All that wait go on the moment one is ready, in the order in which they came. Who has tried
-/// one in vain does not stand in that line: it has waited already, and what suits the next one may
-/// not suit it.
+/// All that wait go on the moment one is ready, in the order in which they came, or one for each
+/// place that becomes free. Who has tried one in vain does not stand in that line: it has waited
+/// already, and what suits the next one may not suit it.
 pub async fn wait(
     reader: &Reader,
     target: &Target,
@@ -23,6 +27,7 @@ pub async fn wait(
 ) -> Option<Lease> {
     let deadline = Instant::now() + patience;
     let mut reader = reader.clone();
+    let limit = target.forward.limit();
     let load = reader.load().service(target.service.as_str())?.load.clone();
     let mut is_next = !tried.is_empty();
     let mut turn = pin!(load.turn());
@@ -31,7 +36,9 @@ pub async fn wait(
     loop {
         // Marks today's picture as seen before it is looked at, so that no change is missed.
         reader.seen();
+        let freed = pin!(load.place());
         let mut settled = Vec::new();
+        let mut there = Place::Closed;
         {
             let snapshot = reader.load();
             let service = snapshot.service(target.service.as_str())?;
@@ -41,20 +48,29 @@ pub async fn wait(
             if place.is_none() {
                 place = load.hold(target.forward.hold_max);
             }
-            // Where there is no room to wait, nobody is kept from what is there.
-            if is_next || place.is_none() {
-                let lease = round_robin::claim(service, tried);
+            // Where there is no room to wait, nobody is kept from what is there, unless those
+            // that wait are kept from it, too.
+            if is_next || place.is_none() && limit == UNLIMITED {
+                let lease = round_robin::claim(service, limit, tried);
                 // A full listen queue fails a request as well as a dead program; the health check
                 // tells them apart.
-                if let Some(lease) = lease.or_else(|| round_robin::claim_again(service)) {
+                if let Some(lease) = lease.or_else(|| round_robin::claim_again(service, limit)) {
                     return Some(lease);
                 }
             }
+            if is_next && limit < UNLIMITED {
+                there = round_robin::await_place(service, limit, tried);
+            }
             let is_hopeless = !service.coming && service.ready.is_empty();
-            let is_left_over = is_next && !service.coming;
+            let is_left_over = is_next && !service.coming && there == Place::Closed;
             if place.is_none() || is_hopeless || is_left_over || Instant::now() >= deadline {
                 return None;
             }
+        }
+        if there == Place::Free {
+            // Somebody else was faster, and somebody left in between.
+            yield_now().await;
+            continue;
         }
         let settled = async {
             match settled.is_empty() {
@@ -75,8 +91,17 @@ pub async fn wait(
                 }
             }
             () = settled => {}
+            () = freed, if is_next => {}
         }
     }
+}
+
+/// Whether a request that has just come would jump the queue: others wait for a place.
+pub fn is_kept_by_others(service: &ServiceView, forward: &Forward, tried: &[u64]) -> bool {
+    forward.container_concurrency.is_some()
+        && tried.is_empty()
+        && service.load.held() > 0
+        && !forward.hold_timeout.is_zero()
 }
 
 /// Waits until the service is published: routes lead to it a moment before that, at the start

@@ -20,12 +20,17 @@ struct Stage {
 impl Stage {
     /// A service whose first replica is on its way.
     fn new(hold_max: u64) -> Stage {
+        Stage::limited(hold_max, None)
+    }
+
+    fn limited(hold_max: u64, container_concurrency: Option<u32>) -> Stage {
         let (writer, reader) = store();
         let name = ServiceName::new("web");
         let target = Target {
             service: name.clone(),
             forward: Forward {
                 hold_max,
+                container_concurrency,
                 ..Forward::default()
             },
             scaler: None,
@@ -75,6 +80,7 @@ impl Stage {
             ([127, 0, 0, 1], slot).into(),
             Arc::clone(&doubt),
         );
+        let replica = replica.counted_in(&self.view.load);
         self.view.ready.push(Arc::new(replica));
         self.publish();
         doubt
@@ -148,4 +154,103 @@ async fn nobody_waits_longer_than_may_be_or_in_vain() {
     let began = Instant::now();
     assert!(stage.waits(&[]).await.is_none());
     assert_eq!(began.elapsed(), PATIENCE);
+}
+
+/// A replica with one place, which is taken, and who waits for it in order.
+fn in_line(stage: &mut Stage, count: u32) -> (Lease, Arc<Mutex<Vec<u32>>>) {
+    stage.get_ready(8000);
+    let lease = Lease::claim_within(&stage.view.ready[0], 1).expect("free");
+    let order = Arc::new(Mutex::new(Vec::new()));
+    for number in 0..count {
+        let (waits, order) = (stage.waits(&[]), Arc::clone(&order));
+        tokio::spawn(async move {
+            let lease = waits.await.expect("a place");
+            order.lock().unwrap().push(number);
+            // Keeps it until the world has come to rest.
+            sleep(Duration::from_millis(1)).await;
+            drop(lease);
+        });
+    }
+    (lease, order)
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_place_that_becomes_free_goes_to_who_waits_longest() {
+    let mut stage = Stage::limited(1000, Some(1));
+    stage.view.coming = false;
+    let (lease, order) = in_line(&mut stage, 100);
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(stage.view.load.held(), 100);
+    assert_eq!(*order.lock().unwrap(), [0; 0]);
+    let began = Instant::now();
+    drop(lease);
+    sleep(Duration::from_micros(10)).await;
+    assert_eq!(*order.lock().unwrap(), [0], "one place, one request");
+    while stage.view.load.held() > 0 {
+        sleep(Duration::from_micros(100)).await;
+        assert!(stage.view.ready[0].gate.inside() <= 1);
+    }
+    // Each was handed on in the moment it came free: a millisecond for each that kept it.
+    assert!(began.elapsed() < Duration::from_millis(105));
+    let order = order.lock().unwrap();
+    assert!(order.is_sorted() && order.len() == 100, "{order:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_jumps_the_queue_for_a_place() {
+    let mut stage = Stage::limited(2, Some(1));
+    let (lease, order) = in_line(&mut stage, 2);
+    sleep(Duration::from_millis(1)).await;
+    let kept = || is_kept_by_others(&stage.view, &stage.target.forward, &[]);
+    assert!(kept());
+    assert!(
+        stage.waits(&[]).await.is_none(),
+        "there is no room in the line"
+    );
+    drop(lease);
+    assert!(kept(), "the place is another's, though nobody has it yet");
+    assert!(stage.waits(&[]).await.is_none());
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(*order.lock().unwrap(), [0, 1]);
+    assert!(!kept());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_place_waits_no_longer_than_it_may() {
+    let mut stage = Stage::limited(1000, Some(1));
+    stage.view.coming = false;
+    stage.get_ready(8000);
+    let _lease = Lease::claim(&stage.view.ready[0]);
+    let began = Instant::now();
+    assert!(stage.waits(&[]).await.is_none());
+    assert_eq!(began.elapsed(), PATIENCE);
+    // One that has left has no place to wait for.
+    stage.view.ready[0].gate.close();
+    assert!(stage.waits(&[]).await.is_none());
+    assert_eq!(began.elapsed(), PATIENCE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_replica_is_a_place_too() {
+    let mut stage = Stage::limited(1000, Some(1));
+    let (_lease, order) = in_line(&mut stage, 1);
+    sleep(Duration::from_millis(1)).await;
+    stage.get_ready(8001);
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(*order.lock().unwrap(), [0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_failed_elsewhere_waits_for_a_place_beside_the_line() {
+    let mut stage = Stage::limited(1000, Some(1));
+    stage.view.coming = false;
+    let (lease, order) = in_line(&mut stage, 1);
+    sleep(Duration::from_millis(1)).await;
+    let again = tokio::spawn(stage.waits(&[8001]));
+    sleep(Duration::from_millis(1)).await;
+    assert!(!again.is_finished());
+    drop(lease);
+    sleep(Duration::from_millis(10)).await;
+    assert!(again.await.unwrap().is_some());
+    assert_eq!(*order.lock().unwrap(), [0]);
 }

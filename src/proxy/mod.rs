@@ -111,7 +111,10 @@ impl Edge {
         let lease = {
             let snapshot = self.reader.load();
             let service = snapshot.service(target.service.as_str())?;
-            round_robin::claim(service, &ctx.tried)
+            match hold::is_kept_by_others(service, &target.forward, &ctx.tried) {
+                true => None,
+                false => round_robin::claim(service, target.forward.limit(), &ctx.tried),
+            }
         };
         if lease.is_some() {
             return lease;

@@ -71,7 +71,7 @@ impl Stage {
     }
 
     fn claim(&self, tried: &[u64]) -> Option<Lease> {
-        claim(self.reader.load().service("web")?, tried)
+        claim(self.reader.load().service("web")?, UNLIMITED, tried)
     }
 
     fn next(&self) -> Slot {
@@ -131,9 +131,9 @@ fn a_replica_that_was_tried_is_good_again_once_its_health_check_says_so() {
     let stage = Stage::new([1]);
     let only = &stage.view.ready[0];
     only.doubt.raise();
-    assert!(stage.claim(&[1]).is_none() && claim_again(&stage.view).is_none());
+    assert!(stage.claim(&[1]).is_none() && claim_again(&stage.view, UNLIMITED).is_none());
     only.doubt.settle();
-    assert!(claim_again(&stage.view).is_some());
+    assert!(claim_again(&stage.view, UNLIMITED).is_some());
 }
 
 #[test]
@@ -227,4 +227,59 @@ fn an_ejected_replica_is_passed_over_unless_there_is_nobody_else() {
     ready[0].doubt.raise();
     ready[2].doubt.raise();
     assert_eq!(stage.take(2), [8001, 8001]);
+}
+
+#[test]
+fn turns_stay_exact_among_those_that_have_a_place() {
+    let stage = Stage::new([1, 2, 3]);
+    let claim = || claim(&stage.view, 2, &[]);
+    let slot = |lease: &Lease| lease.replica().slot;
+    let mut inside: Vec<Lease> = (0..6).map(|_| claim().expect("a place")).collect();
+    let order: Vec<Slot> = inside.iter().map(slot).collect();
+    assert_eq!(order, [1, 2, 3, 1, 2, 3]);
+    assert!(claim().is_none(), "two each are all");
+    assert_eq!(await_place(&stage.view, 2, &[]), Place::Awaited);
+    inside.retain(|lease| slot(lease) != 2);
+    assert_eq!(await_place(&stage.view, 2, &[]), Place::Free);
+    assert_eq!(
+        [claim(), claim()].map(|it| it.map(|it| slot(&it))),
+        [Some(2); 2]
+    );
+}
+
+#[test]
+fn a_good_replica_that_is_full_is_waited_for_and_a_bad_one_left_alone() {
+    let stage = Stage::new([1, 2]);
+    let ready = &stage.view.ready;
+    ready[1].eject(&Default::default()).expect("the first time");
+    let first = claim(&stage.view, 1, &[]).expect("a place");
+    assert_eq!(first.replica().slot, 1);
+    assert!(claim(&stage.view, 1, &[]).is_none());
+    assert_eq!(await_place(&stage.view, 1, &[]), Place::Awaited);
+    // Unless it is gone.
+    ready[0].gate.close();
+    assert!(claim(&stage.view, 1, &[]).is_some());
+}
+
+#[test]
+fn no_replica_ever_has_more_than_the_limit_whatever_the_concurrency() {
+    const LIMIT: u64 = 3;
+    let stage = Stage::new([1, 2, 3]);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut inside = Vec::new();
+                for turn in 0..20_000 {
+                    inside.extend(claim(&stage.view, LIMIT, &[]));
+                    for replica in &stage.view.ready {
+                        assert!(replica.gate.inside() <= LIMIT);
+                    }
+                    if turn % 3 == 0 {
+                        inside.clear();
+                    }
+                }
+            });
+        }
+    });
+    assert!(stage.view.ready.iter().all(|it| it.gate.inside() == 0));
 }

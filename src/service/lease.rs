@@ -1,5 +1,6 @@
 //! A request's claim on a replica.
 
+use super::gate::UNLIMITED;
 use super::replica::Replica;
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -18,7 +19,12 @@ pub struct Lease {
 impl Lease {
     /// Claims `replica`, or returns `None` when it is draining or lost.
     pub fn claim(replica: &Arc<Replica>) -> Option<Lease> {
-        replica.enter().then(|| Lease {
+        Lease::claim_within(replica, UNLIMITED)
+    }
+
+    /// The same, or `None` when `limit` others have it already.
+    pub fn claim_within(replica: &Arc<Replica>, limit: u64) -> Option<Lease> {
+        replica.enter(limit).then(|| Lease {
             replica: Arc::clone(replica),
             since: Instant::now(),
             note: None,

@@ -8,6 +8,7 @@ use super::sync::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 /// What one request adds to the time in service at most. Scalers ask what a minute of traffic
@@ -26,6 +27,7 @@ pub struct ServiceLoad {
     /// What clients got.
     pub answers: Answers,
     line: Semaphore,
+    places: Notify,
     budget: Budget,
     is_busy: AtomicBool,
     wake: Arc<Notify>,
@@ -42,6 +44,7 @@ impl ServiceLoad {
             latencies: Latencies::default(),
             answers: Answers::default(),
             line: Semaphore::new(1),
+            places: Notify::new(),
             budget: Budget::new(Instant::now()),
             is_busy: AtomicBool::new(false),
             wake,
@@ -128,6 +131,16 @@ impl ServiceLoad {
     pub async fn turn(&self) -> SemaphorePermit<'_> {
         let turn = self.line.acquire().await;
         turn.expect("nobody closes it")
+    }
+
+    /// A replica that was full has a place again, and somebody asked to be told.
+    pub(super) fn place_is_free(&self) {
+        self.places.notify_waiters();
+    }
+
+    /// Resolves when that happens from now on, also before it is first polled.
+    pub fn place(&self) -> Notified<'_> {
+        self.places.notified()
     }
 
     /// A place among those that wait, unless `max` are taken.

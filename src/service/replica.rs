@@ -100,8 +100,8 @@ impl Replica {
         }
     }
 
-    pub(super) fn enter(&self) -> bool {
-        let entered = self.gate.enter();
+    pub(super) fn enter(&self, limit: u64) -> bool {
+        let entered = self.gate.enter(limit);
         if entered {
             self.requests.fetch_add(1, Ordering::Relaxed);
         }
@@ -112,8 +112,14 @@ impl Replica {
         if let Some(load) = &self.load {
             load.served(took);
         }
-        if self.gate.leave() {
+        let left = self.gate.leave();
+        if left.emptied {
             self.wake.notify_one();
+        }
+        if left.is_awaited
+            && let Some(load) = &self.load
+        {
+            load.place_is_free();
         }
     }
 

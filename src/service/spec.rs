@@ -1,6 +1,7 @@
 //! What the user wants of a service, checked: the program may rely on every value here.
 
 use super::environment::Environment;
+use super::gate::UNLIMITED;
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::fmt;
@@ -306,6 +307,8 @@ pub struct Forward {
     pub write_timeout: Duration,
     /// The longest silence on both sides of a WebSocket.
     pub tunnel_idle_timeout: Duration,
+    /// How many requests a replica has at once; `None`: as many as come.
+    pub container_concurrency: Option<u32>,
     pub max_request_body_bytes: u64,
     /// `None`: answers may be of any size.
     pub max_response_body_bytes: Option<u64>,
@@ -316,6 +319,13 @@ pub struct Forward {
     pub retries: Retries,
     /// `None`: answers eject nobody.
     pub outlier_detection: Option<OutlierDetection>,
+}
+
+impl Forward {
+    /// How many requests a replica has at once.
+    pub fn limit(&self) -> u64 {
+        self.container_concurrency.map_or(UNLIMITED, u64::from)
+    }
 }
 
 /// How often a request that failed is tried on another replica.
@@ -368,6 +378,7 @@ impl Default for Forward {
             read_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
             tunnel_idle_timeout: Duration::from_secs(60 * 60),
+            container_concurrency: None,
             max_request_body_bytes: 100 << 20,
             max_response_body_bytes: None,
             hold_timeout: Duration::from_secs(10),

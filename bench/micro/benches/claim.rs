@@ -4,6 +4,7 @@ use crate::stage;
 use criterion::Criterion;
 use std::hint::black_box;
 use tidegate::proxy::round_robin;
+use tidegate::service::gate::UNLIMITED;
 use tidegate::service::store::store;
 
 pub fn measure(criterion: &mut Criterion) {
@@ -19,7 +20,7 @@ pub fn measure(criterion: &mut Criterion) {
         let once = || {
             let snapshot = reader.load();
             let service = snapshot.service(black_box("web")).expect("it is there");
-            drop(round_robin::claim(service, &[]).expect("one is ready"));
+            drop(round_robin::claim(service, UNLIMITED, &[]).expect("one is ready"));
         };
         once();
         let allocated = allocation_counter::measure(once);

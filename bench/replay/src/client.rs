@@ -135,13 +135,13 @@ fn is_whole(answer: &[u8]) -> Result<Option<Result<(), Broken>>, Broken> {
     let Some((head, body)) = text.split_once("\r\n\r\n") else {
         return Ok(None);
     };
-    let lines = head.lines();
-    let length = lines.filter_map(|line| {
+    let mut lines = head.lines();
+    let length = lines.find_map(|line| {
         let (name, value) = line.split_once(':')?;
         let is_length = name.eq_ignore_ascii_case("content-length");
         is_length.then(|| value.trim().parse::<usize>().ok())?
     });
-    let length = length.last().unwrap_or(0);
+    let length = length.unwrap_or(0);
     if body.len() < length {
         return Ok(None);
     }

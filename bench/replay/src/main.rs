@@ -50,9 +50,9 @@ struct Arguments {
     #[arg(long, default_value = "bench/traces/nasa_1995-07-13_persecond.csv")]
     trace: PathBuf,
     /// How many minutes of it
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=60))]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..=60))]
     minutes: u64,
-    /// One minute of it
+    /// Two minutes of it
     #[arg(long, conflicts_with = "minutes")]
     quick: bool,
     /// Requests per second, on average over these minutes

@@ -84,7 +84,7 @@ impl Gauges {
             ),
             held: gauge(
                 "tidegate_held_requests",
-                "Requests that wait for a replica to be ready.",
+                "Requests that wait for a replica to be ready, or for a place at one.",
                 &["service"],
             ),
             retries_refused: IntCounterVec::new(

@@ -1,5 +1,6 @@
 //! One service: its source, its timing and its bounds.
 
+use super::concurrency::{as_target, container_concurrency};
 use super::container::{first_port, template};
 use super::failover;
 use super::plugins::{Installer, Scope};
@@ -113,7 +114,11 @@ pub fn service(
         source = template(at, &mut raw, first_port, env).map(Source::Container);
         let in_scale = at.key("scale");
         let scale = mapping(&in_scale, raw.scale.take(), "{ min: 1, max: 10 }");
-        let scale = scale.map(|typed| scale_of(&in_scale, name, typed, installer));
+        let limit = forward.as_ref().and_then(|it| it.container_concurrency);
+        let scale = scale.map(|mut typed| {
+            as_target(&in_scale, &mut typed, limit);
+            scale_of(&in_scale, name, typed, installer)
+        });
         let (bounds, plugged) = scale.unwrap_or((None, None));
         ports = first_port.zip(bounds.map(|bounds| bounds.max));
         scaling = bounds.zip(plugged);
@@ -385,6 +390,7 @@ fn forward_of(at: &At<'_>, raw: &mut raw::Service) -> Option<Forward> {
         default.tunnel_idle_timeout,
         duration,
     );
+    let limit = container_concurrency(at, raw.container_concurrency.as_ref());
     let body = at.read(
         "max_request_body",
         raw.max_request_body.as_ref(),
@@ -419,6 +425,7 @@ fn forward_of(at: &At<'_>, raw: &mut raw::Service) -> Option<Forward> {
         read_timeout: read?,
         write_timeout: write?,
         tunnel_idle_timeout: tunnel_idle?,
+        container_concurrency: limit?,
         max_request_body_bytes: body?,
         max_response_body_bytes: if is_answer_wrong { None? } else { answer },
         hold_timeout: hold_timeout?,

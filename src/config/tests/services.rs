@@ -1,7 +1,9 @@
 //! One service, and services beside each other.
 
-use super::{check, good, spec, web};
+use super::super::{Flags, Overrides, load};
+use super::{check, env, good, spec, stubs, text, web};
 use crate::service::spec::{Bounds, Source};
+use crate::service::store::store;
 use std::time::Duration;
 
 #[test]
@@ -242,7 +244,7 @@ fn unknown_keys_of_a_service_come_with_what_was_meant() {
         edge.yaml:7: services.web: unknown key `restart`
           hint: leave it out: replicas that fail are always replaced
         edge.yaml:8: services.web: unknown key `foo`
-          hint: the keys here are `image`, `pull`, `addresses`, `port`, `first_port`, `command`, `entrypoint`, `environment`, `secrets`, `volumes`, `networks`, `user`, `cpus`, `memory`, `routes`, `healthcheck`, `scale`, `stop_grace_period`, `update_config`, `connect_timeout`, `read_timeout`, `write_timeout`, `tunnel_idle_timeout`, `max_request_body`, `max_response_body`, `hold`, `retries`, `outlier_detection`, `plugins`
+          hint: the keys here are `image`, `pull`, `addresses`, `port`, `first_port`, `command`, `entrypoint`, `environment`, `secrets`, `volumes`, `networks`, `user`, `cpus`, `memory`, `routes`, `healthcheck`, `scale`, `stop_grace_period`, `update_config`, `container_concurrency`, `connect_timeout`, `read_timeout`, `write_timeout`, `tunnel_idle_timeout`, `max_request_body`, `max_response_body`, `hold`, `retries`, `outlier_detection`, `plugins`
         edge.yaml:9: services.web.healthcheck: unknown key `intervall`
           hint: did you mean `interval`?
         edge.yaml:10: services.web.scale: unknown key `mni`
@@ -291,5 +293,48 @@ services:
         edge.yaml:14: services.old.addresses[0]: expected an IP address and a port, found `somewhere`
           hint: host names are not looked up: write the address
         "#,
+    );
+}
+
+#[test]
+fn what_a_replica_has_at_once_is_limited_and_is_the_scalers_target() {
+    let limit = |more: &str| spec(&web(more)).forward.container_concurrency;
+    assert_eq!(limit(""), None);
+    assert_eq!(limit("container_concurrency: 4"), Some(4));
+    let old = good("services: {old: {addresses: ['10.0.0.7:80'], container_concurrency: 2}}");
+    assert_eq!(old.services[0].spec.forward.container_concurrency, Some(2));
+    let with_policy = |scale: &str| {
+        let yaml = web(&format!(
+            "container_concurrency: 4\nscale: {{policy: {scale}}}"
+        ));
+        let registry = stubs::registry().with::<stubs::Concurrency>();
+        let overrides = Overrides::new(Flags::default(), env());
+        load(&text(&yaml), &overrides, &registry, store().1, None)
+    };
+    let target = |scale: &str| {
+        let config = with_policy(scale).unwrap();
+        let plugged = config.services[0].scaler_plugin.clone().unwrap();
+        plugged
+            .values
+            .get("target")
+            .and_then(|value| value.as_u64())
+    };
+    assert_eq!(target("concurrency"), Some(4));
+    assert_eq!(target("concurrency, target: 3"), Some(3));
+    assert_eq!(target("requests"), None);
+    check(
+        &web("container_concurrency: 0"),
+        "
+        edge.yaml:4: services.web.container_concurrency: no request at all could be answered with `0`
+          hint: leave the key out, and there is no limit
+        ",
+    );
+    let problems = with_policy("concurrency, target: 8")
+        .err()
+        .expect("too many");
+    let shown = problems.to_string();
+    assert!(
+        shown.contains("scale.target: is 8, but a replica has 4 requests at most"),
+        "{shown}"
     );
 }

@@ -191,3 +191,22 @@ impl Plugin for Clock {
         Ok(())
     }
 }
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Concurrency {
+    #[serde(rename = "target")]
+    _target: Option<NonZeroU32>,
+}
+
+impl Plugin for Concurrency {
+    const NAME: &'static str = "concurrency";
+
+    fn install(self, hooks: &mut Hooks) -> Result<(), PluginError> {
+        hooks.scaler(Requests {
+            requests_per_replica: None,
+            exclude: Vec::new(),
+        });
+        Ok(())
+    }
+}

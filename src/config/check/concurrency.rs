@@ -1,0 +1,42 @@
+//! How many requests a replica has at once, and what that says to the scaling policy.
+
+use super::value::{Fault, count};
+use crate::config::error::At;
+use crate::config::raw::Scalar;
+use serde_yaml::{Mapping, Value};
+
+const CONCURRENCY_MAX: u32 = 100_000;
+
+/// The inner `None`: as many as come.
+pub fn container_concurrency(at: &At<'_>, typed: Option<&Scalar>) -> Option<Option<u32>> {
+    const KEY: &str = "container_concurrency";
+    let one_or_more = count(1..=CONCURRENCY_MAX);
+    let limit = |typed: &Scalar| match typed {
+        Scalar::Integer(0) => Err(Fault::hint(
+            "no request at all could be answered with `0`",
+            "leave the key out, and there is no limit",
+        )),
+        typed => one_or_more(typed),
+    };
+    match typed {
+        None => Some(None),
+        Some(_) => at.optional(KEY, typed, limit).map(Some),
+    }
+}
+
+/// The policy `concurrency` aims at what a replica may have, unless the file says less.
+pub fn as_target(at: &At<'_>, scale: &mut Mapping, limit: Option<u32>) {
+    let Some(limit) = limit else { return };
+    if scale.get("policy").and_then(Value::as_str) != Some("concurrency") {
+        return;
+    }
+    match scale.get("target").and_then(Value::as_u64) {
+        Some(target) if target > u64::from(limit) => at.key("target").error_hint(
+            format!("is {target}, but a replica has {limit} requests at most"),
+            "lower it, or raise `container_concurrency`",
+        ),
+        Some(_) => {}
+        None if scale.contains_key("target") => {}
+        None => drop(scale.insert("target".into(), limit.into())),
+    }
+}
