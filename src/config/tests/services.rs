@@ -313,7 +313,7 @@ fn what_a_replica_has_at_once_is_limited_and_is_the_scalers_target() {
     };
     let target = |scale: &str| {
         let config = with_policy(scale).unwrap();
-        let plugged = config.services[0].scaler_plugin.clone().unwrap();
+        let plugged = config.services[0].scaler_plugins[0].clone();
         plugged
             .values
             .get("target")

@@ -89,7 +89,7 @@ fn is_special(line: &httparse::Header<'_>) -> bool {
                 .any(|option| token.eq_ignore_ascii_case(option))
         });
     }
-    NOT_PLAIN.iter().any(|special| is(special))
+    NOT_PLAIN.iter().any(is)
 }
 
 /// How names were spelled, for those that have no usual spelling.
