@@ -42,8 +42,9 @@ async fn rest(mut stream: TcpStream) -> String {
 
 /// Sends `start`, and then `x` for ever, until the other side has had enough.
 async fn drip(edge: &Edge, start: &str) -> (String, Duration) {
-    let stream = TcpStream::connect(edge.address).await.unwrap();
+    // It counts from the moment the connection is accepted, which may be before we hear of it.
     let began = Instant::now();
+    let stream = TcpStream::connect(edge.address).await.unwrap();
     let (mut reader, mut writer) = stream.into_split();
     let sent = start.to_owned();
     let dripping = tokio::spawn(async move {
