@@ -179,7 +179,7 @@ async fn a_short_body_keeps_no_replica_busy_until_it_is_there() {
     let mut other = Client::of(&edge).await;
     other.says("GET /a HTTP/1.1\r\nhost: a\r\n\r\n").await;
     other.answer().await;
-    until("the first one is inside", SOON, || async {
+    until("the other one is over", SOON, || async {
         let busy = edge
             .metric("tidegate_http_requests_in_flight{service=\"web\"}")
             .await;
@@ -210,7 +210,7 @@ async fn names_keep_their_spelling_both_ways() {
     assert!(asked.contains("\r\nCookie: b\r\n"), "{asked}");
 }
 
-/// What a client gets of an answer, however a replica frames it; `None`: the connection ends.
+/// What a client gets of an answer, however a replica frames it, and whether it may go on.
 #[tokio::test]
 async fn every_framing_of_an_answer_arrives() {
     let web = Recorder::start().await;

@@ -106,7 +106,7 @@ async fn exchange(
 ) -> Result<(), Broken> {
     let before = |why: std::io::Error| Broken::Before(why.to_string());
     let micros = service.as_micros();
-    let request = format!("GET /work/{micros} HTTP/1.1\r\nhost: {edge}\r\n\r\n");
+    let request = format!("GET /busy/{micros} HTTP/1.1\r\nhost: {edge}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.map_err(before)?;
     let mut answer = Vec::with_capacity(512);
     loop {

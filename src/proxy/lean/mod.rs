@@ -4,8 +4,10 @@
 //! Most requests are plain: HTTP/1.1, with a short body or none, and nothing said to this hop.
 //! Whatever is not, or is not as it should be, goes through Pingora, byte for byte, and its
 //! connection comes back afterwards. A short body is taken as a whole before a replica is asked:
-//! who sends it slowly keeps no replica busy, and it can be sent again. What is decided about a request is decided by the same functions on both ways;
-//! only reading and writing is done here.
+//! who sends it slowly keeps no replica busy, and it can be sent again.
+//!
+//! What is decided about a request is decided by the same functions on both ways; only reading and
+//! writing is done here.
 
 mod body;
 mod client;

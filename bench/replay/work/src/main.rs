@@ -1,6 +1,6 @@
 //! A service that sleeps for as long as each request says, on a few requests at once.
 //!
-//! `GET /work/250000` keeps a slot for that many microseconds; `SLOTS` says how many there are
+//! `GET /busy/250000` keeps a slot for that many microseconds; `SLOTS` says how many there are
 //! (4), and more requests wait in line. `START_MS` is how long it takes until it listens. Sleeping
 //! costs no processor, so many of these fit on a small machine.
 
@@ -55,7 +55,7 @@ async fn serve(stream: TcpStream, slots: &Semaphore) -> Result<()> {
             .await?
             .is_some_and(|line| !line.is_empty())
         {}
-        let micros = request.strip_prefix("GET /work/").and_then(|rest| {
+        let micros = request.strip_prefix("GET /busy/").and_then(|rest| {
             let number = rest.split(' ').next()?;
             number.parse::<u64>().ok()
         });
