@@ -91,8 +91,9 @@ impl Guarded {
         &self.connection
     }
 
-    /// A request is answered, and another one may come.
-    pub fn rest(&mut self) {
+    /// A request is answered, and another one may come, which is bounded as by then.
+    pub fn rest(&mut self, settings: Arc<Settings>) {
+        self.settings = settings;
         self.connection.enter(Phase::Idle);
         self.head.start();
     }

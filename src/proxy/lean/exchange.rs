@@ -114,7 +114,7 @@ impl Edge {
         self.report(&mut ctx, &head, status, said.body_bytes, error.as_deref());
         match said.keeps {
             true => {
-                client.stream.rest();
+                client.stream.rest(ctx.settings);
                 Next::Plain
             }
             false => Next::End(said.unread.saturating_sub(client.inbox.len())),

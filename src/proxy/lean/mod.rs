@@ -49,7 +49,7 @@ pub async fn serve<A: HttpServerApp>(
         };
         match next {
             Next::Plain => {}
-            Next::Other => match through_pingora(app, client, shutdown).await {
+            Next::Other => match through_pingora(edge, app, client, shutdown).await {
                 Some(back) => client = back,
                 None => return,
             },
@@ -60,6 +60,7 @@ pub async fn serve<A: HttpServerApp>(
 
 /// `None`: the connection is over.
 async fn through_pingora<A: HttpServerApp>(
+    edge: &Edge,
     app: &Arc<A>,
     client: Client,
     shutdown: &ShutdownWatch,
@@ -69,6 +70,6 @@ async fn through_pingora<A: HttpServerApp>(
     let reused = app.process_new_http(session, shutdown).await?;
     let (stream, _) = reused.consume();
     let mut stream = stream.into_any().downcast::<Guarded>().ok()?;
-    stream.rest();
+    stream.rest(edge.settings.load_full());
     Some(Client::new(stream))
 }
