@@ -101,7 +101,10 @@ async fn the_dashboards_files_are_sent_again_only_when_they_are_others() {
         .filter(|word| word.starts_with("dashboard/"))
         .collect();
     assert!(files.len() >= 3, "{files:?}");
-    for path in ["/".to_owned()].into_iter().chain(files.iter().map(|file| format!("/{file}"))) {
+    for path in ["/".to_owned()]
+        .into_iter()
+        .chain(files.iter().map(|file| format!("/{file}")))
+    {
         let whole = get(edge.admin, &path).await;
         assert_eq!(whole.status, 200, "{path}");
         assert!(!whole.body.is_empty(), "{path}");

@@ -75,7 +75,10 @@ async fn a_person_sees_what_happens_and_why_and_acts_on_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_services_with_fifty_replicas_each_fit_a_page() {
     let a = Upstream::start("A").await;
-    let services = format!("services: {{ web: {{ addresses: [\"{}\"] }} }}\n", a.address);
+    let services = format!(
+        "services: {{ web: {{ addresses: [\"{}\"] }} }}\n",
+        a.address
+    );
     let edge = Edge::start(&services).await;
     let environment = [("ADMIN", format!("http://{}", edge.admin))];
     let story = Story::begin("tests/dashboard/many.mjs", &environment);

@@ -142,7 +142,10 @@ async fn a_real_servers_answers_are_as_described() {
         }
         let (here, nowhere) = match path.as_str() {
             "/dashboard/{file}" => (path.replace("{file}", "main.js"), "/dashboard/nope".into()),
-            _ => (path.replace("{name}", "legacy"), path.replace("{name}", "nope")),
+            _ => (
+                path.replace("{name}", "legacy"),
+                path.replace("{name}", "nope"),
+            ),
         };
         let answer = get(edge.admin, &here).await;
         document.allows("get", path, &answer);

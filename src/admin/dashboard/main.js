@@ -31,7 +31,8 @@ const page = {
     else opened.delete(name);
     views.get(name).open(isOpen);
     choose(isOpen ? name : null);
-    draw();
+    drawNow();
+    if (isOpen) views.get(name).node.scrollIntoView({ block: "nearest" });
   },
   look(name, id) {
     page.actions.look(() => {

@@ -98,7 +98,9 @@ export class Strip {
   }
 
   update({ replicas }) {
-    const rows = replicas.length > 50 ? 3 : replicas.length > 20 ? 2 : 1;
+    // As many as there is room for, in three rows at most.
+    const room = innerWidth > 1600 ? 50 : 25;
+    const rows = Math.min(3, Math.ceil(replicas.length / room)) || 1;
     const perRow = Math.max(10, Math.ceil(replicas.length / rows));
     const [step, tall] = [6, rows === 1 ? 14 : rows === 2 ? 8 : 5];
     const d = Object.fromEntries(STATES.map((state) => [state, ""]));
