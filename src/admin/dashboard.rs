@@ -23,6 +23,8 @@ const FILES: &[File] = &[
     ("theme.js", SCRIPT, include_str!("dashboard/theme.js")),
     ("main.js", SCRIPT, include_str!("dashboard/main.js")),
     ("dom.js", SCRIPT, include_str!("dashboard/dom.js")),
+    ("headline.js", SCRIPT, include_str!("dashboard/headline.js")),
+    ("keys.js", SCRIPT, include_str!("dashboard/keys.js")),
     ("model.js", SCRIPT, include_str!("dashboard/model.js")),
     ("stream.js", SCRIPT, include_str!("dashboard/stream.js")),
     ("words.js", SCRIPT, include_str!("dashboard/words.js")),

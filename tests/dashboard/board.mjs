@@ -92,27 +92,21 @@ export class Board {
     });
   }
 
-  /** The states that each slot was seen in, and after how many ms an event was there. */
-  seen() {
-    return this.page.evaluate(() => window.remembered);
+  /** After how many ms an event was there, by kind. */
+  delays() {
+    return this.page.evaluate(() => window.delays);
   }
 }
 
-/** Runs in the page: notes what changes before the test's eyes, however shortly. */
+/** Runs in the page: how long after it happened an event is there. */
 function remember() {
-  window.remembered = { states: {}, delays: {} };
-  const { states, delays } = window.remembered;
-  const note = (tile) => (states[tile.dataset.slot] ??= []).push(tile.dataset.state);
+  const delays = (window.delays = {});
   const look = (changes) => {
-    for (const { type, target, addedNodes } of changes) {
-      if (type === "attributes" && target.matches(".tile")) note(target);
-      for (const node of addedNodes) {
-        if (node.nodeType !== 1) continue;
-        for (const tile of node.querySelectorAll(".tile[data-state]")) note(tile);
-        const time = node.matches(".event") && node.querySelector("time[datetime]");
-        if (time) (delays[node.dataset.what] ??= []).push(Date.now() - Date.parse(time.dateTime));
-      }
+    for (const node of changes.flatMap(({ addedNodes }) => [...addedNodes])) {
+      const time = node.matches?.(".event") && node.querySelector("time[datetime]");
+      const isNews = time && Date.parse(time.dateTime) > performance.timeOrigin;
+      if (isNews) (delays[node.dataset.what] ??= []).push(Date.now() - Date.parse(time.dateTime));
     }
   };
-  document.addEventListener("DOMContentLoaded", () => new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-state"] }));
+  document.addEventListener("DOMContentLoaded", () => new MutationObserver(look).observe(document.body, { subtree: true, childList: true }));
 }

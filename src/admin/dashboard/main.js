@@ -1,11 +1,13 @@
 // The page: brings together what is known, what is shown and what is asked for.
-import { Actions, sheet } from "./actions.js";
-import { h, icon, number, set, text } from "./dom.js";
+import { Actions } from "./actions.js";
+import { h, icon, set, text } from "./dom.js";
+import { drawHeadline } from "./headline.js";
+import { help, listen } from "./keys.js";
 import { Model } from "./model.js";
 import { ServiceView } from "./service.js";
 import { follow } from "./stream.js";
 import { Timeline } from "./timeline.js";
-import { at, condition, kind, many, rate, share, span, title, whole } from "./words.js";
+import { at, span } from "./words.js";
 
 /** With more services than these, each is a row until somebody opens it. */
 const CARDS_MAX = 8;
@@ -77,7 +79,7 @@ function drawNow() {
   }
   const isFew = views.size <= CARDS_MAX;
   for (const it of views.values()) if (it.seen || isFew) it.draw(view);
-  drawHeadline();
+  drawHeadline(model, link, reveal);
 }
 
 /** Makes and removes views, and keeps them in order. */
@@ -108,7 +110,7 @@ function arrange() {
   $("none").hidden = order.length > 0 || !model.known;
   text($("none"), typed ? `No service is named like “${typed}”.` : "There is no service.");
   $("tools").hidden = model.services.size < 2;
-  set(list, "data-few", model.services.size < 3);
+  set(list, "data-few", model.services.size < 3 && model.services.size);
 }
 
 const LEVELS = ["bad", "warn", "busy", "good", "idle"];
@@ -129,71 +131,6 @@ const seen = new IntersectionObserver(
   },
   { rootMargin: "200px" },
 );
-
-const totals = Object.fromEntries(["rps", "inFlight", "held", "errors", "replicas"].map((key) => [key, number(key)]));
-for (const [key, it] of Object.entries(totals)) $("totals").querySelector(`[data-of=${key}]`).append(it.node);
-
-function drawHeadline() {
-  const services = [...model.services.values()];
-  const troubled = services.map((service) => [service, ...condition(service)]).filter(([, level]) => level === "bad" || level === "warn");
-  const moving = services.filter((service) => condition(service)[0] === "busy");
-  const isBad = troubled.some(([, level]) => level === "bad");
-  const level = link === "connecting" ? "idle" : isBad ? "bad" : troubled.length || !model.engineUp ? "warn" : moving.length ? "busy" : "good";
-  const words = !model.known
-    ? "Connecting…"
-    : services.length === 0
-      ? "There is no service"
-      : troubled.length > 1
-        ? `${troubled.length} of ${many(services.length, "service")} need attention`
-        : troubled.length
-          ? `${troubled[0][0].name}: ${troubled[0][2]}`
-          : services.length === 1
-            ? `${services[0].name} is up`
-            : `All ${services.length} services are up`;
-  set(document.documentElement, "data-level", level);
-  text($("headline"), words);
-  const sum = model.totals();
-  totals.rps.show(rate(sum.rps));
-  totals.inFlight.show(whole(sum.inFlight));
-  totals.held.show(whole(sum.held));
-  totals.errors.show(share(sum.errors));
-  totals.replicas.show([`${sum.ready} / ${sum.desired}`, ""]);
-  set(totals.held.node.parentNode, "data-some", sum.held > 0 && "warn");
-  set(totals.errors.node.parentNode, "data-some", sum.errors >= 0.01 && "bad");
-  $("engine").hidden = model.engineUp;
-  drawTroubled(troubled.slice(0, 6));
-  drawLatest();
-  const sign = link === "live" ? { bad: "✕ ", warn: "! ", busy: "… " }[level] ?? "" : link === "lost" ? "? " : "";
-  document.title = `${sign}${words} · Tidegate`;
-  set($("icon"), "href", iconOf(link === "live" ? level : "idle"));
-}
-
-function drawTroubled(list) {
-  const picture = list.length > 1 ? list.map(([service, level, words]) => `${service.name} ${level} ${words}`).join("\n") : "";
-  if ($("troubled").picture === picture) return;
-  $("troubled").picture = picture;
-  const chips = picture ? list.map(([{ name }, level, words]) => h("li", {}, h("button", { type: "button", class: "chip", "data-level": level, onclick: () => reveal(name) }, h("b", {}, name), ` ${words}`))) : [];
-  $("troubled").replaceChildren(...chips);
-}
-
-/** The last decision or failure, and whether it is over. */
-function drawLatest() {
-  const told = model.events.findLast(({ what }) => what !== "decided" && what !== "said_last" && ["decision", "bad"].includes(kind(what)));
-  $("latest").hidden = !told;
-  if (!told) return;
-  const ago = (model.now() - told.t) / 1000;
-  const healed = told.what === "sick" && model.events.find((it) => it.what === "ready" && it.service === told.service && it.slot === told.slot && it.id > told.id);
-  const over = healed ? `, ready again ${Math.max(0.1, (healed.t - told.t) / 1000).toFixed(1)} s later` : "";
-  text($("latest-ago"), ago < 3 ? "just now" : `${span(ago)} ago`);
-  text($("latest-what"), `${told.service ? `${told.service}: ` : ""}${title(told, [told.slot ?? []].flat())}${over}`);
-  text($("latest-why"), told.why ?? "");
-  set($("latest"), "data-kind", healed ? "good" : kind(told.what));
-}
-
-function iconOf(level) {
-  const colour = { good: "%232f9e6e", busy: "%233b7dd8", warn: "%23d08a1d", bad: "%23d64545" }[level] ?? "%238b8f98";
-  return `data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><rect width='16' height='16' rx='4' fill='${colour}'/><path d='M3 6.2c1.7 0 1.7 1.4 3.3 1.4S8 6.2 9.7 6.2s1.7 1.4 3.3 1.4M3 10c1.7 0 1.7 1.4 3.3 1.4S8 10 9.7 10s1.7 1.4 3.3 1.4' fill='none' stroke='white' stroke-width='1.5' stroke-linecap='round'/></svg>`;
-}
 
 /** Brings a service into view, opened, and what happened to it. */
 function reveal(name) {
@@ -262,10 +199,7 @@ function showLink() {
   const words = { connecting: "Connecting…", live: "Live", asleep: "At rest", lost: "Reconnecting…" }[link];
   text($("link"), words);
   $("stale").hidden = link !== "lost";
-  if (link === "lost") {
-    const old = model.known ? `What you see is from ${at(model.heard)}, ${span(silent)} ago. ` : "";
-    text($("stale-words"), `Tidegate does not answer. ${old}This page goes on by itself.`);
-  }
+  if (link === "lost" && model.known) text($("stale-since"), `What you see is from ${at(model.heard)}, ${span(silent)} ago.`);
 }
 
 setInterval(() => {
@@ -319,22 +253,6 @@ function showTab(name) {
   for (const tab of document.querySelectorAll("[data-tab-of]")) set(tab, "aria-pressed", String(tab.dataset.tabOf === name));
 }
 
-function help() {
-  const keys = [
-    ["j k", "the next service, the one before"],
-    ["Enter", "opens a service, or what happened to it alone"],
-    ["s d", "scale, deploy the service that has the focus"],
-    ["← → ↑ ↓", "among the replicas of a service; Enter shows one, to drain it"],
-    ["/", "filter services"],
-    ["e", "to what happened"],
-    ["r", "reload the configuration"],
-    ["v t", "rows or cards, light or dark"],
-    ["Esc", "back"],
-  ];
-  const rows = keys.flatMap(([key, what]) => [h("dt", {}, key.split(" ").map((it) => h("kbd", {}, it))), h("dd", {}, what)]);
-  sheet({ title: "Keyboard", parts: [h("dl", { class: "facts keys" }, rows)] });
-}
-
 function step(by) {
   const nodes = [...$("services").children];
   const here = nodes.indexOf(document.activeElement?.closest(".service"));
@@ -349,41 +267,26 @@ const act = (what) => {
   const service = focused();
   if (service?.image) page.actions[what](service);
 };
-const KEYS = {
-  j: () => step(1),
-  k: () => step(-1),
-  s: () => act("scale"),
-  d: () => act("deploy"),
-  r: () => page.actions.reload(),
-  t: turnTheme,
-  v: turnView,
-  e: () => {
-    showTab("timeline");
-    $("events").focus();
-  },
-  "/": () => {
-    showTab("services");
-    $("filter").focus();
-  },
-  "?": help,
-};
 
-document.addEventListener("keydown", (event) => {
-  const { key, target } = event;
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  if (key === "Escape") {
-    if (target === $("filter")) {
-      $("filter").value = "";
-      arrange();
-      target.blur();
-    } else choose(null);
-    return;
-  }
-  if (target.matches("input, select, textarea") || !KEYS[key]) return;
-  event.preventDefault();
-  KEYS[key]();
-});
-
+listen(
+  {
+    j: ["the next service", () => step(1)],
+    k: ["the one before", () => step(-1)],
+    s: ["scale the service that has the focus", () => act("scale")],
+    d: ["deploy it", () => act("deploy")],
+    r: ["reload the configuration", () => page.actions.reload()],
+    "/": ["filter services", () => (showTab("services"), $("filter").focus())],
+    e: ["to what happened", () => (showTab("timeline"), $("events").focus())],
+    v: ["rows or cards", turnView],
+    t: ["light or dark", turnTheme],
+  },
+  (target) => {
+    if (target !== $("filter")) return choose(null);
+    target.value = "";
+    arrange();
+    target.blur();
+  },
+);
 $("sign").addEventListener("click", () => (page.actions.token ? page.actions.signOut() : page.actions.signIn()));
 $("reload").addEventListener("click", () => page.actions.reload());
 $("theme").addEventListener("click", turnTheme);

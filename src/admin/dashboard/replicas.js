@@ -54,7 +54,7 @@ export class Tiles {
 
   make({ id }) {
     const [slot, traffic, age, work] = ["slot", "traffic", "age", "work"].map((name) => h("span", { class: name }));
-    const button = h("button", { type: "button", class: "tile", tabindex: "-1", onclick: () => this.look(id) }, slot, traffic, age, work);
+    const button = h("button", { type: "button", class: "tile", tabindex: "-1", "data-id": id, onclick: () => this.look(id) }, slot, traffic, age, work);
     return { item: h("li", {}, button), button, slot, traffic, age, work };
   }
 
@@ -126,7 +126,7 @@ export function facts(service, replica) {
     replica.because && ["Because", replica.because],
     ["Requests", `${rate(replica.requests_per_second).join(" ")}, ${many(replica.in_flight, "request")} in flight, ${replica.requests.toLocaleString("en")} since it became ready`],
     ["Address", replica.address ?? "not known yet"],
-    replica.age_seconds != null && ["Container", `${replica.id}, made ${seconds(replica.age_seconds)} ago`],
+    replica.age_seconds != null && ["Container", `${replica.id.slice(0, 12)}, made ${seconds(replica.age_seconds)} ago`],
     ["Failures", replica.restarts ? `${replica.restarts} in this slot since Tidegate began` : "none in this slot since Tidegate began"],
     replica.last_failure && ["The last one", `${replica.last_failure.why}, at ${at(Date.parse(replica.last_failure.time))}`],
   ].filter(Boolean);

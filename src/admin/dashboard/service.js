@@ -2,7 +2,7 @@
 import { Chart, pointAt } from "./chart.js";
 import { h, icon, number, set, text } from "./dom.js";
 import { Strip, Tiles } from "./replicas.js";
-import { condition, many, rate, share, short, took, whole } from "./words.js";
+import { condition, many, plain, rate, share, short, took, whole } from "./words.js";
 
 const MARKED = ["scaled", "sick", "rolling", "rolling_back", "start_failed"];
 
@@ -64,7 +64,7 @@ export class ServiceView {
     const said = (word, number) => h("span", { class: "said" }, number.node, h("i", {}, word));
     const before = (word, number) => h("span", { class: "said" }, h("i", {}, word), number.node);
     this.charts = {
-      rps: new Chart({ label: "Requests per second", lines: [{ of: "rps", className: "main", fill: true }], least: 1, show: (top) => rate(top).join(" "), since: "last 5 min" }),
+      rps: new Chart({ label: "Requests per second", lines: [{ of: "rps", className: "main", fill: true }], least: 1, show: (top) => plain(rate(top)), since: "last 5 min" }),
       inFlight: new Chart({
         label: "Requests in flight and held",
         lines: [
@@ -81,7 +81,7 @@ export class ServiceView {
           { of: "p50", className: "main" },
         ],
         least: 0.001,
-        show: (top) => took(top).join(" "),
+        show: (top) => plain(took(top)),
       }),
       replicas: new Chart({
         label: "Replicas ready and wanted",

@@ -1,10 +1,12 @@
 // What happened and why, the newest first; what happened at once to several is one line.
 import { h, text } from "./dom.js";
-import { at, atInFull, kind, title } from "./words.js";
+import { at, atInFull, kind, slots, title } from "./words.js";
 
 const SHOWN_MAX = 250;
 /** What happens within this, in ms, may be one line. */
 const AT_ONCE = 4_000;
+/** How many lines are looked through for one that something belongs to. */
+const NEAR = 12;
 
 const FILTERS = {
   all: ({ what }) => what !== "decided",
@@ -34,6 +36,7 @@ export class Timeline {
   add(told) {
     if (this.service && told.service && told.service !== this.service) return;
     if (!told.gap && !FILTERS[this.filter](told)) return;
+    if (this.absorb(told)) return;
     const last = this.groups[0];
     if (last && last.told.slot != null && belongs(last.told, told)) {
       last.slots.push(told.slot);
@@ -47,9 +50,24 @@ export class Timeline {
     while (this.groups.length > SHOWN_MAX) this.groups.pop().item.remove();
   }
 
+  /** What only ends what is there already is no line of its own. */
+  absorb(told) {
+    if (!["said_last", "drained", "stopped"].includes(told.what)) return false;
+    const begun = told.what === "said_last" ? ["sick"] : ["draining", "sick"];
+    const group = this.groups.slice(0, NEAR).find((it) => begun.includes(it.told.what) && it.told.service === told.service && it.slots.includes(told.slot));
+    if (!group) return false;
+    if (told.what === "said_last") group.words.append(h("pre", {}, told.why));
+    if (told.what === "stopped" && group.told.what === "draining") {
+      group.gone.add(told.slot);
+      if (group.slots.every((slot) => group.gone.has(slot))) text(group.title, `Drained ${slots(group.slots)}`);
+    }
+    group.item.title = `${group.item.title}\n${told.text}`;
+    return true;
+  }
+
   make(told) {
-    const slots = told.slot == null ? [] : [told.slot];
-    const line = h("span", { class: "title" }, title(told, slots));
+    const on = told.slot == null ? [] : [told.slot];
+    const line = h("span", { class: "title" }, title(told, on));
     const of = told.service && h("button", { type: "button", class: "of", onclick: () => this.pick(told.service), "aria-label": `Show ${told.service}` }, told.service);
     const words = told.what === "said_last" ? h("pre", {}, told.why) : told.why && h("p", { class: "why" }, told.why);
     const item = h(
@@ -58,8 +76,9 @@ export class Timeline {
       h("time", { datetime: told.time }, at(told.t)),
       h("div", {}, h("p", { class: "what" }, of, line), words),
     );
+    const body = item.lastChild;
     item.addEventListener("pointerenter", () => this.point(told.t));
-    return { told, slots, item, title: line };
+    return { told, slots: on, item, title: line, words: body, gone: new Set() };
   }
 }
 

@@ -8,6 +8,9 @@ export function rate(value) {
   return [value.toFixed(1), "/s"];
 }
 
+/** The same without digits that say nothing, for scales. */
+export const plain = ([number, unit]) => `${number.replace(/\.0+$|(\.\d*[1-9])0+$/, "$1")} ${unit}`.trim();
+
 export function took(seconds) {
   if (seconds == null) return ["–", ""];
   const millis = seconds * 1000;
