@@ -364,6 +364,8 @@ async fn what_is_wrong_with_an_answer_ends_here() {
         "nonsense\r\n\r\n",
         "SSH-2.0-OpenSSH_9.2\r\n",
         "",
+        // Its length alone is enough.
+        "HTTP/1.1 200 OK\r\ncontent-length: 2000\r\n\r\nit begins",
         &large,
     ] {
         web.answers(broken);

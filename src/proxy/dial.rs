@@ -112,3 +112,20 @@ async fn connect(address: std::net::SocketAddr) -> std::io::Result<TcpStream> {
     socket.set_recv_buffer_size(UNREAD_BYTES_MAX)?;
     socket.connect(address).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::SockRef;
+    use tokio::net::TcpListener;
+
+    /// A size that is set is kept; what is left alone grows while an answer is read.
+    #[tokio::test]
+    async fn what_a_replica_sends_ahead_has_a_bound() {
+        let replica = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = connect(replica.local_addr().unwrap()).await.unwrap();
+        let bytes = SockRef::from(&stream).recv_buffer_size().unwrap();
+        // Linux doubles what it is told (socket(7)).
+        assert_eq!(bytes, 2 * UNREAD_BYTES_MAX as usize);
+    }
+}

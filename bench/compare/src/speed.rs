@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 /// How long each loop runs before it counts.
 const WARM_UP: Duration = Duration::from_millis(400);
+const WARM_UP_OPEN: Duration = Duration::from_millis(250);
 
 /// What a closed loop showed.
 pub struct Most {
@@ -72,7 +73,7 @@ pub async fn waits(
     rate: f64,
     lasts: Duration,
 ) -> Result<Waits, String> {
-    let done = open::run(clients, rate, WARM_UP, lasts).await?;
+    let done = open::run(clients, rate, WARM_UP_OPEN, lasts).await?;
     if let Some(why) = &done.first_failure {
         let (name, count) = (edge.which.name(), done.failed);
         return Err(format!("{name}: {count} requests failed: {why}"));

@@ -148,15 +148,14 @@ fn is_listed(listed: &[SocketAddr], here: SocketAddr) -> bool {
     })
 }
 
-#[async_trait]
-impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
-    async fn process_new(
-        self: &Arc<Self>,
-        mut stream: Stream,
+impl<A: HttpServerApp> Front<A> {
+    async fn serve(
+        &self,
+        stream: Stream,
+        peer: Option<IpAddr>,
+        settings: Arc<Settings>,
         shutdown: &ShutdownWatch,
-    ) -> Option<Stream> {
-        let settings = self.settings.load_full();
-        let (_place, peer) = Box::pin(self.let_in(&mut stream, &settings)).await?;
+    ) {
         let connection = Arc::new(Connection::new(peer));
         let guarded = Box::new(Guarded::new(stream, Arc::clone(&connection), settings));
         let mut serving = pin!(lean::serve(&self.edge, &self.app, guarded, shutdown));
@@ -166,6 +165,24 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
             _ => Poll::Ready(()),
         })
         .await;
+    }
+}
+
+#[async_trait]
+impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
+    async fn process_new(
+        self: &Arc<Self>,
+        mut stream: Stream,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
+        let settings = self.settings.load_full();
+        let (place, peer) = Box::pin(self.let_in(&mut stream, &settings)).await?;
+        let (front, shutdown) = (Arc::clone(self), shutdown.clone());
+        // Pingora's task has room for a handshake, some 9 KiB, until the connection ends.
+        tokio::spawn(async move {
+            let _place = place;
+            front.serve(stream, peer, settings, &shutdown).await;
+        });
         None
     }
 

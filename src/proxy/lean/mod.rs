@@ -49,7 +49,7 @@ pub async fn serve<A: HttpServerApp>(
         };
         match next {
             Next::Plain => {}
-            Next::Other => match through_pingora(edge, app, client, shutdown).await {
+            Next::Other => match Box::pin(through_pingora(edge, app, client, shutdown)).await {
                 Some(back) => client = back,
                 None => return,
             },

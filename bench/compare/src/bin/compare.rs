@@ -5,7 +5,7 @@
 use clap::{Parser, ValueEnum};
 use compare::case::Case;
 use compare::edge::Which;
-use compare::rounds::Bench;
+use compare::rounds::{Bench, WINDOWS};
 use compare::{backend, containers, place, speed, table};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ struct Options {
     /// How often each edge is measured in each case [default: 3; with --quick 1]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=100))]
     rounds: Option<u16>,
-    /// A second for each measurement, and one round
+    /// A second for each closed loop, and one round
     #[arg(long)]
     quick: bool,
     /// Idle connections whose memory is measured; fewer when too few open files are granted
@@ -78,11 +78,7 @@ async fn run(options: &Options) -> Result<bool, String> {
             .unwrap_or(if options.quick { 1 } else { 3 })
             .into(),
         closed: if options.quick { second } else { 2 * second },
-        open: if options.quick {
-            second
-        } else {
-            5 * second / 2
-        },
+        open: second / 2,
         backend: backend::start()?,
         failures: Vec::new(),
     };
@@ -115,7 +111,7 @@ async fn run(options: &Options) -> Result<bool, String> {
         tables.push(format!("FAILED: {why}\n"));
     }
     let text = format!(
-        "{versions}; {} CPUs, Linux {}; {} round{} of {:.1} s and {:.1} s; \
+        "{versions}; {} CPUs, Linux {}; {} round{} of {:.1} s and {WINDOWS} times {:.1} s; \
          the clients and the servers alone: {without:.0} requests/s.\n\n{}",
         place::processors(),
         kit::process::kernel(),
