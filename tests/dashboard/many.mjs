@@ -10,9 +10,11 @@ await mkdir(SHOTS, { recursive: true });
 const browser = await open();
 const board = await Board.start(browser, ADMIN, { viewport: { width: 1280, height: 800 } }, crowd);
 const { page } = board;
+await page.route("**/api/v1/numbers", (route) => route.fulfill({ json: past() }));
 await board.visit();
 await page.locator(".service[data-name=service-00] .strip").waitFor();
 assert.equal(await page.locator(".service").count(), 100);
+await page.waitForFunction(() => document.querySelector("[data-name=service-00] .line").getAttribute("d").length > 1000);
 
 // Every second everything is another, as it is under load.
 for (let at = 0; at < UPDATES; at += 1) {
@@ -41,6 +43,27 @@ await board.shots(SHOTS, "one-of-many");
 assert.deepEqual(board.errors, [], "no error in the page");
 assert.deepEqual(board.foreign, [], "nothing from elsewhere");
 await browser.close();
+
+/** Five minutes of each, as Tidegate would remember them. */
+function past() {
+  const points = Array.from({ length: 150 }, (_, at) => at);
+  const of = (value) => points.map(value);
+  const services = Array.from({ length: 100 }, (_, at) => {
+    const wave = (point) => 1 + 0.4 * Math.sin(point / 14 + at) + 0.1 * Math.sin(point * 0.8 + at * 3);
+    const series = {
+      requests_per_second: of((point) => 40 * wave(point) * (1 + (at % 9))),
+      in_flight: of((point) => Math.round(8 * wave(point) * (1 + (at % 3)))),
+      held: of(() => 0),
+      p50_seconds: of((point) => (0.004 + at / 5000) * wave(point)),
+      p99_seconds: of((point) => (0.02 + at / 800) * wave(point)),
+      error_rate: of(() => 0),
+      desired: of((point) => (point < 60 ? 40 : 50)),
+      ready: of((point) => (point < 62 ? 40 : 50)),
+    };
+    return [`service-${String(at).padStart(2, "0")}`, series];
+  });
+  return { time: new Date().toISOString(), every_seconds: 2, services: Object.fromEntries(services) };
+}
 
 /** Runs in the page, before its scripts: the stream, and the state that comes through it. */
 function crowd() {

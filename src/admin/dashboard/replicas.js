@@ -22,7 +22,7 @@ export class Tiles {
 
   update(service) {
     const { replicas, desired } = service;
-    const missing = Math.max(0, desired - replicas.filter(({ state }) => state === "ready" || state === "starting").length);
+    const missing = Math.max(0, desired - replicas.filter(({ state }) => state !== "draining" && state !== "stopping").length);
     set(this.node, "data-size", replicas.length + missing > LARGE_MAX ? "small" : "large");
     const ids = new Set(replicas.map(({ id }) => id));
     for (const [id, tile] of this.tiles) {
