@@ -39,6 +39,11 @@ async fn each_address_answers_in_its_own_format() {
         ("/api/v1/services/nope/decisions", 404, "application/json"),
         ("/api/v1/events", 200, "application/json"),
         ("/api/v1/version", 200, "application/json"),
+        ("/api/v1/numbers", 200, "application/json"),
+        ("/dashboard/main.js", 200, "text/javascript; charset=utf-8"),
+        ("/dashboard/style.css", 200, "text/css; charset=utf-8"),
+        ("/dashboard/nope", 404, "application/json"),
+        ("/dashboard/%ff", 400, "application/json"),
         ("/nope", 404, "application/json"),
     ] {
         let answer = get(edge.admin, path).await;
@@ -57,22 +62,102 @@ async fn each_address_answers_in_its_own_format() {
 async fn every_answer_is_hardened() {
     let a = Upstream::start("A").await;
     let edge = edge(&a).await;
-    for path in ["/", "/metrics", "/api/v1/services", "/nope"] {
+    for (path, fresh) in [
+        ("/", "no-cache"),
+        ("/dashboard/main.js", "no-cache"),
+        ("/metrics", "no-store"),
+        ("/api/v1/services", "no-store"),
+        ("/dashboard/nope", "no-store"),
+        ("/nope", "no-store"),
+    ] {
         let answer = get(edge.admin, path).await;
         for (name, value) in [
             ("x-content-type-options", "nosniff"),
             ("x-frame-options", "DENY"),
-            ("cache-control", "no-store"),
+            ("cache-control", fresh),
             ("referrer-policy", "no-referrer"),
             ("cross-origin-resource-policy", "same-origin"),
         ] {
             assert_eq!(answer.header(name), value, "{path}: {name}");
         }
         let policy = answer.header("content-security-policy");
-        for part in ["default-src 'none'", "frame-ancestors 'none'"] {
+        for part in [
+            "default-src 'none'",
+            "script-src 'self';",
+            "frame-ancestors 'none'",
+        ] {
             assert!(policy.contains(part), "{path}: {policy}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_dashboards_files_are_sent_again_only_when_they_are_others() {
+    let a = Upstream::start("A").await;
+    let edge = edge(&a).await;
+    let page = get(edge.admin, "/").await.text();
+    let files: BTreeSet<&str> = page
+        .split('"')
+        .filter(|word| word.starts_with("dashboard/"))
+        .collect();
+    assert!(files.len() >= 3, "{files:?}");
+    for path in ["/".to_owned()]
+        .into_iter()
+        .chain(files.iter().map(|file| format!("/{file}")))
+    {
+        let whole = get(edge.admin, &path).await;
+        assert_eq!(whole.status, 200, "{path}");
+        assert!(!whole.body.is_empty(), "{path}");
+        let tag = whole.header("etag").to_owned();
+        for (known, status) in [
+            (tag.clone(), 304),
+            (format!("\"other\", {tag}"), 304),
+            ("\"other\"".to_owned(), 200),
+        ] {
+            let request = Request::get(&path).header("if-none-match", &known);
+            let answer = send(edge.admin, request, "").await;
+            assert_eq!(answer.status, status, "{path}: {known}");
+            assert_eq!(answer.body.is_empty(), status == 304, "{path}: {known}");
+            assert_eq!(answer.header("etag"), tag, "{path}: {known}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_services_were_like_lately_is_kept() {
+    let a = Upstream::start("A").await;
+    let edge = edge(&a).await;
+    let ready = |lately: &serde_json::Value| lately["services"]["legacy"]["ready"].clone();
+    let lately = until("two points", SOON, || async {
+        let lately = get(edge.admin, "/api/v1/numbers").await.json();
+        let points = ready(&lately).as_array().map_or(0, Vec::len);
+        (points > 1).then_some(lately)
+    })
+    .await;
+    assert_eq!(lately["every_seconds"], 2.0);
+    let series = lately["services"]["legacy"].as_object().unwrap();
+    let points = ready(&lately).as_array().unwrap().len();
+    for (name, numbers) in series {
+        assert_eq!(numbers.as_array().unwrap().len(), points, "{name}");
+    }
+    assert_eq!(ready(&lately).as_array().unwrap().last().unwrap(), 1);
+    let time = humantime::parse_rfc3339(lately["time"].as_str().unwrap()).unwrap();
+    assert!(time.elapsed().unwrap() < SOON);
+}
+
+#[tokio::test]
+async fn whether_a_token_is_right_can_be_asked_and_changes_nothing() {
+    let a = Upstream::start("A").await;
+    let edge = edge(&a).await;
+    let token = fs::read_to_string(edge.folder.path().join("admin-token")).unwrap();
+    let events = get(edge.admin, "/api/v1/events").await.json();
+    for (token, status) in [("wrong", 401), (token.as_str(), 200)] {
+        let value = format!("Bearer {token}");
+        let request = Request::post("/api/v1/token").header("authorization", value);
+        assert_eq!(send(edge.admin, request, "").await.status, status);
+    }
+    assert_eq!(get(edge.admin, "/api/v1/token").await.status, 405);
+    assert_eq!(get(edge.admin, "/api/v1/events").await.json(), events);
 }
 
 #[tokio::test]

@@ -3,15 +3,13 @@
 
 use crate::support::docker::{clean, docker, run};
 use crate::support::edge::Edge;
+use crate::support::story::Story;
 use load::{Load, Report};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::PathBuf;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
 
 const FIRST_PORT: u16 = 28000;
 /// Longer than the whole story takes on a busy machine.
@@ -46,24 +44,12 @@ impl Stage {
     }
 
     fn story(&self) -> Story {
-        let browser = root().join("examples/acts/browser");
-        let mut child = Command::new("node")
-            .arg(browser.join("story.mjs"))
-            .env("EDGE", format!("http://{}", self.edge.address))
-            .env("ADMIN", format!("http://{}", self.edge.admin))
-            .env("PHOTOS", self.folder.path())
-            .env("SHOTS", root().join("target/screenshots"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("node; scripts/setup --test installs it");
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        Story {
-            child,
-            lines,
-            told: String::new(),
-        }
+        let environment = [
+            ("EDGE", format!("http://{}", self.edge.address)),
+            ("ADMIN", format!("http://{}", self.edge.admin)),
+            ("PHOTOS", self.folder.path().display().to_string()),
+        ];
+        Story::begin("examples/acts/browser/story.mjs", &environment)
     }
 
     fn bounds(&self, bounds: RangeInclusive<u32>) {
@@ -124,50 +110,15 @@ fn write(edge: &Edge, bounds: RangeInclusive<u32>) {
     ));
 }
 
-struct Story {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    told: String,
-}
-
-impl Story {
-    /// Waits for this line.
-    async fn tells(&mut self, word: &str) {
-        while let Some(line) = self.line().await {
-            if line == word {
-                return;
-            }
-        }
-        panic!("it ended before `{word}`:\n{}", self.told);
-    }
-
-    async fn line(&mut self) -> Option<String> {
-        let line = self.lines.next_line().await.expect("text")?;
-        self.told += &line;
-        self.told += "\n";
-        Some(line)
-    }
-
-    /// What the browser uploaded, once the story is over.
-    async fn end(mut self) -> Vec<(u64, PathBuf)> {
-        let mut last = String::new();
-        while let Some(line) = self.line().await {
-            last = line;
-        }
-        let status = self.child.wait().await.expect("a child of ours");
-        assert!(status.success(), "{status}:\n{}", self.told);
-        let uploaded: Vec<BTreeMap<String, serde_json::Value>> =
-            serde_json::from_str(&last).expect("its last line");
-        let pair = |act: &BTreeMap<String, serde_json::Value>| {
-            let id = act["id"].as_u64().expect("a number");
-            (id, act["file"].as_str().expect("a path").into())
-        };
-        uploaded.iter().map(pair).collect()
-    }
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+/// What the browser uploaded, once the story is over.
+async fn uploaded(story: Story) -> Vec<(u64, PathBuf)> {
+    let uploaded: Vec<BTreeMap<String, serde_json::Value>> =
+        serde_json::from_str(&story.end().await).expect("its last line");
+    let pair = |act: &BTreeMap<String, serde_json::Value>| {
+        let id = act["id"].as_u64().expect("a number");
+        (id, act["file"].as_str().expect("a path").into())
+    };
+    uploaded.iter().map(pair).collect()
 }
 
 fn well(report: &Report) {
@@ -199,7 +150,7 @@ async fn a_hundred_images_go_up_through_page_and_loader_while_replicas_crash_com
         stage.bounds(1..=3);
         // Few enough for one replica.
         let shrinking = stage.load(1, 90..100, 3000).upload().await;
-        (story.end().await, [growing, crashing, shrinking], read)
+        (uploaded(story).await, [growing, crashing, shrinking], read)
     };
     let (browser, uploads, read) = tokio::time::timeout(STORY_WITHIN, story)
         .await

@@ -8,6 +8,7 @@ mod browser; // the example's page in a real browser, on real containers
 mod cli; // the command line, and every way to be refused
 mod containers; // the real binary on a real Docker daemon
 mod control; // the control loop on paused time, as text
+mod dashboard; // the dashboard in a real browser, on real containers
 mod deploy; // other images by hand, good and bad, under load
 mod documents; // what the documents say, held against the program
 mod engine_docker; // the docker engine on a real daemon

@@ -4,6 +4,7 @@
 use super::Admin;
 use super::history::History;
 use super::numbers::{AllNumbers, SAMPLE_EVERY, Sampler};
+use super::past::Past;
 use super::view;
 use crate::service::store::Reader;
 use serde::Serialize;
@@ -23,6 +24,7 @@ pub struct Live(Arc<Inner>);
 
 struct Inner {
     numbers: watch::Sender<Arc<AllNumbers>>,
+    past: watch::Sender<Past>,
     board: watch::Sender<Arc<Board>>,
 }
 
@@ -43,6 +45,7 @@ impl Default for Live {
     fn default() -> Live {
         Live(Arc::new(Inner {
             numbers: watch::Sender::default(),
+            past: watch::Sender::default(),
             board: watch::Sender::default(),
         }))
     }
@@ -51,6 +54,11 @@ impl Default for Live {
 impl Live {
     pub fn numbers(&self) -> Arc<AllNumbers> {
         Arc::clone(&self.0.numbers.borrow())
+    }
+
+    /// The last minutes in numbers.
+    pub fn lately(&self) -> view::Lately {
+        self.0.past.borrow().lately()
     }
 
     /// The state as it is, and a word whenever it changes.
@@ -73,6 +81,7 @@ impl Live {
                 _ = tick.tick() => {
                     let snapshot = reader.load();
                     let numbers = sampler.sample(&snapshot, Instant::now());
+                    self.0.past.send_modify(|past| past.note(&snapshot, &numbers));
                     self.0.numbers.send_replace(Arc::new(numbers));
                     history.keep_only(|name| snapshot.services.contains_key(name));
                 }

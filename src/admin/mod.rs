@@ -4,6 +4,7 @@
 //! is the permission.
 
 mod bounded;
+mod dashboard;
 mod door;
 mod events;
 mod history;
@@ -11,6 +12,7 @@ mod live;
 pub mod metrics;
 mod numbers;
 mod openapi;
+mod past;
 mod serve;
 mod told;
 pub mod view;
@@ -30,7 +32,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::middleware;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use prometheus::{Encoder, TextEncoder};
@@ -71,7 +73,8 @@ pub fn router(admin: Admin, door: Door) -> Router {
     // Around the method and not the path: a wrong method is told so whoever asks.
     let guard = middleware::from_fn_with_state(admin.clone(), door::may_write);
     Router::new()
-        .route("/", get(front))
+        .route("/", get(dashboard::page))
+        .route("/dashboard/{file}", get(dashboard::file))
         .route("/metrics", get(metrics))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -79,6 +82,7 @@ pub fn router(admin: Admin, door: Door) -> Router {
         .route("/api/v1/services/{name}", get(service))
         .route("/api/v1/services/{name}/decisions", get(decisions))
         .route("/api/v1/events", get(events::events))
+        .route("/api/v1/numbers", get(numbers_lately))
         .route("/api/v1/openapi.json", get(openapi::document))
         .route("/api/v1/version", get(version))
         .route(
@@ -97,6 +101,10 @@ pub fn router(admin: Admin, door: Door) -> Router {
             "/api/v1/reload",
             post(write::reload).route_layer(guard.clone()),
         )
+        .route(
+            "/api/v1/token",
+            post(write::token).route_layer(guard.clone()),
+        )
         .method_not_allowed_fallback(async || {
             problem(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -112,10 +120,12 @@ pub fn router(admin: Admin, door: Door) -> Router {
 }
 
 async fn harden(mut response: Response) -> Response {
+    // The dashboard's files have said it already; everything else is of the moment.
+    let fresh = response.headers_mut().entry(header::CACHE_CONTROL);
+    fresh.or_insert(header::HeaderValue::from_static("no-store"));
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        (header::CACHE_CONTROL, "no-store"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
         (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
@@ -124,10 +134,6 @@ async fn harden(mut response: Response) -> Response {
         response.headers_mut().insert(name, value);
     }
     response
-}
-
-async fn front() -> Html<&'static str> {
-    Html(include_str!("front.html"))
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
@@ -209,6 +215,10 @@ fn no_service(name: &str) -> Response {
         StatusCode::NOT_FOUND,
         format!("there is no service `{name}`"),
     )
+}
+
+async fn numbers_lately(State(admin): State<Admin>) -> Json<view::Lately> {
+    Json(admin.live.lately())
 }
 
 async fn version() -> Json<view::Version> {

@@ -146,6 +146,18 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
             schemas,
         ),
     );
+    let lately = answer::<view::Lately>(schemas, "A point every two seconds, for five minutes");
+    add(
+        "/api/v1/numbers",
+        "get",
+        read(
+            "numbers",
+            "What services were like in the last minutes",
+            &[],
+            vec![(200, lately)],
+            schemas,
+        ),
+    );
     let version = answer::<view::Version>(schemas, "The version");
     add(
         "/api/v1/version",
@@ -203,20 +215,31 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
         ),
     );
     let reloaded = answer::<view::Reloaded>(schemas, "The configuration is in use");
-    let mut reload = write::<view::Drain>(
-        "reload",
-        "Read the configuration again",
-        &[],
-        vec![(200, reloaded)],
-        schemas,
-    );
-    reload
-        .as_object_mut()
-        .and_then(|reload| reload.remove("requestBody"));
-    add("/api/v1/reload", "post", reload);
+    let valid = answer::<view::Token>(schemas, "It is right");
+    for (path, id, what, answer) in [
+        (
+            "/api/v1/reload",
+            "reload",
+            "Read the configuration again",
+            reloaded,
+        ),
+        (
+            "/api/v1/token",
+            "token",
+            "Whether the token is right; changes nothing",
+            valid,
+        ),
+    ] {
+        let answers = vec![(200, answer)];
+        let mut operation = write::<view::Drain>(id, what, &[], answers, schemas);
+        operation
+            .as_object_mut()
+            .and_then(|operation| operation.remove("requestBody"));
+        add(path, "post", operation);
+    }
 
     for (path, id, what) in [
-        ("/", "front", "The dashboard"),
+        ("/", "dashboard", "The dashboard"),
         ("/metrics", "metrics", "Metrics for Prometheus"),
         ("/healthz", "healthz", "200 while the process lives"),
         (
@@ -240,6 +263,21 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
         }
         add(path, "get", read(id, what, &[], answers, schemas));
     }
+    let name = parameter("file", "path", json!({ "type": "string" }), "Its name");
+    let file = json!({
+        "description": "The file, with an ETag",
+        "content": {
+            "text/css": { "schema": { "type": "string" } },
+            "text/javascript": { "schema": { "type": "string" } },
+        },
+    });
+    let answers = vec![(200, file), (404, problem(schemas))];
+    let what = "What the dashboard loads";
+    add(
+        "/dashboard/{file}",
+        "get",
+        read("file", what, &[name], answers, schemas),
+    );
     Value::Object(paths)
 }
 

@@ -10,6 +10,7 @@ pub mod load;
 pub mod recorder;
 pub mod registry;
 pub mod sse;
+pub mod story;
 pub mod upstream;
 pub mod websocket;
 

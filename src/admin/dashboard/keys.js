@@ -1,0 +1,30 @@
+// Keys that do something, and the sheet that says which.
+import { sheet } from "./actions.js";
+import { h } from "./dom.js";
+
+const ELSEWHERE = [
+  ["Enter", "opens a service, or shows what happened to it alone"],
+  ["← → ↑ ↓", "among the replicas of a service; Enter shows one, to drain it"],
+  ["Esc", "back"],
+];
+let known = {};
+
+/** `keys`: what each does in words, and does; `escape` is called with what has the focus. */
+export function listen(keys, escape) {
+  known = keys;
+  document.addEventListener("keydown", (event) => {
+    const { key, target } = event;
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (key === "Escape") return escape(target);
+    const run = key === "?" ? help : keys[key]?.[1];
+    if (!run || target.matches("input, select, textarea")) return;
+    event.preventDefault();
+    run();
+  });
+}
+
+export function help() {
+  const keys = Object.entries(known).map(([key, [what]]) => [key, what]);
+  const rows = [...keys, ...ELSEWHERE].flatMap(([key, what]) => [h("dt", {}, key.split(" ").map((it) => h("kbd", {}, it))), h("dd", {}, what)]);
+  sheet({ title: "Keyboard", parts: [h("dl", { class: "facts keys" }, rows)] });
+}

@@ -1,0 +1,316 @@
+// The page: brings together what is known, what is shown and what is asked for.
+import { Actions } from "./actions.js";
+import { h, icon, set, text } from "./dom.js";
+import { drawHeadline } from "./headline.js";
+import { help, listen } from "./keys.js";
+import { Model } from "./model.js";
+import { ServiceView } from "./service.js";
+import { follow } from "./stream.js";
+import { Timeline } from "./timeline.js";
+import { at, span } from "./words.js";
+
+/** With more services than these, each is a row until somebody opens it. */
+const CARDS_MAX = 8;
+const TOASTS_FOR = 6_000;
+
+const $ = (id) => document.getElementById(id);
+const model = new Model();
+const views = new Map();
+const opened = new Set();
+let view = null;
+let link = "connecting";
+let version = null;
+let drawn = false;
+
+const page = {
+  model,
+  cursor: null,
+  actions: new Actions({ toast, changed: showSignedIn }),
+  toggle(name) {
+    if (view === "cards") return choose(timeline.service === name ? null : name);
+    const isOpen = !opened.has(name);
+    if (isOpen) opened.add(name);
+    else opened.delete(name);
+    views.get(name).open(isOpen);
+    choose(isOpen ? name : null);
+    drawNow();
+    if (isOpen) views.get(name).node.scrollIntoView({ block: "nearest" });
+  },
+  look(name, id) {
+    page.actions.look(() => {
+      const service = model.services.get(name);
+      const replica = service?.replicas.find((it) => it.id === id);
+      return replica && { service, replica };
+    }, id);
+  },
+  point(t) {
+    if (page.cursor === t) return;
+    page.cursor = t;
+    draw();
+  },
+};
+
+const timeline = new Timeline(model, $("events"), {
+  pick: (name) => model.services.has(name) && reveal(name),
+  point: page.point,
+});
+
+// --- what is shown ---
+
+/** Once for whatever changed meanwhile. */
+function draw() {
+  if (drawn) return;
+  drawn = true;
+  requestAnimationFrame(() => {
+    drawn = false;
+    const began = performance.now();
+    drawNow();
+    performance.measure("tidegate-draw", { start: began });
+  });
+}
+
+function drawNow() {
+  const show = kept("tidegate-view") ?? (model.services.size > CARDS_MAX ? "rows" : "cards");
+  if (show !== view) {
+    view = show;
+    set($("services"), "data-view", view);
+    set($("view"), "aria-pressed", String(view === "rows"));
+    for (const it of views.values()) it.open(view === "cards" || opened.has(it.name));
+  }
+  const isFew = views.size <= CARDS_MAX;
+  for (const it of views.values()) if (it.seen || isFew) it.draw(view);
+  drawHeadline(model, link, reveal);
+}
+
+/** Makes and removes views, and keeps them in order. */
+function arrange() {
+  for (const [name, it] of views) {
+    if (model.services.has(name)) continue;
+    seen.unobserve(it.node);
+    it.node.remove();
+    views.delete(name);
+  }
+  for (const [name, service] of model.services) {
+    if (!views.has(name)) {
+      const it = new ServiceView(name, page);
+      views.set(name, it);
+      it.open(view === "cards" || opened.has(name));
+      seen.observe(it.node);
+    }
+    views.get(name).update(service);
+  }
+  const typed = $("filter").value.trim().toLowerCase();
+  const order = [...views.values()].filter(({ name, service }) => !typed || name.toLowerCase().includes(typed) || service.image?.toLowerCase().includes(typed));
+  order.sort(ORDERS[$("sort").value]);
+  const list = $("services");
+  order.forEach((it, place) => {
+    if (list.children[place] !== it.node) list.insertBefore(it.node, list.children[place] ?? null);
+  });
+  while (list.children.length > order.length) list.lastChild.remove();
+  $("none").hidden = order.length > 0 || !model.known;
+  text($("none"), typed ? `No service is named like “${typed}”.` : "There is no service.");
+  $("tools").hidden = model.services.size < 2;
+  set(list, "data-few", model.services.size < 3 && model.services.size);
+}
+
+const LEVELS = ["bad", "warn", "busy", "good", "idle"];
+const byName = (a, b) => (a.name < b.name ? -1 : 1);
+const ORDERS = {
+  name: byName,
+  traffic: (a, b) => b.service.requests_per_second - a.service.requests_per_second || byName(a, b),
+  trouble: (a, b) => LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level) || byName(a, b),
+};
+
+const seen = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) {
+      const it = views.get(target.dataset.name);
+      if (it) it.seen = isIntersecting;
+    }
+    draw();
+  },
+  { rootMargin: "200px" },
+);
+
+/** Brings a service into view, opened, and what happened to it. */
+function reveal(name) {
+  if (!views.get(name)?.node.isConnected) {
+    $("filter").value = "";
+    arrange();
+  }
+  showTab("services");
+  if (view === "rows" && !opened.has(name)) page.toggle(name);
+  else choose(name);
+  const { node, title } = views.get(name);
+  node.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  title.focus({ preventScroll: true });
+}
+
+/** What happened to one service alone, or to all. */
+function choose(name) {
+  timeline.show({ service: name });
+  $("of").hidden = !name;
+  text($("of-name"), name ?? "");
+  for (const it of views.values()) set(it.node, "data-chosen", it.name === name);
+}
+
+// --- what comes from the server ---
+
+const stream = follow(model, {
+  state() {
+    arrange();
+    draw();
+  },
+  told(told) {
+    timeline.add(told);
+    draw();
+  },
+  missed() {
+    const told = { gap: true, t: model.now(), text: "What happened before this is not known any more." };
+    model.events.push(told);
+    timeline.add(told);
+  },
+  link(now) {
+    link = now;
+    set(document.documentElement, "data-link", link);
+    showLink();
+    if (link === "live") catchUp();
+    draw();
+  },
+});
+
+/** After a while without a connection: what was, and whether this page is of another version. */
+async function catchUp() {
+  const get = async (path) => (await fetch(`api/v1/${path}`)).json();
+  try {
+    model.remember(await get("numbers"));
+    const now = (await get("version")).version;
+    text($("version"), now);
+    if (version && version !== now) toast(`Tidegate is ${now} by now. Reload this page to see its own.`);
+    version = now;
+    draw();
+  } catch {
+    // The stream says that it is gone.
+  }
+}
+
+function showLink() {
+  const silent = (Date.now() - model.heard) / 1000;
+  const words = { connecting: "Connecting…", live: "Live", asleep: "At rest", lost: "Reconnecting…" }[link];
+  text($("link"), words);
+  $("stale").hidden = link !== "lost";
+  if (link === "lost" && model.known) text($("stale-since"), `What you see is from ${at(model.heard)}, ${span(silent)} ago.`);
+}
+
+setInterval(() => {
+  if (link === "live") model.point();
+  showLink();
+  if (!document.hidden) draw();
+}, 1000);
+
+// --- what people do ---
+
+function toast(words, isWrong) {
+  const node = h("p", { class: isWrong ? "toast wrong" : "toast" }, words);
+  $("toasts").append(node);
+  setTimeout(() => node.remove(), TOASTS_FOR);
+}
+
+function showSignedIn() {
+  const isIn = Boolean(page.actions?.token);
+  text($("sign"), isIn ? "Sign out" : "Sign in");
+  set(document.documentElement, "data-signed-in", isIn);
+}
+
+function kept(name) {
+  return localStorage.getItem(name);
+}
+
+const THEMES = ["auto", "light", "dark"];
+function turnTheme() {
+  const root = document.documentElement;
+  const next = THEMES[(THEMES.indexOf(root.dataset.theme) + 1) % THEMES.length];
+  root.dataset.theme = next;
+  localStorage.setItem("tidegate-theme", next);
+  showTheme();
+}
+
+function showTheme() {
+  const { theme } = document.documentElement.dataset;
+  $("theme").replaceChildren(icon(theme));
+  const words = { auto: "Light or dark as the system is", light: "Light", dark: "Dark" }[theme];
+  set($("theme"), "aria-label", `Theme: ${words}`);
+  set($("theme"), "title", `Theme: ${words} (t)`);
+}
+
+function turnView() {
+  localStorage.setItem("tidegate-view", view === "rows" ? "cards" : "rows");
+  draw();
+}
+
+function showTab(name) {
+  set(document.body, "data-tab", name);
+  for (const tab of document.querySelectorAll("[data-tab-of]")) set(tab, "aria-pressed", String(tab.dataset.tabOf === name));
+}
+
+function step(by) {
+  const nodes = [...$("services").children];
+  const here = nodes.indexOf(document.activeElement?.closest(".service"));
+  const node = nodes[Math.max(0, Math.min(nodes.length - 1, here < 0 ? 0 : here + by))];
+  if (!node) return;
+  views.get(node.dataset.name).title.focus();
+  node.scrollIntoView({ block: "nearest" });
+}
+
+const focused = () => views.get(document.activeElement?.closest(".service")?.dataset.name)?.service ?? (views.size === 1 ? [...views.values()][0].service : null);
+const act = (what) => {
+  const service = focused();
+  if (service?.image) page.actions[what](service);
+};
+
+listen(
+  {
+    j: ["the next service", () => step(1)],
+    k: ["the one before", () => step(-1)],
+    s: ["scale the service that has the focus", () => act("scale")],
+    d: ["deploy it", () => act("deploy")],
+    r: ["reload the configuration", () => page.actions.reload()],
+    "/": ["filter services", () => (showTab("services"), $("filter").focus())],
+    e: ["to what happened", () => (showTab("timeline"), $("events").focus())],
+    v: ["rows or cards", turnView],
+    t: ["light or dark", turnTheme],
+  },
+  (target) => {
+    if (target !== $("filter")) return choose(null);
+    target.value = "";
+    arrange();
+    target.blur();
+  },
+);
+$("sign").addEventListener("click", () => (page.actions.token ? page.actions.signOut() : page.actions.signIn()));
+$("reload").addEventListener("click", () => page.actions.reload());
+$("theme").addEventListener("click", turnTheme);
+$("help").addEventListener("click", help);
+$("view").addEventListener("click", turnView);
+$("again").addEventListener("click", () => stream.again());
+$("of").addEventListener("click", () => choose(null));
+$("latest").addEventListener("click", () => showTab("timeline"));
+for (const name of ["filter", "sort"]) {
+  $(name).addEventListener("input", () => {
+    arrange();
+    draw();
+  });
+}
+for (const tab of document.querySelectorAll("[data-tab-of]")) tab.addEventListener("click", () => showTab(tab.dataset.tabOf));
+for (const button of document.querySelectorAll("[data-filter]")) {
+  button.addEventListener("click", () => {
+    for (const it of document.querySelectorAll("[data-filter]")) set(it, "aria-pressed", String(it === button));
+    timeline.show({ filter: button.dataset.filter });
+  });
+}
+
+text($("place"), location.host);
+showTab("services");
+showTheme();
+showSignedIn();
+draw();

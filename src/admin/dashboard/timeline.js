@@ -1,0 +1,90 @@
+// What happened and why, the newest first; what happened at once to several is one line.
+import { h, text } from "./dom.js";
+import { at, atInFull, kind, slots, title } from "./words.js";
+
+const SHOWN_MAX = 250;
+/** What happens within this, in ms, may be one line. */
+const AT_ONCE = 4_000;
+/** How many lines are looked through for one that something belongs to. */
+const NEAR = 12;
+
+const FILTERS = {
+  all: ({ what }) => what !== "decided",
+  decisions: (told) => kind(told.what) === "decision" && !(told.what === "decided" && told.from !== told.to),
+  trouble: (told) => kind(told.what) === "bad",
+};
+
+export class Timeline {
+  filter = "all";
+  service = null;
+  groups = [];
+
+  /** `pick` is called with the name of a service, `point` with a time. */
+  constructor(model, list, { pick, point }) {
+    Object.assign(this, { model, list, pick, point });
+    this.list.addEventListener("pointerleave", () => point(null));
+  }
+
+  show({ filter = this.filter, service = this.service }) {
+    this.filter = filter;
+    this.service = service;
+    this.groups = [];
+    this.list.replaceChildren();
+    for (const told of this.model.events) this.add(told);
+  }
+
+  add(told) {
+    if (this.service && told.service && told.service !== this.service) return;
+    if (!told.gap && !FILTERS[this.filter](told)) return;
+    if (this.absorb(told)) return;
+    const last = this.groups[0];
+    if (last && last.told.slot != null && belongs(last.told, told)) {
+      last.slots.push(told.slot);
+      text(last.title, title(last.told, last.slots));
+      last.item.title = `${last.item.title}\n${told.text}`;
+      return;
+    }
+    const group = told.gap ? gap(told) : this.make(told);
+    this.groups.unshift(group);
+    this.list.prepend(group.item);
+    while (this.groups.length > SHOWN_MAX) this.groups.pop().item.remove();
+  }
+
+  /** What only ends what is there already is no line of its own. */
+  absorb(told) {
+    if (!["said_last", "drained", "stopped"].includes(told.what)) return false;
+    const begun = told.what === "said_last" ? ["sick"] : ["draining", "sick"];
+    const group = this.groups.slice(0, NEAR).find((it) => begun.includes(it.told.what) && it.told.service === told.service && it.slots.includes(told.slot));
+    if (!group) return false;
+    if (told.what === "said_last") group.words.append(h("pre", {}, told.why));
+    if (told.what === "stopped" && group.told.what === "draining") {
+      group.gone.add(told.slot);
+      if (group.slots.every((slot) => group.gone.has(slot))) text(group.title, `Drained ${slots(group.slots)}`);
+    }
+    group.item.title = `${group.item.title}\n${told.text}`;
+    return true;
+  }
+
+  make(told) {
+    const on = told.slot == null ? [] : [told.slot];
+    const line = h("span", { class: "title" }, title(told, on));
+    const of = told.service && h("button", { type: "button", class: "of", onclick: () => this.pick(told.service), "aria-label": `Show ${told.service}` }, told.service);
+    const words = told.what === "said_last" ? h("pre", {}, told.why) : told.why && h("p", { class: "why" }, told.why);
+    const item = h(
+      "li",
+      { class: "event", "data-what": told.what, "data-kind": kind(told.what), title: `${atInFull(told.t)}\n${told.text}` },
+      h("time", { datetime: told.time }, at(told.t)),
+      h("div", {}, h("p", { class: "what" }, of, line), words),
+    );
+    const body = item.lastChild;
+    item.addEventListener("pointerenter", () => this.point(told.t));
+    return { told, slots: on, item, title: line, words: body, gone: new Set() };
+  }
+}
+
+function gap(told) {
+  return { told, slots: [], item: h("li", { class: "event gap" }, h("time", {}, at(told.t)), h("p", {}, told.text)) };
+}
+
+const belongs = (one, other) =>
+  one.what === other.what && one.what !== "said_last" && one.service === other.service && one.why === other.why && other.t - one.t < AT_ONCE;
