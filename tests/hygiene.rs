@@ -301,6 +301,12 @@ async fn a_head_may_be_so_large_and_no_larger_also_while_it_is_read() {
         let (status, _) = ask(&edge, &request(line, &["Host: a", &header])).await;
         assert_eq!(status, expected, "{} {}", line.len(), header.len());
     }
+    // One without an end is not read for ever, nor until its time is over.
+    for header in [long(9 << 10), "X: 1\r\n".repeat(300)] {
+        let endless = format!("GET / HTTP/1.1\r\nHost: a\r\n{header}");
+        let (status, _) = ask(&edge, &endless).await;
+        assert_eq!(status, 431, "{}", header.len());
+    }
 }
 
 /// 6

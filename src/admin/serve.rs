@@ -9,14 +9,18 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::sleep;
 
 /// For a whole head, counted from the end of the request before it.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// Whoever has just connected when it is over may still ask; hyper alone would close a connection
+/// on which nothing came yet, although its first request is on the way.
+const FIRST_WORD_WITHIN: Duration = Duration::from_millis(200);
 /// Dashboards, scrapers, and whoever operates it.
 const CONNECTIONS_MAX: usize = 256;
 
 /// Serves whoever comes to `listener` as `router` has it for its address, until `over`; requests
-/// that have begun are answered.
+/// that have begun, or are on their way, are answered.
 pub async fn serve<L: Listener>(
     mut listener: L,
     router: impl Fn(L::Addr) -> Router,
@@ -45,8 +49,11 @@ pub async fn serve<L: Listener>(
             );
             let served = tokio::select! {
                 served = &mut served => served,
-                // Its other end is gone.
-                _ = leaving.changed() => {
+                () = async {
+                    // Its other end is gone.
+                    let _ = leaving.changed().await;
+                    sleep(FIRST_WORD_WITHIN).await;
+                } => {
                     served.as_mut().graceful_shutdown();
                     served.await
                 }
@@ -65,7 +72,8 @@ mod tests {
     use super::*;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-    use tokio::sync::mpsc;
+    use tokio::sync::{mpsc, oneshot};
+    use tokio::task::yield_now;
     use tokio::time::Instant;
 
     struct Few(mpsc::Receiver<DuplexStream>);
@@ -88,13 +96,13 @@ mod tests {
 
     /// A served address, to which connections are sent.
     fn served() -> mpsc::Sender<DuplexStream> {
+        served_until(std::future::pending())
+    }
+
+    fn served_until(over: impl Future<Output = ()> + Send + 'static) -> mpsc::Sender<DuplexStream> {
         let (sender, receiver) = mpsc::channel(1);
         let router = Router::new().route("/", get(async || "here"));
-        tokio::spawn(serve(
-            Few(receiver),
-            move |()| router.clone(),
-            std::future::pending(),
-        ));
+        tokio::spawn(serve(Few(receiver), move |()| router.clone(), over));
         sender
     }
 
@@ -119,7 +127,7 @@ mod tests {
             let (mut reader, mut writer) = tokio::io::split(stream);
             let dripping = async {
                 while drips && writer.write_all(b"G").await.is_ok() {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    sleep(Duration::from_secs(1)).await;
                 }
                 std::future::pending::<()>().await
             };
@@ -133,6 +141,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_connected_just_before_the_end_is_answered_and_who_says_nothing_is_left() {
+        let (end, over) = oneshot::channel::<()>();
+        let served = served_until(async { drop(over.await) });
+        let mut late = connect(&served).await;
+        let mut silent = connect(&served).await;
+        // Both are taken up.
+        yield_now().await;
+        end.send(()).unwrap();
+        served.closed().await;
+        late.write_all(HEAD).await.unwrap();
+        let mut answer = Vec::new();
+        late.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
+        assert_eq!(silent.read(&mut [0]).await.unwrap(), 0, "closed");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn no_more_than_so_many_are_let_in_and_places_come_back() {
         let served = served();
         let mut kept = Vec::new();
@@ -142,7 +167,7 @@ mod tests {
         let mut one_more = connect(&served).await;
         assert_eq!(one_more.read(&mut [0]).await.unwrap(), 0, "closed at once");
         drop(kept);
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        sleep(Duration::from_millis(1)).await;
         let mut stream = connect(&served).await;
         stream.write_all(HEAD).await.unwrap();
         let mut answer = [0; 12];
