@@ -232,11 +232,7 @@ fn everything_happens(config: &Config, writer: &mut Writer) {
         Arc::default(),
     ));
     let view = ServiceView {
-        coming: false,
-        name: service.clone(),
         ready: vec![Arc::clone(&replica)],
-        cursor: Arc::default(),
-        load: Arc::new(writer.new_load()),
         replicas: vec![ReplicaView {
             id,
             slot,
@@ -250,11 +246,7 @@ fn everything_happens(config: &Config, writer: &mut Writer) {
         min: 1,
         max: 1,
         desired: 1,
-        by_hand: None,
-        because: Vec::new(),
-        decisions: Default::default(),
-        image: None,
-        rollout: None,
+        ..ServiceView::new(service.clone(), Arc::new(writer.new_load()))
     };
     writer.publish(Snapshot {
         services: [(service, Arc::new(view))].into(),

@@ -67,20 +67,8 @@ mod tests {
             Arc::new(writer.new_replica(name.clone(), id, *slot, 1, address, Arc::default()))
         };
         let view = ServiceView {
-            name: name.clone(),
             ready: ready.iter().map(replica).collect(),
-            cursor: Arc::default(),
-            load: Arc::new(writer.new_load()),
-            replicas: Vec::new(),
-            min: 1,
-            max: 10,
-            desired: 1,
-            by_hand: None,
-            coming: false,
-            because: Vec::new(),
-            decisions: Default::default(),
-            image: None,
-            rollout: None,
+            ..ServiceView::new(name.clone(), Arc::new(writer.new_load()))
         };
         writer.publish(Snapshot {
             services: [(name, Arc::new(view))].into(),

@@ -145,22 +145,7 @@ mod tests {
     fn snapshot(writer: &Writer, load: Option<&Arc<ServiceLoad>>) -> Snapshot {
         let load = load.cloned().unwrap_or_else(|| Arc::new(writer.new_load()));
         let name = ServiceName::new("web");
-        let view = ServiceView {
-            name: name.clone(),
-            ready: Vec::new(),
-            cursor: Arc::default(),
-            load,
-            replicas: Vec::new(),
-            min: 1,
-            max: 1,
-            desired: 1,
-            by_hand: None,
-            coming: false,
-            because: Vec::new(),
-            decisions: Default::default(),
-            image: None,
-            rollout: None,
-        };
+        let view = ServiceView::new(name.clone(), load);
         Snapshot {
             services: [(name, Arc::new(view))].into(),
             engine_up: true,

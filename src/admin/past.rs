@@ -116,20 +116,8 @@ mod tests {
         let services = names.iter().map(|name| {
             let name = ServiceName::new(name);
             let view = ServiceView {
-                name: name.clone(),
-                ready: Vec::new(),
-                cursor: Arc::default(),
-                load: Arc::new(writer.new_load()),
-                replicas: Vec::new(),
-                min: 1,
-                max: 1,
                 desired: 2,
-                by_hand: None,
-                coming: false,
-                because: Vec::new(),
-                decisions: Default::default(),
-                image: None,
-                rollout: None,
+                ..ServiceView::new(name.clone(), Arc::new(writer.new_load()))
             };
             (name, Arc::new(view))
         });

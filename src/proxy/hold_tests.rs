@@ -37,20 +37,9 @@ impl Stage {
             chain: Chain::default(),
         };
         let view = ServiceView {
-            name,
-            ready: Vec::new(),
-            cursor: Arc::default(),
-            load: Arc::new(writer.new_load()),
-            replicas: Vec::new(),
-            min: 1,
-            max: 1,
             desired: 1,
-            by_hand: None,
             coming: true,
-            because: Vec::new(),
-            decisions: Default::default(),
-            image: None,
-            rollout: None,
+            ..ServiceView::new(name, Arc::new(writer.new_load()))
         };
         let mut stage = Stage {
             writer,

@@ -91,19 +91,7 @@ mod tests {
                 .zip(answers)
                 .map(|(slot, answer)| replica(slot, answer))
                 .collect(),
-            cursor: Arc::default(),
-            load: Arc::new(writer.new_load()),
-            replicas: Vec::new(),
-            min: 0,
-            max: 0,
-            desired: 0,
-            by_hand: None,
-            coming: false,
-            because: Vec::new(),
-            decisions: Default::default(),
-            image: None,
-            rollout: None,
-            name,
+            ..ServiceView::new(name.clone(), Arc::new(writer.new_load()))
         }
     }
 

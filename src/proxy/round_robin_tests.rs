@@ -17,22 +17,7 @@ struct Stage {
 impl Stage {
     fn new(slots: impl IntoIterator<Item = Slot>) -> Stage {
         let (writer, reader) = store();
-        let view = ServiceView {
-            name: ServiceName::new("web"),
-            ready: Vec::new(),
-            cursor: Arc::default(),
-            load: Arc::new(writer.new_load()),
-            replicas: Vec::new(),
-            min: 0,
-            max: 0,
-            desired: 0,
-            by_hand: None,
-            coming: false,
-            because: Vec::new(),
-            decisions: Default::default(),
-            image: None,
-            rollout: None,
-        };
+        let view = ServiceView::new(ServiceName::new("web"), Arc::new(writer.new_load()));
         let mut stage = Stage {
             writer,
             reader,

@@ -50,6 +50,28 @@ pub struct ServiceView {
     pub rollout: Option<RolloutView>,
 }
 
+impl ServiceView {
+    /// One that has no replica and wants none.
+    pub fn new(name: ServiceName, load: Arc<ServiceLoad>) -> ServiceView {
+        ServiceView {
+            name,
+            ready: Vec::new(),
+            cursor: Arc::default(),
+            load,
+            replicas: Vec::new(),
+            min: 0,
+            max: 0,
+            desired: 0,
+            by_hand: None,
+            coming: false,
+            because: Vec::new(),
+            decisions: Decisions::default(),
+            image: None,
+            rollout: None,
+        }
+    }
+}
+
 /// A change of what a service's containers are made from.
 #[derive(Clone, Debug)]
 pub struct RolloutView {

@@ -34,20 +34,12 @@ pub fn service(writer: &Writer, count: Slot) -> ServiceView {
         live: Some(Arc::clone(replica)),
     };
     ServiceView {
-        name,
-        cursor: Arc::default(),
-        load,
         replicas: ready.iter().map(view).collect(),
         ready,
         min: u32::from(count),
         max: u32::from(count),
         desired: u32::from(count),
-        by_hand: None,
-        coming: false,
-        because: Vec::new(),
-        decisions: Default::default(),
-        image: None,
-        rollout: None,
+        ..ServiceView::new(name, load)
     }
 }
 

@@ -14,8 +14,12 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 /// Lines that may wait for the disk.
 pub const QUEUE_LINES_MAX: usize = 8192;
 
-/// Lines are written together once they fill this much, or when no more are waiting.
+/// Lines are written together once they fill this much, or when all are taken that had gathered.
 const BATCH_BYTES: usize = 64 * 1024;
+
+/// Once there is a line, more are waited for. To be woken for each of them would cost more than to
+/// write it.
+const GATHERED_FOR: Duration = Duration::from_millis(10);
 
 /// How long leaving waits for the disk to take what is queued.
 const FLUSH_MAX: Duration = Duration::from_secs(2);
@@ -118,6 +122,9 @@ impl Writer {
     pub fn run(mut self, queue: &Receiver<Message>) {
         self.reopen();
         while let Ok(message) = queue.recv() {
+            if matches!(message, Message::Entry(_)) {
+                std::thread::sleep(GATHERED_FOR);
+            }
             self.handle(message);
             while let Ok(message) = queue.try_recv() {
                 self.handle(message);

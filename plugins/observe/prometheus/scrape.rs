@@ -200,11 +200,7 @@ mod tests {
             live,
         };
         let mut service = ServiceView {
-            coming: false,
-            name: name.clone(),
             ready: vec![Arc::clone(&live)],
-            cursor: Default::default(),
-            load: Arc::new(writer.new_load()),
             replicas: vec![
                 view(8000, Phase::Ready, Some(live)),
                 view(8001, Phase::Starting, None),
@@ -212,11 +208,7 @@ mod tests {
             min: 1,
             max: 10,
             desired: 2,
-            by_hand: None,
-            because: vec![],
-            decisions: Default::default(),
-            image: None,
-            rollout: None,
+            ..ServiceView::new(name.clone(), Arc::new(writer.new_load()))
         };
         let snapshot = |service: &ServiceView| Snapshot {
             services: [(name.clone(), Arc::new(service.clone()))].into(),
