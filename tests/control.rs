@@ -354,6 +354,8 @@ impl Stage {
                 min: number("min", "1"),
                 max: number("max", "10"),
             },
+            sleep: None,
+            spare: 0,
             stop_grace_period: duration(&value("grace", "10s")),
             update: update(&value),
             pull: Pull::Missing,

@@ -848,6 +848,8 @@ impl Declared {
                 min: self.min,
                 max: self.max,
             },
+            sleep: None,
+            spare: 0,
             stop_grace_period: self.grace,
             update: self.update.clone(),
             pull: Pull::Missing,
