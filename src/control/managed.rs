@@ -386,12 +386,7 @@ impl State {
                 }
             };
             if found_asleep {
-                sink(&Event::Paused {
-                    service: self.name.clone(),
-                    slot: tracked.observed.slot,
-                    id: tracked.observed.id.clone(),
-                    because: tracked.because.clone().unwrap_or_default(),
-                });
+                tracked.tell_asleep(&self.name, sink);
             }
             let sleeps = tracked.is_asleep();
             let ailment = ailment_of(&tracked.observed.state);

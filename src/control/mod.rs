@@ -745,7 +745,6 @@ impl Control {
             Action::Stop {
                 id, grace, because, ..
             } => {
-                let sleeps = state.is_replica_asleep(&id);
                 let slot = state.stopping(&id, &because, now, &self.sink);
                 let failed = slot.filter(|_| matches!(because, Reason::Ailing(_)));
                 tokio::spawn(async move {
@@ -757,10 +756,6 @@ impl Control {
                             id: id.clone(),
                         };
                         let _ = sender.send(said).await;
-                    }
-                    if sleeps && !grace.is_zero() {
-                        // So that it hears the signal; whatever comes of this, it is stopped.
-                        let _ = engine.resume(&id).await;
                     }
                     let result = engine.stop(&id, grace).await;
                     let _ = sender

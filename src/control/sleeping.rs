@@ -8,7 +8,7 @@ use crate::plan::scaler::Decision;
 use crate::plan::{Depth, Reason, Rest};
 use crate::service::event::Event;
 use crate::service::replica::{Ailment, Observed, ReplicaId, RunState};
-use crate::service::spec::SleepTerms;
+use crate::service::spec::{ServiceName, SleepTerms};
 use crate::service::time::{Human, Moment};
 
 /// What bounds the count of a service that sleeps.
@@ -112,6 +112,7 @@ impl State {
             return false;
         }
         tracked.fall_asleep(Sleep::FallingAsleep, because.to_string(), now);
+        tracked.tell_asleep(&self.name, sink);
         true
     }
 
@@ -137,10 +138,6 @@ impl State {
         found
     }
 
-    pub fn is_replica_asleep(&self, id: &ReplicaId) -> bool {
-        self.replicas.get(id).is_some_and(Tracked::is_asleep)
-    }
-
     /// What became of a pause, or of the end of one. Listings up to `sequence` may not know.
     pub fn frozen(
         &mut self,
@@ -160,13 +157,6 @@ impl State {
             (true, Ok(())) => {
                 tracked.sleep = Some(Sleep::Asleep);
                 tracked.observed.state = RunState::Paused;
-                let because = tracked.because.clone().unwrap_or_default();
-                sink(&Event::Paused {
-                    service,
-                    slot,
-                    id,
-                    because,
-                });
             }
             (false, Ok(())) => {
                 tracked.runs_again(now);
@@ -208,6 +198,15 @@ impl State {
 impl Tracked {
     pub fn is_asleep(&self) -> bool {
         self.sleep.is_some() && self.stop.is_none() && !matches!(self.health, Health::Failed(_))
+    }
+
+    pub fn tell_asleep(&self, service: &ServiceName, sink: &Sink) {
+        sink(&Event::Paused {
+            service: service.clone(),
+            slot: self.observed.slot,
+            id: self.observed.id.clone(),
+            because: self.because.clone().unwrap_or_default(),
+        });
     }
 
     /// Out of rotation, and asked after its health no more.

@@ -501,7 +501,7 @@ impl Engine for FakeEngine {
         let time = {
             let world = self.asked(OP, asked)?;
             let mut replicas = world.replicas.iter();
-            let runs = replicas.any(|r| r.id == *id && r.state == RunState::Running);
+            let runs = replicas.any(|replica| replica.id == *id && is_live(replica));
             if runs {
                 world.stop_time.min(grace)
             } else {

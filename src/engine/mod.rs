@@ -66,7 +66,8 @@ pub trait Engine: Send + Sync + 'static {
         })
     }
 
-    /// Asks the replica to end, ends it by force after `grace`, removes it. A replica that is
+    /// Asks the replica to end, ends it by force after `grace`, removes it. One that is paused
+    /// runs again for that, unless `grace` is zero. A replica that is
     /// already gone is a success.
     async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError>;
 

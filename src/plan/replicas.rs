@@ -235,7 +235,7 @@ fn stop_what_is_sick_or_drained(input: &Input<'_>, targets: &Targets, plan: &mut
             Condition::Sick(ailment) => plan.actions.push(Action::Stop {
                 id,
                 slot,
-                grace: SICK_GRACE.min(input.stop_grace_period),
+                grace: sick_grace(input, ailment),
                 because: Reason::Ailing(ailment.clone()),
             }),
             Condition::StopFailed => plan.actions.push(Action::Stop {
@@ -289,6 +289,14 @@ fn stop_what_is_sick_or_drained(input: &Input<'_>, targets: &Targets, plan: &mut
             | Condition::Asleep { settled: false }
             | Condition::Stopping => {}
         }
+    }
+}
+
+/// One that somebody paused would not hear the signal.
+pub(super) fn sick_grace(input: &Input<'_>, ailment: &Ailment) -> Duration {
+    match ailment {
+        Ailment::Paused => Duration::ZERO,
+        _ => SICK_GRACE.min(input.stop_grace_period),
     }
 }
 
@@ -364,7 +372,7 @@ fn stop_what_is_unwell(input: &Input<'_>, targets: &Targets, plan: &mut Plan) {
             plan.actions.push(Action::Stop {
                 id: replica.id.clone(),
                 slot: replica.slot,
-                grace: SICK_GRACE.min(input.stop_grace_period),
+                grace: sick_grace(input, ailment),
                 because: Reason::Ailing(ailment.clone()),
             });
             continue;

@@ -5,7 +5,7 @@
 //! are KEDA's and Knative's scale to zero.
 
 use super::reason::Reason;
-use super::replicas::{Action, Condition, Input, Plan, SICK_GRACE, finish_draining};
+use super::replicas::{Action, Condition, Input, Plan, finish_draining, sick_grace};
 use crate::service::spec::SleepTerms;
 use crate::service::time::Moment;
 use std::time::Duration;
@@ -109,7 +109,7 @@ pub(super) fn put_to_sleep(input: &Input<'_>, plan: &mut Plan) {
         match &replica.condition {
             Condition::Sick(ailment) | Condition::Unwell { ailment, .. } => {
                 let because = Reason::Ailing(ailment.clone());
-                plan.actions.push(stop(SICK_GRACE.min(grace), because));
+                plan.actions.push(stop(sick_grace(input, ailment), because));
             }
             Condition::StopFailed => plan.actions.push(stop(grace, Reason::StopFailed)),
             Condition::Draining { since, in_flight } => {

@@ -71,7 +71,7 @@ pub enum Event {
         took: Duration,
         left: u64,
     },
-    /// Put to sleep: it keeps what it has in memory, and runs no more.
+    /// Out of rotation and paused: it keeps what it has in memory, and does not run.
     Paused {
         service: ServiceName,
         slot: Slot,
@@ -352,7 +352,7 @@ impl fmt::Display for Event {
                 slot,
                 id,
                 because,
-            } => write!(f, "{service}: paused {id} on {slot}: {because}"),
+            } => write!(f, "{service}: {id} on {slot} sleeps: {because}"),
             Event::Resumed { service, slot, id } => {
                 write!(f, "{service}: {id} on {slot} runs again")
             }
