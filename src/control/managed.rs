@@ -153,7 +153,8 @@ impl State {
             old.spec.health != managed.spec.health || !Arc::ptr_eq(&old.probe, &managed.probe)
         });
         if self.managed.is_none() {
-            self.wanted = managed.spec.bounds.min;
+            self.policy = managed.spec.bounds.awake().min;
+            self.wanted = self.policy.saturating_add(managed.spec.spare);
             self.scaled_because = "the minimum, until traffic says otherwise".to_owned();
             self.rest = match managed.spec.sleep {
                 Some(_) => Rest::Asleep {
@@ -271,7 +272,7 @@ impl State {
             self.wanted = 0;
         } else {
             self.rest = Rest::Awake { idle_since: now };
-            self.wanted = bounds.clamp(wanted);
+            self.want_by_policy();
         }
     }
 

@@ -617,13 +617,17 @@ mod tests {
         let engine = FakeEngine::new();
         let web = testing::containers("web");
         engine.stop_time(10 * SECOND);
-        for (paused, lasts) in [(false, 2 * SECOND), (true, Duration::ZERO)] {
+        for (paused, grace, lasts) in [
+            (false, 2 * SECOND, 2 * SECOND),
+            (true, 2 * SECOND, 2 * SECOND),
+            (true, Duration::ZERO, Duration::ZERO),
+        ] {
             let id = engine.start(&web, 8000, 1).await.unwrap();
             if paused {
                 engine.pause(8000);
             }
             let began = Instant::now();
-            engine.stop(&id, 2 * SECOND).await.unwrap();
+            engine.stop(&id, grace).await.unwrap();
             assert_eq!(began.elapsed(), lasts);
         }
     }
