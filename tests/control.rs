@@ -364,7 +364,7 @@ impl Stage {
                 min: number("min", "1"),
                 max: number("max", "10"),
             },
-            sleep: (value("idle-timeout", "") != "").then(|| SleepTerms {
+            sleep: (!value("idle-timeout", "").is_empty()).then(|| SleepTerms {
                 idle_timeout: duration(&value("idle-timeout", "")),
                 stop_after: duration(&value("stop-after", "10m")),
             }),
