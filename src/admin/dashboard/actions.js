@@ -78,8 +78,10 @@ export class Actions {
 
   scale(service) {
     this.with(() => {
-      const { name, min, max, desired, by_hand } = service;
-      const count = h("input", { id: "count", type: "number", min, max, value: by_hand ?? desired, required: true, inputmode: "numeric" });
+      const { name, max, desired, by_hand } = service;
+      // None at all is nothing to hold: it could not be woken.
+      const min = Math.max(1, service.min);
+      const count = h("input", { id: "count", type: "number", min, max, value: by_hand ?? Math.max(min, desired), required: true, inputmode: "numeric" });
       const step = (by) =>
         h("button", { type: "button", class: "step", "aria-label": by > 0 ? "One more" : "One less", onclick: () => {
           count.value = Math.min(max, Math.max(min, (Number(count.value) || 0) + by));
