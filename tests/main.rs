@@ -27,6 +27,7 @@ mod scaling; // scaling policies under recorded traffic
 mod schema; // the JSON Schema of the configuration
 mod simulation; // the control loop in a world of faults, thousands of times
 mod slow; // clients that are slow, silent or too many
+mod supervised; // under a supervisor that hears how it is doing, as systemd does
 mod tidy; // the rules of the house
 mod upgrade; // a new process in place of the running one
 mod websocket; // tunnels through the real binary, in front of plain addresses

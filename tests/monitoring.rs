@@ -50,7 +50,10 @@ fn prometheus_accepts_the_alerts_and_each_fires_for_what_it_is_about() {
     promtool(&["test", "rules"], &stories);
     let told = read("prometheus/alerts_test.yaml");
     for (name, _) in &alerts {
-        assert!(told.contains(name), "alerts_test.yaml: no story about {name}");
+        assert!(
+            told.contains(name),
+            "alerts_test.yaml: no story about {name}"
+        );
     }
 }
 
@@ -77,13 +80,19 @@ fn every_panel_of_the_dashboard_asks_what_prometheus_understands() {
 fn the_dashboard_is_laid_out_without_overlaps() {
     let dashboard = dashboard();
     assert_eq!(dashboard["uid"], "tidegate");
-    assert!(dashboard.get("id").is_none(), "an id belongs to one Grafana");
+    assert!(
+        dashboard.get("id").is_none(),
+        "an id belongs to one Grafana"
+    );
     let panels = dashboard["panels"].as_array().expect("panels");
     let mut ids = BTreeSet::new();
     let mut taken = BTreeSet::new();
     for panel in panels {
         let title = panel["title"].as_str().expect("a title");
-        assert!(ids.insert(panel["id"].as_u64()), "{title}: its id is another's");
+        assert!(
+            ids.insert(panel["id"].as_u64()),
+            "{title}: its id is another's"
+        );
         let side = |name: &str| panel["gridPos"][name].as_u64().expect("a number");
         assert!(side("x") + side("w") <= 24, "{title}: beyond the edge");
         for x in side("x")..side("x") + side("w") {
@@ -91,7 +100,9 @@ fn the_dashboard_is_laid_out_without_overlaps() {
                 assert!(taken.insert((x, y)), "{title}: on top of another");
             }
         }
-        let asks = panel["targets"].as_array().is_some_and(|all| !all.is_empty());
+        let asks = panel["targets"]
+            .as_array()
+            .is_some_and(|all| !all.is_empty());
         assert!(asks || panel["type"] == "row", "{title}: asks nothing");
     }
 }
@@ -108,7 +119,10 @@ async fn what_alerts_and_dashboard_ask_for_is_at_the_metrics_of_a_running_tidega
     // The first request waits for the first replica, so that there was one who waited.
     assert_eq!(edge.get("/api/v1/categories").await.status, 200);
     edge.shows("acts", "26300=ready 26301=ready", SOON).await;
-    assert_eq!(edge.tidegate(&["drain", "acts", "26300"]).await.code, Some(0));
+    assert_eq!(
+        edge.tidegate(&["drain", "acts", "26300"]).await.code,
+        Some(0)
+    );
     let metrics = until("a replica has drained", SOON, || async {
         let text = client::get(edge.admin, "/metrics").await.text();
         let drained = r#"tidegate_drain_duration_seconds_count{service="acts"} 1"#;
@@ -183,16 +197,22 @@ fn selectors(query: &str) -> Vec<(String, BTreeSet<String>)> {
         let end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
         let (name, after) = rest.split_at(end);
         rest = after;
-        let ours = ["tidegate_", "process_"].iter().any(|ours| name.starts_with(ours));
+        let ours = ["tidegate_", "process_"]
+            .iter()
+            .any(|ours| name.starts_with(ours));
         if !ours && name != "up" {
             // What is between quotes is no name.
             continue;
         }
-        let braces = after.strip_prefix('{').and_then(|inside| inside.split('}').next());
+        let braces = after
+            .strip_prefix('{')
+            .and_then(|inside| inside.split('}').next());
         let pairs = braces.unwrap_or_default().split(',');
         let labels = pairs.filter_map(|pair| pair.split_once('='));
         let labels = labels.map(|(label, _)| label.trim_end_matches('!').trim().to_owned());
-        rest = after.get(braces.unwrap_or_default().len()..).unwrap_or_default();
+        rest = after
+            .get(braces.unwrap_or_default().len()..)
+            .unwrap_or_default();
         if name != "up" {
             found.push((name.to_owned(), labels.collect()));
         }
@@ -206,7 +226,9 @@ fn labels(metrics: &str) -> BTreeMap<String, BTreeSet<String>> {
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
         let (name, rest) = line.split_at(line.find(['{', ' ']).expect("a sample"));
         let labels = there.entry(name.to_owned()).or_default();
-        let inside = rest.strip_prefix('{').and_then(|rest| rest.split('}').next());
+        let inside = rest
+            .strip_prefix('{')
+            .and_then(|rest| rest.split('}').next());
         let pairs = inside.unwrap_or_default().split(',');
         labels.extend(pairs.filter_map(|pair| Some(pair.split_once('=')?.0.to_owned())));
     }

@@ -82,6 +82,15 @@ impl Edge {
         }
     }
 
+    /// This edge with the addresses, folder and configuration of `other`, and an environment of
+    /// its own.
+    pub fn instead_of(self, other: &Edge) -> Edge {
+        Edge {
+            environment: self.environment,
+            ..other.successor()
+        }
+    }
+
     /// Starts a successor and waits until it has taken over.
     pub async fn upgraded(&self) -> Edge {
         let mut next = self.successor();
