@@ -63,6 +63,7 @@ attack: ## Attack Tidegate and HAProxy with thousands of slow connections
 
 bench: ## Measure Tidegate beside HAProxy, nginx and Caddy
 	@scripts/setup --bench
+	scripts/acts-image
 	cargo build --release
 	cargo build --release -p compare
 	target/release/compare target/release/tidegate $(BENCH)

@@ -18,8 +18,8 @@ use tidegate::plugin::{Combined, Hooks, Probe, Registry, Scaler};
 use tidegate::service::event::Event;
 use tidegate::service::replica::RunState;
 use tidegate::service::spec::{
-    Bounds, FailureAction, Forward, HealthTiming, Order, Pull, ServiceName, Slot, Source, Spec,
-    Template, Update,
+    Bounds, FailureAction, Forward, HealthTiming, Order, Pull, ServiceName, SleepTerms, Slot,
+    Source, Spec, Template, Update,
 };
 use tidegate::service::store::{self, Reader};
 use tokio::sync::watch;
@@ -67,6 +67,12 @@ scenarios! {
     an_update_may_stop_first_and_take_its_time
     a_count_by_hand_holds_until_the_policy_may_decide_again
     a_replica_is_drained_by_hand_and_its_port_gets_another
+    who_is_not_asked_for_is_paused_then_stopped_and_a_request_wakes_it
+    a_request_keeps_a_service_awake_for_as_long_as_it_takes
+    a_restart_leaves_asleep_what_it_finds_paused
+    a_deploy_a_reload_and_a_number_by_hand_meet_a_service_that_sleeps
+    what_cannot_be_paused_or_resumed_is_replaced
+    one_is_ready_ahead_of_what_the_policy_wants
     when_every_replica_fails_the_same_way_one_is_replaced_at_a_time
 }
 
@@ -201,6 +207,10 @@ impl Stage {
                 .engine
                 .exit(slot(arguments[0]), arguments[1].parse().expect("a code")),
             "pause" => self.engine.pause(slot(arguments[0])),
+            "unpause" => self.engine.unpause(slot(arguments[0])),
+            "fail-pauses" => self
+                .engine
+                .fail_pauses(arguments[0].parse().expect("a number")),
             "sick" => self.sick().extend(arguments.iter().map(|text| slot(text))),
             "well" => {
                 let well: BTreeSet<Slot> = arguments.iter().map(|text| slot(text)).collect();
@@ -354,6 +364,11 @@ impl Stage {
                 min: number("min", "1"),
                 max: number("max", "10"),
             },
+            sleep: (!value("idle-timeout", "").is_empty()).then(|| SleepTerms {
+                idle_timeout: duration(&value("idle-timeout", "")),
+                stop_after: duration(&value("stop-after", "10m")),
+            }),
+            spare: number("spare", "0"),
             stop_grace_period: duration(&value("grace", "10s")),
             update: update(&value),
             pull: Pull::Missing,

@@ -429,6 +429,8 @@ impl Bench {
                 start_period: second,
             },
             bounds: Bounds { min: 1, max: 10 },
+            sleep: None,
+            spare: 0,
             stop_grace_period: Duration::from_millis(1_500),
             update: Update::default(),
             pull: Pull::Missing,

@@ -3,6 +3,7 @@
 mod support;
 
 mod admin; // the admin API, over TCP and its socket
+mod asleep; // services that nobody asks for, on real containers
 mod balance; // which replica a request goes to, and how many it may have
 mod browser; // the example's page in a real browser, on real containers
 mod cli; // the command line, and every way to be refused

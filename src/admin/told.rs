@@ -133,6 +133,21 @@ impl About<'_> {
                 ..of_one("returned", slot, id)
             },
             Event::Drained { slot, id, .. } => of_one("drained", slot, id),
+            Event::Paused {
+                slot, id, because, ..
+            } => About {
+                why: Some(because.clone()),
+                ..of_one("paused", slot, id)
+            },
+            Event::Resumed { slot, id, .. } => of_one("resumed", slot, id),
+            Event::PauseFailed { slot, id, why, .. } => About {
+                why: Some(why.clone()),
+                ..of_one("pause_failed", slot, id)
+            },
+            Event::ResumeFailed { slot, id, why, .. } => About {
+                why: Some(why.clone()),
+                ..of_one("resume_failed", slot, id)
+            },
             Event::Stopped { slot, id, .. } => of_one("stopped", slot, id),
             Event::StopFailed { slot, id, why, .. } => About {
                 why: Some(why.clone()),

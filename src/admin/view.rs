@@ -31,6 +31,9 @@ pub struct Service {
     /// How many were asked for with `scale`; null: its policy decides.
     #[serde(default)]
     pub by_hand: Option<u32>,
+    /// Nobody asks for it: its replicas are paused or gone, and a request wakes it.
+    #[serde(default)]
+    pub asleep: bool,
     pub ready: u32,
     /// Requests since Tidegate started.
     pub requests: u64,
@@ -96,7 +99,7 @@ pub struct FailedReplica {
 pub struct Replica {
     pub slot: u16,
     pub id: String,
-    /// `starting`, `ready`, `draining`, `sick` or `stopping`.
+    /// `starting`, `ready`, `draining`, `sick`, `asleep` or `stopping`.
     pub state: String,
     /// Seconds in this state.
     pub since_seconds: f64,
@@ -384,6 +387,7 @@ pub fn service(
         max: view.max,
         desired: view.desired,
         by_hand: view.by_hand,
+        asleep: view.asleep,
         ready: view.ready.len() as u32,
         requests: view.load.total(),
         requests_counted: view.load.counted(),

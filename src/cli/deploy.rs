@@ -117,6 +117,9 @@ fn ended_well(service: &Service) -> bool {
 
 fn done(service: &Service, version: &str) -> String {
     let Service { name, ready, .. } = service;
+    if service.asleep {
+        return format!("{name}: sleeps; the next request starts {version}\n");
+    }
     let took = service.rollout.as_ref().map_or(0.0, |it| it.took_seconds);
     let took = Human(Duration::from_secs_f64(took.max(0.0)));
     format!("{name}: {ready} replicas run {version}, after {took}\n")

@@ -57,8 +57,9 @@ impl Drain {
             let service: Service = patient(|| client.get(path))?;
             let mut replicas = service.replicas.iter();
             let left = replicas.find(|replica| replica.id == id);
-            let settled = service.replicas.len() as u32 == service.desired
-                && service.ready >= service.desired;
+            let awake = service.replicas.iter().filter(|it| it.state != "asleep");
+            let settled =
+                awake.count() as u32 == service.desired && service.ready >= service.desired;
             if left.is_none() && settled {
                 progress.end();
                 return Ok(());

@@ -27,7 +27,7 @@ pub struct Plan {
 #[derive(Serialize)]
 struct Step {
     service: String,
-    /// `start`, `drain`, `return` or `stop`.
+    /// `start`, `drain`, `return`, `pause`, `resume` or `stop`.
     action: &'static str,
     slot: u16,
     because: String,
@@ -68,6 +68,8 @@ fn steps(forecast: &Forecast) -> impl Iterator<Item = Step> {
             Action::Start { slot, because } => ("start", slot, because),
             Action::Drain { slot, because, .. } => ("drain", slot, because),
             Action::Return { slot, because, .. } => ("return", slot, because),
+            Action::Pause { slot, because, .. } => ("pause", slot, because),
+            Action::Resume { slot, because, .. } => ("resume", slot, because),
             Action::Stop { slot, because, .. } => ("stop", slot, because),
         };
         Step {

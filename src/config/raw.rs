@@ -182,6 +182,7 @@ pub struct Service {
     pub max_request_body: Option<Scalar>,
     pub max_response_body: Option<Scalar>,
     pub hold: Option<Mapping>,
+    pub waiting_page: Option<Scalar>,
     pub retries: Option<Value>,
     /// A mapping, or "off".
     pub outlier_detection: Option<Value>,
@@ -191,7 +192,13 @@ pub struct Service {
 impl Shape for Service {
     fn elsewhere(key: &str) -> Option<&'static str> {
         match key {
-            "min" | "max" | "policy" | "requests_per_replica" => Some("it belongs under `scale`"),
+            "min"
+            | "max"
+            | "policy"
+            | "requests_per_replica"
+            | "spare"
+            | "idle_timeout"
+            | "stop_after" => Some("it belongs under `scale`"),
             "interval" | "timeout" | "start_period" => Some("it belongs under `healthcheck`"),
             "host" | "path" => Some("it belongs under `routes`, as in `routes: [{ path: /api }]`"),
             "deploy" | "replicas" => {
@@ -248,12 +255,23 @@ pub struct Scale {
     pub policies: Option<Vec<Value>>,
     pub min: Option<Scalar>,
     pub max: Option<Scalar>,
+    pub spare: Option<Scalar>,
+    pub idle_timeout: Option<Scalar>,
+    pub stop_after: Option<Scalar>,
 }
 
 impl Shape for Scale {}
 
 impl Scale {
-    pub const KEYS: &[&str] = &["policy", "policies", "min", "max"];
+    pub const KEYS: &[&str] = &[
+        "policy",
+        "policies",
+        "min",
+        "max",
+        "spare",
+        "idle_timeout",
+        "stop_after",
+    ];
 }
 
 /// A single value, of whatever kind.

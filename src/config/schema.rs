@@ -198,6 +198,9 @@ impl Entry {
         if value.starts_with("duration") {
             return json!({ "type": "string", "pattern": DURATION });
         }
+        if value == "`true` or `false`" {
+            return json!({ "type": "boolean" });
+        }
         if let Some(choices) = choices(value) {
             return json!({ "enum": choices });
         }

@@ -37,6 +37,7 @@ impl State {
             ));
         }
         self.by_hand = replicas;
+        self.turn_rest(now);
         self.scale(now, clock, sink);
         Ok(self.wanted)
     }

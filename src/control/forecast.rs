@@ -4,7 +4,7 @@ use super::Managed;
 use super::version::in_use;
 use crate::engine::{Engine, EngineError};
 use crate::plan::backoff::Backoff;
-use crate::plan::{Action, Condition, Input, Reason, Roll, Seen, plan};
+use crate::plan::{Action, Condition, Input, Reason, Rest, Roll, Seen, plan};
 use crate::service::replica::{Ailment, Observed, RunState};
 use crate::service::spec::{Order, ServiceName, SpecHash};
 use crate::service::time::Moment;
@@ -50,8 +50,17 @@ pub async fn forecast(
 
 fn of_service(name: &ServiceName, managed: Option<&Managed>, seen: &[Observed]) -> Forecast {
     let template = managed.and_then(|managed| managed.spec.template());
-    let running = seen.iter().filter(|it| it.state == RunState::Running);
-    let newest = running.max_by_key(|observed| observed.generation);
+    let terms = managed.and_then(|managed| managed.spec.sleep.as_ref());
+    let runs = |it: &&Observed| it.state == RunState::Running;
+    let running = seen.iter().filter(runs).count() as u32;
+    let (now, after) = (Moment::default(), Duration::ZERO);
+    let rest = match terms {
+        Some(_) if running == 0 => Rest::Asleep { since: now, after },
+        _ => Rest::Awake { idle_since: now },
+    };
+    let asleep = |it: &Observed| terms.is_some() && it.state == RunState::Paused;
+    let alive = seen.iter().filter(|it| runs(it) || asleep(it));
+    let newest = alive.max_by_key(|observed| observed.generation);
     let hash: Option<SpecHash> = template.map(|template| match in_use(template, newest) {
         Some(version) => version.hash,
         None => template.hash(),
@@ -65,6 +74,7 @@ fn of_service(name: &ServiceName, managed: Option<&Managed>, seen: &[Observed]) 
             condition: match observed.state {
                 RunState::Running => Condition::Ready,
                 RunState::Created => Condition::Sick(Ailment::HalfMade),
+                RunState::Paused if terms.is_some() => Condition::Asleep { settled: true },
                 RunState::Paused => Condition::Sick(Ailment::Paused),
                 RunState::Exited { code } => Condition::Sick(Ailment::Exited { code }),
             },
@@ -75,7 +85,12 @@ fn of_service(name: &ServiceName, managed: Option<&Managed>, seen: &[Observed]) 
         starting: BTreeSet::new(),
         taken: BTreeSet::new(),
         first_slot: template.map_or(0, |template| template.first_port),
-        wanted: managed.map(|managed| managed.spec.bounds.clamp(replicas.len() as u32)),
+        wanted: managed.map(|managed| match terms {
+            Some(_) if rest.is_asleep() => 0,
+            Some(_) => managed.spec.bounds.awake().clamp(running),
+            None => managed.spec.bounds.clamp(replicas.len() as u32),
+        }),
+        depth: rest.depth(terms, now),
         stop_grace_period: managed.map_or(Duration::ZERO, |managed| managed.spec.stop_grace_period),
         roll: Roll {
             parallelism: managed.map_or(1, |managed| managed.spec.update.parallelism),
@@ -86,7 +101,7 @@ fn of_service(name: &ServiceName, managed: Option<&Managed>, seen: &[Observed]) 
         backoff: &Backoff::default(),
         starts_left: u32::MAX,
         engine_up: true,
-        now: Moment::default(),
+        now,
     });
     Forecast {
         service: name.clone(),

@@ -3,13 +3,13 @@
 use super::by_hand;
 use super::probing::{self, Verdict};
 use super::rollout::{Remedy, Rollout};
-use super::tracked::{Drain, Fall, Health, Stop, Tracked, ailment_of};
+use super::tracked::{Drain, Fall, Health, Sleep, Stop, Tracked, ailment_of};
 use super::{Input as LoopInput, Sink};
 use crate::engine::{EngineError, ErrorKind, fixed};
 use crate::plan::backoff::{Backoff, SETTLED_AFTER};
 use crate::plan::scaler::{learn, turn};
 use crate::plan::window::{Sample, Window};
-use crate::plan::{Input, Reason, Seen};
+use crate::plan::{Input, Reason, Rest, Seen};
 use crate::plugin::{Probe, Scaler};
 use crate::service::decided::{Decided, Decisions};
 use crate::service::event::Event;
@@ -60,6 +60,11 @@ pub(super) struct State {
     pub(super) cursor: Arc<Cursor>,
     window: Window,
     pub(super) wanted: u32,
+    /// How many its policy wants, before any are added to spare, and while it sleeps.
+    policy: u32,
+    pub(super) rest: Rest,
+    /// Requests until its rest was looked at last.
+    pub(super) asked_before: u64,
     /// What was asked for by hand instead of what the scaler wants.
     pub(super) by_hand: Option<u32>,
     pub(super) scaled_because: String,
@@ -128,6 +133,11 @@ impl State {
             cursor: Arc::new(Cursor::default()),
             window: Window::default(),
             wanted: 0,
+            policy: 0,
+            rest: Rest::Awake {
+                idle_since: Moment::default(),
+            },
+            asked_before: 0,
             by_hand: None,
             scaled_because: String::new(),
             decisions: Decisions::default(),
@@ -143,8 +153,16 @@ impl State {
             old.spec.health != managed.spec.health || !Arc::ptr_eq(&old.probe, &managed.probe)
         });
         if self.managed.is_none() {
-            self.wanted = managed.spec.bounds.min;
+            self.policy = managed.spec.bounds.awake().min;
+            self.wanted = self.policy.saturating_add(managed.spec.spare);
             self.scaled_because = "the minimum, until traffic says otherwise".to_owned();
+            self.rest = match managed.spec.sleep {
+                Some(_) => Rest::Asleep {
+                    since: now,
+                    after: Duration::ZERO,
+                },
+                None => Rest::Awake { idle_since: now },
+            };
         }
         if probing_changed {
             for tracked in self.replicas.values_mut() {
@@ -152,8 +170,11 @@ impl State {
             }
         }
         self.stop_grace_period = managed.spec.stop_grace_period;
-        self.wanted = managed.spec.bounds.clamp(self.wanted);
-        self.by_hand = self.by_hand.map(|count| managed.spec.bounds.clamp(count));
+        let bounds = managed.spec.bounds.awake();
+        let sleeps = managed.spec.sleep.is_some() && self.rest.is_asleep();
+        self.policy = bounds.clamp(self.policy);
+        self.wanted = if sleeps { 0 } else { bounds.clamp(self.wanted) };
+        self.by_hand = self.by_hand.map(|count| bounds.clamp(count));
         if let Some(rollout) = &mut self.rollout {
             rollout.update(&managed.spec.update);
         }
@@ -231,14 +252,35 @@ impl State {
 
     /// Whether something was begun that only this process knows of.
     pub fn is_busy(&self) -> bool {
-        let stopping = |tracked: &Tracked| matches!(tracked.stop, Some(Stop::UnderWay));
-        self.starts_under_way() > 0 || self.replicas.values().any(stopping)
+        let busy = |tracked: &Tracked| {
+            matches!(tracked.stop, Some(Stop::UnderWay))
+                || matches!(tracked.sleep, Some(Sleep::FallingAsleep | Sleep::Waking))
+        };
+        self.starts_under_way() > 0 || self.replicas.values().any(busy)
     }
 
     /// What another process knew about how many are wanted.
-    pub fn want(&mut self, wanted: u32) {
+    pub fn want(&mut self, wanted: u32, now: Moment) {
+        let Some(managed) = &self.managed else {
+            return;
+        };
+        let (bounds, spare) = (managed.spec.bounds.awake(), managed.spec.spare);
+        self.policy = bounds.clamp(wanted.saturating_sub(spare));
+        if managed.spec.sleep.is_some() && wanted == 0 {
+            let after = Duration::ZERO;
+            self.rest = Rest::Asleep { since: now, after };
+            self.wanted = 0;
+        } else {
+            self.rest = Rest::Awake { idle_since: now };
+            self.want_by_policy();
+        }
+    }
+
+    /// As many as the policy wanted last.
+    pub(super) fn want_by_policy(&mut self) {
         if let Some(managed) = &self.managed {
-            self.wanted = managed.spec.bounds.clamp(wanted);
+            let wanted = self.policy.saturating_add(managed.spec.spare);
+            self.wanted = managed.spec.bounds.awake().clamp(wanted);
         }
     }
 
@@ -278,6 +320,7 @@ impl State {
         sink: &Sink,
         now: Moment,
     ) {
+        let may_sleep = self.sleep_terms().is_some();
         let mut fallen: Vec<Fall> = Vec::new();
         self.replicas.retain(|id, tracked| {
             let there = seen.iter().any(|observed| observed.id == *id);
@@ -296,7 +339,7 @@ impl State {
             });
             false
         });
-        for observed in seen {
+        for mut observed in seen {
             let start = self.starting.get_mut(&observed.slot);
             let start = start.filter(|start| start.generation == observed.generation);
             // A start of ours passes through this state, and is not half-made; what is left of
@@ -313,13 +356,16 @@ impl State {
                 self.taken.remove(&observed.slot);
             }
             let mut count_failure = true;
+            let mut found_asleep = false;
             let tracked = match self.replicas.get_mut(&observed.id) {
                 Some(tracked) => {
+                    found_asleep = tracked.hear_of_pause(&mut observed, sequence, may_sleep, now);
                     tracked.look_again(observed, now);
                     tracked
                 }
                 None => {
-                    let mut tracked = Tracked::new(observed, now);
+                    let mut tracked = Tracked::new(observed.clone(), now);
+                    found_asleep |= tracked.hear_of_pause(&mut observed, sequence, may_sleep, now);
                     if let Some(start) = start {
                         start.shown = true;
                         tracked.began = Some(start.since);
@@ -340,7 +386,12 @@ impl State {
                         .or_insert(tracked)
                 }
             };
-            if let Some(ailment) = ailment_of(&tracked.observed.state) {
+            if found_asleep {
+                tracked.tell_asleep(&self.name, sink);
+            }
+            let sleeps = tracked.is_asleep();
+            let ailment = ailment_of(&tracked.observed.state);
+            if let Some(ailment) = ailment.filter(|it| !(sleeps && *it == Ailment::Paused)) {
                 let fall = tracked.fail(&self.name, ailment, now, sink);
                 fallen.extend(fall.filter(|_| count_failure));
             }
@@ -354,8 +405,13 @@ impl State {
         if first && let Some(managed) = &self.managed {
             // What was running was wanted: a restart scales nothing down before a whole interval
             // was observed.
+            let sleeps = managed.spec.sleep.is_some();
             let containers = self.replicas.values().filter(|tracked| !tracked.is_address);
-            self.wanted = managed.spec.bounds.clamp(containers.count() as u32);
+            let awake = containers.filter(|tracked| !sleeps || tracked.is_alive());
+            let count = awake.count() as u32;
+            if !sleeps || count > 0 {
+                self.want(count, now);
+            }
         }
         self.forget_starts(sequence, sink, now);
         self.probe_all(report, sink);
@@ -393,6 +449,10 @@ impl State {
         let Some(tracked) = self.replicas.get_mut(id) else {
             return;
         };
+        if tracked.is_asleep() {
+            // It was said before.
+            return;
+        }
         let ailment = match verdict {
             Verdict::Healthy { address } => {
                 // What was said before it was told to stop, or had other addresses, comes late.
@@ -421,7 +481,7 @@ impl State {
     }
 
     /// Draws the conclusions from a failure, for the brake and for what is being rolled out.
-    fn fell(&mut self, fall: Fall, now: Moment, sink: &Sink) {
+    pub(super) fn fell(&mut self, fall: Fall, now: Moment, sink: &Sink) {
         let Fall {
             id,
             slot,
@@ -475,7 +535,9 @@ impl State {
         sink: &Sink,
     ) {
         let service = self.name.clone();
-        let holds_it = |tracked: &Tracked| tracked.observed.slot == slot && tracked.is_alive();
+        let holds_it = |tracked: &Tracked| {
+            tracked.observed.slot == slot && (tracked.is_alive() || tracked.is_asleep())
+        };
         let ours = self.containers().any(holds_it);
         let taken = error.kind == ErrorKind::PortTaken && !ours;
         sink(&if taken {
@@ -550,7 +612,7 @@ impl State {
     pub fn scale(&mut self, now: Moment, clock: Duration, sink: &Sink) -> Option<Moment> {
         let managed = self.managed.as_ref()?;
         let scaler = managed.scaler.as_ref()?;
-        let (scaler, bounds) = (Arc::clone(scaler), managed.spec.bounds);
+        let (scaler, bounds) = (Arc::clone(scaler), managed.spec.bounds.awake());
         let sample = self.sample(now, clock);
         if scaler.needs().latency {
             let answers = self.load.answers();
@@ -561,11 +623,13 @@ impl State {
             &mut self.window,
             sample,
             bounds,
-            self.wanted,
+            self.policy,
         );
         if let Some(count) = self.by_hand {
             by_hand::overrule(&mut decision, &self.name, count);
         }
+        self.policy = decision.replicas;
+        self.overrule_by_rest(&mut decision);
         let noted = self.decisions.note(Decided {
             at: now,
             from: self.wanted,
@@ -692,6 +756,7 @@ impl State {
                 .managed
                 .as_ref()
                 .map(|_| template.map_or(0, |_| self.wanted)),
+            depth: self.depth(now),
             stop_grace_period: self.stop_grace_period,
             roll: self.roll(),
             check_round: self.check_round(),
@@ -802,6 +867,7 @@ impl State {
         if let Some(replica) = &tracked.replica {
             replica.gate.close();
         }
+        tracked.sleep = None;
         tracked.stop = Some(Stop::UnderWay);
         tracked.prober = None;
         tracked.since = now;
@@ -827,7 +893,7 @@ impl State {
     }
 
     /// Sees to it that every replica that runs is asked after its health.
-    fn probe_all(&mut self, report: &mpsc::Sender<LoopInput>, sink: &Sink) {
+    pub(super) fn probe_all(&mut self, report: &mpsc::Sender<LoopInput>, sink: &Sink) {
         let Some(managed) = &self.managed else {
             return;
         };

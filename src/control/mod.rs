@@ -11,6 +11,7 @@ mod managed;
 mod measuring;
 mod probing;
 mod rollout;
+mod sleeping;
 mod tracked;
 mod version;
 mod view;
@@ -93,6 +94,13 @@ enum Input {
     Stopped {
         service: ServiceName,
         id: ReplicaId,
+        result: Result<(), EngineError>,
+    },
+    /// A replica was paused, or runs again.
+    Frozen {
+        service: ServiceName,
+        id: ReplicaId,
+        paused: bool,
         result: Result<(), EngineError>,
     },
     Probed {
@@ -329,6 +337,12 @@ impl Control {
                 id,
                 result,
             } => self.stopped(&service, &id, result),
+            Input::Frozen {
+                service,
+                id,
+                paused,
+                result,
+            } => self.frozen(&service, &id, paused, result),
             Input::Probed {
                 service,
                 id,
@@ -501,7 +515,7 @@ impl Control {
             if self.observing.fresh
                 && let Some(wanted) = self.inherited.remove(name)
             {
-                state.want(wanted);
+                state.want(wanted, now);
                 // It may have been deployed since this process looked first.
                 state.adopt_version(now, &self.sink);
             }
@@ -562,6 +576,27 @@ impl Control {
         self.observing.wanted = true;
     }
 
+    fn frozen(
+        &mut self,
+        service: &ServiceName,
+        id: &ReplicaId,
+        paused: bool,
+        result: Result<(), EngineError>,
+    ) {
+        let (now, sequence) = (self.now(), self.observing.sequence);
+        if let Some(state) = self.services.get_mut(service) {
+            state.frozen(id, paused, &result, sequence, now, &self.sink);
+            // One that runs again is asked after its health at once.
+            state.probe_all(&self.sender, &self.sink);
+        }
+        if let Err(error) = result
+            && error.kind == ErrorKind::Unreachable
+        {
+            return self.engine_is_away(&error);
+        }
+        self.observing.wanted = true;
+    }
+
     /// Plans and acts until nothing more is to be done now, publishes, and says when to look
     /// again.
     fn settle(&mut self) -> Moment {
@@ -580,6 +615,9 @@ impl Control {
         let may_act = self.hands != Hands::Resting;
         let clock = (self.clock)();
         for state in self.services.values_mut().filter(|_| may_act) {
+            if let Some(at) = state.turn_rest(now).filter(|at| *at > now) {
+                wake = wake.min(at);
+            }
             if let Some(at) = state.scale(now, clock, &self.sink).filter(|at| *at > now) {
                 wake = wake.min(at);
             }
@@ -677,6 +715,34 @@ impl Control {
             }
             Action::Drain { id, because, .. } => state.drain(&id, because, now, &self.sink),
             Action::Return { id, because, .. } => state.take_back(&id, because, &self.sink),
+            Action::Pause { id, because, .. } => {
+                if !state.pausing(&id, &because, now, &self.sink) {
+                    return;
+                }
+                tokio::spawn(async move {
+                    let frozen = Input::Frozen {
+                        service,
+                        paused: true,
+                        result: engine.pause(&id).await,
+                        id,
+                    };
+                    let _ = sender.send(frozen).await;
+                });
+            }
+            Action::Resume { id, .. } => {
+                if !state.resuming(&id) {
+                    return;
+                }
+                tokio::spawn(async move {
+                    let frozen = Input::Frozen {
+                        service,
+                        paused: false,
+                        result: engine.resume(&id).await,
+                        id,
+                    };
+                    let _ = sender.send(frozen).await;
+                });
+            }
             Action::Stop {
                 id, grace, because, ..
             } => {

@@ -29,6 +29,10 @@ pub struct Tracked {
     pub health: Health,
     pub drain: Option<Drain>,
     pub stop: Option<Stop>,
+    /// Paused, by us or found so.
+    pub sleep: Option<Sleep>,
+    /// Listings up to this one may not know whether it is paused.
+    pub paused_after: u64,
     /// Somebody asked for another one in its place.
     pub is_to_go: bool,
     pub because: Option<String>,
@@ -49,6 +53,13 @@ pub struct Drain {
     pub since: Moment,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sleep {
+    FallingAsleep,
+    Asleep,
+    Waking,
+}
+
 pub enum Stop {
     UnderWay,
     RetryAt(Moment),
@@ -64,6 +75,8 @@ impl Tracked {
             health: Health::Unknown,
             drain: None,
             stop: None,
+            sleep: None,
+            paused_after: 0,
             is_to_go: false,
             because: None,
             replica: None,
@@ -97,7 +110,7 @@ impl Tracked {
     }
 
     pub fn is_alive(&self) -> bool {
-        self.observed.state == RunState::Running && self.stop.is_none()
+        self.observed.state == RunState::Running && self.stop.is_none() && self.sleep.is_none()
     }
 
     /// It runs and was ready once, and now fails its health check: it may recover.
@@ -125,6 +138,7 @@ impl Tracked {
         match (&self.stop, &self.health, &self.drain) {
             (Some(_), _, _) => Phase::Stopping,
             (None, Health::Failed(_), _) => Phase::Sick,
+            (None, ..) if self.is_asleep() => Phase::Asleep,
             (None, _, Some(_)) => Phase::Draining,
             (None, Health::Healthy, None) => Phase::Ready,
             (None, Health::Unknown, None) => Phase::Starting,
@@ -143,6 +157,9 @@ impl Tracked {
                 ailment: ailment.clone(),
             },
             (None, Health::Failed(ailment), _) => Condition::Sick(ailment.clone()),
+            (None, ..) if self.is_asleep() => Condition::Asleep {
+                settled: self.sleep == Some(Sleep::Asleep),
+            },
             (None, _, Some(drain)) => Condition::Draining {
                 since: drain.since,
                 in_flight: self.in_flight(),
@@ -179,8 +196,11 @@ impl Tracked {
         if matches!(self.health, Health::Healthy) {
             return;
         }
-        if let (Some(replica), Health::Failed(_)) = (&self.replica, &self.health) {
-            replica.find_again();
+        match (&self.replica, &self.health) {
+            (Some(replica), Health::Failed(_)) => replica.find_again(),
+            // It slept.
+            (Some(replica), Health::Unknown) if same => replica.gate.reopen(),
+            _ => {}
         }
         self.health = Health::Healthy;
         self.since = now;
@@ -208,6 +228,7 @@ impl Tracked {
         let ready_since = matches!(self.health, Health::Healthy).then_some(self.since);
         let settled = ready_since.is_some_and(|since| now.since(since) >= SETTLED_AFTER);
         let adopted_half_made = ailment == Ailment::HalfMade;
+        let slept = self.sleep.take().is_some();
         sink(&Event::Sick {
             service: service.clone(),
             slot: self.observed.slot,
@@ -221,7 +242,7 @@ impl Tracked {
             spec: self.observed.spec.clone(),
             why: ailment.to_string(),
             ready_since,
-            blames_image: !settled && !adopted_half_made && !self.is_address,
+            blames_image: !settled && !adopted_half_made && !slept && !self.is_address,
         };
         self.health = Health::Failed(ailment);
         self.since = now;

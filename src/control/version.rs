@@ -3,6 +3,7 @@
 use super::Sink;
 use super::managed::State;
 use super::rollout::{Count, Rollout};
+use super::tracked::Tracked;
 use crate::plan::Roll;
 use crate::plan::backoff::Backoff;
 use crate::service::event::Event;
@@ -66,11 +67,12 @@ impl State {
             return Err(format!("`{}` has fixed `addresses`; {hint}", self.name));
         }
         let containers = self.containers();
-        let alive = containers.filter(|tracked| tracked.is_alive());
+        let is_there = |tracked: &Tracked| tracked.is_alive() || tracked.is_asleep();
+        let alive = containers.filter(|tracked| is_there(tracked));
         let slots: Vec<String> = alive.map(|t| t.observed.slot.to_string()).collect();
         let mut found = self.replicas.values_mut();
         let found = found.find(|tracked| {
-            !tracked.is_address && tracked.is_alive() && tracked.observed.slot == slot
+            !tracked.is_address && is_there(tracked) && tracked.observed.slot == slot
         });
         let Some(tracked) = found else {
             return Err(match slots.as_slice() {
@@ -152,7 +154,7 @@ impl State {
         };
         let running = self
             .containers()
-            .filter(|tracked| tracked.observed.state == RunState::Running);
+            .filter(|tracked| tracked.observed.state == RunState::Running || tracked.is_asleep());
         let mut running: Vec<Observed> = running.map(|tracked| tracked.observed.clone()).collect();
         running.sort_by_key(|observed| std::cmp::Reverse(observed.generation));
         if let Some(version) = in_use(declared, running.first()) {

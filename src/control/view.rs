@@ -51,6 +51,7 @@ impl State {
             load: Arc::clone(&self.load),
             replicas,
             by_hand: self.by_hand,
+            asleep: self.is_asleep(),
             min: bounds.map_or(0, |bounds| bounds.min),
             max: bounds.map_or(0, |bounds| bounds.max),
             because,
@@ -92,7 +93,9 @@ impl State {
             _ => false,
         };
         let starting = |tracked: &Tracked| tracked.phase() == Phase::Starting;
-        let sought = self.wanted > 0 && !self.because.iter().any(hopeless);
+        // Whoever asks wakes it.
+        let may_be_sought = self.wanted > 0 || self.is_asleep();
+        let sought = may_be_sought && !self.because.iter().any(hopeless);
         sought || self.replicas.values().any(starting)
     }
 

@@ -42,6 +42,12 @@ pub enum Asked {
         slot: Slot,
         generation: u64,
     },
+    Pause {
+        id: ReplicaId,
+    },
+    Resume {
+        id: ReplicaId,
+    },
     Stop {
         id: ReplicaId,
         grace: Duration,
@@ -60,6 +66,8 @@ struct World {
     observe_time: Duration,
     failures: VecDeque<ErrorKind>,
     stop_failures: usize,
+    pause_time: Duration,
+    pause_failures: usize,
     taken_ports: BTreeSet<Slot>,
     unreachable: bool,
     /// What names of images stand for; any other stands for itself.
@@ -130,6 +138,16 @@ impl FakeEngine {
     /// The next `count` stops take their time and then fail.
     pub fn fail_stops(&self, count: usize) {
         self.world().stop_failures += count;
+    }
+
+    /// How long it takes to pause a replica, or to let it run again.
+    pub fn pause_time(&self, time: Duration) {
+        self.world().pause_time = time;
+    }
+
+    /// The next `count` pauses, or ends of one, take their time and then fail.
+    pub fn fail_pauses(&self, count: usize) {
+        self.world().pause_failures += count;
     }
 
     /// From now on the name stands for this content.
@@ -341,6 +359,32 @@ impl FakeEngine {
     }
 }
 
+impl FakeEngine {
+    async fn freeze(
+        &self,
+        op: &'static str,
+        asked: Asked,
+        id: &ReplicaId,
+        state: RunState,
+    ) -> Result<(), EngineError> {
+        let time = self.asked(op, asked)?.pause_time;
+        wait(time).await;
+        let mut world = self.reach(op)?;
+        if let Some(left) = world.pause_failures.checked_sub(1) {
+            world.pause_failures = left;
+            return Err(error(ErrorKind::Failed, op, "the script says so"));
+        }
+        let mut replicas = world.replicas.iter_mut();
+        let Some(replica) = replicas.find(|replica| replica.id == *id && is_live(replica)) else {
+            return Err(error(ErrorKind::Failed, op, "it does not run"));
+        };
+        replica.state = state;
+        drop(world);
+        self.announce();
+        Ok(())
+    }
+}
+
 impl World {
     fn image(&self, op: &'static str, name: &str) -> Result<ImageId, EngineError> {
         if self.missing_images.contains(name) {
@@ -436,6 +480,18 @@ impl Engine for FakeEngine {
         })
     }
 
+    async fn pause(&self, id: &ReplicaId) -> Result<(), EngineError> {
+        const OP: &str = "pause the replica";
+        let asked = Asked::Pause { id: id.clone() };
+        self.freeze(OP, asked, id, RunState::Paused).await
+    }
+
+    async fn resume(&self, id: &ReplicaId) -> Result<(), EngineError> {
+        const OP: &str = "resume the replica";
+        let asked = Asked::Resume { id: id.clone() };
+        self.freeze(OP, asked, id, RunState::Running).await
+    }
+
     async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError> {
         const OP: &str = "stop the replica";
         let asked = Asked::Stop {
@@ -445,7 +501,7 @@ impl Engine for FakeEngine {
         let time = {
             let world = self.asked(OP, asked)?;
             let mut replicas = world.replicas.iter();
-            let runs = replicas.any(|r| r.id == *id && r.state == RunState::Running);
+            let runs = replicas.any(|replica| replica.id == *id && is_live(replica));
             if runs {
                 world.stop_time.min(grace)
             } else {
@@ -561,13 +617,17 @@ mod tests {
         let engine = FakeEngine::new();
         let web = testing::containers("web");
         engine.stop_time(10 * SECOND);
-        for (paused, lasts) in [(false, 2 * SECOND), (true, Duration::ZERO)] {
+        for (paused, grace, lasts) in [
+            (false, 2 * SECOND, 2 * SECOND),
+            (true, 2 * SECOND, 2 * SECOND),
+            (true, Duration::ZERO, Duration::ZERO),
+        ] {
             let id = engine.start(&web, 8000, 1).await.unwrap();
             if paused {
                 engine.pause(8000);
             }
             let began = Instant::now();
-            engine.stop(&id, 2 * SECOND).await.unwrap();
+            engine.stop(&id, grace).await.unwrap();
             assert_eq!(began.elapsed(), lasts);
         }
     }

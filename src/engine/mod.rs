@@ -47,7 +47,27 @@ pub trait Engine: Send + Sync + 'static {
         })
     }
 
-    /// Asks the replica to end, ends it by force after `grace`, removes it. A replica that is
+    /// Freezes the replica as it is: it keeps its memory and its port, and gets no processor time.
+    /// One that is frozen already is a success.
+    async fn pause(&self, id: &ReplicaId) -> Result<(), EngineError> {
+        Err(EngineError {
+            kind: ErrorKind::Failed,
+            op: "pause a replica",
+            message: format!("this engine does not pause; {id} runs on"),
+        })
+    }
+
+    /// Lets a frozen replica run again. One that runs already is a success.
+    async fn resume(&self, id: &ReplicaId) -> Result<(), EngineError> {
+        Err(EngineError {
+            kind: ErrorKind::Failed,
+            op: "resume a replica",
+            message: format!("this engine does not pause; nothing is known of {id}"),
+        })
+    }
+
+    /// Asks the replica to end, ends it by force after `grace`, removes it. One that is paused
+    /// runs again for that, unless `grace` is zero. A replica that is
     /// already gone is a success.
     async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError>;
 
@@ -102,6 +122,8 @@ mod testing {
                 start_period: second,
             },
             bounds: Bounds { min: 1, max: 1 },
+            sleep: None,
+            spare: 0,
             stop_grace_period: second,
             update: Update::default(),
             pull: Pull::Missing,

@@ -7,8 +7,10 @@ pub mod backoff;
 pub mod combined;
 pub mod reason;
 pub mod replicas;
+pub mod rest;
 pub mod scaler;
 pub mod window;
 
 pub use reason::Reason;
 pub use replicas::{Action, Condition, Input, Plan, Roll, Seen, plan};
+pub use rest::{Depth, Rest};

@@ -33,6 +33,15 @@ pub enum Reason {
         after: Duration,
     },
     StopFailed,
+    /// Nobody asked for the service.
+    Idle {
+        idle: Duration,
+    },
+    /// It sleeps, and will sleep more deeply.
+    StopsWhenIdle {
+        paused: u32,
+        left: Duration,
+    },
     WaitsForDrain {
         slot: Slot,
         in_flight: u64,
@@ -105,6 +114,12 @@ impl fmt::Display for Reason {
                 Human(*after)
             ),
             Reason::StopFailed => f.write_str("the last attempt to stop it failed"),
+            Reason::Idle { idle } => write!(f, "nobody asked for it for {}", Human(*idle)),
+            Reason::StopsWhenIdle { paused, left } => write!(
+                f,
+                "{paused} paused: a request wakes it, or it is stopped in {}",
+                Human(*left)
+            ),
             Reason::WaitsForDrain {
                 slot,
                 in_flight,

@@ -6,6 +6,7 @@
 
 use super::backoff::Backoff;
 use super::reason::Reason;
+use super::rest::{Depth, put_to_sleep};
 use crate::service::replica::{Ailment, ReplicaId};
 use crate::service::spec::{LAST_PORT, Order, Slot};
 use crate::service::time::Moment;
@@ -27,6 +28,8 @@ pub struct Input<'a> {
     pub first_slot: Slot,
     /// `None`: the service left the configuration.
     pub wanted: Option<u32>,
+    /// Whether it sleeps; then none is wanted.
+    pub depth: Depth,
     pub stop_grace_period: Duration,
     pub roll: Roll,
     /// By then, a cause that replicas have in common has shown on all of them.
@@ -72,6 +75,11 @@ pub enum Condition {
         since: Moment,
         in_flight: u64,
     },
+    /// Paused by us, or about to be, or about to run again; not before that has `settled` can
+    /// anything be done with it.
+    Asleep {
+        settled: bool,
+    },
     Stopping,
     /// It was told to stop, and nobody knows what became of that.
     StopFailed,
@@ -102,6 +110,18 @@ pub enum Action {
         slot: Slot,
         because: Reason,
     },
+    /// Freezes a ready replica that nobody asks for; what it has in memory stays.
+    Pause {
+        id: ReplicaId,
+        slot: Slot,
+        because: Reason,
+    },
+    /// Lets a paused replica run again.
+    Resume {
+        id: ReplicaId,
+        slot: Slot,
+        because: Reason,
+    },
     /// SIGTERM, SIGKILL after `grace`, removed.
     Stop {
         id: ReplicaId,
@@ -112,7 +132,7 @@ pub enum Action {
 }
 
 impl Plan {
-    fn waits(&mut self, because: Reason) {
+    pub(super) fn waits(&mut self, because: Reason) {
         if !self.because.contains(&because) {
             self.because.push(because);
         }
@@ -123,8 +143,8 @@ impl Plan {
     pub fn postpone_planned_stops(&mut self) {
         let before = self.actions.len();
         self.actions.retain(|action| match action {
-            Action::Start { .. } | Action::Return { .. } => true,
-            Action::Drain { .. } => false,
+            Action::Start { .. } | Action::Return { .. } | Action::Resume { .. } => true,
+            Action::Drain { .. } | Action::Pause { .. } => false,
             Action::Stop { because, .. } => matches!(because, Reason::Ailing(_)),
         });
         if self.actions.len() < before {
@@ -132,7 +152,7 @@ impl Plan {
         }
     }
 
-    fn wake_at(&mut self, at: Moment) {
+    pub(super) fn wake_at(&mut self, at: Moment) {
         self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
     }
 }
@@ -141,6 +161,10 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let mut plan = Plan::default();
     if !input.engine_up {
         plan.waits(Reason::EngineDown);
+        return plan;
+    }
+    if input.depth != Depth::Awake {
+        put_to_sleep(input, &mut plan);
         return plan;
     }
     let targets = Targets::choose(input, &mut plan);
@@ -211,7 +235,7 @@ fn stop_what_is_sick_or_drained(input: &Input<'_>, targets: &Targets, plan: &mut
             Condition::Sick(ailment) => plan.actions.push(Action::Stop {
                 id,
                 slot,
-                grace: SICK_GRACE.min(input.stop_grace_period),
+                grace: sick_grace(input, ailment),
                 because: Reason::Ailing(ailment.clone()),
             }),
             Condition::StopFailed => plan.actions.push(Action::Stop {
@@ -241,36 +265,72 @@ fn stop_what_is_sick_or_drained(input: &Input<'_>, targets: &Targets, plan: &mut
                 });
             }
             Condition::Draining { since, in_flight } => {
-                let deadline = *since + input.stop_grace_period;
-                let because = if *in_flight == 0 {
-                    Reason::Empty
-                } else if input.now >= deadline {
-                    Reason::Overdue {
-                        in_flight: *in_flight,
-                        after: input.stop_grace_period,
-                    }
-                } else {
-                    plan.wake_at(deadline);
-                    plan.waits(Reason::WaitsForDrain {
-                        slot,
-                        in_flight: *in_flight,
-                        left: Reason::left(deadline, input.now),
-                    });
-                    continue;
-                };
-                plan.actions.push(Action::Stop {
+                finish_draining(input, replica, *since, *in_flight, plan);
+            }
+            Condition::Asleep { settled: true } if targets.keeps(replica) => {
+                plan.actions.push(Action::Resume {
                     id,
                     slot,
-                    grace: input.stop_grace_period,
-                    because,
+                    because: Reason::BelowWanted {
+                        wanted: targets.wanted,
+                    },
                 });
             }
+            // It has no requests to finish, and what replaces it needs no one to stand in.
+            Condition::Asleep { settled: true } => plan.actions.push(Action::Stop {
+                id,
+                slot,
+                grace: input.stop_grace_period,
+                because: why_unwanted(input, targets, replica),
+            }),
             Condition::Starting
             | Condition::Ready
             | Condition::Unwell { .. }
+            | Condition::Asleep { settled: false }
             | Condition::Stopping => {}
         }
     }
+}
+
+/// One that somebody paused would not hear the signal.
+pub(super) fn sick_grace(input: &Input<'_>, ailment: &Ailment) -> Duration {
+    match ailment {
+        Ailment::Paused => Duration::ZERO,
+        _ => SICK_GRACE.min(input.stop_grace_period),
+    }
+}
+
+/// Stops a draining replica once it is empty, or its time is over.
+pub(super) fn finish_draining(
+    input: &Input<'_>,
+    replica: &Seen,
+    since: Moment,
+    in_flight: u64,
+    plan: &mut Plan,
+) {
+    let deadline = since + input.stop_grace_period;
+    let because = if in_flight == 0 {
+        Reason::Empty
+    } else if input.now >= deadline {
+        Reason::Overdue {
+            in_flight,
+            after: input.stop_grace_period,
+        }
+    } else {
+        plan.wake_at(deadline);
+        plan.waits(Reason::WaitsForDrain {
+            slot: replica.slot,
+            in_flight,
+            left: Reason::left(deadline, input.now),
+        });
+        return;
+    };
+    plan.actions.push(Action::Stop {
+        id: replica.id.clone(),
+        slot: replica.slot,
+        grace: input.stop_grace_period,
+        because,
+    });
 }
 
 /// One that fails its health check is replaced at once. Several at once may fail of something
@@ -312,7 +372,7 @@ fn stop_what_is_unwell(input: &Input<'_>, targets: &Targets, plan: &mut Plan) {
             plan.actions.push(Action::Stop {
                 id: replica.id.clone(),
                 slot: replica.slot,
-                grace: SICK_GRACE.min(input.stop_grace_period),
+                grace: sick_grace(input, ailment),
                 because: Reason::Ailing(ailment.clone()),
             });
             continue;

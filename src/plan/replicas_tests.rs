@@ -14,6 +14,7 @@ struct Picture {
     backoff: Backoff,
     starts_left: u32,
     engine_up: bool,
+    depth: Depth,
 }
 
 const NOW: Moment = Moment::from_secs(1000);
@@ -34,6 +35,7 @@ fn picture(words: &str) -> Picture {
         backoff: Backoff::default(),
         starts_left: 4,
         engine_up: true,
+        depth: Depth::Awake,
     };
     for word in words.split_whitespace() {
         let (slot, condition) = word.split_once('=').expect("slot=condition");
@@ -66,6 +68,8 @@ fn picture(words: &str) -> Picture {
             "drained" | "old-drained" => draining(0, 3),
             "overdue" => draining(2, 10),
             "stopping" => Condition::Stopping,
+            "asleep" | "old-asleep" => Condition::Asleep { settled: true },
+            "falling-asleep" => Condition::Asleep { settled: false },
             "stop-failed" => Condition::StopFailed,
             other => panic!("unknown condition {other}"),
         };
@@ -82,6 +86,24 @@ fn picture(words: &str) -> Picture {
 impl Picture {
     fn wanted(mut self, wanted: u32) -> Self {
         self.wanted = Some(wanted);
+        self
+    }
+
+    /// Nobody has asked for it for five minutes; what is paused is stopped in ten.
+    fn idle(mut self) -> Self {
+        self.wanted = Some(0);
+        self.depth = Depth::Paused {
+            idle: Duration::from_secs(300),
+            stop_at: NOW + Duration::from_secs(600),
+        };
+        self
+    }
+
+    fn idle_for_long(mut self) -> Self {
+        self.wanted = Some(0);
+        self.depth = Depth::Stopped {
+            idle: Duration::from_secs(900),
+        };
         self
     }
 
@@ -129,6 +151,7 @@ impl Picture {
             taken: self.taken.clone(),
             first_slot: self.first_slot,
             wanted: self.wanted,
+            depth: self.depth,
             stop_grace_period: GRACE,
             roll: self.roll.clone(),
             check_round: Duration::from_secs(2),
@@ -153,6 +176,8 @@ fn line(action: &Action) -> String {
         Action::Start { slot, because } => format!("start {slot}: {because}"),
         Action::Drain { slot, because, .. } => format!("drain {slot}: {because}"),
         Action::Return { slot, because, .. } => format!("return {slot}: {because}"),
+        Action::Pause { slot, because, .. } => format!("pause {slot}: {because}"),
+        Action::Resume { slot, because, .. } => format!("resume {slot}: {because}"),
         Action::Stop { slot, because, .. } => format!("stop {slot}: {because}"),
     }
 }
@@ -449,6 +474,74 @@ fn nothing_is_done_while_the_engine_is_away() {
     );
 }
 
+#[test]
+fn a_service_that_nobody_asks_for_is_paused_and_then_stopped() {
+    check(
+        picture("8000=ready 8001=ready").idle(),
+        &[
+            "pause 8000: nobody asked for it for 5m",
+            "pause 8001: nobody asked for it for 5m",
+        ],
+    );
+    let waits = "- 1 paused: a request wakes it, or it is stopped in 10m";
+    check(
+        picture("8000=asleep 8001=starting 8002=busy").idle(),
+        &["- waiting for 2 in flight on 8002, at most 7s", waits],
+    );
+    check(picture("8000=falling-asleep").idle(), &[waits]);
+    check(
+        picture("8000=asleep 8001=ready 8002=starting 8003=falling-asleep 8004=drained")
+            .idle_for_long(),
+        &[
+            "stop 8000: nobody asked for it for 15m",
+            "drain 8001: nobody asked for it for 15m",
+            "stop 8002: nobody asked for it for 15m",
+            "stop 8004: nothing in flight",
+        ],
+    );
+}
+
+#[test]
+fn nothing_is_started_or_replaced_for_a_service_that_sleeps() {
+    check(picture("").idle(), &[]);
+    check(
+        picture("8000=sick 8001=unwell 8002=old 8003=old-asleep").idle(),
+        &[
+            "stop 8000: exited with code 137",
+            "stop 8001: unhealthy: answered 500",
+            "drain 8002: it is to be replaced",
+            "stop 8003: it is to be replaced",
+        ],
+    );
+}
+
+#[test]
+fn who_wakes_resumes_what_is_wanted_and_lets_the_rest_go() {
+    check(
+        picture("8000=asleep 8001=asleep").wanted(1),
+        &[
+            "resume 8000: 1 replica is wanted",
+            "stop 8001: only 1 wanted",
+        ],
+    );
+    check(
+        picture("8000=asleep").wanted(2),
+        &[
+            "resume 8000: 2 replicas are wanted",
+            "start 8001: 2 replicas are wanted",
+        ],
+    );
+    check(picture("8000=falling-asleep").wanted(1), &[]);
+    check(
+        picture("8000=old-asleep").wanted(1),
+        &["stop 8000: it is to be replaced"],
+    );
+    check(
+        picture("8000=asleep").removed(),
+        &["stop 8000: the service left the configuration"],
+    );
+}
+
 /// A world that carries plans out at once and without failures.
 fn carry_out(picture: &mut Picture, plan: &Plan) {
     for action in &plan.actions {
@@ -468,7 +561,10 @@ fn carry_out(picture: &mut Picture, plan: &Plan) {
                     in_flight: 0,
                 },
             ),
-            Action::Return { id, .. } => set(picture, id, Condition::Ready),
+            Action::Return { id, .. } | Action::Resume { id, .. } => {
+                set(picture, id, Condition::Ready);
+            }
+            Action::Pause { id, .. } => set(picture, id, Condition::Asleep { settled: true }),
         }
     }
 }
@@ -487,6 +583,7 @@ fn any_condition() -> impl Strategy<Value = Condition> {
         1 => Just(Condition::Starting),
         1 => Just(Condition::Stopping),
         1 => Just(Condition::StopFailed),
+        1 => prop::bool::ANY.prop_map(|settled| Condition::Asleep { settled }),
         1 => Just(Condition::Sick(Ailment::Paused)),
         1 => (0..4u64).prop_map(|secs| Condition::Unwell {
             since: NOW - Duration::from_secs(secs),
@@ -588,6 +685,7 @@ proptest! {
                 Condition::Draining { since, in_flight } => {
                     prop_assert!(in_flight == 0 || NOW.since(since) >= GRACE);
                 }
+                Condition::Asleep { settled } => prop_assert!(settled),
                 Condition::Sick(_)
                 | Condition::Unwell { .. }
                 | Condition::Starting
@@ -607,6 +705,7 @@ proptest! {
                 match &mut replica.condition {
                     Condition::Starting => replica.condition = Condition::Ready,
                     Condition::Draining { in_flight, .. } => *in_flight = 0,
+                    Condition::Asleep { settled } => *settled = true,
                     _ => {}
                 }
             }

@@ -16,6 +16,7 @@ mod retry;
 pub mod round_robin;
 pub mod route;
 mod tunnel;
+mod waiting;
 
 pub use connection::{Bounds, Connected, Front};
 pub use context::{Context, InFlight};
@@ -141,22 +142,32 @@ impl Edge {
         ctx.exchange.service = ctx.target.as_ref().map(|target| target.service.clone());
     }
 
-    /// Counts the request and gives it a replica. False: there is none, and none to wait for.
-    async fn admit(&self, path: &str, ctx: &mut Context) -> bool {
+    /// Counts the request and gives it a replica, or says what to answer: there is none, and none
+    /// to wait for, or a page waits in its stead.
+    async fn admit(&self, head: &RequestHeader, ctx: &mut Context) -> Option<Answer> {
         let Some(target) = ctx.target.clone() else {
-            return false;
+            return Some(unavailable());
         };
+        let path = head.uri.path();
         let scaler = target.scaler.as_ref();
         let counts = scaler.is_some_and(|scaler| scaler.counts(path));
         if !self.note(&target, counts, ctx.started) {
             hold::until_known(&self.reader, &target).await;
             self.note(&target, counts, ctx.started);
         }
+        if target.forward.waiting_page
+            && waiting::is_for_a_page(head)
+            && let Some(service) = self.reader.load().service(target.service.as_str())
+            && service.ready.is_empty()
+            && service.coming
+        {
+            return Some(waiting::page(service.name.as_str()));
+        }
         let Some(lease) = self.claim(ctx).await else {
-            return false;
+            return Some(unavailable());
         };
         self.take(ctx, lease);
-        true
+        None
     }
 
     /// Gives the request another replica, if it has none.
@@ -425,8 +436,8 @@ impl ProxyHttp for Edge {
         {
             return refuse(session, ctx, StatusCode::PAYLOAD_TOO_LARGE).await;
         }
-        if !self.admit(head.uri.path(), ctx).await {
-            return respond(session, ctx, unavailable()).await;
+        if let Some(answer) = self.admit(head, ctx).await {
+            return respond(session, ctx, answer).await;
         }
         if tunnel::is_asked_for(session.req_header()) {
             self.tunnel(session, ctx).await?;

@@ -71,6 +71,31 @@ pub enum Event {
         took: Duration,
         left: u64,
     },
+    /// Out of rotation and paused: it keeps what it has in memory, and does not run.
+    Paused {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+        because: String,
+    },
+    /// Runs again after a pause; its health check comes next.
+    Resumed {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+    },
+    PauseFailed {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+        why: String,
+    },
+    ResumeFailed {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+        why: String,
+    },
     Stopped {
         service: ServiceName,
         slot: Slot,
@@ -182,6 +207,8 @@ impl Event {
             | Event::Sick { .. }
             | Event::Ejected { .. }
             | Event::StopFailed { .. }
+            | Event::PauseFailed { .. }
+            | Event::ResumeFailed { .. }
             | Event::RolloutFailed { .. }
             | Event::SaidLast { .. }
             | Event::EngineDown { .. }
@@ -204,6 +231,10 @@ impl Event {
             | Event::Draining { service, .. }
             | Event::Returned { service, .. }
             | Event::Drained { service, .. }
+            | Event::Paused { service, .. }
+            | Event::Resumed { service, .. }
+            | Event::PauseFailed { service, .. }
+            | Event::ResumeFailed { service, .. }
             | Event::Stopped { service, .. }
             | Event::StopFailed { service, .. }
             | Event::Scaled { service, .. }
@@ -316,6 +347,30 @@ impl fmt::Display for Event {
                 "{service}: {id} on {slot} still had {left} in flight after {}",
                 Human(*took)
             ),
+            Event::Paused {
+                service,
+                slot,
+                id,
+                because,
+            } => write!(f, "{service}: {id} on {slot} sleeps: {because}"),
+            Event::Resumed { service, slot, id } => {
+                write!(f, "{service}: {id} on {slot} runs again")
+            }
+            Event::PauseFailed {
+                service,
+                slot,
+                id,
+                why,
+            } => write!(
+                f,
+                "{service}: could not pause {id} on {slot}, so it is stopped instead: {why}"
+            ),
+            Event::ResumeFailed {
+                service,
+                slot,
+                id,
+                why,
+            } => write!(f, "{service}: could not resume {id} on {slot}: {why}"),
             Event::Stopped { service, slot, id } => write!(f, "{service}: {id} on {slot} is gone"),
             Event::StopFailed {
                 service,

@@ -30,6 +30,8 @@ pub struct ServiceLoad {
     places: Notify,
     budget: Budget,
     is_busy: AtomicBool,
+    /// Whether the service sleeps, so that each request is news.
+    sleeps: AtomicBool,
     wake: Arc<Notify>,
 }
 
@@ -47,13 +49,19 @@ impl ServiceLoad {
             places: Notify::new(),
             budget: Budget::new(Instant::now()),
             is_busy: AtomicBool::new(false),
+            sleeps: AtomicBool::new(false),
             wake,
         }
     }
 
     /// Notes a request; `counts` says whether the scaler wants to know of it.
     pub fn note(&self, counts: bool) {
-        self.total.fetch_add(1, Ordering::Relaxed);
+        // In one order with `sleeps`: either this request finds out that the service sleeps, or
+        // whoever puts it to sleep finds this request.
+        self.total.fetch_add(1, Ordering::SeqCst);
+        if self.sleeps.load(Ordering::SeqCst) {
+            self.wake.notify_one();
+        }
         // The first request starts the scaling clock, so the control loop hears of it at once.
         if counts && self.counted.fetch_add(1, Ordering::Relaxed) == 0 {
             self.wake.notify_one();
@@ -66,7 +74,12 @@ impl ServiceLoad {
     }
 
     pub fn total(&self) -> u64 {
-        self.total.load(Ordering::Relaxed)
+        self.total.load(Ordering::SeqCst)
+    }
+
+    /// From now on the control loop hears of each request at once, or no more.
+    pub fn sleeps(&self, sleeps: bool) {
+        self.sleeps.store(sleeps, Ordering::SeqCst);
     }
 
     /// Notes that a replica is done with a request that it had for this long.

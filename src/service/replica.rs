@@ -220,16 +220,19 @@ pub enum Phase {
     Draining,
     /// Out of rotation because it failed; about to be replaced.
     Sick,
+    /// Paused because nobody asks for its service; a request wakes it.
+    Asleep,
     /// Being stopped and removed.
     Stopping,
 }
 
 impl Phase {
-    pub const ALL: [Phase; 5] = [
+    pub const ALL: [Phase; 6] = [
         Phase::Starting,
         Phase::Ready,
         Phase::Draining,
         Phase::Sick,
+        Phase::Asleep,
         Phase::Stopping,
     ];
 
@@ -239,6 +242,7 @@ impl Phase {
             Phase::Ready => "ready",
             Phase::Draining => "draining",
             Phase::Sick => "sick",
+            Phase::Asleep => "asleep",
             Phase::Stopping => "stopping",
         }
     }

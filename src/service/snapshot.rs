@@ -38,6 +38,8 @@ pub struct ServiceView {
     pub desired: u32,
     /// How many were asked for by hand.
     pub by_hand: Option<u32>,
+    /// Nobody asks for it: its replicas are paused or gone, and a request wakes it.
+    pub asleep: bool,
     /// A replica is on its way, so waiting for one makes sense.
     pub coming: bool,
     /// Why the replica set is as it is, and what it waits for.
@@ -63,6 +65,7 @@ impl ServiceView {
             max: 0,
             desired: 0,
             by_hand: None,
+            asleep: false,
             coming: false,
             because: Vec::new(),
             decisions: Decisions::default(),

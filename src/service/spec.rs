@@ -59,6 +59,10 @@ pub struct Spec {
     pub routes: Vec<RouteSpec>,
     pub health: HealthTiming,
     pub bounds: Bounds,
+    /// `None`: it never sleeps.
+    pub sleep: Option<SleepTerms>,
+    /// How many replicas run ahead of what its policy wants.
+    pub spare: u32,
     pub stop_grace_period: Duration,
     /// How replicas of an old template are replaced.
     pub update: Update,
@@ -292,7 +296,24 @@ pub struct Bounds {
     pub max: u32,
 }
 
+/// When a service that nobody asks for sleeps: its replicas are paused, and later stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SleepTerms {
+    /// So long after the last request, when none is in flight.
+    pub idle_timeout: Duration,
+    /// How long replicas stay paused; zero: they are stopped at once.
+    pub stop_after: Duration,
+}
+
 impl Bounds {
+    /// The same for a service that is awake, which has one replica at least.
+    pub fn awake(self) -> Bounds {
+        Bounds {
+            min: self.min.max(1),
+            max: self.max.max(1),
+        }
+    }
+
     pub fn clamp(self, wanted: u32) -> u32 {
         wanted.clamp(self.min, self.max)
     }
@@ -316,6 +337,8 @@ pub struct Forward {
     pub hold_timeout: Duration,
     /// How many may wait at once.
     pub hold_max: u64,
+    /// Whether browsers that ask for a page get one that asks again, instead of waiting.
+    pub waiting_page: bool,
     pub retries: Retries,
     /// `None`: answers eject nobody.
     pub outlier_detection: Option<OutlierDetection>,
@@ -383,6 +406,7 @@ impl Default for Forward {
             max_response_body_bytes: None,
             hold_timeout: Duration::from_secs(10),
             hold_max: 1000,
+            waiting_page: false,
             retries: Retries::default(),
             outlier_detection: Some(OutlierDetection::default()),
         }

@@ -38,7 +38,7 @@ impl Writer {
     }
 
     /// Resolves when the request path has something to say: a draining replica is empty, or a
-    /// service got its first request.
+    /// service got its first request, or one while it slept.
     pub async fn woken(&self) {
         self.wake.notified().await;
     }

@@ -6,7 +6,7 @@ use super::{Model, NANOS, Outcome, Second, nanos};
 use crate::plan::backoff::{Backoff, SETTLED_AFTER};
 use crate::plan::scaler::{Scaler, learn, turn};
 use crate::plan::window::{Sample, Window};
-use crate::plan::{Action, Condition, Input, Roll, Seen, plan};
+use crate::plan::{Action, Condition, Depth, Input, Roll, Seen, plan};
 use crate::service::latency::Histogram;
 use crate::service::replica::{Ailment, ReplicaId};
 use crate::service::spec::{Order, Slot};
@@ -379,6 +379,7 @@ impl<'a> World<'a> {
                 taken: BTreeSet::new(),
                 first_slot: FIRST_SLOT,
                 wanted: Some(self.wanted),
+                depth: Depth::Awake,
                 stop_grace_period: GRACE,
                 roll: Roll {
                     parallelism: 1,
@@ -446,6 +447,8 @@ impl<'a> World<'a> {
                 let since = self.now;
                 self.set(&id, State::Draining { since });
             }
+            // Only services that sleep are paused, and here none does.
+            Action::Pause { .. } | Action::Resume { .. } => {}
             Action::Return { id, .. } => {
                 let since = self.now;
                 self.set(&id, State::Ready { since });

@@ -277,6 +277,14 @@ impl Book {
         }
     }
 
+    /// What is paused answers nobody.
+    pub fn pause_begins(&mut self, id: &ReplicaId) {
+        self.acts(&format!("pause {id}"));
+        let known = self.replicas.get(id).cloned();
+        let free = known.is_some_and(|known| known.held == 0 || known.restarted);
+        self.promise(free, || format!("paused {id} with requests in flight"));
+    }
+
     pub fn stop_begins(&mut self, life: u32, id: &ReplicaId) {
         self.acts(&format!("stop {id}"));
         let Some(known) = self.replicas.get(id).cloned() else {
@@ -407,6 +415,19 @@ impl Book {
                 known.ready = true;
                 (fine, "returns though it did not drain")
             }),
+            Event::Paused {
+                service, slot, id, ..
+            } => {
+                self.answered(service, *slot);
+                self.about(service, id, |known| {
+                    let fine = !known.stopped && !known.sick && known.draining.is_none();
+                    known.ready = false;
+                    (fine, "sleeps though it is sick, draining or gone")
+                });
+            }
+            Event::Resumed { service, id, .. } => self.about(service, id, |known| {
+                (!known.ready, "runs again though it did not sleep")
+            }),
             Event::Drained { service, id, .. } => self.about(service, id, |known| {
                 // Kept: the stop that follows is judged by it.
                 (
@@ -423,6 +444,8 @@ impl Book {
                 });
             }
             Event::StopFailed { .. }
+            | Event::PauseFailed { .. }
+            | Event::ResumeFailed { .. }
             | Event::Rolling { .. }
             | Event::RolledOut { .. }
             | Event::RolloutFailed { .. }

@@ -167,6 +167,30 @@ impl Engine for Client {
         }
     }
 
+    async fn pause(&self, id: &ReplicaId) -> Result<(), EngineError> {
+        const OP: &str = "pause";
+        let fate = self.fate(2_000, &[ErrorKind::Failed, ErrorKind::Unreachable]);
+        let call = async {
+            self.book.lock().pause_begins(id);
+            fate.at(Point::Before, OP).await?;
+            Engine::pause(&self.engine, id).await?;
+            fate.at(Point::After, OP).await
+        };
+        self.live(&fate, call).await
+    }
+
+    async fn resume(&self, id: &ReplicaId) -> Result<(), EngineError> {
+        const OP: &str = "resume";
+        let fate = self.fate(2_000, &[ErrorKind::Failed, ErrorKind::Unreachable]);
+        let call = async {
+            self.book.lock().note(format!("   resume {id}"));
+            fate.at(Point::Before, OP).await?;
+            Engine::resume(&self.engine, id).await?;
+            fate.at(Point::After, OP).await
+        };
+        self.live(&fate, call).await
+    }
+
     async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError> {
         const OP: &str = "stop";
         let fate = self.fate(8_000, &[ErrorKind::Failed, ErrorKind::Unreachable]);

@@ -16,8 +16,8 @@ use tidegate::service::load::Cursor;
 use tidegate::service::replica::{Observed, ReplicaId, RunState};
 use tidegate::service::snapshot::{RolloutStage, ServiceView, Snapshot};
 use tidegate::service::spec::{
-    Bounds, FailureAction, Forward, HealthTiming, Order, Pull, ServiceName, Slot, Source, Spec,
-    SpecHash, Template, Update, Version,
+    Bounds, FailureAction, Forward, HealthTiming, Order, Pull, ServiceName, SleepTerms, Slot,
+    Source, Spec, SpecHash, Template, Update, Version,
 };
 use tidegate::service::store::{self, Reader};
 use tokio::sync::watch;
@@ -32,6 +32,8 @@ const FIRST_PORTS: [Slot; 5] = [8000, 8020, 8040, 8060, 8080];
 const HEALED_WITHIN: Duration = Duration::from_secs(240);
 /// Requests in flight, and slow calls that are still on their way.
 const GONE_WITHIN: Duration = Duration::from_secs(90);
+/// A start that nothing disturbs.
+const WOKEN_WITHIN: Duration = Duration::from_secs(5);
 /// After that nothing happens any more.
 const QUIET_FOR: Duration = Duration::from_secs(30);
 
@@ -91,6 +93,9 @@ struct Declared {
     retries: u32,
     start_period: Duration,
     update: Update,
+    /// Sleeps when nobody asks for it; then `min` is 0.
+    sleep: Option<SleepTerms>,
+    spare: u32,
     /// Plain addresses instead of an image.
     fixed: bool,
     probe: u32,
@@ -149,6 +154,7 @@ impl Stage {
             }
         } else {
             self.heal().await;
+            self.wake_all().await;
         }
         self.leave().await;
     }
@@ -344,6 +350,7 @@ impl Stage {
             return;
         };
         let longest = self.book.lock().rng.delay(60_000);
+        view.load.note(false);
         for replica in &view.ready {
             if let Some(lease) = Lease::claim(replica) {
                 if let Some(known) = self.book.lock().replicas.get_mut(&replica.id) {
@@ -382,14 +389,15 @@ impl Stage {
             .filter(|port| !used.contains(port))
             .collect();
         let rng = &mut self.book.lock().rng;
-        let min = 1 + rng.below(3) as u32;
+        let sleeps = rng.percent(30);
+        let min = if sleeps { 0 } else { 1 + rng.below(3) as u32 };
         let seconds = |rng: &mut super::rng::Rng, from: &[u64]| {
             Duration::from_secs(rng.pick(from).expect("not empty"))
         };
         Declared {
             image: rng.below(3),
             min,
-            max: min + rng.below(4) as u32,
+            max: min.max(1) + rng.below(4) as u32,
             first_port: rng.pick(&free).expect("more than services"),
             grace: seconds(rng, &[1, 5, 10]),
             interval: seconds(rng, &[1, 1, 2]),
@@ -412,6 +420,11 @@ impl Stage {
                     .expect("not empty"),
                 max_failure_ratio: if rng.percent(50) { 0.0 } else { 0.5 },
             },
+            sleep: sleeps.then(|| SleepTerms {
+                idle_timeout: seconds(rng, &[25, 40]),
+                stop_after: seconds(rng, &[0, 10, 40]),
+            }),
+            spare: rng.pick(&[0, 0, 1]).expect("not empty"),
             fixed: false,
             probe: 0,
         }
@@ -428,6 +441,7 @@ impl Stage {
             Some(service) => match self.book.lock().rng.below(10) {
                 0 | 1 => {
                     (service.min, service.max) = (other.min, other.max);
+                    (service.sleep, service.spare) = (other.sleep, other.spare);
                     "other bounds"
                 }
                 2..=4 => {
@@ -620,6 +634,36 @@ impl Stage {
         self.note("-- healed");
     }
 
+    /// Whoever sleeps wakes at the first request.
+    async fn wake_all(&mut self) {
+        if self.book.lock().broken.is_some() {
+            return;
+        }
+        for (name, service) in self.services.clone() {
+            if service.sleep.is_none() || service.fixed {
+                continue;
+            }
+            let view = self.snapshot().service(name).cloned().expect("declared");
+            self.promise(view.asleep && view.coming, || {
+                format!("{name} is not asked for and does not sleep, or cannot be woken")
+            });
+            self.note(&format!("-- a request wakes {name}"));
+            view.load.note(true);
+            let mut reader = self.life.as_ref().expect("alive").reader.clone();
+            let wakes = async {
+                while reader
+                    .load()
+                    .service(name)
+                    .is_none_or(|it| it.ready.is_empty())
+                {
+                    let _ = reader.changed().await;
+                }
+            };
+            let woke = tokio::time::timeout(WOKEN_WITHIN, wakes).await;
+            self.promise(woke.is_ok(), || format!("{name} does not wake"));
+        }
+    }
+
     fn calm(&mut self) {
         self.note("-- all faults cease");
         self.book.lock().slow = false;
@@ -710,7 +754,15 @@ impl Stage {
         let real = ids(&mut there.iter().map(|replica| &replica.id));
         let known = ids(&mut view.replicas.iter().map(|replica| &replica.id));
         let ready = ids(&mut view.ready.iter().map(|replica| &replica.id));
-        if real != known || known != ready || slots.len() as u32 != view.desired {
+        // What sleeps is paused, or gone.
+        let awake = match view.asleep {
+            true => ids(&mut there
+                .iter()
+                .filter(|it| it.state != RunState::Paused)
+                .map(|it| &it.id)),
+            false => known.clone(),
+        };
+        if real != known || awake != ready || slots.len() as u32 != view.desired {
             return Err(format!(
                 "{real:?} exist, {known:?} are known, {ready:?} ready, {} wanted",
                 view.desired
@@ -744,12 +796,16 @@ impl Stage {
         let is_wrong = |replica: &&&Observed| replica.spec != hash && !gave_up;
         if let Some(wrong) = there
             .iter()
-            .find(|replica| is_wrong(replica) || replica.state != RunState::Running)
+            .find(|replica| is_wrong(replica) || replica.state != RunState::Running && !view.asleep)
         {
             return Err(format!("wrong: {wrong:?}"));
         }
         // Without requests for two intervals, the fewest.
-        if view.load.counted() > 0 && view.desired != service.min {
+        let fewest = match service.sleep {
+            Some(_) => 0,
+            None => (service.min + service.spare).min(service.max),
+        };
+        if (view.load.counted() > 0 || fewest == 0) && view.desired != fewest {
             return Err(format!("{} wanted after {INTERVAL:?} idle", view.desired));
         }
         Ok(())
@@ -848,6 +904,8 @@ impl Declared {
                 min: self.min,
                 max: self.max,
             },
+            sleep: self.sleep.filter(|_| !self.fixed),
+            spare: self.spare,
             stop_grace_period: self.grace,
             update: self.update.clone(),
             pull: Pull::Missing,

@@ -5,7 +5,7 @@
 //! there; with `ON_TERM=exit` it ends. `LATE` is how many milliseconds pass before it listens,
 //! `BACKLOG` how many connections may wait to be accepted.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -51,12 +51,26 @@ fn burn(time: Duration) -> u64 {
     rounds
 }
 
+/// Grants a WebSocket to the sample key of RFC 6455 and says back whatever comes.
+fn tunnel(mut client: &TcpStream) {
+    let granted = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                   Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    let _ = client.write_all(granted.as_bytes());
+    let mut bytes = [0; 1024];
+    while let Ok(count @ 1..) = client.read(&mut bytes) {
+        let _ = client.write_all(&bytes[..count]);
+    }
+}
+
 fn serve(client: TcpStream) {
     let mut lines = BufReader::new(&client).lines().map_while(Result::ok);
     let request = lines.next().unwrap_or_default();
     lines.find(|line| line.is_empty());
     let path = request.split(' ').nth(1).unwrap_or("/");
     let words: Vec<&str> = path.split('/').skip(1).collect();
+    if words == ["tunnel"] {
+        return tunnel(&client);
+    }
     let answer = match words[..] {
         ["exit", code] => process::exit(code.parse().unwrap()),
         ["burn", millis] => Some(burn(Duration::from_millis(millis.parse().unwrap())).to_string()),

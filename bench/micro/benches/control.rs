@@ -59,6 +59,8 @@ fn managed(number: u16) -> Managed {
             min: EACH.into(),
             max: EACH.into(),
         },
+        sleep: None,
+        spare: 0,
         stop_grace_period: 10 * second,
         update: Update::default(),
         pull: Pull::Missing,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::time::Duration;
 use tidegate::plan::backoff::Backoff;
-use tidegate::plan::{Condition, Input, Roll, Seen, plan};
+use tidegate::plan::{Condition, Depth, Input, Roll, Seen, plan};
 use tidegate::service::replica::ReplicaId;
 use tidegate::service::spec::{Order, Slot};
 use tidegate::service::time::Moment;
@@ -29,6 +29,7 @@ fn input<'a>(replicas: &'a [Seen], backoff: &'a Backoff, wanted: u32) -> Input<'
         taken: BTreeSet::new(),
         first_slot: FIRST,
         wanted: Some(wanted),
+        depth: Depth::Awake,
         stop_grace_period: Duration::from_secs(10),
         roll: Roll {
             parallelism: 1,

@@ -39,12 +39,8 @@ pub struct Seen {
 }
 
 impl Edge {
-    pub async fn start(
-        program: &Path,
-        port: u16,
-        scale: &str,
-        start_ms: u64,
-    ) -> Result<Edge, String> {
+    /// Begins, whether or not a replica is ready.
+    pub fn spawn(program: &Path, port: u16, scale: &str, start_ms: u64) -> Result<Edge, String> {
         let folder = TempDir::with_prefix("replay-").map_err(|why| why.to_string())?;
         let address: SocketAddr = ([127, 0, 0, 1], port).into();
         let admin: SocketAddr = ([127, 0, 0, 1], port + 1).into();
@@ -79,13 +75,23 @@ impl Edge {
             .kill_on_drop(true)
             .spawn()
             .map_err(|why| format!("starting {}: {why}", program.display()))?;
-        let edge = Edge {
+        Ok(Edge {
             address,
             admin,
             instance,
             child,
             folder,
-        };
+        })
+    }
+
+    /// Begins, and waits until a replica is ready.
+    pub async fn start(
+        program: &Path,
+        port: u16,
+        scale: &str,
+        start_ms: u64,
+    ) -> Result<Edge, String> {
+        let edge = Edge::spawn(program, port, scale, start_ms)?;
         let ready = async {
             while edge
                 .look(Instant::now())
@@ -122,6 +128,23 @@ impl Edge {
             ready: service.ready,
             there: service.replicas.len() as u32,
         })
+    }
+
+    /// How many replicas there are, when the service sleeps.
+    pub async fn asleep(&self) -> Option<usize> {
+        #[derive(Deserialize)]
+        struct Service {
+            asleep: bool,
+            replicas: Vec<Replica>,
+        }
+        #[derive(Deserialize)]
+        struct Replica {
+            state: String,
+        }
+        let body = self.get(&format!("/api/v1/services/{SERVICE}")).await?;
+        let service: Service = serde_json::from_str(&body).ok()?;
+        let sleeps = service.replicas.iter().all(|it| it.state == "asleep");
+        (service.asleep && sleeps).then_some(service.replicas.len())
     }
 
     /// How many replicas have become ready, and how long that took in all.

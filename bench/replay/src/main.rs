@@ -1,5 +1,5 @@
 //! Replays a trace's sharpest minutes, and a step, on real containers, and measures what
-//! `tidegate simulate` imagines.
+//! `tidegate simulate` imagines; and how long who sleeps takes to wake.
 //!
 //! Arrivals and service times are those of the simulation, drawn from the same seed; so is the
 //! oracle. Requests sleep in their replica, so it is not the machine that limits them.
@@ -10,6 +10,7 @@
 mod client;
 mod edge;
 mod figures;
+mod waking;
 
 use clap::Parser;
 use edge::Edge;
@@ -40,7 +41,8 @@ const NOT_RUN: u8 = 2;
 
 /// Replays a trace's sharpest minutes on real containers.
 ///
-/// Exits with 1 when a request failed, or the first replica after a step came late.
+/// Exits with 1 when a request failed, the first replica after a step came late, or a service
+/// that slept took too long to wake.
 #[derive(Parser)]
 #[command(name = "replay")]
 struct Arguments {
@@ -61,6 +63,9 @@ struct Arguments {
     /// The `scale` of a service, as in `{ policy: rps, target: 16, max: 40 }`; may be repeated
     #[arg(long = "scale", value_name = "YAML", default_value = CONCURRENCY)]
     scales: Vec<String>,
+    /// Nothing but how long who sleeps takes to wake
+    #[arg(long)]
+    only_waking: bool,
     /// What a replica takes to listen once its container runs, in milliseconds
     #[arg(long, default_value_t = 3000)]
     start_ms: u64,
@@ -118,7 +123,7 @@ async fn run(arguments: &Arguments) -> Result<bool, String> {
         stepped(&model),
     ];
     let mut rows: Vec<(String, Figures)> = Vec::new();
-    for phase in &phases {
+    for phase in phases.iter().filter(|_| !arguments.only_waking) {
         let simulation = Simulation::new(&phase.trace, &model);
         let (oracle, peak) = simulation.oracle();
         eprintln!(
@@ -137,11 +142,19 @@ async fn run(arguments: &Arguments) -> Result<bool, String> {
             sleep(PAUSE).await;
         }
     }
+    let wakings = waking::measured(&program, arguments.port, arguments.start_ms);
+    let wakings = wakings.await.map_err(|why| format!("waking: {why}"))?;
     match arguments.json {
-        true => println!("{}", json(&rows)),
-        false => print!("{}", table(&rows)),
+        true => println!("{}", json(&rows, &wakings)),
+        false => {
+            if !rows.is_empty() {
+                println!("{}", table(&rows));
+            }
+            print!("{}", waking::table(&wakings));
+        }
     }
-    Ok(rows.iter().all(|(_, figures)| is_kept(figures)))
+    let is_awake = wakings.iter().all(|it| it.kept);
+    Ok(is_awake && rows.iter().all(|(_, figures)| is_kept(figures)))
 }
 
 async fn measured(
@@ -240,14 +253,15 @@ fn is_kept(figures: &Figures) -> bool {
     figures.failed == 0 && in_time
 }
 
-fn json(rows: &[(String, Figures)]) -> String {
+fn json(rows: &[(String, Figures)], wakings: &[waking::Waking]) -> String {
     let rows = rows.iter().map(|(phase, figures)| {
         let mut row = serde_json::json!(figures);
         row["phase"] = serde_json::json!(phase);
         row["kept"] = serde_json::json!(is_kept(figures));
         row
     });
-    let rows: Vec<serde_json::Value> = rows.collect();
+    let wakings = wakings.iter().map(|waking| serde_json::json!(waking));
+    let rows: Vec<serde_json::Value> = rows.chain(wakings).collect();
     serde_json::to_string_pretty(&rows).unwrap_or_default()
 }
 

@@ -190,6 +190,10 @@ impl Events {
             | Event::Adopted { .. }
             | Event::Draining { .. }
             | Event::Returned { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
+            | Event::PauseFailed { .. }
+            | Event::ResumeFailed { .. }
             | Event::Stopped { .. }
             | Event::StopFailed { .. }
             | Event::Rolling { .. }

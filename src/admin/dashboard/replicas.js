@@ -4,7 +4,7 @@ import { at, many, rate, span } from "./words.js";
 
 /** More than these are drawn small. */
 const LARGE_MAX = 16;
-const STATES = ["ready", "starting", "draining", "sick", "stopping"];
+const STATES = ["ready", "starting", "draining", "sick", "asleep", "stopping"];
 
 export const ageOf = (service, seconds) => seconds + (Date.now() - service.heard) / 1000;
 
@@ -22,7 +22,7 @@ export class Tiles {
 
   update(service) {
     const { replicas, desired } = service;
-    const missing = Math.max(0, desired - replicas.filter(({ state }) => state !== "draining" && state !== "stopping").length);
+    const missing = Math.max(0, desired - replicas.filter(({ state }) => !["draining", "stopping", "asleep"].includes(state)).length);
     set(this.node, "data-size", replicas.length + missing > LARGE_MAX ? "small" : "large");
     const ids = new Set(replicas.map(({ id }) => id));
     for (const [id, tile] of this.tiles) {

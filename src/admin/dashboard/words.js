@@ -69,7 +69,7 @@ export function condition(service) {
   if (service.held > 0) return ["warn", `${many(service.held, "request")} held`];
   if (ready < desired) return [starting ? "busy" : "warn", `${ready} of ${desired} ready`];
   if (rollout?.stage === "rolling") return ["busy", `rolling out, ${rollout.ready} of ${rollout.wanted}`];
-  if (desired === 0) return ["idle", "at rest"];
+  if (desired === 0) return ["idle", service.asleep ? (count("asleep") ? "asleep, paused" : "asleep") : "at rest"];
   return ["good", "up"];
 }
 
@@ -85,6 +85,10 @@ const PLAIN = {
   returned: (on) => `${on} back in rotation`,
   drained: (on) => `${on} drained`,
   stopped: (on) => `${on} gone`,
+  paused: (on) => `${on} paused`,
+  resumed: (on) => `${on} runs again`,
+  pause_failed: (on) => `Could not pause ${on}`,
+  resume_failed: (on) => `Could not resume ${on}`,
   stop_failed: (on) => `Could not stop ${on}`,
   said_last: (on) => `${on} said last`,
   engine_up: () => "The container engine answers",
@@ -112,8 +116,8 @@ export const short = (image) => (image ?? "").replace(/sha256:([0-9a-f]{12})[0-9
 /** Of what colour it is: `decision`, `good`, `move`, `bad` or `quiet`. */
 export function kind(what) {
   if (["scaled", "decided", "rolling", "rolled_out", "rolled_back", "reloaded"].includes(what)) return "decision";
-  if (["sick", "start_failed", "stop_failed", "said_last", "ejected", "port_taken", "rolling_back", "rollout_paused", "engine_down", "reload_failed"].includes(what)) return "bad";
-  if (["ready", "returned", "engine_up", "adopted"].includes(what)) return "good";
+  if (["sick", "start_failed", "stop_failed", "pause_failed", "resume_failed", "said_last", "ejected", "port_taken", "rolling_back", "rollout_paused", "engine_down", "reload_failed"].includes(what)) return "bad";
+  if (["ready", "returned", "resumed", "engine_up", "adopted"].includes(what)) return "good";
   if (what === "starting" || what === "draining") return "move";
   return "quiet";
 }

@@ -11,6 +11,7 @@ mod ports;
 mod route;
 mod secrets;
 mod service;
+mod sleep;
 mod update;
 mod value;
 

@@ -5,6 +5,7 @@ use super::container::{first_port, template};
 use super::failover;
 use super::plugins::{Installer, Scope};
 use super::route::routes;
+use super::sleep;
 use super::update::{pull, update};
 use super::value::{self, address, count, duration, maybe_zero_duration};
 use crate::config::error::At;
@@ -13,7 +14,9 @@ use crate::config::shape::{split_off, what};
 use crate::config::source::Env;
 use crate::config::{Plugged, Service};
 use crate::plugin::{Combined, Scaler};
-use crate::service::spec::{Bounds, Forward, HealthTiming, RouteSpec, ServiceName, Source, Spec};
+use crate::service::spec::{
+    Bounds, Forward, HealthTiming, RouteSpec, ServiceName, SleepTerms, Source, Spec,
+};
 use serde_yaml::{Mapping, Value};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -101,7 +104,12 @@ pub fn service(
             max: count,
         };
         source = addresses.map(Source::Addresses);
-        scaling = Some((bounds, Vec::new()));
+        let scale = Scaling {
+            bounds,
+            sleep: None,
+            spare: 0,
+        };
+        scaling = Some((scale, Vec::new()));
         ports = None;
     } else {
         if !has_image {
@@ -119,9 +127,9 @@ pub fn service(
             as_target(&in_scale, &mut typed, limit);
             scale_of(&in_scale, name, typed, installer)
         });
-        let (bounds, plugged) = scale.unwrap_or((None, None));
-        ports = first_port.zip(bounds.map(|bounds| bounds.max));
-        scaling = bounds.zip(plugged);
+        let (scale, plugged) = scale.unwrap_or((None, None));
+        ports = first_port.zip(scale.as_ref().map(|scale| scale.bounds.max));
+        scaling = scale.zip(plugged);
     }
 
     let outline = Outline {
@@ -130,14 +138,16 @@ pub fn service(
         ports,
     };
     let build = || {
-        let (bounds, scaler_plugins) = scaling?;
+        let (scaling, scaler_plugins) = scaling?;
         let (health, probe_plugin) = health?;
         let spec = Spec {
             name: name.clone(),
             source: source?,
             routes: routes?,
             health,
-            bounds,
+            bounds: scaling.bounds,
+            sleep: scaling.sleep,
+            spare: scaling.spare,
             stop_grace_period: grace?,
             update: update?,
             pull: pull?,
@@ -286,18 +296,26 @@ pub(super) fn mapping(at: &At<'_>, typed: Option<Value>, example: &str) -> Optio
     }
 }
 
+/// How many replicas there may be, whatever decides.
+struct Scaling {
+    bounds: Bounds,
+    sleep: Option<SleepTerms>,
+    spare: u32,
+}
+
 fn scale_of(
     at: &At<'_>,
     name: &ServiceName,
     mut typed: Mapping,
     installer: &Installer<'_>,
-) -> (Option<Bounds>, Option<Vec<Arc<Plugged>>>) {
+) -> (Option<Scaling>, Option<Vec<Arc<Plugged>>>) {
     let core = split_off(&mut typed, raw::Scale::KEYS);
     let has_list = core.get("policies").is_some_and(|typed| !typed.is_null());
     let mut raw: raw::Scale = at.shape(Value::Mapping(core));
     let bound = count(1..=REPLICAS_MAX);
-    let min = at.read("min", raw.min.as_ref(), MIN, &bound);
+    let (min, sleep) = sleep::least(at, &raw, MIN, 1..=REPLICAS_MAX);
     let max = at.read("max", raw.max.as_ref(), MAX, &bound);
+    let spare = at.read("spare", raw.spare.as_ref(), 0, count(0..=REPLICAS_MAX));
     let plugged = match has_list {
         true => policies(at, name, &mut raw, &typed, installer),
         false => {
@@ -318,7 +336,14 @@ fn scale_of(
             format!("raise `max` to at least {min}, or lower `min`"),
         );
     }
-    (bounds, plugged)
+    let scaling = || {
+        Some(Scaling {
+            bounds: bounds?,
+            sleep: sleep?,
+            spare: spare?,
+        })
+    };
+    (scaling(), plugged)
 }
 
 /// Several policies, each with its keys below its name.
@@ -417,6 +442,7 @@ fn forward_of(at: &At<'_>, raw: &mut raw::Service) -> Option<Forward> {
         default.hold_max as u32,
         value::count(1..=HELD_MAX),
     );
+    let waiting_page = sleep::waiting_page(at, raw.waiting_page.as_ref());
     let retries = failover::retries(&at.key("retries"), raw.retries.take());
     let outlier_detection =
         failover::outlier_detection(&at.key("outlier_detection"), raw.outlier_detection.take());
@@ -430,6 +456,7 @@ fn forward_of(at: &At<'_>, raw: &mut raw::Service) -> Option<Forward> {
         max_response_body_bytes: if is_answer_wrong { None? } else { answer },
         hold_timeout: hold_timeout?,
         hold_max: u64::from(hold_max?),
+        waiting_page: waiting_page?,
         retries: retries?,
         outlier_detection: outlier_detection?,
     })

@@ -8,6 +8,7 @@ mod overrides;
 mod plugins;
 mod properties;
 mod services;
+mod sleep;
 mod stubs;
 mod text;
 mod top;

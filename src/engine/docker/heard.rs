@@ -6,7 +6,7 @@
 //! a while.
 
 use super::held;
-use crate::service::replica::{Observed, RunState};
+use crate::service::replica::{Observed, ReplicaId, RunState};
 use bollard::models::EventMessage;
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -39,6 +39,12 @@ impl Heard {
         }
     }
 
+    /// What the engine has just answered. An event about what was before may still be on its way,
+    /// and the one about this follows it.
+    pub fn know(&self, id: &ReplicaId, state: RunState) {
+        held(&self.states).insert(id.0.to_string(), (state, Instant::now()));
+    }
+
     /// After a gap in the events nothing heard before it counts.
     pub fn forget(&self) {
         held(&self.states).clear();
@@ -63,7 +69,6 @@ impl Heard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::replica::ReplicaId;
     use crate::service::spec::{ServiceName, SpecHash};
 
     fn hear(heard: &Heard, action: &str) {

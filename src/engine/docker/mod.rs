@@ -13,6 +13,7 @@ mod image;
 mod inspect;
 mod label;
 mod logs;
+mod pause;
 mod registry;
 mod stop;
 mod usage;
@@ -94,6 +95,14 @@ impl Engine for Docker {
 
     async fn usage(&self, id: &ReplicaId) -> Result<Usage, EngineError> {
         self.measured(id).await
+    }
+
+    async fn pause(&self, id: &ReplicaId) -> Result<(), EngineError> {
+        self.daemon.pause(id).await
+    }
+
+    async fn resume(&self, id: &ReplicaId) -> Result<(), EngineError> {
+        self.daemon.resume(id).await
     }
 
     async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError> {

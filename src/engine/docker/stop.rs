@@ -29,8 +29,12 @@ impl Daemon {
             return Err(failed(OP, message));
         }
         let state = container.state.unwrap_or_default();
-        let listens = state.running == Some(true) && state.paused != Some(true);
-        if listens && !grace.is_zero() {
+        if state.running == Some(true) && !grace.is_zero() {
+            if state.paused == Some(true)
+                && let Err(error) = self.resume(id).await
+            {
+                log::debug!("container {id} goes by force: {error}");
+            }
             self.ask_to_end(&client, id, grace).await?;
         }
         self.remove(&client, &id.0).await?;

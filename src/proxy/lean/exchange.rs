@@ -10,7 +10,7 @@ use crate::proxy::hygiene::{self, Way};
 use crate::proxy::retry::{self, BODY_KEPT_BYTES, Reach};
 use crate::proxy::{
     Context, Edge, answer_head, content_length, dial, failure, filter_request, filter_response,
-    headers, plain, unavailable,
+    headers, plain,
 };
 use bytes::{BufMut, BytesMut};
 use http::{Method, StatusCode, Version, header};
@@ -144,8 +144,8 @@ impl Edge {
             length => client.body(length, patience).await?,
         };
         said.unread = 0;
-        if !self.admit(head.uri.path(), ctx).await {
-            return say(client, ctx, said, unavailable()).await;
+        if let Some(answer) = self.admit(head, ctx).await {
+            return say(client, ctx, said, answer).await;
         }
         head.remove_header(&header::CONNECTION);
         let peer = ctx.peer.as_ref();
