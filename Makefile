@@ -5,7 +5,7 @@ CARGO_HOME ?= $(HOME)/.cargo
 export PATH := $(CARGO_HOME)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run load build image container-image test loom fuzz deny chaos attack bench bench-instructions bench-scale micro simulate replay fmt lint clean-containers
+.PHONY: help run load build image container-image deb deb-test test loom fuzz deny chaos attack bench bench-instructions bench-scale micro simulate replay fmt lint clean-containers
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -30,6 +30,14 @@ image: ## Build the example service as the image acts:latest
 container-image: ## Build Tidegate itself as the image tidegate:latest
 	@scripts/setup
 	scripts/image
+
+deb: ## Build a Debian package, target/debian/tidegate_*.deb
+	@scripts/setup --no-docker
+	scripts/deb
+
+deb-test: deb ## Install that package on a Debian in a container, run it as a service, and purge it
+	@scripts/setup
+	scripts/deb-test
 
 test: ## Run every test; some start containers
 	@scripts/setup --test

@@ -20,6 +20,7 @@ mod fuzz; // any bytes at a real listener, and what goes out
 mod gate; // the claim against the drain, under loom
 mod held_socket; // down and up again behind a socket that somebody else holds
 mod hygiene; // what must not get through to a replica, nor back
+mod manual; // what docs/ shows: messages, commands, files of before and after
 mod monitoring; // the alerts and the Grafana dashboard, held against the real metrics
 mod openapi; // what the API says of itself
 mod plain; // the short way of plain requests, and what else is on their connections
@@ -28,6 +29,7 @@ mod scaling; // scaling policies under recorded traffic
 mod schema; // the JSON Schema of the configuration
 mod simulation; // the control loop in a world of faults, thousands of times
 mod slow; // clients that are slow, silent or too many
+mod supervised; // under a supervisor that hears how it is doing, as systemd does
 mod tidy; // the rules of the house
 mod upgrade; // a new process in place of the running one
 mod websocket; // tunnels through the real binary, in front of plain addresses

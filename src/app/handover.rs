@@ -4,6 +4,7 @@
 //! listens, and send one JSON message a line. Whatever only one process may hold travels as open
 //! descriptors, so nothing is ever let go in between. `src/README.md` tells the whole story.
 
+use super::supervisor::Supervisor;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags,
@@ -46,7 +47,14 @@ pub enum Holding {
 #[serde(rename_all = "snake_case")]
 pub enum Message {
     /// The successor knocks.
-    Hello { protocol: u32, pid: u32, when: When },
+    Hello {
+        protocol: u32,
+        pid: u32,
+        when: When,
+        /// It has a supervisor of its own.
+        #[serde(default)]
+        supervised: bool,
+    },
     /// The running process says no, and goes on.
     Refused { why: String },
     /// Comes with a descriptor for each of `holdings`, and with how many replicas of each
@@ -55,6 +63,9 @@ pub enum Message {
         pid: u32,
         holdings: Vec<Holding>,
         ready: BTreeMap<String, u32>,
+        /// Whom the successor is to tell how it is doing.
+        #[serde(default)]
+        supervisor: Supervisor,
     },
     /// The successor has everything that it needs.
     Ready,
@@ -211,6 +222,7 @@ mod tests {
             pid: 1,
             holdings,
             ready: BTreeMap::from([("web".to_owned(), 2)]),
+            supervisor: Supervisor::default(),
         };
         let descriptors = vec![file.as_fd(); DESCRIPTORS_MAX];
         old.pass(&said, &descriptors).await.unwrap();

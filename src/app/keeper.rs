@@ -5,6 +5,7 @@ use super::handover::Message;
 use super::holdings::{Holdings, Socket};
 use super::predecessor::{Predecessor, Talking};
 use super::successor::{Door, Knock, Successor};
+use super::supervisor::Supervisor;
 use super::{Observers, Options, managed_of, settings_of};
 use crate::admin::{Order, view};
 use crate::config::{self, Config, Env, Plugged};
@@ -81,6 +82,7 @@ pub struct Keeper {
     pub registry: Registry,
     pub reader: Reader,
     pub handle: Handle,
+    pub supervisor: Supervisor,
     pub settings: Arc<ArcSwap<Settings>>,
     pub observers: Observers,
     pub in_flight: InFlight,
@@ -116,14 +118,29 @@ impl Kept {
         keeper.handle.reconfigure(managed_of(&keeper.config)).await;
         let mut before = None;
         match predecessor {
-            None => drop(keeper.doors.send_replace(Doors::Open)),
+            None => {
+                keeper.doors.send_replace(Doors::Open);
+                if (&mut keeper.accepting).await.is_ok() {
+                    keeper.supervisor.ready();
+                }
+            }
             Some(predecessor) => {
+                let own = keeper.supervisor.is_there();
+                if !own {
+                    keeper.supervisor = predecessor.supervisor.clone();
+                }
                 let taken = tokio::select! {
                     taken = keeper.take_over(predecessor) => taken,
                     () = over(&mut shutdown) => std::process::exit(0),
                 };
                 match taken {
-                    Ok(talking) => before = Some(talking),
+                    Ok(talking) => {
+                        before = Some(talking);
+                        // To the one of before, nothing new has begun.
+                        if own {
+                            keeper.supervisor.ready();
+                        }
+                    }
                     Err(why) => {
                         log::error!("not taken over: {why}");
                         std::process::exit(1);
@@ -131,6 +148,7 @@ impl Kept {
                 }
             }
         }
+        let watched = keeper.watched();
         let successor = loop {
             tokio::select! {
                 _ = hup.recv() => {
@@ -177,9 +195,12 @@ impl Kept {
             Some(_) => {
                 // The successor holds them now.
                 keeper.holdings.listeners.clear();
+                watched.abort();
                 keeper.follow(before, &mut shutdown).await;
             }
             None => {
+                let drain = keeper.config.server.drain_timeout;
+                keeper.supervisor.stopping(drain);
                 if keeper.options.remove {
                     keeper.handle.take(Hands::Free, BTreeMap::new()).await;
                 }
@@ -190,6 +211,17 @@ impl Kept {
 }
 
 impl Keeper {
+    /// Tells the supervisor again and again that this process is alive, as long as its control
+    /// loop is.
+    fn watched(&self) -> AbortHandle {
+        let handle = self.handle.clone();
+        let watched = self
+            .supervisor
+            .clone()
+            .watched(async move || handle.answers().await);
+        tokio::spawn(watched).abort_handle()
+    }
+
     // === an upgrade, seen from the new process ===
 
     /// Becomes ready beside the running process, takes control of the containers, lets clients
@@ -269,6 +301,10 @@ impl Keeper {
             pid: std::process::id(),
             holdings,
             ready: self.counts(|service| service.ready.len() as u32),
+            supervisor: match successor.supervised {
+                true => Supervisor::default(),
+                false => self.supervisor.clone(),
+            },
         };
         let pid = successor.pid;
         log::info!("process {pid} wants to take over");
@@ -309,6 +345,9 @@ impl Keeper {
                 log::info!("process {pid} took over: finishing what is in flight");
                 self.in_flight.end_connections();
                 self.doors.send_replace(Doors::HandedOver);
+                if !successor.supervised {
+                    self.supervisor.handed_over(pid);
+                }
                 Some(successor)
             }
             _ => {
@@ -403,7 +442,9 @@ impl Keeper {
 
     /// A bad file changes nothing and says why; a good one is swapped in whole.
     async fn reload(&mut self) -> Result<String, String> {
+        self.supervisor.reloading();
         let result = self.try_reload().await;
+        self.supervisor.reloaded(result.is_ok());
         self.observers.tell(&Event::Reloaded {
             result: result.clone(),
         });

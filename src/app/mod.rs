@@ -13,6 +13,7 @@ mod predecessor;
 mod preflight;
 mod services;
 mod successor;
+mod supervisor;
 
 pub use crate::engine::docker::ImageFacts;
 pub use handover::When;
@@ -42,6 +43,7 @@ use preflight::{admin_token, connections as room, install_signal_handlers, raise
 use services::{AdminListeners, AdminService, ControlService, Signals};
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use supervisor::Supervisor;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 /// Beyond every `timeouts.drain`.
@@ -118,8 +120,9 @@ fn start(
     let mut config = config::load(text, &options.overrides, &registry, reader.clone(), None)
         .map_err(StartError::Config)?;
     install_signal_handlers()?;
+    let supervisor = Supervisor::told_by(|name| std::env::var(name).ok(), std::process::id());
     let (predecessor, handed) = match options.upgrade {
-        Some(when) => predecessor::ask(&config.state_dir, when)?.unzip(),
+        Some(when) => predecessor::ask(&config.state_dir, when, supervisor.is_there())?.unzip(),
         None => (None, None),
     };
     let mut holdings = Holdings::lock(&config, handed, passed)?;
@@ -218,6 +221,7 @@ fn start(
         registry,
         reader,
         handle,
+        supervisor,
         settings,
         observers,
         in_flight,

@@ -1,6 +1,7 @@
 //! The successor's side of an upgrade: asks the running process for what it holds.
 
 use super::handover::{Conversation, Holding, Message, PROTOCOL, When};
+use super::supervisor::Supervisor;
 use super::{StartError, system};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,6 +19,8 @@ pub struct Predecessor {
     pub pid: u32,
     /// How many replicas of each service were ready.
     pub ready: BTreeMap<String, u32>,
+    /// The one that it had.
+    pub supervisor: Supervisor,
     stream: StdUnixStream,
 }
 
@@ -30,8 +33,13 @@ pub struct Talking {
 /// What came from it.
 pub type Handed = Vec<(Holding, OwnedFd)>;
 
-/// Asks whoever runs with this state folder for its holdings; `None`: nobody does.
-pub fn ask(state_dir: &Path, when: When) -> Result<Option<(Predecessor, Handed)>, StartError> {
+/// Asks whoever runs with this state folder for its holdings; `None`: nobody does. This process
+/// may be `supervised` by somebody else than that one.
+pub fn ask(
+    state_dir: &Path,
+    when: When,
+    supervised: bool,
+) -> Result<Option<(Predecessor, Handed)>, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -51,16 +59,21 @@ pub fn ask(state_dir: &Path, when: When) -> Result<Option<(Predecessor, Handed)>
                 return Err(system(&format!("cannot take over at {path}: {error}")));
             }
         };
-        let answer = meet(Conversation::new(stream), when).await;
+        let answer = meet(Conversation::new(stream), when, supervised).await;
         answer.map(Some).map_err(|why| not_taken_over(&why))
     })
 }
 
-async fn meet(mut conversation: Conversation, when: When) -> Result<(Predecessor, Handed), String> {
+async fn meet(
+    mut conversation: Conversation,
+    when: When,
+    supervised: bool,
+) -> Result<(Predecessor, Handed), String> {
     let hello = Message::Hello {
         protocol: PROTOCOL,
         pid: std::process::id(),
         when,
+        supervised,
     };
     let said = conversation.say(&hello).await;
     said.map_err(|error| left(&error))?;
@@ -73,12 +86,13 @@ async fn meet(mut conversation: Conversation, when: When) -> Result<(Predecessor
             conversation.hear().await
         }
     };
-    let (pid, holdings, ready) = match answer {
+    let (pid, holdings, ready, supervisor) = match answer {
         Ok(Message::Holdings {
             pid,
             holdings,
             ready,
-        }) => (pid, holdings, ready),
+            supervisor,
+        }) => (pid, holdings, ready, supervisor),
         Ok(Message::Refused { why }) => return Err(why),
         Ok(other) => return Err(format!("the running process answered strangely: {other:?}")),
         Err(error) => return Err(left(&error)),
@@ -91,6 +105,7 @@ async fn meet(mut conversation: Conversation, when: When) -> Result<(Predecessor
     let predecessor = Predecessor {
         pid,
         ready,
+        supervisor,
         stream: conversation.into_std().map_err(|error| left(&error))?,
     };
     Ok((predecessor, holdings.into_iter().zip(descriptors).collect()))

@@ -28,6 +28,8 @@ pub struct Successor {
     pub pid: u32,
     pub conversation: Conversation,
     when: When,
+    /// By somebody of its own.
+    pub supervised: bool,
     inside: Arc<()>,
 }
 
@@ -132,6 +134,7 @@ async fn greet(stream: UnixStream) -> Option<Step> {
         protocol,
         pid,
         when,
+        supervised,
     })) = hello
     else {
         return None;
@@ -140,6 +143,7 @@ async fn greet(stream: UnixStream) -> Option<Step> {
         pid,
         conversation,
         when,
+        supervised,
         inside: Arc::new(()),
     };
     if protocol != PROTOCOL {

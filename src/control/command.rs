@@ -35,6 +35,8 @@ pub(super) enum Command {
     },
     /// Stops and removes every container, as after `run --rm`.
     RemoveAll { done: oneshot::Sender<()> },
+    /// Answers, to show that it can.
+    Answer { done: oneshot::Sender<()> },
     /// Changes what the loop may do to the world.
     Use {
         hands: Hands,
@@ -123,6 +125,15 @@ impl Handle {
         let command = Command::RemoveAll { done };
         if self.0.send(Input::Command(command)).await.is_ok() {
             let _ = finished.await;
+        }
+    }
+
+    /// Resolves when the loop has come to this; never when it hangs.
+    pub async fn answers(&self) {
+        let (done, answer) = oneshot::channel();
+        let sent = self.0.send(Input::Command(Command::Answer { done })).await;
+        if sent.is_err() || answer.await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 

@@ -316,6 +316,7 @@ impl Control {
                     state.said_last(slot, &id, words, &self.sink);
                 }
             }
+            Input::Command(Command::Answer { done }) => drop(done.send(())),
             Input::Command(Command::RemoveAll { done }) => {
                 self.removing = Some(done);
             }

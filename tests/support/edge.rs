@@ -82,6 +82,14 @@ impl Edge {
         }
     }
 
+    /// This edge with the addresses, folder and configuration of `other`, and an environment of
+    /// its own.
+    pub fn instead_of(mut self, other: &Edge) -> Edge {
+        let mut next = other.successor();
+        next.environment = std::mem::take(&mut self.environment);
+        next
+    }
+
     /// Starts a successor and waits until it has taken over.
     pub async fn upgraded(&self) -> Edge {
         let mut next = self.successor();

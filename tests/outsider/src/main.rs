@@ -29,3 +29,14 @@ impl Filter for Geo {
 fn main() -> std::process::ExitCode {
     tidegate::main(tidegate::plugins::standard().with::<Geo>())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_country_is_needed() {
+        let error = testing::install::<Geo>("{}").err().unwrap();
+        assert!(error.contains("missing field `country`"), "{error}");
+    }
+}
