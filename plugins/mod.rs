@@ -14,6 +14,7 @@ pub fn standard() -> Registry {
         .with::<health::http::Http>()
         .with::<health::tcp::Tcp>()
         .with::<observe::access_log::AccessLog>()
+        .with::<observe::otlp::Otlp>()
         .with::<observe::prometheus::Prometheus>()
         .with::<scale::concurrency::Concurrency>()
         .with::<scale::cpu::Cpu>()

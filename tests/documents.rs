@@ -162,7 +162,7 @@ fn promised() -> Metrics {
 
 /// Names and labels at `/metrics` once everything that is counted has happened.
 fn there() -> Metrics {
-    let content = "plugins: [access-log]".to_owned() + ANY_SERVICE;
+    let content = "plugins: [access-log, otlp]".to_owned() + ANY_SERVICE;
     let (config, mut writer) = load("every metric".to_owned(), content);
     everything_happens(&config, &mut writer);
     let registries = || config.plugged().flat_map(|plugged| &plugged.metrics);

@@ -115,7 +115,9 @@ fn commands(page: &str) -> Vec<(String, Vec<String>)> {
     let blocks = blocks(page, "sh");
     for line in blocks.iter().flat_map(|block| block.lines()) {
         let line = line.split(" #").next().unwrap_or_default();
-        let line = line.trim_start_matches("$ ").trim_start_matches("target/release/");
+        let line = line
+            .trim_start_matches("$ ")
+            .trim_start_matches("target/release/");
         let line = line.trim_start_matches("docker compose exec tidegate ");
         let line = match line.split_once("cargo run --release -- ") {
             Some((_, line)) => line,
@@ -206,8 +208,13 @@ fn the_plugin_that_is_shown_is_the_one_that_is_built() {
 
 /// What GitHub makes of a heading.
 fn anchor(heading: &str) -> String {
-    let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
-    kept.collect::<String>().trim().to_lowercase().replace(' ', "-")
+    let kept = heading
+        .chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.collect::<String>()
+        .trim()
+        .to_lowercase()
+        .replace(' ', "-")
 }
 
 fn anchors(page: &str) -> BTreeSet<String> {

@@ -196,7 +196,10 @@ fn every_shipped_configuration_loads() {
     let conf = root().join("conf");
     let mut shipped = files("conf", "yaml");
     let ours = [conf.clone(), conf.join("deb")];
-    shipped.retain(|path| path.parent().is_some_and(|parent| ours.iter().any(|our| our == parent)));
+    shipped.retain(|path| {
+        path.parent()
+            .is_some_and(|parent| ours.iter().any(|our| our == parent))
+    });
     assert!(shipped.len() >= 3, "conf/ holds the shipped configurations");
     for path in shipped {
         let text = Text {

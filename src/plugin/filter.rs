@@ -1,5 +1,6 @@
 //! Filters: see each request before it is sent on, and each answer before it goes down.
 
+use super::Trace;
 use crate::service::spec::{ServiceName, Slot};
 use bytes::Bytes;
 use http::HeaderValue;
@@ -35,10 +36,14 @@ pub struct Exchange {
     pub service: Option<ServiceName>,
     /// `None` only where the platform does not tell the peer's address.
     pub client: Option<IpAddr>,
+    /// Whether it came through one of `trusted_proxies`, whose word counts.
+    pub is_trusted: bool,
     /// The replica that it was sent to, the last one of several; `None` until there was one.
     pub slot: Option<Slot>,
     /// Names this request in logs and answers; set by `request-id`.
     pub id: Option<HeaderValue>,
+    /// Set by `otlp`.
+    pub trace: Option<Trace>,
 }
 
 #[derive(Debug)]

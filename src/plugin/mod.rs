@@ -32,6 +32,7 @@ mod hooks;
 mod observer;
 mod registry;
 pub mod testing;
+mod trace;
 mod values;
 
 pub use crate::plan::combined::Combined;
@@ -40,6 +41,7 @@ pub use filter::{Answer, Exchange, Filter, Request, Response, Verdict};
 pub use hooks::{Background, Hooks, Installed};
 pub use observer::{Observer, Record};
 pub use registry::{InstallError, Plugin, PluginError, Registry};
+pub use trace::Trace;
 pub use values::{bytes, duration};
 
 use async_trait::async_trait;
@@ -56,7 +58,7 @@ pub trait Probe: Send + Sync {
 pub mod prelude {
     pub use super::{
         Answer, Background, Exchange, Filter, Hooks, Observer, Plugin, PluginError, Probe, Record,
-        Registry, Request, Response, Verdict, bytes, duration, testing,
+        Registry, Request, Response, Trace, Verdict, bytes, duration, testing,
     };
     pub use crate::plan::scaler::{Decision, Needs, Scaler};
     pub use crate::plan::window::{Sample, Window};

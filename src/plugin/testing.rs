@@ -33,8 +33,10 @@ pub fn exchange() -> Exchange {
     Exchange {
         service: None,
         client: None,
+        is_trusted: false,
         slot: None,
         id: None,
+        trace: None,
     }
 }
 

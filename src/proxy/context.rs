@@ -46,8 +46,10 @@ impl Context {
             exchange: Exchange {
                 service: None,
                 client: None,
+                is_trusted: false,
                 slot: None,
                 id: None,
+                trace: None,
             },
             peer: None,
             target: None,

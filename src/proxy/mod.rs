@@ -26,7 +26,7 @@ use crate::plugin::{Answer, Filter, Observer, Record, Request, Response, Verdict
 use crate::service::event::Event;
 use crate::service::kept;
 use crate::service::lease::Lease;
-use crate::service::network::Network;
+use crate::service::network::{Network, any_contains};
 use crate::service::replica::Replica;
 use crate::service::spec::Forward;
 use crate::service::store::Reader;
@@ -130,11 +130,10 @@ impl Edge {
     /// Finds out who asks and, if that is clear, for what.
     fn introduce(&self, head: &RequestHeader, is_clean: bool, ctx: &mut Context) {
         let settings = &ctx.settings;
-        ctx.exchange.client = headers::client(
-            head,
-            ctx.peer.as_ref().map(|peer| peer.address),
-            &settings.trusted_proxies,
-        );
+        let peer = ctx.peer.as_ref().map(|peer| peer.address);
+        let trusted = &settings.trusted_proxies;
+        ctx.exchange.client = headers::client(head, peer, trusted);
+        ctx.exchange.is_trusted = peer.is_some_and(|peer| any_contains(trusted, peer));
         if is_clean {
             let host = host(head).unwrap_or_default();
             ctx.target = settings.routes.find(host, head.uri.path()).cloned();

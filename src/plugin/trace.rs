@@ -1,0 +1,13 @@
+//! Which trace a request belongs to, as in W3C Trace Context.
+
+/// Set by a filter; what follows the request may tell it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Trace {
+    pub id: [u8; 16],
+    /// What happens here, which is the parent of what the replica does.
+    pub span: [u8; 8],
+    /// What called us; `None`: the trace begins here.
+    pub parent: Option<[u8; 8]>,
+    /// Whether it is recorded.
+    pub sampled: bool,
+}
