@@ -505,7 +505,7 @@ async fn reload_says_what_changed() {
     assert_eq!(reloaded.json(), json!({ "changed": changed }));
     assert_eq!(edge.get("/two").await.status, 404);
     assert_eq!(edge.get("/one").await.status, 200);
-    says(&edge.log(), &["configuration reloaded: 1 service changed"]);
+    edge.logs("configuration reloaded: 1 service changed").await;
 }
 
 #[tokio::test]

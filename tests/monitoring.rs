@@ -123,10 +123,11 @@ async fn what_alerts_and_dashboard_ask_for_is_at_the_metrics_of_a_running_tidega
         edge.tidegate(&["drain", "acts", "26300"]).await.code,
         Some(0)
     );
-    let metrics = until("a replica has drained", SOON, || async {
+    let metrics = until("a replica has drained and is replaced", SOON, || async {
         let text = client::get(edge.admin, "/metrics").await.text();
         let drained = r#"tidegate_drain_duration_seconds_count{service="acts"} 1"#;
-        text.contains(drained).then_some(text)
+        let replaced = "tidegate_replacements_total{";
+        (text.contains(drained) && text.contains(replaced)).then_some(text)
     })
     .await;
     let there = labels(&metrics);
