@@ -1,11 +1,13 @@
 //! Which replica a request goes to, and how many it may have: the real binary in front of plain
 //! addresses.
 
-use crate::support::client::get;
+use crate::support::client::{get, send};
 use crate::support::edge::Edge;
 use crate::support::until;
 use crate::support::upstream::Upstream;
 use crate::support::websocket::{Chat, open};
+use http::Request;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -91,4 +93,70 @@ async fn a_websocket_takes_a_place_for_as_long_as_it_lasts() {
     metric(&edge, "tidegate_held_requests", 1.0).await;
     drop(socket);
     assert!(second.await.unwrap(), "it has the place now");
+}
+
+#[tokio::test]
+async fn with_least_request_nobody_is_sent_to_who_is_busy_while_others_are_not() {
+    let [a, b] = [Upstream::start("A").await, Upstream::start("B").await];
+    let edge = edge_before(&[&a, &b], "    balance: least_request\n").await;
+    let address = edge.address;
+    let held = tokio::spawn(async move { get(address, "/held").await });
+    until("one of them is busy", SOON, || async {
+        (a.requests() + b.requests() == 1).then_some(())
+    })
+    .await;
+    for _ in 0..10 {
+        assert_eq!(edge.get("/x").await.status, 200);
+    }
+    let both = BTreeSet::from([a.requests(), b.requests()]);
+    assert_eq!(both, BTreeSet::from([1, 10]));
+    a.release();
+    b.release();
+    assert_eq!(held.await.unwrap().status, 200);
+}
+
+/// Who answers a request, with a body or without, that carries this cookie.
+async fn who(edge: &Edge, method: &str, cookie: Option<&str>) -> String {
+    let mut request = Request::builder().method(method).uri("/who");
+    if let Some(cookie) = cookie {
+        request = request.header("cookie", format!("theme=dark; session={cookie}"));
+    }
+    let answer = send(edge.address, request, String::new()).await;
+    assert_eq!(answer.status, 200);
+    answer.header("x-upstream").to_owned()
+}
+
+#[tokio::test]
+async fn a_session_stays_with_its_replica_until_that_one_fails() {
+    let upstreams = [
+        Upstream::start("A").await,
+        Upstream::start("B").await,
+        Upstream::start("C").await,
+    ];
+    let more = "    balance: { hash: { cookie: session } }\n";
+    let edge = edge_before(&upstreams.each_ref(), more).await;
+    let mut before = Vec::new();
+    for client in 0..30 {
+        let client = client.to_string();
+        let own = who(&edge, "GET", Some(&client)).await;
+        // Whichever way it is passed on.
+        for method in ["GET", "POST", "GET"] {
+            assert_eq!(who(&edge, method, Some(&client)).await, own, "{client}");
+        }
+        before.push((client, own));
+    }
+    let met: BTreeSet<_> = before.iter().map(|(_, own)| own.as_str()).collect();
+    assert_eq!(met, BTreeSet::from(["A", "B", "C"]));
+    let mut without = BTreeSet::new();
+    for _ in 0..3 {
+        without.insert(who(&edge, "GET", None).await);
+    }
+    assert_eq!(without.len(), 3, "who has no session takes turns");
+
+    upstreams[1].set_healthy(false);
+    edge.shows("web", "0=ready 1=sick 2=ready", SOON).await;
+    for (client, own) in before {
+        let now = who(&edge, "GET", Some(&client)).await;
+        assert!(now == own || own == "B" && now != "B", "{own} -> {now}");
+    }
 }

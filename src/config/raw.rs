@@ -172,6 +172,9 @@ pub struct Service {
     pub healthcheck: Option<Value>,
     /// [`Scale`], and the keys of the plugin that it names.
     pub scale: Option<Value>,
+    /// A word, or a mapping: what to hash.
+    pub balance: Option<Value>,
+    pub slow_start: Option<Scalar>,
     pub stop_grace_period: Option<Scalar>,
     pub update_config: Option<Value>,
     pub container_concurrency: Option<Scalar>,
@@ -216,11 +219,38 @@ impl Shape for Service {
                 Some("`port` is the port inside the container; host ports start at `first_port`")
             }
             "mem_limit" => Some("use `memory`"),
+            "lb_policy" | "strategy" | "load_balancing" => Some("use `balance`"),
+            "sticky" => Some("use `balance: { hash: { cookie: … } }`"),
             "concurrency" | "hard_limit" | "maxconn" => Some("use `container_concurrency`"),
             _ => None,
         }
     }
 }
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Balance {
+    /// "address", or what of a request.
+    pub hash: Option<Value>,
+}
+
+impl Shape for Balance {
+    fn elsewhere(key: &str) -> Option<&'static str> {
+        match key {
+            "header" | "cookie" => Some("it belongs under `hash`, as in `{ hash: { header: … } }`"),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HashBy {
+    pub header: Option<Scalar>,
+    pub cookie: Option<Scalar>,
+}
+
+impl Shape for HashBy {}
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]

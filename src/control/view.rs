@@ -4,6 +4,7 @@ use super::managed::State;
 use super::tracked::Tracked;
 use crate::plan::Reason;
 use crate::service::replica::{Phase, Replica, ReplicaView};
+use crate::service::ring::LazyRing;
 use crate::service::snapshot::ServiceView;
 use crate::service::spec::Version;
 use crate::service::time::Moment;
@@ -56,6 +57,7 @@ impl State {
             max: bounds.map_or(0, |bounds| bounds.max),
             because,
             decisions: self.decisions.clone(),
+            ring: LazyRing::default(),
             image: self.version.as_ref().map(Version::to_string),
             rollout: self
                 .rollout

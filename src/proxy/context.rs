@@ -20,6 +20,8 @@ pub struct Context {
     pub peer: Option<Peer>,
     pub target: Option<Arc<Target>>,
     pub lease: Option<Lease>,
+    /// What makes the client the same, where its service balances by that.
+    pub key: Option<Box<[u8]>>,
     pub attempts: u32,
     /// The replicas that failed this request, by generation; the last one may be at work on it.
     pub tried: Vec<u64>,
@@ -54,6 +56,7 @@ impl Context {
             peer: None,
             target: None,
             lease: None,
+            key: None,
             attempts: 0,
             tried: Vec::new(),
             started: Instant::now(),

@@ -1,6 +1,6 @@
 //! Waiting for a replica instead of failing.
 
-use super::round_robin;
+use super::balance::{self, Ask};
 use super::route::Target;
 use crate::service::gate::{Place, UNLIMITED};
 use crate::service::lease::Lease;
@@ -22,9 +22,10 @@ use tokio::time::{Instant, timeout_at};
 pub async fn wait(
     reader: &Reader,
     target: &Target,
-    tried: &[u64],
+    ask: Ask<'_>,
     patience: Duration,
 ) -> Option<Lease> {
+    let tried = ask.tried;
     let deadline = Instant::now() + patience;
     let mut reader = reader.clone();
     let limit = target.forward.limit();
@@ -51,15 +52,15 @@ pub async fn wait(
             // Where there is no room to wait, nobody is kept from what is there, unless those
             // that wait are kept from it, too.
             if is_next || place.is_none() && limit == UNLIMITED {
-                let lease = round_robin::claim(service, limit, tried);
+                let lease = balance::claim(service, ask);
                 // A full listen queue fails a request as well as a dead program; the health check
                 // tells them apart.
-                if let Some(lease) = lease.or_else(|| round_robin::claim_again(service, limit)) {
+                if let Some(lease) = lease.or_else(|| balance::claim_again(service, ask)) {
                     return Some(lease);
                 }
             }
             if is_next && limit < UNLIMITED {
-                there = round_robin::await_place(service, limit, tried);
+                there = balance::await_place(service, ask);
             }
             let is_hopeless = !service.coming && service.ready.is_empty();
             let is_left_over = is_next && !service.coming && there == Place::Closed;

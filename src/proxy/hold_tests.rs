@@ -77,7 +77,14 @@ impl Stage {
 
     fn waits(&self, tried: &'static [u64]) -> impl Future<Output = Option<Lease>> + use<> {
         let (reader, target) = (self.reader.clone(), Arc::clone(&self.target));
-        async move { wait(&reader, &target, tried, PATIENCE).await }
+        async move {
+            let ask = Ask {
+                forward: &target.forward,
+                key: None,
+                tried,
+            };
+            wait(&reader, &target, ask, PATIENCE).await
+        }
     }
 }
 

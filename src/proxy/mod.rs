@@ -3,6 +3,7 @@
 //! It reads snapshots and never meets the engine or the control loop: a dead Docker daemon cannot
 //! stop traffic.
 
+pub mod balance;
 mod connection;
 mod context;
 mod dial;
@@ -13,7 +14,6 @@ pub mod hygiene;
 mod lean;
 mod passive;
 mod retry;
-pub mod round_robin;
 pub mod route;
 mod tunnel;
 mod waiting;
@@ -32,6 +32,7 @@ use crate::service::spec::Forward;
 use crate::service::store::Reader;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use balance::Ask;
 use bytes::Bytes;
 use connection::{Connection, Phase};
 use dial::Dial;
@@ -109,12 +110,17 @@ impl Edge {
     /// Claims the next replica that this request has not tried, or waits for one.
     async fn claim(&self, ctx: &mut Context) -> Option<Lease> {
         let target = ctx.target.as_ref()?;
+        let ask = Ask {
+            forward: &target.forward,
+            key: ctx.key.as_deref(),
+            tried: &ctx.tried,
+        };
         let lease = {
             let snapshot = self.reader.load();
             let service = snapshot.service(target.service.as_str())?;
             match hold::is_kept_by_others(service, &target.forward, &ctx.tried) {
                 true => None,
-                false => round_robin::claim(service, target.forward.limit(), &ctx.tried),
+                false => balance::claim(service, ask),
             }
         };
         if lease.is_some() {
@@ -122,7 +128,7 @@ impl Edge {
         }
         let began = Instant::now();
         let patience = target.forward.hold_timeout.saturating_sub(ctx.held);
-        let lease = hold::wait(&self.reader, target, &ctx.tried, patience).await;
+        let lease = hold::wait(&self.reader, target, ask, patience).await;
         ctx.held += began.elapsed();
         lease
     }
@@ -137,6 +143,8 @@ impl Edge {
         if is_clean {
             let host = host(head).unwrap_or_default();
             ctx.target = settings.routes.find(host, head.uri.path()).cloned();
+            let forward = ctx.target.as_ref().map(|target| &target.forward);
+            ctx.key = forward.and_then(|it| balance::key(it, &head.headers, ctx.exchange.client));
         }
         ctx.exchange.service = ctx.target.as_ref().map(|target| target.service.clone());
     }

@@ -19,6 +19,7 @@ pub mod load;
 pub mod network;
 pub mod outlier;
 pub mod replica;
+pub mod ring;
 pub mod snapshot;
 pub mod spec;
 pub mod store;

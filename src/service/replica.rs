@@ -39,6 +39,12 @@ impl fmt::Display for ReplicaId {
     }
 }
 
+/// What a replica gets that has been ready for long, in thousandths.
+pub const WHOLE_SHARE: u64 = 1000;
+
+/// What it gets at the least while it starts slowly; Envoy's default.
+const LEAST_SHARE: u64 = 100;
+
 /// A replica as the request path knows it.
 #[derive(Debug)]
 pub struct Replica {
@@ -53,6 +59,11 @@ pub struct Replica {
     pub connections: Connections,
     pub outlier: Outlier,
     requests: AtomicU64,
+    created: Instant,
+    /// When it became well again, in milliseconds after that.
+    well_since: AtomicU64,
+    /// What is left of its share of turns while it starts slowly, in thousandths of one.
+    credit: AtomicU64,
     /// Told of each request that is over.
     load: Option<Arc<ServiceLoad>>,
     /// Rung when a draining replica has answered its last request.
@@ -81,6 +92,9 @@ impl Replica {
             connections: Connections::to(address),
             outlier: Outlier::default(),
             requests: AtomicU64::new(0),
+            created: Instant::now(),
+            well_since: AtomicU64::new(0),
+            credit: AtomicU64::new(0),
             load: None,
             wake,
             dismissal: watch::Sender::default(),
@@ -139,6 +153,8 @@ impl Replica {
 
     /// It failed and is well again, under the same address.
     pub fn find_again(&self) {
+        let since = self.created.elapsed().as_millis() as u64;
+        self.well_since.store(since, Ordering::Relaxed);
         self.connections.find_again();
         self.gate.reopen();
     }
@@ -161,6 +177,32 @@ impl Replica {
         if let Some(at) = at.ok().and_then(|at| *at) {
             sleep_until(at).await;
         }
+    }
+
+    /// Its share of requests, in thousandths of a whole one: it grows evenly over `slow_start`
+    /// from when it became ready, or well again.
+    pub fn share(&self, slow_start: Duration) -> u64 {
+        if slow_start.is_zero() {
+            return WHOLE_SHARE;
+        }
+        let age = self.created.elapsed().as_millis() as u64;
+        let age = age.saturating_sub(self.well_since.load(Ordering::Relaxed));
+        let whole = (slow_start.as_millis() as u64).max(1);
+        (age.saturating_mul(WHOLE_SHARE) / whole).clamp(LEAST_SHARE, WHOLE_SHARE)
+    }
+
+    /// Whether it takes its turn, as it does in its share of them.
+    pub fn takes_its_turn(&self, slow_start: Duration) -> bool {
+        let share = self.share(slow_start);
+        if share == WHOLE_SHARE {
+            return true;
+        }
+        let before = self
+            .credit
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |credit| {
+                Some((credit + share) % WHOLE_SHARE)
+            });
+        before.is_ok_and(|credit| credit + share >= WHOLE_SHARE)
     }
 
     /// Requests sent to this replica since it became ready.

@@ -3,6 +3,7 @@
 use super::decided::Decisions;
 use super::load::{Cursor, ServiceLoad};
 use super::replica::{Replica, ReplicaView};
+use super::ring::LazyRing;
 use super::spec::{ServiceName, Slot};
 use super::time::Moment;
 use std::collections::BTreeMap;
@@ -50,6 +51,8 @@ pub struct ServiceView {
     pub image: Option<String>,
     /// How the last change of what containers are made from goes, or went.
     pub rollout: Option<RolloutView>,
+    /// Where clients belong among those that are ready.
+    pub ring: LazyRing,
 }
 
 impl ServiceView {
@@ -71,6 +74,7 @@ impl ServiceView {
             decisions: Decisions::default(),
             image: None,
             rollout: None,
+            ring: LazyRing::default(),
         }
     }
 }

@@ -319,9 +319,33 @@ impl Bounds {
     }
 }
 
+/// Which replica gets a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest in flight, of all; among equals, one after the other.
+    LeastRequest,
+    /// The same one for the same client, as far as that goes.
+    Hash(HashBy),
+}
+
+/// What makes a client the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HashBy {
+    /// Its address, as trusted proxies name it.
+    Address,
+    Header(Arc<str>),
+    Cookie(Arc<str>),
+}
+
 /// How requests are passed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward {
+    pub balance: Balance,
+    /// How long it takes a replica that has become ready to get its whole share; zero: no time.
+    pub slow_start: Duration,
     pub connect_timeout: Duration,
     /// The longest silence while an answer is awaited or read.
     pub read_timeout: Duration,
@@ -397,6 +421,8 @@ impl Default for OutlierDetection {
 impl Default for Forward {
     fn default() -> Self {
         Forward {
+            balance: Balance::default(),
+            slow_start: Duration::ZERO,
             connect_timeout: Duration::from_secs(1),
             read_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),

@@ -3,8 +3,8 @@
 use crate::stage;
 use criterion::Criterion;
 use std::hint::black_box;
-use tidegate::proxy::round_robin;
-use tidegate::service::gate::UNLIMITED;
+use tidegate::proxy::balance::{self, Ask};
+use tidegate::service::spec::Forward;
 use tidegate::service::store::store;
 
 pub fn measure(criterion: &mut Criterion) {
@@ -17,10 +17,16 @@ pub fn measure(criterion: &mut Criterion) {
         let (mut writer, reader) = store();
         let service = stage::service(&writer, count);
         writer.publish(stage::snapshot(service));
+        let forward = Forward::default();
+        let ask = Ask {
+            forward: &forward,
+            key: None,
+            tried: &[],
+        };
         let once = || {
             let snapshot = reader.load();
             let service = snapshot.service(black_box("web")).expect("it is there");
-            drop(round_robin::claim(service, UNLIMITED, &[]).expect("one is ready"));
+            drop(balance::claim(service, ask).expect("one is ready"));
         };
         once();
         let allocated = allocation_counter::measure(once);

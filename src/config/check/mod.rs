@@ -2,6 +2,7 @@
 //!
 //! Nothing here stops at a problem: it is reported, and the rest is checked as well.
 
+mod balance;
 mod concurrency;
 mod container;
 mod failover;

@@ -1,5 +1,6 @@
 //! One service: its source, its timing and its bounds.
 
+use super::balance;
 use super::concurrency::{as_target, container_concurrency};
 use super::container::{first_port, template};
 use super::failover;
@@ -415,6 +416,8 @@ fn forward_of(at: &At<'_>, raw: &mut raw::Service) -> Option<Forward> {
         default.tunnel_idle_timeout,
         duration,
     );
+    let balance = balance::balance(&at.key("balance"), raw.balance.take());
+    let slow_start = balance::slow_start(at, raw.slow_start.as_ref(), balance.as_ref());
     let limit = container_concurrency(at, raw.container_concurrency.as_ref());
     let body = at.read(
         "max_request_body",
@@ -447,6 +450,8 @@ fn forward_of(at: &At<'_>, raw: &mut raw::Service) -> Option<Forward> {
     let outlier_detection =
         failover::outlier_detection(&at.key("outlier_detection"), raw.outlier_detection.take());
     Some(Forward {
+        balance: balance?,
+        slow_start: slow_start?,
         connect_timeout: connect?,
         read_timeout: read?,
         write_timeout: write?,

@@ -1,5 +1,6 @@
 //! What `load` makes of a file, as tables of files and messages.
 
+mod balance;
 mod claims;
 mod containers;
 mod diffs;

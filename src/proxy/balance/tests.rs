@@ -1,17 +1,20 @@
 use super::*;
 use crate::service::replica::{Replica, ReplicaId};
 use crate::service::snapshot::{ServiceView, Snapshot};
-use crate::service::spec::{ServiceName, Slot};
+use crate::service::spec::{Balance, HashBy, ServiceName, Slot};
 use crate::service::store::{Reader, Writer, store};
+use http::HeaderMap;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A service whose set of ready replicas a test changes.
 struct Stage {
     writer: Writer,
     reader: Reader,
     view: ServiceView,
+    forward: Forward,
 }
 
 impl Stage {
@@ -22,9 +25,20 @@ impl Stage {
             writer,
             reader,
             view,
+            forward: Forward::default(),
         };
         stage.set(slots);
         stage
+    }
+
+    fn limited(mut self, container_concurrency: u32) -> Stage {
+        self.forward.container_concurrency = Some(container_concurrency);
+        self
+    }
+
+    fn balanced(mut self, balance: Balance) -> Stage {
+        self.forward.balance = balance;
+        self
     }
 
     /// Replicas that stay keep their identity and their counts.
@@ -56,7 +70,19 @@ impl Stage {
     }
 
     fn claim(&self, tried: &[u64]) -> Option<Lease> {
-        claim(self.reader.load().service("web")?, UNLIMITED, tried)
+        self.claim_for(None, tried)
+    }
+
+    fn claim_for(&self, key: Option<&[u8]>, tried: &[u64]) -> Option<Lease> {
+        claim(self.reader.load().service("web")?, self.ask(key, tried))
+    }
+
+    fn ask<'a>(&'a self, key: Option<&'a [u8]>, tried: &'a [u64]) -> Ask<'a> {
+        Ask {
+            forward: &self.forward,
+            key,
+            tried,
+        }
     }
 
     fn next(&self) -> Slot {
@@ -116,9 +142,11 @@ fn a_replica_that_was_tried_is_good_again_once_its_health_check_says_so() {
     let stage = Stage::new([1]);
     let only = &stage.view.ready[0];
     only.doubt.raise();
-    assert!(stage.claim(&[1]).is_none() && claim_again(&stage.view, UNLIMITED).is_none());
+    assert!(
+        stage.claim(&[1]).is_none() && claim_again(&stage.view, stage.ask(None, &[])).is_none()
+    );
     only.doubt.settle();
-    assert!(claim_again(&stage.view, UNLIMITED).is_some());
+    assert!(claim_again(&stage.view, stage.ask(None, &[])).is_some());
 }
 
 #[test]
@@ -216,16 +244,19 @@ fn an_ejected_replica_is_passed_over_unless_there_is_nobody_else() {
 
 #[test]
 fn turns_stay_exact_among_those_that_have_a_place() {
-    let stage = Stage::new([1, 2, 3]);
-    let claim = || claim(&stage.view, 2, &[]);
+    let stage = Stage::new([1, 2, 3]).limited(2);
+    let claim = || claim(&stage.view, stage.ask(None, &[]));
     let slot = |lease: &Lease| lease.replica().slot;
     let mut inside: Vec<Lease> = (0..6).map(|_| claim().expect("a place")).collect();
     let order: Vec<Slot> = inside.iter().map(slot).collect();
     assert_eq!(order, [1, 2, 3, 1, 2, 3]);
     assert!(claim().is_none(), "two each are all");
-    assert_eq!(await_place(&stage.view, 2, &[]), Place::Awaited);
+    assert_eq!(
+        await_place(&stage.view, stage.ask(None, &[])),
+        Place::Awaited
+    );
     inside.retain(|lease| slot(lease) != 2);
-    assert_eq!(await_place(&stage.view, 2, &[]), Place::Free);
+    assert_eq!(await_place(&stage.view, stage.ask(None, &[])), Place::Free);
     assert_eq!(
         [claim(), claim()].map(|it| it.map(|it| slot(&it))),
         [Some(2); 2]
@@ -234,30 +265,33 @@ fn turns_stay_exact_among_those_that_have_a_place() {
 
 #[test]
 fn a_good_replica_that_is_full_is_waited_for_and_a_bad_one_left_alone() {
-    let stage = Stage::new([1, 2]);
+    let stage = Stage::new([1, 2]).limited(1);
     let ready = &stage.view.ready;
     ready[1].eject(&Default::default()).expect("the first time");
-    let first = claim(&stage.view, 1, &[]).expect("a place");
+    let first = stage.claim(&[]).expect("a place");
     assert_eq!(first.replica().slot, 1);
-    assert!(claim(&stage.view, 1, &[]).is_none());
-    assert_eq!(await_place(&stage.view, 1, &[]), Place::Awaited);
+    assert!(stage.claim(&[]).is_none());
+    assert_eq!(
+        await_place(&stage.view, stage.ask(None, &[])),
+        Place::Awaited
+    );
     // Unless it is gone.
     ready[0].gate.close();
-    assert!(claim(&stage.view, 1, &[]).is_some());
+    assert!(stage.claim(&[]).is_some());
 }
 
 #[test]
 fn no_replica_ever_has_more_than_the_limit_whatever_the_concurrency() {
-    const LIMIT: u64 = 3;
-    let stage = Stage::new([1, 2, 3]);
+    const LIMIT: u32 = 3;
+    let stage = Stage::new([1, 2, 3]).limited(LIMIT);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 let mut inside = Vec::new();
                 for turn in 0..20_000 {
-                    inside.extend(claim(&stage.view, LIMIT, &[]));
+                    inside.extend(stage.claim(&[]));
                     for replica in &stage.view.ready {
-                        assert!(replica.gate.inside() <= LIMIT);
+                        assert!(replica.gate.inside() <= u64::from(LIMIT));
                     }
                     if turn % 3 == 0 {
                         inside.clear();
@@ -267,4 +301,145 @@ fn no_replica_ever_has_more_than_the_limit_whatever_the_concurrency() {
         }
     });
     assert!(stage.view.ready.iter().all(|it| it.gate.inside() == 0));
+}
+
+#[test]
+fn the_fewest_in_flight_of_all_are_asked_for_and_equals_take_turns() {
+    let stage = Stage::new([1, 2, 3]).balanced(Balance::LeastRequest);
+    assert_eq!(stage.take(6), [1, 2, 3, 1, 2, 3], "nobody has any");
+    let slot = |lease: &Lease| lease.replica().slot;
+    let mut inside: Vec<Lease> = (0..6).map(|_| stage.claim(&[]).expect("one")).collect();
+    inside.retain(|lease| slot(lease) != 2);
+    let two = [stage.claim(&[]), stage.claim(&[])].map(|it| it.expect("one"));
+    assert_eq!(two.each_ref().map(slot), [2, 2], "it has none, then one");
+    assert_ne!(stage.claim(&[2]).map(|it| slot(&it)), Some(2));
+}
+
+#[test]
+fn the_fewest_in_flight_stay_level_whatever_the_concurrency() {
+    let stage = Stage::new([1, 2, 3, 4]).balanced(Balance::LeastRequest);
+    std::thread::scope(|scope| {
+        let claims = || {
+            (0..1_000)
+                .filter_map(|_| stage.claim(&[]))
+                .collect::<Vec<_>>()
+        };
+        let threads = [(); 4].map(|()| scope.spawn(claims));
+        let inside = threads.map(|thread| thread.join().expect("no panic"));
+        // A claim goes in where no more are than it saw as the fewest, so nobody runs ahead of
+        // the others by more than the threads that look at once.
+        for replica in &stage.view.ready {
+            assert!((996..=1_004).contains(&replica.gate.inside()));
+        }
+        drop(inside);
+    });
+}
+
+/// Where a thousand clients belong.
+fn belongings(stage: &Stage) -> Vec<Slot> {
+    let of = |client: u32| stage.claim_for(Some(client.to_string().as_bytes()), &[]);
+    let of = |client| of(client).expect("one is ready").replica().slot;
+    (0..1_000).map(of).collect()
+}
+
+#[test]
+fn a_client_keeps_its_replica_and_only_those_of_one_that_leaves_move() {
+    let mut stage = Stage::new([1, 2, 3, 4]).balanced(Balance::Hash(HashBy::Address));
+    let before = belongings(&stage);
+    assert_eq!(before, belongings(&stage));
+    for slot in 1..=4 {
+        let own = before.iter().filter(|it| **it == slot).count();
+        assert!((125..=500).contains(&own), "{slot} has {own}");
+    }
+    stage.set([1, 2, 4]);
+    for (before, now) in before.iter().zip(belongings(&stage)) {
+        assert!(now == *before || *before == 3, "{before} -> {now}");
+    }
+    stage.set([1, 2, 3, 4]);
+    assert_eq!(
+        belongings(&stage),
+        before,
+        "whoever sits in a slot has its clients"
+    );
+}
+
+#[test]
+fn a_client_whose_replica_fails_or_is_full_goes_to_the_next_on_the_ring() {
+    let stage = Stage::new([1, 2, 3])
+        .balanced(Balance::Hash(HashBy::Address))
+        .limited(1);
+    let slot = |lease: &Lease| lease.replica().slot;
+    let first = stage.claim_for(Some(b"me"), &[]).expect("one");
+    let second = stage.claim_for(Some(b"me"), &[]).expect("another");
+    assert_ne!(slot(&first), slot(&second));
+    drop((first, second));
+    let own = stage.claim_for(Some(b"me"), &[]).map(|it| slot(&it));
+    let other = stage.claim_for(Some(b"me"), &[own.unwrap().into()]);
+    assert_ne!(other.map(|it| slot(&it)), own);
+}
+
+#[test]
+fn a_client_without_a_key_takes_its_turn() {
+    let stage = Stage::new([1, 2, 3]).balanced(Balance::Hash(HashBy::Address));
+    assert_eq!(stage.take(6), [1, 2, 3, 1, 2, 3]);
+}
+
+#[test]
+fn a_key_is_found_where_the_service_says() {
+    let mut headers = HeaderMap::new();
+    headers.insert("x-user", "ann".parse().unwrap());
+    headers.append("cookie", "a=1; sessions=x".parse().unwrap());
+    headers.append("cookie", "b=2;session=s3".parse().unwrap());
+    for (by, expected) in [
+        (HashBy::Address, Some(&[10, 0, 0, 7][..])),
+        (HashBy::Header("x-user".into()), Some(b"ann")),
+        (HashBy::Header("x-other".into()), None),
+        (HashBy::Cookie("session".into()), Some(b"s3")),
+        (HashBy::Cookie("a".into()), Some(b"1")),
+        (HashBy::Cookie("c".into()), None),
+    ] {
+        let forward = Forward {
+            balance: Balance::Hash(by.clone()),
+            ..Forward::default()
+        };
+        let client = Some("::ffff:10.0.0.7".parse().unwrap());
+        let found = key(&forward, &headers, client);
+        assert_eq!(found.as_deref(), expected, "{by:?}");
+    }
+    let plain = key(&Forward::default(), &headers, None);
+    assert_eq!(plain, None, "nobody asks");
+}
+
+/// How many of 110 requests in a row the second replica gets.
+fn of_the_next(stage: &Stage) -> usize {
+    stage.take(110).iter().filter(|slot| **slot == 2).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_replica_gets_its_share_little_by_little() {
+    let mut stage = Stage::new([1]);
+    stage.forward.slow_start = Duration::from_secs(20);
+    tokio::time::advance(Duration::from_secs(30)).await;
+    stage.set([1, 2]);
+    assert_eq!(
+        of_the_next(&stage),
+        10,
+        "a tenth of what the other one gets"
+    );
+    tokio::time::advance(Duration::from_secs(10)).await;
+    let half = of_the_next(&stage);
+    assert!((36..=37).contains(&half), "half of it, and it had {half}");
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert_eq!(of_the_next(&stage), 55);
+    stage.view.ready[1].lose();
+    stage.view.ready[1].find_again();
+    assert_eq!(of_the_next(&stage), 10, "what was ill starts anew");
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_are_all_new_share_evenly() {
+    let mut stage = Stage::new([1, 2]);
+    stage.forward.slow_start = Duration::from_secs(20);
+    let half = of_the_next(&stage);
+    assert!((50..=60).contains(&half), "{half}");
 }

@@ -1,20 +1,37 @@
-//! Strict round robin over whatever is ready: A B C A B C.
+//! Which replica gets a request.
+
+mod hash;
+mod least_request;
+mod round_robin;
 
 use crate::service::gate::{Place, UNLIMITED};
 use crate::service::lease::Lease;
 use crate::service::replica::Replica;
 use crate::service::snapshot::ServiceView;
+use crate::service::spec::{Balance, Forward};
 
-/// Claims the next replica in turn, passing over those already tried (by generation), those that
-/// began to drain since the snapshot was taken and, while there is another, those in doubt and
-/// those that their answers ejected.
-/// `None`: there is no other, or `limit` requests are on each; then one of them is worth waiting
-/// for, see [`await_place`].
-pub fn claim(service: &ServiceView, limit: u64, tried: &[u64]) -> Option<Lease> {
+pub use hash::key;
+
+/// What a request asks of its replica.
+#[derive(Clone, Copy)]
+pub struct Ask<'a> {
+    pub forward: &'a Forward,
+    /// What makes its client the same; without one it takes its turn.
+    pub key: Option<&'a [u8]>,
+    /// The replicas that failed it, by generation.
+    pub tried: &'a [u64],
+}
+
+/// Claims a replica, passing over those already tried, those that began to drain since the
+/// snapshot was taken and, while there is another, those in doubt and those that their answers
+/// ejected.
+/// `None`: there is no other, or all are full; then one of them is worth waiting for, see
+/// [`await_place`].
+pub fn claim(service: &ServiceView, ask: Ask<'_>) -> Option<Lease> {
     for manner in MANNERS {
-        let fits = |replica: &Replica| manner.fits(replica, tried);
-        let lease = next(service, limit, fits);
-        if lease.is_some() || is_there(service, limit, fits) {
+        let fits = |replica: &Replica| manner.fits(replica, ask.tried);
+        let lease = next(service, ask, fits);
+        if lease.is_some() || is_there(service, ask.forward.limit(), fits) {
             return lease;
         }
     }
@@ -22,18 +39,19 @@ pub fn claim(service: &ServiceView, limit: u64, tried: &[u64]) -> Option<Lease> 
 }
 
 /// Claims one that was tried and that its health check found well since then.
-pub fn claim_again(service: &ServiceView, limit: u64) -> Option<Lease> {
-    next(service, limit, |replica| !replica.doubt.is_raised())
+pub fn claim_again(service: &ServiceView, ask: Ask<'_>) -> Option<Lease> {
+    next(service, ask, |replica| !replica.doubt.is_raised())
 }
 
 /// Has the service told when one of the replicas that [`claim`] would choose from has a place
 /// again. `Closed`: there is none.
-pub fn await_place(service: &ServiceView, limit: u64, tried: &[u64]) -> Place {
+pub fn await_place(service: &ServiceView, ask: Ask<'_>) -> Place {
     for manner in MANNERS.into_iter().chain([Manner::Again]) {
-        let fitting = service.ready.iter().filter(|it| manner.fits(it, tried));
+        let mut ready = service.ready.iter();
+        let fitting = ready.by_ref().filter(|it| manner.fits(it, ask.tried));
         let mut there = Place::Closed;
         for replica in fitting {
-            match replica.gate.await_place(limit) {
+            match replica.gate.await_place(ask.forward.limit()) {
                 Place::Free => return Place::Free,
                 Place::Awaited => there = Place::Awaited,
                 Place::Closed => {}
@@ -77,21 +95,15 @@ fn is_there(service: &ServiceView, limit: u64, fits: impl Fn(&Replica) -> bool) 
     limit < UNLIMITED && ready.any(|replica| fits(replica) && replica.gate.is_open())
 }
 
-fn next(service: &ServiceView, limit: u64, fits: impl Fn(&Replica) -> bool) -> Option<Lease> {
-    let ready = &service.ready;
-    for _ in 0..ready.len() {
-        let turn = service.cursor.advance(ready.len(), |at| ready[at].slot)?;
-        if fits(&ready[turn])
-            && let Some(lease) = Lease::claim_within(&ready[turn], limit)
-        {
-            return Some(lease);
+fn next(service: &ServiceView, ask: Ask<'_>, fits: impl Fn(&Replica) -> bool) -> Option<Lease> {
+    match (&ask.forward.balance, ask.key) {
+        (Balance::LeastRequest, _) => least_request::next(service, ask.forward, fits),
+        (Balance::Hash(_), Some(key)) => hash::next(service, ask.forward, key, fits),
+        (Balance::RoundRobin | Balance::Hash(_), _) => {
+            round_robin::next(service, ask.forward, fits)
         }
     }
-    // Others moved the cursor meanwhile, so a replica may have been passed over unseen.
-    let mut fitting = ready.iter().filter(|replica| fits(replica));
-    fitting.find_map(|replica| Lease::claim_within(replica, limit))
 }
 
 #[cfg(test)]
-#[path = "round_robin_tests.rs"]
 mod tests;

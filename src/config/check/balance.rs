@@ -1,0 +1,101 @@
+//! Which replica gets a request.
+
+use super::value::{Fault, maybe_zero_duration};
+use crate::config::error::At;
+use crate::config::raw::{self, Scalar};
+use crate::config::shape::what;
+use crate::service::spec::{Balance, HashBy};
+use http::HeaderName;
+use serde_yaml::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+const EXPECTED: &str = "expected `round_robin`, `least_request` or `{ hash: … }`";
+const HASHES: &str = "as in `{ hash: address }`, `{ hash: { header: x-user } }` or \
+                      `{ hash: { cookie: session } }`";
+
+/// `None` when there was a problem.
+pub fn balance(at: &At<'_>, typed: Option<Value>) -> Option<Balance> {
+    let typed = match typed {
+        None => return Some(Balance::default()),
+        Some(Value::String(word)) => match word.as_str() {
+            "round_robin" => return Some(Balance::RoundRobin),
+            "least_request" => return Some(Balance::LeastRequest),
+            other => {
+                at.error_hint(format!("{EXPECTED}, found `{other}`"), meant(other));
+                return None;
+            }
+        },
+        Some(typed @ Value::Mapping(_)) => typed,
+        Some(other) => {
+            at.error_hint(format!("{EXPECTED}, found {}", what(&other)), HASHES);
+            return None;
+        }
+    };
+    let raw: raw::Balance = at.shape(typed);
+    let at = at.key("hash");
+    match raw.hash {
+        Some(Value::String(word)) if word == "address" => Some(Balance::Hash(HashBy::Address)),
+        Some(typed @ Value::Mapping(_)) => hash_by(&at, typed),
+        found => {
+            let found = found.as_ref().map_or_else(|| "nothing".to_owned(), what);
+            at.error_hint(
+                format!(
+                    "expected `address`, `{{ header: … }}` or `{{ cookie: … }}`, found {found}"
+                ),
+                HASHES,
+            );
+            None
+        }
+    }
+}
+
+/// What others call it.
+fn meant(word: &str) -> &'static str {
+    match word {
+        "roundrobin" | "rr" | "wrr" => "use `round_robin`",
+        "leastconn" | "least_conn" | "least_requests" | "p2c" => "use `least_request`",
+        "source" | "ip_hash" => "use `{ hash: address }`",
+        _ => HASHES,
+    }
+}
+
+fn hash_by(at: &At<'_>, typed: Value) -> Option<Balance> {
+    let raw: raw::HashBy = at.shape(typed);
+    let name = |typed: &Scalar| {
+        let typed = typed.to_string();
+        match HeaderName::try_from(&typed) {
+            Ok(_) => Ok(typed),
+            Err(_) => Err(Fault::hint(
+                format!("`{typed}` is no name of a header or a cookie"),
+                "letters, digits and `-`, `_` or `.`",
+            )),
+        }
+    };
+    let header = at.optional("header", raw.header.as_ref(), name);
+    let cookie = at.optional("cookie", raw.cookie.as_ref(), name);
+    if raw.header.is_some() == raw.cookie.is_some() {
+        at.error_hint("expected either a header or a cookie", HASHES);
+        return None;
+    }
+    let header = header.map(|name| HashBy::Header(Arc::from(name.to_ascii_lowercase())));
+    let by = header.or_else(|| cookie.map(|name| HashBy::Cookie(Arc::from(name))));
+    by.map(Balance::Hash)
+}
+
+/// A client that always meets the same replica cannot meet it slowly.
+pub fn slow_start(
+    at: &At<'_>,
+    typed: Option<&Scalar>,
+    balance: Option<&Balance>,
+) -> Option<Duration> {
+    let slow = at.read("slow_start", typed, Duration::ZERO, maybe_zero_duration)?;
+    if !slow.is_zero() && matches!(balance, Some(Balance::Hash(_))) {
+        at.key("slow_start").error_hint(
+            "goes with `round_robin` and `least_request`, and this service hashes",
+            "remove the one or the other",
+        );
+        return None;
+    }
+    Some(slow)
+}
