@@ -10,7 +10,7 @@ use std::time::Duration;
 const FIRST_PORT: u16 = 30000;
 const TOKEN: &str = "of-my-own-4711";
 /// Longer than a story takes on a busy machine.
-const STORY_WITHIN: Duration = Duration::from_secs(150);
+const STORY_WITHIN: Duration = Duration::from_secs(300);
 
 /// Another version of the example service; gone when the story is over.
 struct Image(String);

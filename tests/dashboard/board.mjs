@@ -2,13 +2,16 @@
 import { open } from "../../examples/acts/browser/phone.mjs";
 
 export { open };
-const WITHIN_MS = 30_000;
+/** Nothing takes this long; a machine that stood still meanwhile may. */
+const WITHIN_MS = 60_000;
 
 export class Board {
   errors = [];
   foreign = [];
   /** Of every request: where to, and with what. */
   asked = [];
+  /** Of every answer: of what, and how it ended. */
+  answered = [];
 
   static async start(browser, base, options, before) {
     const context = await browser.newContext({ locale: "en-GB", timezoneId: "UTC", ...options });
@@ -26,6 +29,8 @@ export class Board {
     page.on("console", (message) => {
       if (message.type() === "error" && /Content Security Policy|Refused to/.test(message.text())) this.errors.push(message.text());
     });
+    page.on("response", (response) => this.answered.push(`${response.status()} ${response.url()}`));
+    page.on("requestfailed", (request) => this.answered.push(`${request.failure()?.errorText} ${request.url()}`));
     page.on("request", (request) => {
       this.asked.push(request.url());
       if (!request.url().startsWith(`${base}/`) && !request.url().startsWith("data:")) this.foreign.push(request.url());
@@ -37,8 +42,13 @@ export class Board {
     await this.live();
   }
 
-  live() {
-    return this.page.locator("html[data-link=live]").waitFor();
+  async live() {
+    try {
+      await this.page.locator("html[data-link=live]").waitFor();
+    } catch (error) {
+      const link = await this.page.evaluate(() => document.documentElement.dataset.link);
+      throw new Error(`the page is ${link ?? "not connected"}; it said ${JSON.stringify(this.errors)}; asked and answered:\n${this.answered.join("\n")}`, { cause: error });
+    }
   }
 
   /** The replica on this slot, in this state. */

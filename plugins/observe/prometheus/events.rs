@@ -1,8 +1,9 @@
 //! What is counted of the things that happen to replicas.
 
-use super::register;
 use crate::plugin::prelude::*;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry as Metrics};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts};
 
 /// Containers start, and requests drain, within milliseconds or within minutes.
 const LIFE_BUCKETS: [f64; 10] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
@@ -36,13 +37,13 @@ pub struct Events {
 }
 
 impl Events {
-    pub fn new(metrics: &Metrics) -> Self {
+    pub fn new() -> Self {
         let counter = |name, help, labels: &[&str]| {
-            register(metrics, IntCounterVec::new(Opts::new(name, help), labels))
+            IntCounterVec::new(Opts::new(name, help), labels).expect("ours and valid")
         };
         let histogram = |name, help| {
             let opts = HistogramOpts::new(name, help).buckets(LIFE_BUCKETS.to_vec());
-            register(metrics, HistogramVec::new(opts, &["service"]))
+            HistogramVec::new(opts, &["service"]).expect("ours and valid")
         };
         let events = Events {
             starts: counter(
@@ -98,13 +99,11 @@ impl Events {
                 "Attempts to reload the configuration.",
                 &["result"],
             ),
-            last_reload: register(
-                metrics,
-                IntGauge::new(
-                    "tidegate_config_last_reload_successful",
-                    "Whether the configuration in use is the one last loaded.",
-                ),
-            ),
+            last_reload: IntGauge::new(
+                "tidegate_config_last_reload_successful",
+                "Whether the configuration in use is the one last loaded.",
+            )
+            .expect("ours and valid"),
         };
         events.last_reload.set(1);
         for result in ["success", "failure"] {
@@ -118,7 +117,7 @@ impl Events {
 
     /// Shows zero for what has not happened to `service` yet: `increase()` misses the step of a
     /// counter that is first seen at 1.
-    pub fn begin(&self, service: &str) {
+    fn begin(&self, service: &str) {
         self.starts.with_label_values(&[service]);
         self.start_failures.with_label_values(&[service]);
         for result in ["ok", "failed"] {
@@ -134,6 +133,23 @@ impl Events {
         for direction in ["up", "down"] {
             self.scale_events.with_label_values(&[service, direction]);
         }
+    }
+
+    fn all(&self) -> [&dyn Collector; 12] {
+        [
+            &self.starts,
+            &self.start_failures,
+            &self.start_durations,
+            &self.health_checks,
+            &self.replacements,
+            &self.ejections,
+            &self.drain_durations,
+            &self.scale_events,
+            &self.rollouts,
+            &self.refused,
+            &self.reloads,
+            &self.last_reload,
+        ]
     }
 
     fn rollout(&self, service: &str, result: &str) {
@@ -206,10 +222,75 @@ impl Events {
     }
 }
 
+/// All of them are collected at once, since the registry asks its collectors in any order, and
+/// none may be asked before it has begun with every service.
+pub struct SinceBegun {
+    reader: Reader,
+    events: Events,
+    descs: Vec<Desc>,
+}
+
+impl SinceBegun {
+    pub fn new(reader: Reader, events: Events) -> Self {
+        let descs = events.all().into_iter().flat_map(|metric| metric.desc());
+        SinceBegun {
+            reader,
+            descs: descs.cloned().collect(),
+            events,
+        }
+    }
+}
+
+impl Collector for SinceBegun {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descs.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        for name in self.reader.load().services.keys() {
+            self.events.begin(name.as_str());
+        }
+        let all = self.events.all().into_iter();
+        all.flat_map(|metric| metric.collect()).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Prometheus;
     use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn the_first_scrape_shows_zero_for_what_has_not_happened_yet() {
+        // The registry asks in another order each time.
+        for _ in 0..20 {
+            let (mut writer, reader) = testing::store();
+            let installed = testing::install_with::<Prometheus>("", reader).unwrap();
+            let name = ServiceName::new("shop");
+            let service = ServiceView::new(name.clone(), Arc::new(writer.new_load()));
+            writer.publish(Snapshot {
+                services: [(name, Arc::new(service))].into(),
+                engine_up: true,
+                taken: Moment::default(),
+            });
+            let text = testing::metrics(&installed);
+            for zero in [
+                r#"tidegate_container_starts_total{service="shop"} 0"#,
+                r#"tidegate_container_start_failures_total{service="shop"} 0"#,
+                r#"tidegate_health_checks_total{result="failed",service="shop"} 0"#,
+                r#"tidegate_replacements_total{reason="exited",service="shop"} 0"#,
+                r#"tidegate_ejections_total{service="shop"} 0"#,
+                r#"tidegate_scale_events_total{direction="up",service="shop"} 0"#,
+                r#"tidegate_rollouts_total{result="done",service="shop"} 0"#,
+            ] {
+                assert!(
+                    text.contains(&format!("{zero}\n")),
+                    "{zero} is not in\n{text}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn what_happens_to_replicas_is_counted() {

@@ -37,9 +37,11 @@ impl Plugin for Prometheus {
         build_info(&metrics);
         // Reads its start time from the kernel, which neither fails nor waits.
         let process = ProcessCollector::for_self();
-        let events = events::Events::new(&metrics);
-        let scrape = scrape::Scrape::new(hooks.reader(), events.clone());
-        let collectors: [Box<dyn Collector>; 2] = [Box::new(process), Box::new(scrape)];
+        let events = events::Events::new();
+        let begun = events::SinceBegun::new(hooks.reader(), events.clone());
+        let scrape = scrape::Scrape::new(hooks.reader());
+        let collectors: [Box<dyn Collector>; 3] =
+            [Box::new(process), Box::new(begun), Box::new(scrape)];
         for collector in collectors {
             metrics.register(collector).expect("each name is used once");
         }

@@ -1,7 +1,6 @@
 //! What the picture says at the moment of a scrape: nothing of a replica stays behind when it is
 //! gone.
 
-use super::events::Events;
 use crate::plugin::prelude::*;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -9,17 +8,15 @@ use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
 pub struct Scrape {
     reader: Reader,
-    events: Events,
     descs: Vec<Desc>,
 }
 
 impl Scrape {
-    pub fn new(reader: Reader, events: Events) -> Self {
+    pub fn new(reader: Reader) -> Self {
         let gauges = Gauges::new();
         let descs = gauges.all().into_iter().flat_map(|gauge| gauge.desc());
         Scrape {
             reader,
-            events,
             descs: descs.cloned().collect(),
         }
     }
@@ -35,7 +32,6 @@ impl Collector for Scrape {
         let snapshot = self.reader.load();
         gauges.engine_up.set(snapshot.engine_up.into());
         for service in snapshot.services.values() {
-            self.events.begin(service.name.as_str());
             gauges.show(service);
         }
         let families = gauges.all().into_iter().flat_map(|gauge| gauge.collect());
@@ -235,9 +231,6 @@ mod tests {
                 "{line} is not in\n{text}"
             );
         }
-        let text = testing::metrics(&installed);
-        let zero = r#"tidegate_replacements_total{reason="exited",service="shop"} 0"#;
-        assert!(text.contains(zero), "counters begin at zero\n{text}");
 
         drop(lease);
         service.replicas.pop();
