@@ -139,6 +139,59 @@ async fn the_logs_of_all_replicas_come_with_their_slots_and_new_ones_join() {
 }
 
 #[tokio::test]
+async fn a_log_is_followed_from_before_its_container_starts_and_after_it_starts_again() {
+    let mut acts = Acts::start(22550, "").await;
+    acts.shows(1).await;
+    acts.edge.crash();
+    let ours = format!("label=io.tidegate.instance={}", acts.edge.instance);
+    let first = docker(&["ps", "-q", "--filter", &ours]);
+    let labels = docker(&["inspect", "-f", "{{json .Config.Labels}}", &first]);
+    let labels: std::collections::BTreeMap<String, String> =
+        serde_json::from_str(&labels).expect("JSON");
+    let mut create = vec!["create".to_owned()];
+    for (label, value) in labels {
+        let value = match label.as_str() {
+            "io.tidegate.slot" => "22551",
+            _ => &value,
+        };
+        create.extend(["--label".to_owned(), format!("{label}={value}")]);
+    }
+    create.push("acts:latest".to_owned());
+    let create: Vec<&str> = create.iter().map(String::as_str).collect();
+    let second = docker(&create);
+
+    let file = acts.edge.file();
+    let mut command = acts
+        .edge
+        .command(&["logs", "acts", "--follow", "--json", "-c"]);
+    command.arg(&file).stdout(Stdio::piped());
+    let mut command = tokio::process::Command::from(command);
+    let mut following = command.kill_on_drop(true).spawn().expect("the binary");
+    let mut lines = BufReader::new(following.stdout.take().expect("piped")).lines();
+    let mut starts = async |slot: u16| {
+        let heard = async {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let line: Value = serde_json::from_str(&line).expect("JSON");
+                let text = line["line"].as_str().unwrap();
+                if line["slot"] == slot && text.contains("listening on") {
+                    return line["time"].as_str().unwrap().to_owned();
+                }
+            }
+            panic!("it ended");
+        };
+        let heard = tokio::time::timeout(SOON, heard).await;
+        heard.unwrap_or_else(|_| panic!("the one on {slot} is heard"))
+    };
+    // By now the other one was looked at, too, and had nothing to say.
+    starts(22550).await;
+    docker(&["start", &second]);
+    let once = starts(22551).await;
+    docker(&["restart", "--time", "0", &second]);
+    let again = starts(22551).await;
+    assert!(again > once, "the line of {once} came twice");
+}
+
+#[tokio::test]
 async fn an_image_that_is_looked_at_gets_a_file_that_starts() {
     let acts = Acts::prepare(22560, "");
     let written = acts.edge.folder.path().join("new.yaml");

@@ -3,13 +3,14 @@
 use super::{StartError, system};
 use crate::engine::docker::{Docker, Line};
 use crate::engine::{Engine, EngineError};
-use crate::service::replica::{Observed, ReplicaId};
+use crate::service::replica::{Observed, ReplicaId, RunState};
 use crate::service::spec::Slot;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// Lines that wait to be shown.
 const WAITING_MAX: usize = 1024;
@@ -94,8 +95,9 @@ async fn follow(
     mut show: impl FnMut(&Said) -> bool,
 ) -> Result<usize, StartError> {
     let (sender, mut said) = mpsc::channel(WAITING_MAX);
-    let mut followed = BTreeSet::new();
     let mut changes = docker.changes();
+    let mut open = JoinSet::new();
+    let mut heard: BTreeMap<ReplicaId, Heard> = BTreeMap::new();
     // Whoever comes later is new, and shown from the beginning.
     let mut last = wanted.last;
     let mut is_first = true;
@@ -103,9 +105,16 @@ async fn follow(
         match replicas(docker, wanted.service).await {
             Ok(replicas) => {
                 for replica in replicas {
-                    if followed.insert(replica.id.clone()) {
-                        tokio::spawn(pass(docker.clone(), replica, last, sender.clone()));
-                    }
+                    let (last, after) = match heard.get(&replica.id) {
+                        None => (last, None),
+                        // A log ends with its process, and is empty before there is one.
+                        Some(Heard::Until(after)) if replica.state == RunState::Running => {
+                            (None, after.clone())
+                        }
+                        Some(_) => continue,
+                    };
+                    heard.insert(replica.id.clone(), Heard::Open);
+                    open.spawn(pass(docker.clone(), replica, last, after, sender.clone()));
                 }
                 (last, is_first) = (None, false);
             }
@@ -117,8 +126,11 @@ async fn follow(
         loop {
             tokio::select! {
                 Some(said) = said.recv() => if !show(&said) {
-                    return Ok(followed.len());
+                    return Ok(heard.len());
                 },
+                Some(Ok((id, until))) = open.join_next() => {
+                    heard.insert(id, Heard::Until(until));
+                }
                 _ = changes.next() => break,
                 () = tokio::time::sleep_until(look_at) => break,
             }
@@ -126,13 +138,37 @@ async fn follow(
     }
 }
 
-async fn pass(docker: Docker, replica: Observed, last: Option<u32>, sender: mpsc::Sender<Said>) {
+/// How far a replica's log was followed.
+enum Heard {
+    Open,
+    /// It ended after the line of this time, or without any.
+    Until(Option<String>),
+}
+
+/// Passes on what was written after a time, until the log ends; returns the time of its last line.
+async fn pass(
+    docker: Docker,
+    replica: Observed,
+    last: Option<u32>,
+    after: Option<String>,
+    sender: mpsc::Sender<Said>,
+) -> (ReplicaId, Option<String>) {
+    let mut newest = after.clone().unwrap_or_default();
+    let mut is_known = after.is_some();
     let mut log = docker.log(&replica.id, last, true);
     while let Some(Ok(line)) = log.next().await {
+        is_known &= line.time <= newest;
+        if is_known {
+            continue;
+        }
+        if line.time > newest {
+            newest.clone_from(&line.time);
+        }
         if sender.send(said(&replica, line)).await.is_err() {
-            return;
+            break;
         }
     }
+    (replica.id, (!newest.is_empty()).then_some(newest))
 }
 
 fn said(replica: &Observed, line: Line) -> Said {
