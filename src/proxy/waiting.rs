@@ -46,7 +46,7 @@ pub fn page(service: &str) -> Answer {
         status: StatusCode::SERVICE_UNAVAILABLE,
         headers: vec![
             ("content-type", text("text/html; charset=utf-8")),
-            ("retry-after", text(super::RETRY_AFTER_SECS)),
+            ("retry-after", text(super::answers::RETRY_AFTER_SECS)),
             ("cache-control", text("no-store")),
         ],
         body: Bytes::from(PAGE.replace("{service}", &escaped(service))),

@@ -51,7 +51,8 @@ impl Edge {
              instance: {instance}\nmax_concurrent_starts: 32\nservices:\n  {SERVICE}:\n    \
              image: {IMAGE}\n    first_port: {}\n    \
              environment: {{ SLOTS: \"4\", START_MS: \"{start_ms}\" }}\n    \
-             healthcheck: {{ path: /health }}\n    scale: {scale}\n",
+             healthcheck: {{ path: /health }}\n    container_concurrency: 4\n    \
+             scale: {scale}\n",
             folder.path().display(),
             port + 10,
         );

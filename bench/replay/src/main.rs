@@ -76,6 +76,9 @@ struct Arguments {
     port: u16,
     #[arg(long)]
     json: bool,
+    /// Write the tables into this file, between their marks
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "only_waking"])]
+    update: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -144,14 +147,17 @@ async fn run(arguments: &Arguments) -> Result<bool, String> {
     }
     let wakings = waking::measured(&program, arguments.port, arguments.start_ms);
     let wakings = wakings.await.map_err(|why| format!("waking: {why}"))?;
-    match arguments.json {
-        true => println!("{}", json(&rows, &wakings)),
-        false => {
-            if !rows.is_empty() {
-                println!("{}", table(&rows));
-            }
-            print!("{}", waking::table(&wakings));
+    let tables = match rows.is_empty() {
+        true => waking::table(&wakings),
+        false => format!("{}\n{}", table(&rows), waking::table(&wakings)),
+    };
+    match &arguments.update {
+        Some(file) => {
+            let text = format!("```text\n{}\n```", tables.trim_end());
+            kit::marks::update(file, "replay", &text)?;
         }
+        None if arguments.json => println!("{}", json(&rows, &wakings)),
+        None => print!("{tables}"),
     }
     let is_awake = wakings.iter().all(|it| it.kept);
     Ok(is_awake && rows.iter().all(|(_, figures)| is_kept(figures)))

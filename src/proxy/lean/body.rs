@@ -40,7 +40,7 @@ impl Body {
             return Body::Chunked(Chunk::Size);
         }
         match head.headers.get(header::CONTENT_LENGTH) {
-            Some(length) => match crate::proxy::number(length) {
+            Some(length) => match crate::proxy::decide::number(length) {
                 Some(0) | None => Body::Over,
                 Some(length) => Body::Length(length),
             },

@@ -5,13 +5,12 @@ use super::body::{Body, Framing};
 use super::client::Client;
 use super::head::{self, Spelling};
 use crate::plugin::{Answer, Verdict};
+use crate::proxy::answers::{answer_head, plain};
 use crate::proxy::connection::Phase;
+use crate::proxy::decide::{content_length, filter_request, filter_response};
 use crate::proxy::hygiene::{self, Way};
 use crate::proxy::retry::{self, BODY_KEPT_BYTES, Reach};
-use crate::proxy::{
-    Context, Edge, answer_head, content_length, dial, failure, filter_request, filter_response,
-    headers, plain,
-};
+use crate::proxy::{Context, Edge, dial, failure, headers};
 use bytes::{BufMut, BytesMut};
 use http::{Method, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};

@@ -10,7 +10,9 @@ mod pipe;
 pub use head::is_asked_for;
 
 use super::connection::{Connection, Phase};
-use super::{Context, Edge, failure, filter_response, headers, hygiene, peer};
+use super::decide::filter_response;
+use super::hooks::peer;
+use super::{Context, Edge, failure, headers, hygiene};
 use futures_util::FutureExt;
 use http::{StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};

@@ -1,0 +1,58 @@
+//! What the edge answers itself, instead of a service.
+
+use crate::plugin::Answer;
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use pingora::Result;
+use pingora::http::ResponseHeader;
+
+/// A service without a ready replica is asked for again after this.
+pub(super) const RETRY_AFTER_SECS: &str = "1";
+
+pub(super) fn answer_head(answer: Answer) -> Result<ResponseHeader> {
+    let mut head = ResponseHeader::build(answer.status, Some(answer.headers.len() + 4))?;
+    for (name, value) in answer.headers {
+        head.insert_header(name, value)?;
+    }
+    head.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
+    Ok(head)
+}
+
+pub(super) fn plain(status: StatusCode) -> Answer {
+    Answer {
+        status,
+        headers: vec![(
+            "content-type",
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        )],
+        body: Bytes::from(format!("{status}\n")),
+    }
+}
+
+pub(super) fn unavailable() -> Answer {
+    let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE);
+    let seconds = HeaderValue::from_static(RETRY_AFTER_SECS);
+    answer.headers.push(("retry-after", seconds));
+    answer
+}
+
+/// What this hop can do, for who asks it and nobody behind it.
+pub(super) fn options() -> Answer {
+    let allow = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    Answer {
+        status: StatusCode::OK,
+        headers: vec![("allow", allow)],
+        body: Bytes::new(),
+    }
+}
+
+pub(super) fn front_page() -> Answer {
+    Answer {
+        status: StatusCode::OK,
+        headers: vec![(
+            "content-type",
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        )],
+        body: Bytes::from_static(include_bytes!("front_page.html")),
+    }
+}

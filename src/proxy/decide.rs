@@ -1,0 +1,343 @@
+//! What is decided about a request, in the same words on every way that it may take: through
+//! Pingora's hooks, on the short way, or as a tunnel.
+
+use super::answers::unavailable;
+use super::balance::{self, Ask};
+use super::retry::Broken;
+use super::route::Target;
+use super::{Context, Edge, failure, headers, hold, hygiene, waiting};
+use crate::plugin::{Answer, Record, Request, Response, Verdict};
+use crate::service::lease::Lease;
+use crate::service::network::any_contains;
+use crate::service::replica::Replica;
+use http::{HeaderValue, Method, StatusCode, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::{Error, ErrorType, Result};
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Edge {
+    /// Claims the next replica that this request has not tried, or waits for one.
+    pub(super) async fn claim(&self, ctx: &mut Context) -> Option<Lease> {
+        let target = ctx.target.as_ref()?;
+        let ask = Ask {
+            forward: &target.forward,
+            key: ctx.key.as_deref(),
+            tried: &ctx.tried,
+        };
+        let lease = {
+            let snapshot = self.reader.load();
+            let service = snapshot.service(target.service.as_str())?;
+            match hold::is_kept_by_others(service, &target.forward, &ctx.tried) {
+                true => None,
+                false => balance::claim(service, ask),
+            }
+        };
+        if lease.is_some() {
+            return lease;
+        }
+        let began = Instant::now();
+        let patience = target.forward.hold_timeout.saturating_sub(ctx.held);
+        let lease = hold::wait(&self.reader, target, ask, patience).await;
+        ctx.held += began.elapsed();
+        lease
+    }
+
+    /// Finds out who asks and, if that is clear, for what.
+    pub(super) fn introduce(&self, head: &RequestHeader, is_clean: bool, ctx: &mut Context) {
+        let settings = &ctx.settings;
+        let peer = ctx.peer.as_ref().map(|peer| peer.address);
+        let trusted = &settings.trusted_proxies;
+        ctx.exchange.client = headers::client(head, peer, trusted);
+        ctx.exchange.is_trusted = peer.is_some_and(|peer| any_contains(trusted, peer));
+        if is_clean {
+            let host = host(head).unwrap_or_default();
+            ctx.target = settings.routes.find(host, head.uri.path()).cloned();
+            let forward = ctx.target.as_ref().map(|target| &target.forward);
+            ctx.key = forward.and_then(|it| balance::key(it, &head.headers, ctx.exchange.client));
+        }
+        ctx.exchange.service = ctx.target.as_ref().map(|target| target.service.clone());
+    }
+
+    /// Counts the request and gives it a replica, or says what to answer: there is none, and none
+    /// to wait for, or a page waits in its stead.
+    pub(super) async fn admit(&self, head: &RequestHeader, ctx: &mut Context) -> Option<Answer> {
+        let Some(target) = ctx.target.clone() else {
+            return Some(unavailable());
+        };
+        let path = head.uri.path();
+        let scaler = target.scaler.as_ref();
+        let counts = scaler.is_some_and(|scaler| scaler.counts(path));
+        if !self.note(&target, counts, ctx.started) {
+            hold::until_known(&self.reader, &target).await;
+            self.note(&target, counts, ctx.started);
+        }
+        if target.forward.waiting_page
+            && waiting::is_for_a_page(head)
+            && let Some(service) = self.reader.load().service(target.service.as_str())
+            && service.ready.is_empty()
+            && service.coming
+        {
+            return Some(waiting::page(service.name.as_str()));
+        }
+        let Some(lease) = self.claim(ctx).await else {
+            return Some(unavailable());
+        };
+        self.take(ctx, lease);
+        None
+    }
+
+    /// Gives the request another replica, if it has none.
+    pub(super) async fn claim_next(&self, ctx: &mut Context) -> Result<()> {
+        if ctx.lease.is_none() {
+            let Some(lease) = self.claim(ctx).await else {
+                return Err(Error::explain(
+                    ErrorType::HTTPStatus(StatusCode::BAD_GATEWAY.as_u16()),
+                    "every ready replica was tried",
+                ));
+            };
+            self.take(ctx, lease);
+        }
+        Ok(())
+    }
+
+    /// Counts a request; false when nobody has published its service yet.
+    pub(super) fn note(&self, target: &Target, counts: bool, now: Instant) -> bool {
+        let snapshot = self.reader.load();
+        let service = snapshot.service(target.service.as_str());
+        service.is_some_and(|service| {
+            service.load.note(counts);
+            service.load.keep_time(now);
+            true
+        })
+    }
+
+    /// Whether this request may have one more attempt. What is taken back from a lost replica
+    /// takes nothing from the budget: it adds no load to what is in trouble.
+    pub(super) fn may_retry(&self, ctx: &Context) -> bool {
+        let Some(target) = &ctx.target else {
+            return false;
+        };
+        let terms = &target.forward.retries;
+        let snapshot = self.reader.load();
+        let service = snapshot.service(target.service.as_str());
+        ctx.attempts < terms.attempts
+            && (ctx.is_lost() || service.is_some_and(|service| service.load.may_retry(terms)))
+    }
+
+    /// Whether a connection that took too long is tried once more where it was. When nobody else
+    /// is there, it waits for this one as it would for one that is on its way: the listen queue
+    /// was full, and the kernel asks again only when we have long given up.
+    pub(super) fn dials_again(&self, error: &Error, ctx: &mut Context) -> bool {
+        let Some(target) = &ctx.target else {
+            return false;
+        };
+        let forward = &target.forward;
+        let timed_out = *error.etype() == ErrorType::ConnectTimedout;
+        if !timed_out || ctx.is_lost() || ctx.held >= forward.hold_timeout {
+            return false;
+        }
+        let snapshot = self.reader.load();
+        let is_other = |replica: &Arc<Replica>| !ctx.tried.contains(&replica.generation);
+        let service = snapshot.service(target.service.as_str());
+        if service.is_none_or(|service| service.ready.iter().any(is_other)) {
+            return false;
+        }
+        ctx.held += forward.connect_timeout;
+        ctx.doubt();
+        true
+    }
+
+    /// Whether the request goes on, to this replica or another, after no connection was made.
+    pub(super) fn was_not_connected(&self, error: &Error, ctx: &mut Context) -> bool {
+        if self.dials_again(error, ctx) {
+            return true;
+        }
+        // Nothing was sent, so any method may be tried elsewhere.
+        let again = failure::is_connect(error) && self.may_retry(ctx);
+        if !ctx.is_lost() {
+            ctx.doubt();
+        }
+        ctx.leave();
+        again
+    }
+
+    /// Whether the request goes on to another replica after its connection broke.
+    pub(super) fn broke_off(
+        &self,
+        error: &Error,
+        head: &RequestHeader,
+        answer_began: bool,
+        body_is_kept: bool,
+        was_used: bool,
+        ctx: &mut Context,
+    ) -> bool {
+        let broken = Broken {
+            error,
+            reach: ctx.reach,
+            answer_began,
+            body_is_kept,
+            is_idempotent: head.method.is_idempotent(),
+        };
+        let again = broken.may_go_elsewhere() && self.may_retry(ctx);
+        if ctx.is_lost() {
+            // It was taken back: nothing new is learnt of the replica.
+        } else if was_used {
+            // The connection was stale, which says nothing about the replica.
+            ctx.tried.pop();
+        } else if failure::is_broken(error) {
+            ctx.doubt();
+        }
+        ctx.leave();
+        again
+    }
+
+    /// Checks and cleans the head of a replica's answer, and learns from it.
+    pub(super) fn heed_answer(
+        &self,
+        method: &Method,
+        head: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for it: requests that ask for a tunnel do not come this way.
+            let what = "a 101 to a request without an upgrade";
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+        }
+        hygiene::response(head)
+            .map_err(|broken| Error::explain(ErrorType::InvalidHTTPHeader, broken).into_up())?;
+        let forward = ctx.target.as_ref().map(|target| &target.forward);
+        let limit = forward.and_then(|forward| forward.max_response_body_bytes);
+        let length = head.headers.get(header::CONTENT_LENGTH).and_then(number);
+        if limit
+            .zip(length)
+            .is_some_and(|(limit, length)| length > limit)
+            && *method != Method::HEAD
+            && head.status != StatusCode::NOT_MODIFIED
+        {
+            return Err(too_large_an_answer());
+        }
+        if let Some(dial) = ctx.dial.take() {
+            dial.is_answered();
+        }
+        if !head.status.is_informational()
+            && let Some(lease) = &ctx.lease
+        {
+            lease.is_answered();
+            self.heed(head.status, ctx);
+        }
+        filter_response(head, ctx);
+        Ok(())
+    }
+
+    /// Counts what comes of an answer's body, where that has a limit.
+    pub(super) fn count_answered(&self, bytes: usize, ctx: &mut Context) -> Result<()> {
+        let limit = ctx.target.as_ref().map(|target| &target.forward);
+        if let Some(limit) = limit.and_then(|forward| forward.max_response_body_bytes) {
+            ctx.response_body_bytes += bytes as u64;
+            if ctx.response_body_bytes > limit {
+                return Err(too_large_an_answer());
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the lease back and tells the observers what became of the request.
+    pub(super) fn report(
+        &self,
+        ctx: &mut Context,
+        head: &RequestHeader,
+        status: u16,
+        response_body_bytes: u64,
+        error: Option<&Error>,
+    ) {
+        ctx.lease = None;
+        let text = error.map(ToString::to_string).or(ctx.cut.take());
+        let text = text.or_else(|| ctx.refused.map(|refusal| refusal.to_string()));
+        let duration = ctx.started.elapsed();
+        if let Some(target) = &ctx.target
+            && let Some(service) = self.reader.load().service(target.service.as_str())
+        {
+            service.load.answers.note(status, duration);
+        }
+        let record = Record {
+            exchange: &ctx.exchange,
+            method: &head.method,
+            target: head
+                .uri
+                .path_and_query()
+                .map_or("/", |target| target.as_str()),
+            host: host(head),
+            status,
+            slot: ctx.exchange.slot,
+            duration,
+            held: ctx.held,
+            retries: ctx.attempts.saturating_sub(1),
+            request_body_bytes: ctx.request_body_bytes,
+            response_body_bytes,
+            error: text.as_deref(),
+        };
+        for observer in &ctx.chain().observers {
+            observer.request(&record);
+        }
+    }
+
+    pub(super) fn take(&self, ctx: &mut Context, lease: Lease) {
+        ctx.attempts += 1;
+        ctx.tried.push(lease.replica().generation);
+        ctx.exchange.slot = Some(lease.replica().slot);
+        ctx.lease = Some(lease);
+    }
+}
+
+pub(super) fn host(head: &RequestHeader) -> Option<&str> {
+    let authority = head.uri.authority().map(|authority| authority.as_str());
+    authority.or_else(|| head.headers.get(header::HOST)?.to_str().ok())
+}
+
+pub(super) fn has_body(head: &RequestHeader) -> bool {
+    head.headers.contains_key(header::TRANSFER_ENCODING)
+        || content_length(head).is_some_and(|length| length > 0)
+}
+
+pub(super) fn content_length(head: &RequestHeader) -> Option<u64> {
+    head.headers.get(header::CONTENT_LENGTH).and_then(number)
+}
+
+pub(super) fn number(value: &HeaderValue) -> Option<u64> {
+    value.to_str().ok()?.parse().ok()
+}
+
+pub(super) fn too_large_an_answer() -> Box<Error> {
+    let what = "the answer's body is larger than max_response_body";
+    Error::explain(ErrorType::InvalidHTTPHeader, what).into_up()
+}
+
+pub(super) fn filter_request(head: &mut RequestHeader, ctx: &mut Context) -> Verdict {
+    let Context {
+        settings,
+        exchange,
+        target,
+        ..
+    } = ctx;
+    let chain = target
+        .as_ref()
+        .map_or(&settings.chain, |target| &target.chain);
+    let mut request = Request { head, exchange };
+    for filter in &chain.filters {
+        if let Verdict::Answer(answer) = filter.request(&mut request) {
+            return Verdict::Answer(answer);
+        }
+    }
+    Verdict::Continue
+}
+
+pub(super) fn filter_response(head: &mut ResponseHeader, ctx: &Context) {
+    let mut response = Response {
+        head,
+        exchange: &ctx.exchange,
+    };
+    for filter in &ctx.chain().filters {
+        filter.response(&mut response);
+    }
+}

@@ -1,0 +1,323 @@
+//! The long way: the request path as guard clauses over Pingora's hooks.
+
+use super::answers::{answer_head, front_page, options, plain};
+use super::connection::{Connection, Phase};
+use super::decide::{content_length, filter_request, filter_response, has_body};
+use super::dial::Dial;
+use super::hygiene::{self, Refusal, Way};
+use super::retry::{self, Reach};
+use super::{Context, Edge, REFUSED_BODY_DRAIN, Settings, failure, headers, tunnel};
+use crate::plugin::{Answer, Verdict};
+use crate::service::kept;
+use crate::service::lease::Lease;
+use crate::service::spec::Forward;
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Method, StatusCode, Version, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::prelude::{HttpPeer, Session};
+use pingora::protocols::Digest;
+use pingora::protocols::http::ServerSession;
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext};
+use pingora::{Error, ErrorType, Result};
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[async_trait]
+impl ProxyHttp for Edge {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(self.settings.load_full(), &self.in_flight)
+    }
+
+    fn init_downstream_modules(&self, _modules: &mut pingora::modules::http::HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+        let settings = &ctx.settings;
+        if session.is_process_shutting_down() || self.in_flight.ends_connections() {
+            session.set_keepalive(None);
+        } else {
+            session.set_keepalive(Some(settings.keepalive_timeout.as_secs().max(1)));
+        }
+        session.set_read_timeout(Some(settings.client_read_timeout));
+        session.set_write_timeout(Some(settings.client_write_timeout));
+        session.set_total_drain_timeout(Some(REFUSED_BODY_DRAIN));
+        if let Some(connection) = Connection::of(session) {
+            ctx.peer = connection.peer.clone();
+            connection.enter(match has_body(session.req_header()) {
+                true => Phase::Body,
+                false => Phase::Answer,
+            });
+        }
+        if session.req_header().version == Version::HTTP_10 {
+            // It knows no interim answers.
+            session.set_ignore_info_resp(true);
+        }
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        let clean = clean_request(session, &ctx.settings);
+        if hygiene::ends_connection(session.req_header()) {
+            session.set_keepalive(None);
+        }
+        self.introduce(session.req_header(), clean == Ok(Way::ToAService), ctx);
+        if let Verdict::Answer(answer) = filter_request(session.req_header_mut(), ctx) {
+            return respond(session, ctx, answer).await;
+        }
+        match clean {
+            Ok(Way::ToAService) => {}
+            Ok(Way::AnsweredHere) => return respond(session, ctx, options()).await,
+            Err(refusal) => {
+                ctx.refused = Some(refusal);
+                return refuse(session, ctx, refusal.status()).await;
+            }
+        }
+        let head = session.req_header();
+        let Some(target) = &ctx.target else {
+            let answer = match head.uri.path() {
+                "/" if [Method::GET, Method::HEAD].contains(&head.method) => front_page(),
+                _ => plain(StatusCode::NOT_FOUND),
+            };
+            return respond(session, ctx, answer).await;
+        };
+        if content_length(head).is_some_and(|length| length > target.forward.max_request_body_bytes)
+        {
+            return refuse(session, ctx, StatusCode::PAYLOAD_TOO_LARGE).await;
+        }
+        if let Some(answer) = self.admit(head, ctx).await {
+            return respond(session, ctx, answer).await;
+        }
+        if tunnel::is_asked_for(session.req_header()) {
+            self.tunnel(session, ctx).await?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
+        self.claim_next(ctx).await?;
+        let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
+            return Err(Error::new_in(ErrorType::InternalError));
+        };
+        let (peer, dial) = peer(lease, &target.forward);
+        ctx.dial = Some(dial);
+        Ok(Box::new(peer))
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        connection: RawFd,
+        _digest: Option<&Digest>,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        let lease = ctx.lease.as_mut();
+        let may_go_elsewhere = retry::may_be_repeated(session.req_header());
+        if !lease.is_some_and(|lease| lease.sends_on(connection, may_go_elsewhere)) {
+            return Err(failure::lost());
+        }
+        ctx.reach = Reach::Head;
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        upstream: &mut RequestHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        // What asks for a WebSocket and is none is an ordinary request: were the upgrade passed
+        // on from here, the tunnel could be lost (pingora#946).
+        upstream.remove_header(&header::UPGRADE);
+        upstream.remove_header(&header::CONNECTION);
+        headers::set_forwarded(upstream, ctx.peer.as_ref(), &ctx.settings.trusted_proxies);
+        Ok(())
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        // Also asked when there is no body, and always after the head was written.
+        ctx.reach = Reach::Sent;
+        // An empty last piece would be written as a second end of body (pingora#935).
+        if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
+        if end_of_stream && let Some(connection) = Connection::of(session) {
+            connection.enter(Phase::Answer);
+        }
+        let Some(target) = &ctx.target else {
+            return Ok(());
+        };
+        ctx.request_body_bytes += body.as_ref().map_or(0, |piece| piece.len() as u64);
+        if ctx.request_body_bytes > target.forward.max_request_body_bytes {
+            return Err(Error::explain(
+                ErrorType::HTTPStatus(StatusCode::PAYLOAD_TOO_LARGE.as_u16()),
+                "the request body is larger than max_request_body",
+            ));
+        }
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        self.heed_answer(&session.req_header().method, head, ctx)?;
+        if session.req_header().version == Version::HTTP_10
+            && head.remove_header(&header::TRANSFER_ENCODING).is_some()
+        {
+            // It knows no chunks: the answer ends with the connection.
+            session.set_keepalive(None);
+        }
+        if session.is_process_shutting_down() || self.in_flight.ends_connections() {
+            session.set_keepalive(None);
+        }
+        Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        ctx: &mut Context,
+    ) -> Result<Option<Duration>> {
+        self.count_answered(body.as_ref().map_or(0, Bytes::len), ctx)?;
+        Ok(None)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let again = self.was_not_connected(&error, ctx);
+        error.set_retry(again);
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Context,
+        client_reused: bool,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("replica {}", peer._address));
+        let answer_began = session
+            .response_written()
+            .is_some_and(|response| !response.status.is_informational());
+        let body_is_kept = !session.as_ref().retry_buffer_truncated();
+        let head = session.req_header();
+        let again = self.broke_off(&error, head, answer_began, body_is_kept, client_reused, ctx);
+        error.set_retry(again);
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Context,
+    ) -> FailToProxy {
+        let code = failure::status(error);
+        let answered = session
+            .response_written()
+            .is_some_and(|response| !response.status.is_informational());
+        if let Ok(status) = StatusCode::from_u16(code)
+            && !answered
+            && let Err(error) = refuse(session, ctx, status).await
+        {
+            log::debug!("the client left before it was told {status}: {error}");
+        }
+        FailToProxy {
+            error_code: code,
+            can_reuse_downstream: false,
+        }
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {
+        // Observers see every failure with its reason; a line each would drown the log.
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        ctx: &Context,
+        error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        log::debug!("attempt {} failed: {error}", ctx.attempts);
+        true
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
+        let status = session
+            .response_written()
+            .map_or(0, |response| response.status.as_u16());
+        let bytes = session.body_bytes_sent() as u64;
+        self.report(ctx, session.req_header(), status, bytes, error);
+    }
+}
+
+fn clean_request(session: &mut Session, settings: &Settings) -> std::result::Result<Way, Refusal> {
+    let raw = match session.as_downstream() {
+        ServerSession::H1(session) => session.get_headers_raw_bytes(),
+        // Frames have no text.
+        _ => Bytes::new(),
+    };
+    hygiene::request(session.req_header_mut(), &raw, &settings.limits)
+}
+
+pub(super) fn peer(lease: &Lease, forward: &Forward) -> (HttpPeer, Arc<Dial>) {
+    let replica = lease.replica();
+    let mut peer = HttpPeer::new(replica.address, false, String::new());
+    peer.group_key = replica.generation;
+    let options = &mut peer.options;
+    let dial = Arc::new(Dial::new(replica, forward.connect_timeout));
+    options.custom_l4 = Some(Arc::clone(&dial) as _);
+    options.read_timeout = Some(forward.read_timeout);
+    options.write_timeout = Some(forward.write_timeout);
+    options.idle_timeout = Some(kept::IDLE_MAX);
+    (peer, dial)
+}
+
+/// Answers instead of a service. Returns true, as `request_filter` wants it.
+async fn respond(session: &mut Session, ctx: &Context, answer: Answer) -> Result<bool> {
+    let body = answer.body.clone();
+    let mut head = answer_head(answer)?;
+    filter_response(&mut head, ctx);
+    let bodiless = session.req_header().method == Method::HEAD;
+    let end = bodiless || body.is_empty();
+    session.write_response_header(Box::new(head), end).await?;
+    if !end {
+        session.write_response_body(Some(body), true).await?;
+    }
+    Ok(true)
+}
+
+/// Turns a request down that is not as it should be, and with it the rest of its connection.
+async fn refuse(session: &mut Session, ctx: &Context, status: StatusCode) -> Result<bool> {
+    session.set_keepalive(None);
+    respond(session, ctx, plain(status)).await
+}
