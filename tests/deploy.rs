@@ -117,7 +117,10 @@ async fn a_broken_version_changes_nothing_and_says_why() {
     let rolled_back = "tidegate_rollouts_total{result=\"rolled_back\",service=\"acts\"}";
     assert_eq!(acts.edge.metric(rolled_back).await, Some(2.0));
     let status = acts.edge.tidegate(&["status"]).await;
-    assert!(status.out.contains("rolled back, to "), "{status:?}");
+    assert!(
+        status.out.contains(" was rolled back to acts:latest "),
+        "{status:?}"
+    );
 }
 
 #[tokio::test]

@@ -122,7 +122,11 @@ fn done(service: &Service, version: &str) -> String {
     }
     let took = service.rollout.as_ref().map_or(0.0, |it| it.took_seconds);
     let took = Human(Duration::from_secs_f64(took.max(0.0)));
-    format!("{name}: {ready} replicas run {version}, after {took}\n")
+    let run = match ready {
+        1 => "replica runs",
+        _ => "replicas run",
+    };
+    format!("{name}: {ready} {run} {version}, after {took}\n")
 }
 
 fn failed(service: &Service, version: &str) -> String {

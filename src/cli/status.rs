@@ -49,18 +49,35 @@ fn table(overview: &Overview) -> String {
     out
 }
 
+/// How a change of version goes, or went.
+fn change(rollout: &Rollout) -> String {
+    let Rollout {
+        stage,
+        from,
+        to,
+        others,
+        why,
+        ..
+    } = rollout;
+    let mut text = match stage.as_str() {
+        "rolled back" => format!("{to} was rolled back to {from}"),
+        "rolling back" => format!("rolling back from {to} to {from}"),
+        "paused" => format!("the change to {to} is paused"),
+        _ => format!("{stage}, to {to}"),
+    };
+    if *others > 0 {
+        let _ = write!(text, ", {others} to be replaced");
+    }
+    if let Some(why) = why {
+        let _ = write!(text, ": {why}");
+    }
+    text
+}
+
 fn write_service(out: &mut String, service: &Service) {
     let _ = writeln!(out, "{}  {}", service.name, summary(service));
     if let Some(rollout) = service.rollout.as_ref().filter(|it| it.stage != "done") {
-        let Rollout {
-            stage,
-            to,
-            others,
-            why,
-            ..
-        } = rollout;
-        let why = why.as_ref().map_or(String::new(), |why| format!(": {why}"));
-        let _ = writeln!(out, "  {stage}, to {to}, {others} to be replaced{why}");
+        let _ = writeln!(out, "  {}", change(rollout));
     }
     for reason in &service.because {
         let _ = writeln!(out, "  {reason}");
