@@ -5,12 +5,15 @@ use crate::containers::Acts;
 use crate::openapi::Document;
 use crate::support::client::send;
 use crate::support::docker::docker;
+use crate::support::edge::Edge;
 use crate::support::until;
 use http::Request;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -96,6 +99,41 @@ async fn orders_over_http_are_answered_as_described() {
     assert!(events.contains("is sick: exited with code 137"), "{events}");
 }
 
+/// `tidegate logs acts --follow`; ends when it is dropped.
+struct Following {
+    lines: Lines<BufReader<ChildStdout>>,
+    _child: Child,
+}
+
+impl Following {
+    fn start(edge: &Edge) -> Following {
+        let mut command = edge.command(&["logs", "acts", "--follow", "--json", "-c"]);
+        command.arg(edge.file()).stdout(Stdio::piped());
+        let mut command = tokio::process::Command::from(command);
+        let mut child = command.kill_on_drop(true).spawn().expect("the binary");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        Following {
+            lines,
+            _child: child,
+        }
+    }
+
+    /// The next line that is meant.
+    async fn hears(&mut self, what: &str, is_meant: impl Fn(&Value) -> bool) -> Value {
+        let heard = async {
+            while let Ok(Some(line)) = self.lines.next_line().await {
+                let line: Value = serde_json::from_str(&line).expect("JSON");
+                if is_meant(&line) {
+                    return line;
+                }
+            }
+            panic!("it ended before {what}");
+        };
+        let heard = tokio::time::timeout(SOON, heard).await;
+        heard.unwrap_or_else(|_| panic!("it hears of {what}"))
+    }
+}
+
 #[tokio::test]
 async fn the_logs_of_all_replicas_come_with_their_slots_and_new_ones_join() {
     let acts = Acts::start(22540, "    scale: { min: 2, max: 4 }\n").await;
@@ -108,28 +146,11 @@ async fn the_logs_of_all_replicas_come_with_their_slots_and_new_ones_join() {
             "{slot}: {logs:?}"
         );
     }
-    let file = acts.edge.file();
-    let mut command = acts
-        .edge
-        .command(&["logs", "acts", "--follow", "--json", "-c"]);
-    command.arg(&file).stdout(Stdio::piped());
-    let mut command = tokio::process::Command::from(command);
-    let mut following = command.kill_on_drop(true).spawn().expect("the binary");
-    let mut lines = BufReader::new(following.stdout.take().expect("piped")).lines();
+    let mut following = Following::start(&acts.edge);
     let scaled = acts.edge.tidegate(&["scale", "acts", "3"]).await;
     assert_eq!(scaled.code, Some(0), "{scaled:?}");
-    let joined = async {
-        while let Ok(Some(line)) = lines.next_line().await {
-            let line: Value = serde_json::from_str(&line).expect("JSON");
-            if line["slot"] == 22542 {
-                return line;
-            }
-        }
-        panic!("it ended");
-    };
-    let line = tokio::time::timeout(SOON, joined)
-        .await
-        .expect("the new one joins");
+    let line = following.hears("the new one", |line| line["slot"] == 22542);
+    let line = line.await;
     assert!(!line["line"].as_str().unwrap().is_empty(), "{line}");
     assert!(line["time"].as_str().unwrap().starts_with("20"), "{line}");
 
@@ -146,8 +167,7 @@ async fn a_log_is_followed_from_before_its_container_starts_and_after_it_starts_
     let ours = format!("label=io.tidegate.instance={}", acts.edge.instance);
     let first = docker(&["ps", "-q", "--filter", &ours]);
     let labels = docker(&["inspect", "-f", "{{json .Config.Labels}}", &first]);
-    let labels: std::collections::BTreeMap<String, String> =
-        serde_json::from_str(&labels).expect("JSON");
+    let labels: BTreeMap<String, String> = serde_json::from_str(&labels).expect("JSON");
     let mut create = vec!["create".to_owned()];
     for (label, value) in labels {
         let value = match label.as_str() {
@@ -160,27 +180,12 @@ async fn a_log_is_followed_from_before_its_container_starts_and_after_it_starts_
     let create: Vec<&str> = create.iter().map(String::as_str).collect();
     let second = docker(&create);
 
-    let file = acts.edge.file();
-    let mut command = acts
-        .edge
-        .command(&["logs", "acts", "--follow", "--json", "-c"]);
-    command.arg(&file).stdout(Stdio::piped());
-    let mut command = tokio::process::Command::from(command);
-    let mut following = command.kill_on_drop(true).spawn().expect("the binary");
-    let mut lines = BufReader::new(following.stdout.take().expect("piped")).lines();
+    let mut following = Following::start(&acts.edge);
     let mut starts = async |slot: u16| {
-        let heard = async {
-            while let Ok(Some(line)) = lines.next_line().await {
-                let line: Value = serde_json::from_str(&line).expect("JSON");
-                let text = line["line"].as_str().unwrap();
-                if line["slot"] == slot && text.contains("listening on") {
-                    return line["time"].as_str().unwrap().to_owned();
-                }
-            }
-            panic!("it ended");
-        };
-        let heard = tokio::time::timeout(SOON, heard).await;
-        heard.unwrap_or_else(|_| panic!("the one on {slot} is heard"))
+        let line = following.hears("a start", |line| {
+            line["slot"] == slot && line["line"].as_str().unwrap().contains("listening on")
+        });
+        line.await["time"].as_str().unwrap().to_owned()
     };
     // By now the other one was looked at, too, and had nothing to say.
     starts(22550).await;
