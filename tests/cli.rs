@@ -12,6 +12,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -46,6 +47,15 @@ fn containers(image: &str, first_port: u16, more: &str) -> String {
          environment: {{ ON_TERM: exit }}\n    scale: {{ min: 1, max: 2 }}\n    \
          healthcheck: {{ interval: 200ms }}\n{more}"
     )
+}
+
+/// What is said of a machine without a configuration cannot be seen on one that has one.
+fn is_configured() -> bool {
+    let file = Path::new("/etc/tidegate/tidegate.yaml");
+    if file.exists() {
+        eprintln!("not looked at: {} is there", file.display());
+    }
+    file.exists()
 }
 
 #[track_caller]
@@ -149,6 +159,9 @@ async fn run_refuses_a_bad_file_before_it_touches_anything() {
 
 #[tokio::test]
 async fn run_with_nothing_says_what_to_type() {
+    if is_configured() {
+        return;
+    }
     let ran = tidegate(&["run"]).await;
     refuses(&ran, 64, &["no service", "tidegate run --image IMAGE"]);
 }
@@ -623,6 +636,9 @@ async fn run_rm_removes_its_containers_when_it_leaves() {
 
 #[tokio::test]
 async fn an_image_is_all_it_needs() {
+    if is_configured() {
+        return;
+    }
     let mut edge = Edge::prepare(&containers(image::tiny(), 8000, ""));
     fs::remove_file(edge.file()).unwrap();
     let folder = edge.folder.path().to_str().unwrap().to_owned();

@@ -99,6 +99,28 @@ async fn orders_over_http_are_answered_as_described() {
     assert!(events.contains("is sick: exited with code 137"), "{events}");
 }
 
+#[tokio::test]
+async fn a_path_that_the_image_does_not_know_is_said_at_once_and_mended_by_a_reload() {
+    let acts = Acts::start(22580, "    healthcheck: { path: /nowhere }\n").await;
+    let why = "answered 404 to GET /nowhere; `healthcheck.path` says what is asked";
+    until("status says why it is not ready", SOON, || async {
+        let status = acts.edge.tidegate(&["status"]).await.out;
+        (status.contains("not healthy yet: ") && status.contains(why)).then_some(())
+    })
+    .await;
+    until("and an event, for who looks later", SOON, || async {
+        let events = acts.edge.tidegate(&["events", "acts"]).await.out;
+        (events.contains("on 22580 is not healthy yet, 5.") && events.contains(why)).then_some(())
+    })
+    .await;
+    let before = acts.ids().await;
+    acts.write("");
+    let reloaded = acts.edge.tidegate(&["reload"]).await;
+    assert_eq!(reloaded.code, Some(0), "{reloaded:?}");
+    acts.shows(1).await;
+    assert_eq!(acts.ids().await, before, "only the question changed");
+}
+
 /// `tidegate logs acts --follow`; ends when it is dropped.
 struct Following {
     lines: Lines<BufReader<ChildStdout>>,

@@ -100,6 +100,13 @@ impl Probe for HttpProbe {
             return Ok(());
         };
         Err(match error.etype() {
+            // Mostly a path that this image does not know.
+            ErrorType::HTTPStatus(404) => {
+                format!(
+                    "answered 404 to {}; `healthcheck.path` says what is asked",
+                    self.asked
+                )
+            }
             ErrorType::HTTPStatus(status) => format!("answered {status} to {}", self.asked),
             _ => in_words(&error),
         })

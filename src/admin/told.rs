@@ -106,6 +106,10 @@ impl About<'_> {
             },
             Event::Adopted { slot, id, .. } => of_one("adopted", slot, id),
             Event::Ready { slot, id, .. } => of_one("ready", slot, id),
+            Event::NotReady { slot, id, why, .. } => About {
+                why: Some(why.clone()),
+                ..of_one("not_ready", slot, id)
+            },
             Event::Sick {
                 slot, id, ailment, ..
             } => About {

@@ -3,12 +3,15 @@
 use super::client::{Client, ClientError};
 use super::progress::{Progress, patient};
 use super::{FAILED, Running, fail, print, print_json};
-use crate::admin::view::{self, Rollout, Service};
+use crate::admin::view::{self, Replica, Rollout, Service};
 use crate::service::time::Human;
 use clap::Args;
 use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
+
+/// In seconds.
+const LATE: f64 = 2.0;
 
 #[derive(Args)]
 pub struct Deploy {
@@ -85,7 +88,8 @@ fn follow(client: &Client, path: &str, version: &str, quiet: bool) -> Result<Ser
             progress.end();
             return Ok(service);
         }
-        let at = (rollout.stage.clone(), rollout.ready, rollout.others);
+        let late = late(&service).map(|replica| replica.because.clone());
+        let at = (rollout.stage.clone(), rollout.ready, rollout.others, late);
         progress.show(&line(&service, rollout), &at);
         progress.wait();
     }
@@ -107,7 +111,18 @@ fn line(service: &Service, rollout: &Rollout) -> String {
     if let Some(why) = service.because.get(1) {
         let _ = write!(line, " ({why})");
     }
+    if let Some(replica) = late(service) {
+        let why = replica.because.as_deref().unwrap_or_default();
+        let _ = write!(line, "; {}: {why}", replica.slot);
+    }
     line
+}
+
+/// A new replica that most would have been ready instead of; it says by then why it is not.
+fn late(service: &Service) -> Option<&Replica> {
+    service.replicas.iter().find(|replica| {
+        replica.state == "starting" && replica.since_seconds > LATE && replica.because.is_some()
+    })
 }
 
 fn ended_well(service: &Service) -> bool {

@@ -106,6 +106,9 @@ struct ServiceFlags {
     /// Where to listen, as in 0.0.0.0:80; may be given more than once
     #[arg(long, value_name = "ADDR")]
     listen: Vec<SocketAddr>,
+    /// The path whose answer of 200 says that all is well, or `tcp`: a connection is enough
+    #[arg(long, value_name = "PATH|tcp")]
+    healthcheck: Option<String>,
     /// The fewest replicas
     #[arg(long, value_name = "N")]
     min: Option<u32>,
@@ -178,6 +181,7 @@ impl ServiceFlags {
             listen: (!self.listen.is_empty()).then(|| self.listen.clone()),
             image: self.image.clone(),
             port: self.port,
+            healthcheck: self.healthcheck.clone(),
             min: self.min,
             max: self.max,
         };

@@ -133,6 +133,8 @@ pub struct Flags {
     pub listen: Option<Vec<SocketAddr>>,
     pub image: Option<String>,
     pub port: Option<u16>,
+    /// A path that is asked for, or `tcp`.
+    pub healthcheck: Option<String>,
     pub min: Option<u32>,
     pub max: Option<u32>,
 }
@@ -143,6 +145,12 @@ pub struct Overrides {
     flags: Flags,
     pub(super) env: Env,
 }
+
+/// A health check that is no path.
+const TCP: &str = "tcp";
+
+/// What a health check over HTTP has and one by connecting has not.
+const OF_HTTP: [&str; 3] = ["path", "host", "expect"];
 
 /// A value and the flag or variable that it came from.
 type Given<T> = (&'static str, T);
@@ -189,6 +197,10 @@ impl Overrides {
         let given = [
             ("image", self.one("--image", &flags.image, "TIDEGATE_IMAGE")),
             ("port", self.one("--port", &flags.port, "TIDEGATE_PORT")),
+            (
+                "healthcheck",
+                self.one("--healthcheck", &flags.healthcheck, "TIDEGATE_HEALTHCHECK"),
+            ),
             ("min", self.one("--min", &flags.min, "TIDEGATE_MIN")),
             ("max", self.one("--max", &flags.max, "TIDEGATE_MAX")),
         ];
@@ -237,11 +249,25 @@ impl Overrides {
         for (key, (origin, value)) in given {
             let (target, path) = match key {
                 "min" | "max" => (entry(service, "scale"), join(&path, "scale")),
+                "healthcheck" => (entry(service, key), join(&path, key)),
                 _ => (Some(&mut **service), path.clone()),
             };
             // What is no mapping is reported as such when it is read.
             let Some(target) = target.and_then(mapping) else {
                 continue;
+            };
+            let key = match (key, value.as_str()) {
+                ("healthcheck", TCP) => {
+                    OF_HTTP.iter().for_each(|key| drop(target.remove(*key)));
+                    "type"
+                }
+                ("healthcheck", _) => {
+                    // What is wrong with a path is said of the whole.
+                    tree.places.give(&path, origin);
+                    target.insert("type".into(), "http".into());
+                    "path"
+                }
+                (key, _) => key,
             };
             target.insert(key.into(), Value::String(value));
             tree.places.give(&join(&path, key), origin);

@@ -472,6 +472,10 @@ impl State {
                 }
                 return;
             }
+            Verdict::NotYet { after, why } => {
+                tracked.not_yet(&self.name, after, &why, sink);
+                return;
+            }
             Verdict::Unhealthy { why } => Ailment::Unhealthy { why },
             Verdict::NeverHealthy { after, why } => Ailment::NeverHealthy { after, why },
         };

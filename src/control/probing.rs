@@ -6,6 +6,7 @@ use crate::service::doubt::Doubt;
 use crate::service::event::Event;
 use crate::service::replica::ReplicaId;
 use crate::service::spec::{HealthTiming, ServiceName};
+use std::iter;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +25,23 @@ const ASKED_INTERVAL: Duration = Duration::from_millis(100);
 /// alone hangs is found out by this.
 const EXCUSES_MAX: u32 = 3;
 
+/// Most replicas are ready sooner; of the others it is said why they are not, each time that
+/// changes, but no more often than this.
+const TELL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Whoever takes longer than this to be ready is worth an event.
+pub const SLOW_TO_START: Duration = Duration::from_secs(5);
+
 /// What the health check has come to think of a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Healthy {
         address: SocketAddr,
+    },
+    /// Has not succeeded, and may still within `start_period`.
+    NotYet {
+        after: Duration,
+        why: String,
     },
     /// Failed `retries` times in a row after it had been healthy.
     Unhealthy {
@@ -104,6 +117,7 @@ impl Probing {
     async fn until_healthy(&self, interval: Duration) -> SocketAddr {
         let began = Instant::now();
         let mut said = false;
+        let mut told = Told::default();
         let mut tick = ticks(interval);
         loop {
             tick.tick().await;
@@ -121,6 +135,8 @@ impl Probing {
                 self.say(Verdict::NeverHealthy { after, why }).await;
                 tick = ticks(self.timing.interval);
                 tick.tick().await;
+            } else if !said && told.is_news(after, &why) {
+                self.say(Verdict::NotYet { after, why }).await;
             }
         }
     }
@@ -193,14 +209,11 @@ impl Probing {
                     if began.elapsed() < self.timing.timeout {
                         refused.push(address);
                     }
-                    failures.push(format!("{address} {why}"));
+                    failures.push((address, why));
                 }
             }
         }
-        if failures.is_empty() {
-            return Err("it has no address".to_owned());
-        }
-        Err(failures.join("; "))
+        Err(in_one(&failures))
     }
 
     async fn check(&self, address: SocketAddr) -> Result<(), String> {
@@ -227,6 +240,44 @@ impl Probing {
                 verdict,
             })
             .await;
+    }
+}
+
+/// What each address came to, and once what several came to.
+fn in_one(failures: &[(SocketAddr, String)]) -> String {
+    match failures {
+        [] => "it has no address".to_owned(),
+        [(first, why), others @ ..] if others.iter().all(|(_, other)| other == why) => {
+            let addresses = iter::once(first).chain(others.iter().map(|(address, _)| address));
+            let addresses: Vec<String> = addresses.map(SocketAddr::to_string).collect();
+            format!("{} {why}", addresses.join(" and "))
+        }
+        several => {
+            let each = several
+                .iter()
+                .map(|(address, why)| format!("{address} {why}"));
+            each.collect::<Vec<_>>().join("; ")
+        }
+    }
+}
+
+/// What was last said of a replica that is not healthy yet.
+#[derive(Default)]
+struct Told(Option<(Duration, String)>);
+
+impl Told {
+    /// Whether `why`, so long after the first check, is to be said now; it is then noted as said.
+    fn is_news(&mut self, after: Duration, why: &str) -> bool {
+        let (last, known) = match &self.0 {
+            Some((last, known)) => (*last, known.as_str()),
+            None => (Duration::ZERO, ""),
+        };
+        let is_slow_now = last < SLOW_TO_START && after >= SLOW_TO_START;
+        let is_news = after - last >= TELL_INTERVAL && why != known || is_slow_now;
+        if is_news {
+            self.0 = Some((after, why.to_owned()));
+        }
+        is_news
     }
 }
 
@@ -298,6 +349,61 @@ mod tests {
         let published = SocketAddr::from(([127, 0, 0, 1], 8000));
         assert_eq!(dialled(None, [own, published]).await, own);
         assert_eq!(dialled(Some(own), [own, published]).await, published);
+    }
+
+    /// Refuses for three seconds, and then does not know what it is asked.
+    struct Begins(Instant);
+
+    #[async_trait]
+    impl Probe for Begins {
+        async fn check(&self, _address: SocketAddr) -> Result<(), String> {
+            Err(match self.0.elapsed() < Duration::from_secs(3) {
+                true => "connection refused".to_owned(),
+                false => "answered 404".to_owned(),
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn why_it_is_not_healthy_yet_is_said_when_that_changes_and_when_it_takes_long() {
+        let (report, mut reports) = mpsc::channel(8);
+        let own = SocketAddr::from(([172, 17, 0, 2], 80));
+        let published = SocketAddr::from(([127, 0, 0, 1], 8000));
+        let target = Target {
+            service: ServiceName::new("web"),
+            id: ReplicaId::new("a"),
+            addresses: vec![own, published],
+            doubt: Arc::default(),
+        };
+        let second = Duration::from_secs(1);
+        let timing = HealthTiming {
+            interval: second,
+            timeout: second,
+            retries: 1,
+            start_period: 6 * second,
+        };
+        let sink: Sink = Arc::new(|_| {});
+        let probe = Arc::new(Begins(Instant::now()));
+        let _prober = spawn(target, None, probe, timing, report, sink);
+        let mut said = Vec::new();
+        while !matches!(said.last(), Some(Verdict::NeverHealthy { .. })) {
+            match reports.recv().await {
+                Some(Input::Probed { verdict, .. }) => said.push(verdict),
+                _ => panic!("only verdicts are reported"),
+            }
+        }
+        let both = |why: &str| format!("172.17.0.2:80 and 127.0.0.1:8000 {why}");
+        let yet = |seconds, why| Verdict::NotYet {
+            after: seconds * second,
+            why: both(why),
+        };
+        let never = Verdict::NeverHealthy {
+            after: 6 * second,
+            why: both("answered 404"),
+        };
+        let refused = yet(1, "connection refused");
+        let asked = [yet(3, "answered 404"), yet(5, "answered 404")];
+        assert_eq!(said, [&[refused], &asked[..], &[never]].concat());
     }
 
     /// Was healthy once, and never answers again.

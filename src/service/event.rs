@@ -36,6 +36,14 @@ pub enum Event {
         id: ReplicaId,
         after: Option<Duration>,
     },
+    /// Its health check has not succeeded `after` its start, and may still.
+    NotReady {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+        after: Duration,
+        why: String,
+    },
     Sick {
         service: ServiceName,
         slot: Slot,
@@ -226,6 +234,7 @@ impl Event {
             | Event::PortTaken { service, .. }
             | Event::Adopted { service, .. }
             | Event::Ready { service, .. }
+            | Event::NotReady { service, .. }
             | Event::Sick { service, .. }
             | Event::Ejected { service, .. }
             | Event::Draining { service, .. }
@@ -287,6 +296,19 @@ impl fmt::Display for Event {
                 after: None,
             } => {
                 write!(f, "{service}: {id} on {slot} is ready")
+            }
+            Event::NotReady {
+                service,
+                slot,
+                id,
+                after,
+                why,
+            } => {
+                write!(
+                    f,
+                    "{service}: {id} on {slot} is not healthy yet, {} after its start: {why}",
+                    Human(*after)
+                )
             }
             Event::Sick {
                 service,

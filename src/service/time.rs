@@ -40,18 +40,42 @@ impl Sub<Duration> for Moment {
     }
 }
 
-/// A duration as people write it: `250ms`, `1.5s`, `2m`.
+/// A duration as people write it: `0.35ms`, `250ms`, `1.5s`, `2m`.
 pub struct Human(pub Duration);
 
 impl fmt::Display for Human {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_millis();
+        let (micros, millis) = (self.0.as_micros(), self.0.as_millis());
+        let in_millis = || self.0.as_secs_f64() * 1_000.0;
         match millis {
+            0 if micros >= 5 => write!(f, "{:.2}ms", in_millis()),
+            1..10 if !micros.is_multiple_of(1_000) => write!(f, "{:.1}ms", in_millis()),
             0..1_000 => write!(f, "{millis}ms"),
             1_000..120_000 if millis.is_multiple_of(1_000) => write!(f, "{}s", millis / 1_000),
             1_000..120_000 => write!(f, "{:.1}s", self.0.as_secs_f64()),
             _ if (millis / 1_000).is_multiple_of(60) => write!(f, "{}m", millis / 60_000),
             _ => write!(f, "{}m{}s", millis / 60_000, (millis / 1_000) % 60),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_has_the_digits_that_matter() {
+        for (micros, written) in [
+            (0, "0ms"),
+            (350, "0.35ms"),
+            (2_440, "2.4ms"),
+            (3_000, "3ms"),
+            (12_900, "12ms"),
+            (1_500_000, "1.5s"),
+            (75_000_000, "75s"),
+            (130_000_000, "2m10s"),
+        ] {
+            assert_eq!(Human(Duration::from_micros(micros)).to_string(), written);
         }
     }
 }

@@ -385,6 +385,10 @@ impl Book {
                     (fine, "became ready though it is sick, draining or gone")
                 });
             }
+            Event::NotReady { service, id, .. } => self.about(service, id, |known| {
+                let fine = (!known.ready || known.restarted) && !known.sick && !known.stopped;
+                (fine, "is not healthy yet though it is ready, sick or gone")
+            }),
             Event::Sick {
                 service,
                 slot,

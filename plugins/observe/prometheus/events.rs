@@ -204,6 +204,7 @@ impl Events {
             // The picture at scrape time shows where these lead to.
             Event::PortTaken { .. }
             | Event::Adopted { .. }
+            | Event::NotReady { .. }
             | Event::Draining { .. }
             | Event::Returned { .. }
             | Event::Paused { .. }

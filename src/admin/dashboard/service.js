@@ -4,6 +4,8 @@ import { h, icon, number, set, text } from "./dom.js";
 import { Strip, Tiles } from "./replicas.js";
 import { condition, many, plain, rate, share, short, took, whole } from "./words.js";
 
+/** In seconds. */
+const LATE = 2;
 const MARKED = ["scaled", "sick", "rolling", "rolling_back", "start_failed"];
 
 export class ServiceView {
@@ -192,10 +194,10 @@ export class ServiceView {
 
     this.tiles.update(service);
     this.drawRollout(service.rollout);
-    const reasons = service.because.join("\n");
-    if (this.reasons !== reasons) {
-      this.reasons = reasons;
-      this.because.replaceChildren(...service.because.map((reason) => h("li", {}, reason)));
+    const reasons = [...service.because, ...late(service)];
+    if (this.reasons !== reasons.join("\n")) {
+      this.reasons = reasons.join("\n");
+      this.because.replaceChildren(...reasons.map((reason) => h("li", {}, reason)));
     }
   }
 
@@ -220,3 +222,8 @@ export class ServiceView {
   }
 }
 
+/** Why a new replica is not ready when most would have been. */
+function late({ replicas }) {
+  const replica = replicas.find(({ state, since_seconds, because }) => state === "starting" && since_seconds > LATE && because);
+  return replica ? [`${replica.slot}: ${replica.because}`] : [];
+}

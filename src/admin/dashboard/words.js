@@ -77,6 +77,7 @@ const PLAIN = {
   starting: (on) => `Starting on ${on}`,
   start_failed: (on) => `Could not start on ${on}`,
   port_taken: (on) => `Port ${on} is taken`,
+  not_ready: (on) => `Not healthy yet on ${on}`,
   adopted: (on) => `Adopted ${on}, already running`,
   ready: (on) => `${on} ready`,
   sick: (on) => `${on} sick`,

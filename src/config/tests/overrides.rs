@@ -4,6 +4,7 @@ use super::{compare, env, stubs, text, web};
 use crate::config::{Config, Env, Flags, Overrides, Problems, Text, find, load};
 use crate::service::store::store;
 use std::path::PathBuf;
+use std::time::Duration;
 
 fn with(source: &Text, flags: Flags, vars: &'static [(&str, &str)]) -> Result<Config, Problems> {
     let env = Env::new(move |name| {
@@ -145,6 +146,40 @@ fn problems_name_the_flag_or_variable_they_came_from() {
         TIDEGATE_PORT: services.web.port: expected a port from 1 to 65535, found `http`
         TIDEGATE_MIN: services.web.scale: `max` is 2 but `min` is 3
           hint: raise `max` to at least 3, or lower `min`
+        ",
+    );
+}
+
+#[test]
+fn a_health_check_is_a_path_or_a_connection() {
+    let by = |healthcheck: &str| Flags {
+        healthcheck: Some(healthcheck.to_owned()),
+        ..Flags::default()
+    };
+    let asked = text(&web("healthcheck: {path: /up, interval: 2s}"));
+    let connected = text(&web("healthcheck: {type: tcp, interval: 2s}"));
+    for file in [&text(&web("")), &asked, &connected] {
+        assert_eq!(
+            good(file, by("/"), &[]).services[0].probe_plugin.name,
+            "http"
+        );
+        assert_eq!(
+            good(file, by("tcp"), &[]).services[0].probe_plugin.name,
+            "tcp"
+        );
+    }
+    let config = good(&asked, Flags::default(), &[("TIDEGATE_HEALTHCHECK", "tcp")]);
+    assert_eq!(config.services[0].probe_plugin.name, "tcp");
+    assert_eq!(
+        config.services[0].spec.health.interval,
+        Duration::from_secs(2)
+    );
+    check(
+        &connected,
+        by("/a b"),
+        &[],
+        "
+        --healthcheck: services.web.healthcheck: `/a b` is not a path
         ",
     );
 }
