@@ -83,7 +83,7 @@ async fn every_answer_is_hardened() {
         let policy = answer.header("content-security-policy");
         for part in [
             "default-src 'none'",
-            "script-src 'self';",
+            "script-src 'self' 'sha256-",
             "frame-ancestors 'none'",
         ] {
             assert!(policy.contains(part), "{path}: {policy}");

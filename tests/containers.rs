@@ -449,3 +449,20 @@ async fn all_that_wait_for_the_only_replica_get_in_however_short_its_listen_queu
         assert_eq!(status.expect("an answer"), 200);
     }
 }
+
+/// Docker accepts connections to a published port long before the program behind it listens.
+#[tokio::test]
+async fn by_tcp_nobody_is_sent_to_a_program_that_does_not_listen_yet() {
+    let mut edge = Edge::prepare("");
+    edge.write(&format!(
+        "services:\n  tiny:\n    image: {}\n    first_port: 22910\n    \
+         environment: {{ LATE: \"1500\" }}\n    healthcheck: {{ type: tcp }}\n    \
+         scale: {{ max: 1 }}\n",
+        image::tiny(),
+    ));
+    edge.spawn(&[]);
+    edge.listening().await;
+    let answer = send(edge.address, Request::post("/x"), "sent once").await;
+    assert_eq!(answer.status, 200, "{}", edge.log());
+    assert_eq!(edge.service("tiny").await["replicas"][0]["restarts"], 0);
+}

@@ -1,12 +1,18 @@
-use super::{LAST_RESORT, backend, in_words};
+use super::LAST_RESORT;
 use crate::plugin::prelude::*;
-use pingora_load_balancing::health_check::{HealthCheck, TcpHealthCheck};
-use std::sync::LazyLock;
+use std::io::{Error, ErrorKind};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-/// A replica is healthy when it accepts a connection.
+/// Docker's proxy accepts for a container in which nobody listens, and closes when it has found
+/// that out.
+const WATCHED: Duration = Duration::from_millis(50);
+
+/// A replica is healthy when it accepts a connection and, on loopback, does not close it within
+/// 50 ms: that is where Docker publishes ports, and what accepts there is Docker.
 ///
-/// This says less than `http`: the kernel accepts connections for a program that hangs, and
-/// Docker does for a published port whose container is gone.
+/// This says less than `http`: the kernel accepts connections for a program that hangs.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tcp {}
@@ -22,19 +28,32 @@ impl Plugin for Tcp {
 
 struct TcpProbe;
 
-/// One for all services, which differ in nothing here: making it reads the platform's
-/// certificates, which takes milliseconds and 200 KiB.
-static CHECK: LazyLock<TcpHealthCheck> = LazyLock::new(|| {
-    let mut check = TcpHealthCheck::default();
-    check.peer_template.options.connection_timeout = Some(LAST_RESORT);
-    check
-});
-
 #[async_trait]
 impl Probe for TcpProbe {
     async fn check(&self, address: SocketAddr) -> Result<(), String> {
-        let result = CHECK.check(&backend(address)).await;
-        result.map_err(|error| in_words(&error))
+        let connected = timeout(LAST_RESORT, TcpStream::connect(address)).await;
+        let mut stream = match connected {
+            Ok(connected) => connected.map_err(|error| in_words(&error))?,
+            Err(_) => return Err("no connection in time".into()),
+        };
+        if !address.ip().is_loopback() {
+            return Ok(());
+        }
+        match timeout(WATCHED, stream.read(&mut [0])).await {
+            Ok(Ok(0)) => Err("accepted a connection and closed it at once".into()),
+            Ok(Err(error)) => Err(in_words(&error)),
+            // It waits for the client, or speaks first.
+            Err(_) | Ok(Ok(_)) => Ok(()),
+        }
+    }
+}
+
+fn in_words(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => "connection refused".into(),
+        ErrorKind::ConnectionReset => "accepted a connection and reset it at once".into(),
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "no route to it".into(),
+        _ => error.to_string(),
     }
 }
 
@@ -55,5 +74,22 @@ mod tests {
         assert_eq!(check(address).await, Ok(()));
         drop(listener);
         assert_eq!(check(address).await, Err("connection refused".into()));
+    }
+
+    #[tokio::test]
+    async fn a_port_that_docker_accepts_for_nobody_is_not_healthy() {
+        let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = proxy.local_addr().unwrap();
+        let closes = async {
+            let (accepted, _) = proxy.accept().await.unwrap();
+            drop(accepted);
+            std::future::pending::<()>().await
+        };
+        tokio::select! {
+            checked = check(address) => {
+                assert_eq!(checked, Err("accepted a connection and closed it at once".into()));
+            }
+            () = closes => unreachable!(),
+        }
     }
 }

@@ -30,14 +30,14 @@ use crate::service::store::Reader;
 use crate::service::time::Moment;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use prometheus::{Encoder, TextEncoder};
 use serde::Serialize;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 /// Everything the admin API reads and may ask for.
@@ -61,10 +61,15 @@ pub struct Admin {
 pub type Metrics = Arc<dyn Fn() -> Vec<prometheus::proto::MetricFamily> + Send + Sync>;
 
 /// Pages load nothing from elsewhere and are shown inside of nothing else.
-const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; \
-                              style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-                              connect-src 'self'; base-uri 'none'; form-action 'none'; \
-                              frame-ancestors 'none'";
+static CONTENT_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let script = dashboard::script_of_page();
+    let policy = format!(
+        "default-src 'none'; script-src 'self' {script}; style-src 'self' 'unsafe-inline'; \
+         img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
+    );
+    HeaderValue::from_maybe_shared(policy).expect("characters of a header")
+});
 
 const CROSS_ORIGIN_RESOURCE_POLICY: header::HeaderName =
     header::HeaderName::from_static("cross-origin-resource-policy");
@@ -122,17 +127,19 @@ pub fn router(admin: Admin, door: Door) -> Router {
 async fn harden(mut response: Response) -> Response {
     // The dashboard's files have said it already; everything else is of the moment.
     let fresh = response.headers_mut().entry(header::CACHE_CONTROL);
-    fresh.or_insert(header::HeaderValue::from_static("no-store"));
+    fresh.or_insert(HeaderValue::from_static("no-store"));
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
         (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
     ] {
-        let value = header::HeaderValue::from_static(value);
+        let value = HeaderValue::from_static(value);
         response.headers_mut().insert(name, value);
     }
+    response
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY.clone());
     response
 }
 

@@ -5,6 +5,18 @@ export { open };
 /** Nothing takes this long; a machine that stood still meanwhile may. */
 const WITHIN_MS = 60_000;
 
+/** Loads a page as often as containers' networks get in between, as whoever sits in front of it would. */
+async function stubborn(load) {
+  for (let tries = 0; tries < 5; tries += 1) {
+    try {
+      return await load();
+    } catch (error) {
+      if (!/ERR_NETWORK_CHANGED/.test(error.message)) throw error;
+    }
+  }
+  return load();
+}
+
 export class Board {
   errors = [];
   foreign = [];
@@ -38,7 +50,12 @@ export class Board {
   }
 
   async visit() {
-    await this.page.goto(`${this.base}/`);
+    await stubborn(() => this.page.goto(`${this.base}/`));
+    await this.live();
+  }
+
+  async reload() {
+    await stubborn(() => this.page.reload());
     await this.live();
   }
 

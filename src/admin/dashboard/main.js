@@ -174,7 +174,10 @@ const stream = follow(model, {
     link = now;
     set(document.documentElement, "data-link", link);
     showLink();
-    if (link === "live") catchUp();
+    if (link === "live") {
+      sessionStorage.removeItem("tidegate-tries");
+      catchUp();
+    }
     draw();
   },
 });
@@ -190,7 +193,8 @@ async function catchUp() {
     version = now;
     draw();
   } catch {
-    // The stream says that it is gone.
+    // The stream says whether Tidegate is gone; if it is not, the answer was lost on its way.
+    setTimeout(() => link === "live" && catchUp(), 2000);
   }
 }
 
