@@ -10,7 +10,7 @@ use crate::service::store::Reader;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -24,7 +24,7 @@ pub struct Live(Arc<Inner>);
 
 struct Inner {
     numbers: watch::Sender<Arc<AllNumbers>>,
-    past: watch::Sender<Past>,
+    past: Mutex<Past>,
     board: watch::Sender<Arc<Board>>,
 }
 
@@ -45,7 +45,7 @@ impl Default for Live {
     fn default() -> Live {
         Live(Arc::new(Inner {
             numbers: watch::Sender::default(),
-            past: watch::Sender::default(),
+            past: Mutex::default(),
             board: watch::Sender::default(),
         }))
     }
@@ -58,7 +58,7 @@ impl Live {
 
     /// The last minutes in numbers.
     pub fn lately(&self) -> view::Lately {
-        self.0.past.borrow().lately()
+        self.past().lately()
     }
 
     /// The state as it is, and a word whenever it changes.
@@ -81,7 +81,7 @@ impl Live {
                 _ = tick.tick() => {
                     let snapshot = reader.load();
                     let numbers = sampler.sample(&snapshot, Instant::now());
-                    self.0.past.send_modify(|past| past.note(&snapshot, &numbers));
+                    self.past().note(&snapshot, &numbers);
                     self.0.numbers.send_replace(Arc::new(numbers));
                     history.keep_only(|name| snapshot.services.contains_key(name));
                 }
@@ -97,6 +97,10 @@ impl Live {
                 self.show(&reader, &history);
             }
         }
+    }
+
+    fn past(&self) -> MutexGuard<'_, Past> {
+        self.0.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn show(&self, reader: &Reader, history: &History) {
