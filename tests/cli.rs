@@ -659,6 +659,8 @@ async fn an_image_is_all_it_needs() {
     // Lower ones may belong to somebody else.
     assert!(service["replicas"][0]["slot"].as_u64().unwrap() >= 8000);
     assert_eq!(edge.get("/api/v1/x").await.status, 200);
+    let logs = ran(edge.command(&["logs", "tidegate-test-tiny"])).await;
+    assert_eq!((logs.code, logs.err.as_str()), (Some(0), ""), "{logs:?}");
     edge.signal(Signal::SIGTERM);
     assert_eq!(edge.ended(SOON).await, Some(0));
 }

@@ -275,7 +275,7 @@ fn print_what_runs(config: &Config, text: &Text) {
         log::info!("listening on http://{address}");
     }
     if let Some(admin) = config.admin {
-        log::info!("admin on http://{admin}");
+        log::info!("dashboard, metrics and API on http://{admin}");
     }
     for service in &config.services {
         let routes: Vec<String> = service

@@ -1,8 +1,8 @@
 //! `tidegate logs`: what the replicas of a service write, each line with its slot.
 
-use super::{ConfigFile, FAILED, Output, fail, paint, print, refuse};
+use super::{ConfigFile, FAILED, Output, fail, paint, print};
 use crate::app::{self, Said, Wanted};
-use crate::config::{self, Env, Flags, Overrides};
+use crate::config::{self, Env, Flags, Overrides, Text};
 use crate::plugin::Registry;
 use crate::service::store;
 use clap::Args;
@@ -48,37 +48,12 @@ impl Logs {
             Ok(text) => text,
             Err(code) => return code,
         };
-        let (_writer, reader) = store::store();
-        let overrides = Overrides::new(Flags::default(), Env::process());
-        let config = match config::load(&text, &overrides, registry, reader, None) {
-            Ok(config) => config,
-            Err(problems) => return refuse(&problems),
-        };
         let name = &self.service;
-        let mut services = config.services.iter().map(|service| &service.spec);
-        match services.clone().find(|spec| spec.name.as_str() == name) {
-            Some(spec) if spec.template().is_none() => {
-                let why = "has fixed addresses; what runs there keeps its log to itself";
-                return fail(FAILED, format_args!("`{name}` {why}"));
-            }
-            Some(_) => {}
-            None => {
-                let known: Vec<String> = services
-                    .by_ref()
-                    .map(|spec| format!("`{}`", spec.name))
-                    .collect();
-                let known = known.join(", ");
-                return fail(
-                    FAILED,
-                    format_args!(
-                        "there is no service `{name}` in {}; there is {known}",
-                        text.name
-                    ),
-                );
-            }
+        if let Err(why) = self.is_there(&text, registry) {
+            return fail(FAILED, why);
         }
         let wanted = Wanted {
-            instance: &config.instance,
+            instance: &config::instance(&text, &Env::process()),
             service: name,
             follow: self.follow,
             last: self.tail.0,
@@ -97,6 +72,32 @@ impl Logs {
             ),
             Ok(_) => code,
             Err(error) => fail(FAILED, error),
+        }
+    }
+
+    /// Says what is known to lead nowhere. Whoever was started without a file, or with one that is
+    /// wrong by now, writes all the same.
+    fn is_there(&self, text: &Text, registry: &Registry) -> Result<(), String> {
+        let (_writer, reader) = store::store();
+        let overrides = Overrides::new(Flags::default(), Env::process());
+        let Ok(config) = config::load(text, &overrides, registry, reader, None) else {
+            return Ok(());
+        };
+        let name = &self.service;
+        let mut services = config.services.iter().map(|service| &service.spec);
+        match services.clone().find(|spec| spec.name.as_str() == name) {
+            Some(spec) if spec.template().is_none() => Err(format!(
+                "`{name}` has fixed addresses; what runs there keeps its log to itself"
+            )),
+            Some(_) => Ok(()),
+            None => {
+                let known = services.by_ref().map(|spec| format!("`{}`", spec.name));
+                let known = known.collect::<Vec<_>>().join(", ");
+                let file = &text.name;
+                Err(format!(
+                    "there is no service `{name}` in {file}; there is {known}"
+                ))
+            }
         }
     }
 

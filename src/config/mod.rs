@@ -109,15 +109,24 @@ pub fn check_image(image: &str) -> Result<(), String> {
 /// The state folder alone, whatever else is wrong with `source`: whoever wants to tell a running
 /// Tidegate to reload a bad file has to find it.
 pub fn state_dir(source: &Text, env: &Env) -> PathBuf {
-    let typed = || {
-        let tree = yaml::parse(&source.content).ok()?;
-        Some(tree.value.get("state_dir")?.as_str()?.to_owned())
-    };
-    let named = env.get("TIDEGATE_STATE_DIR").or_else(typed);
+    let named = env.get("TIDEGATE_STATE_DIR");
+    let named = named.or_else(|| typed(source, "state_dir"));
     let named = named.map(PathBuf::from).filter(|path| path.is_absolute());
     named
         .or_else(|| check::default_state_dir(check::is_root(), env))
         .unwrap_or_else(|| PathBuf::from("/var/lib/tidegate"))
+}
+
+/// Whose containers `source` speaks of, even when it is otherwise wrong.
+pub fn instance(source: &Text, env: &Env) -> String {
+    let named = env.get("TIDEGATE_INSTANCE");
+    let named = named.or_else(|| typed(source, "instance"));
+    named.unwrap_or_else(|| check::DEFAULT_INSTANCE.to_owned())
+}
+
+fn typed(source: &Text, key: &str) -> Option<String> {
+    let tree = yaml::parse(&source.content).ok()?;
+    Some(tree.value.get(key)?.as_str()?.to_owned())
 }
 
 impl Config {

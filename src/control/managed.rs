@@ -155,7 +155,10 @@ impl State {
         if self.managed.is_none() {
             self.policy = managed.spec.bounds.awake().min;
             self.wanted = self.policy.saturating_add(managed.spec.spare);
-            self.scaled_because = "the minimum, until traffic says otherwise".to_owned();
+            self.scaled_because = match &managed.spec.source {
+                Source::Addresses(_) => "its addresses are fixed".to_owned(),
+                _ => "the minimum, until traffic says otherwise".to_owned(),
+            };
             self.rest = match managed.spec.sleep {
                 Some(_) => Rest::Asleep {
                     since: now,

@@ -88,7 +88,7 @@ impl Budget {
         };
         let _always = self
             .spent
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend);
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, spend);
         if !is_allowed {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }

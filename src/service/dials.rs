@@ -74,7 +74,7 @@ impl Dials {
         let range = DIALS_MIN..=DIALS_MAX;
         let within = |limit| Some(by_one(limit)).filter(|next| range.contains(next));
         self.limit
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, within)
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, within)
             .is_ok()
     }
 }

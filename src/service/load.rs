@@ -161,7 +161,7 @@ impl ServiceLoad {
         let one_more = |held: u64| (held < max).then_some(held + 1);
         let place = self
             .held
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
         place.ok().map(|_| Held(Arc::clone(self)))
     }
 }

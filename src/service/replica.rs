@@ -199,7 +199,7 @@ impl Replica {
         }
         let before = self
             .credit
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |credit| {
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |credit| {
                 Some((credit + share) % WHOLE_SHARE)
             });
         before.is_ok_and(|credit| credit + share >= WHOLE_SHARE)

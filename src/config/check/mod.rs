@@ -40,6 +40,8 @@ use value::{Fault, address, count, duration, size, text};
 
 const LISTEN: &str = "0.0.0.0:80";
 const ADMIN: &str = "127.0.0.1:9180";
+/// Whose containers they are, unless the file says otherwise.
+pub const DEFAULT_INSTANCE: &str = "default";
 const HEADER_BYTES: u64 = 64 << 10;
 const HEADER_BYTES_MIN: u64 = 1 << 10;
 const HEADER_BYTES_MAX: u64 = 1 << 20;
@@ -77,7 +79,7 @@ pub fn check(
     let instance = at.read(
         "instance",
         raw.instance.as_ref(),
-        "default".into(),
+        DEFAULT_INSTANCE.into(),
         instance,
     );
     let state_dir = state_dir_of(at, raw.state_dir.as_ref(), env);
