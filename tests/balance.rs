@@ -106,6 +106,8 @@ async fn with_least_request_nobody_is_sent_to_who_is_busy_while_others_are_not()
     })
     .await;
     for _ in 0..10 {
+        // An answer is there a moment before its place is free again.
+        metric(&edge, "tidegate_http_requests_in_flight", 1.0).await;
         assert_eq!(edge.get("/x").await.status, 200);
     }
     let both = BTreeSet::from([a.requests(), b.requests()]);

@@ -162,8 +162,9 @@ impl Stuck {
         let own = listener.try_clone().expect("another handle");
         let own = tokio::net::TcpListener::from_std(own).expect("non-blocking");
         let accepting = tokio::spawn(async move {
+            let mut accepted = Vec::new();
             loop {
-                let _ = own.accept().await;
+                accepted.extend(own.accept().await);
             }
         });
         Stuck {
