@@ -16,10 +16,9 @@ const STORY_WITHIN: Duration = Duration::from_secs(300);
 struct Image(String);
 
 impl Image {
-    fn of(edge: &Edge) -> Image {
-        let image = format!("acts-{}:2", edge.instance);
+    fn of(edge: &Edge, tag: &str, change: &str) -> Image {
+        let image = format!("acts-{}:{tag}", edge.instance);
         let container = docker(&["create", "acts:latest"]);
-        let change = "ENV ACTS_VERSION=2";
         docker(&["commit", "--change", change, &container, &image]);
         docker(&["rm", &container]);
         Image(image)
@@ -44,7 +43,8 @@ fn acts() -> String {
 async fn a_person_sees_what_happens_and_why_and_acts_on_it() {
     let edge = Edge::prepare(&acts()).with("TIDEGATE_ADMIN_TOKEN", TOKEN);
     let mut edge = edge.spawned().await;
-    let image = Image::of(&edge);
+    let image = Image::of(&edge, "2", "ENV ACTS_VERSION=2");
+    let broken = Image::of(&edge, "broken", "ENV ACTS_LISTEN=nonsense");
     let mut story = Story::begin(
         "tests/dashboard/story.mjs",
         &[
@@ -52,6 +52,7 @@ async fn a_person_sees_what_happens_and_why_and_acts_on_it() {
             ("ADMIN", format!("http://{}", edge.admin)),
             ("TOKEN", TOKEN.to_owned()),
             ("IMAGE", image.0.clone()),
+            ("BROKEN", broken.0.clone()),
             ("FIRST_PORT", FIRST_PORT.to_string()),
         ],
     );

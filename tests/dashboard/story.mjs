@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { Board, open } from "./board.mjs";
 
-const { EDGE, ADMIN, TOKEN, IMAGE, SHOTS } = process.env;
+const { EDGE, ADMIN, TOKEN, IMAGE, BROKEN, SHOTS } = process.env;
 const [a, b, c] = [0, 1, 2].map((at) => Number(process.env.FIRST_PORT) + at);
 const began = Date.now();
 const say = (text) => console.log(`${((Date.now() - began) / 1000).toFixed(1)}s ${text}`);
@@ -79,6 +79,18 @@ await board.toast(`${b} is being replaced`).waitFor();
 await board.told("draining", `Drained ${b}`).waitFor();
 await page.waitForFunction(() => document.querySelectorAll(".tile[data-state=ready]").length === 3);
 say("a replica is drained");
+
+// A version that does not start changes nothing, and the page says what it went back to and why.
+await page.keyboard.press("d");
+await board.sheet("Deploy acts").waitFor();
+await page.keyboard.type(BROKEN);
+await page.keyboard.press("Enter");
+await page.locator(".rollout[data-stage='rolled back']", { hasText: /^Went back to acts:latest .* from \S+:broken .*exited with code/ }).waitFor();
+await page.locator(".rollout summary").click();
+await page.locator(".rollout pre", { hasText: "ACTS_LISTEN is `nonsense`" }).waitFor();
+await page.screenshot({ path: `${SHOTS}/dashboard-back.png`, animations: "disabled" });
+assert.equal(await page.locator(".tile[data-state=ready]").count(), 3);
+say("a broken version is rolled back, with what it said last");
 
 await page.keyboard.press("d");
 await board.sheet("Deploy acts").waitFor();

@@ -211,8 +211,9 @@ export class ServiceView {
     const { stage, from, to, ready, wanted, why, failures } = rollout;
     const done = wanted ? Math.min(1, ready / wanted) : 0;
     const title = { rolling: "Rolling out", watching: "Watching", "rolling back": "Going back to", "rolled back": "Went back to", paused: "Paused on the way to" }[stage] ?? stage;
+    const [there, here] = stage === "rolling back" || stage === "rolled back" ? [from, to] : [to, from];
     const parts = [
-      h("p", {}, h("b", {}, `${title} ${short(to)}`), h("span", {}, ` ${ready} of ${wanted} ready, from ${short(from)}`)),
+      h("p", {}, h("b", {}, `${title} ${short(there)}`), h("span", {}, ` ${ready} of ${wanted} ready, from ${short(here)}`)),
       stage !== "rolled back" && h("progress", { max: 1, value: done, "aria-label": `${ready} of ${wanted} replicas are new` }),
       why && h("p", { class: "why" }, why),
       ...failures.slice(-2).map((failed) => h("details", {}, h("summary", {}, `${failed.slot}: ${failed.why}`), h("pre", {}, failed.last_words.join("\n") || "It wrote nothing."))),
