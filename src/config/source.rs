@@ -2,6 +2,7 @@
 
 use super::check::name_from;
 use super::error::{Problems, Report, join, quoted};
+use super::raw::Health;
 use super::yaml::Tree;
 use serde_yaml::{Mapping, Value};
 use std::fmt;
@@ -146,11 +147,11 @@ pub struct Overrides {
     pub(super) env: Env,
 }
 
-/// A health check that is no path.
-const TCP: &str = "tcp";
+/// The health check of a container unless the file says otherwise.
+const HTTP: &str = "http";
 
-/// What a health check over HTTP has and one by connecting has not.
-const OF_HTTP: [&str; 3] = ["path", "host", "expect"];
+/// The one that is no path.
+const TCP: &str = "tcp";
 
 /// A value and the flag or variable that it came from.
 type Given<T> = (&'static str, T);
@@ -256,18 +257,29 @@ impl Overrides {
             let Some(target) = target.and_then(mapping) else {
                 continue;
             };
-            let key = match (key, value.as_str()) {
-                ("healthcheck", TCP) => {
-                    OF_HTTP.iter().for_each(|key| drop(target.remove(*key)));
-                    "type"
-                }
-                ("healthcheck", _) => {
-                    // What is wrong with a path is said of the whole.
+            let key = match key {
+                "healthcheck" => {
+                    // What is wrong with it is said of the whole.
                     tree.places.give(&path, origin);
-                    target.insert("type".into(), "http".into());
+                    let kind = if value == TCP { TCP } else { HTTP };
+                    if target
+                        .get("type")
+                        .map_or(HTTP, |it| it.as_str().unwrap_or(""))
+                        != kind
+                    {
+                        // The rest is of another check.
+                        let stays = |key: &Value| {
+                            key.as_str().is_some_and(|key| Health::KEYS.contains(&key))
+                        };
+                        target.retain(|key, _| stays(key));
+                    }
+                    target.insert("type".into(), kind.into());
+                    if kind == TCP {
+                        continue;
+                    }
                     "path"
                 }
-                (key, _) => key,
+                key => key,
             };
             target.insert(key.into(), Value::String(value));
             tree.places.give(&join(&path, key), origin);

@@ -475,8 +475,12 @@ impl State {
                 }
                 return;
             }
-            Verdict::NotYet { after, why } => {
-                tracked.not_yet(&self.name, after, &why, sink);
+            Verdict::NotYet {
+                after,
+                why,
+                is_slow,
+            } => {
+                tracked.not_yet(&self.name, is_slow.then_some(after), why, sink);
                 return;
             }
             Verdict::Unhealthy { why } => Ailment::Unhealthy { why },

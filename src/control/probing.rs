@@ -30,7 +30,7 @@ const EXCUSES_MAX: u32 = 3;
 const TELL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Whoever takes longer than this to be ready is worth an event.
-pub const SLOW_TO_START: Duration = Duration::from_secs(5);
+const SLOW_TO_START: Duration = Duration::from_secs(5);
 
 /// What the health check has come to think of a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub enum Verdict {
     NotYet {
         after: Duration,
         why: String,
+        /// It has just become `SLOW_TO_START`; said once.
+        is_slow: bool,
     },
     /// Failed `retries` times in a row after it had been healthy.
     Unhealthy {
@@ -135,8 +137,8 @@ impl Probing {
                 self.say(Verdict::NeverHealthy { after, why }).await;
                 tick = ticks(self.timing.interval);
                 tick.tick().await;
-            } else if !said && told.is_news(after, &why) {
-                self.say(Verdict::NotYet { after, why }).await;
+            } else if !said && let Some(news) = told.news(after, why) {
+                self.say(news).await;
             }
         }
     }
@@ -266,18 +268,22 @@ fn in_one(failures: &[(SocketAddr, String)]) -> String {
 struct Told(Option<(Duration, String)>);
 
 impl Told {
-    /// Whether `why`, so long after the first check, is to be said now; it is then noted as said.
-    fn is_news(&mut self, after: Duration, why: &str) -> bool {
+    /// What is to be said of `why`, so long after the first check; it is noted as said.
+    fn news(&mut self, after: Duration, why: String) -> Option<Verdict> {
         let (last, known) = match &self.0 {
             Some((last, known)) => (*last, known.as_str()),
             None => (Duration::ZERO, ""),
         };
-        let is_slow_now = last < SLOW_TO_START && after >= SLOW_TO_START;
-        let is_news = after - last >= TELL_INTERVAL && why != known || is_slow_now;
-        if is_news {
-            self.0 = Some((after, why.to_owned()));
+        let is_slow = last < SLOW_TO_START && after >= SLOW_TO_START;
+        if !is_slow && (why == known || after - last < TELL_INTERVAL) {
+            return None;
         }
-        is_news
+        self.0 = Some((after, why.clone()));
+        Some(Verdict::NotYet {
+            after,
+            why,
+            is_slow,
+        })
     }
 }
 
@@ -313,25 +319,33 @@ mod tests {
         }
     }
 
-    async fn dialled(unreached: Option<SocketAddr>, addresses: [SocketAddr; 2]) -> SocketAddr {
-        let (report, mut reports) = mpsc::channel(8);
-        let target = Target {
+    fn target(addresses: &[SocketAddr]) -> Target {
+        Target {
             service: ServiceName::new("web"),
             id: ReplicaId::new("a"),
             addresses: addresses.to_vec(),
             doubt: Arc::default(),
-        };
+        }
+    }
+
+    fn timing(start_period: Duration) -> HealthTiming {
+        let second = Duration::from_secs(1);
+        HealthTiming {
+            interval: second,
+            timeout: second,
+            retries: 1,
+            start_period,
+        }
+    }
+
+    async fn dialled(unreached: Option<SocketAddr>, addresses: [SocketAddr; 2]) -> SocketAddr {
+        let (report, mut reports) = mpsc::channel(8);
+        let target = target(&addresses);
         let probe = ComesUp {
             checks: AtomicU32::new(0),
             unreached,
         };
-        let second = Duration::from_secs(1);
-        let timing = HealthTiming {
-            interval: second,
-            timeout: second,
-            retries: 1,
-            start_period: 30 * second,
-        };
+        let timing = timing(Duration::from_secs(30));
         let sink: Sink = Arc::new(|_| {});
         let _prober = spawn(target, None, Arc::new(probe), timing, report, sink);
         match reports.recv().await {
@@ -369,22 +383,17 @@ mod tests {
         let (report, mut reports) = mpsc::channel(8);
         let own = SocketAddr::from(([172, 17, 0, 2], 80));
         let published = SocketAddr::from(([127, 0, 0, 1], 8000));
-        let target = Target {
-            service: ServiceName::new("web"),
-            id: ReplicaId::new("a"),
-            addresses: vec![own, published],
-            doubt: Arc::default(),
-        };
         let second = Duration::from_secs(1);
-        let timing = HealthTiming {
-            interval: second,
-            timeout: second,
-            retries: 1,
-            start_period: 6 * second,
-        };
         let sink: Sink = Arc::new(|_| {});
         let probe = Arc::new(Begins(Instant::now()));
-        let _prober = spawn(target, None, probe, timing, report, sink);
+        let _prober = spawn(
+            target(&[own, published]),
+            None,
+            probe,
+            timing(6 * second),
+            report,
+            sink,
+        );
         let mut said = Vec::new();
         while !matches!(said.last(), Some(Verdict::NeverHealthy { .. })) {
             match reports.recv().await {
@@ -396,6 +405,7 @@ mod tests {
         let yet = |seconds, why| Verdict::NotYet {
             after: seconds * second,
             why: both(why),
+            is_slow: seconds == 5,
         };
         let never = Verdict::NeverHealthy {
             after: 6 * second,
@@ -418,21 +428,10 @@ mod tests {
 
     /// How long it takes to find out, while requests are answered or not.
     async fn found_out_after(requests_are_answered: bool) -> Duration {
-        let second = Duration::from_secs(1);
-        let timing = HealthTiming {
-            interval: second,
-            timeout: second,
-            retries: 1,
-            start_period: 30 * second,
-        };
+        let timing = timing(Duration::from_secs(30));
         let address = SocketAddr::from(([127, 0, 0, 1], 8000));
-        let doubt: Arc<Doubt> = Arc::default();
-        let target = Target {
-            service: ServiceName::new("web"),
-            id: ReplicaId::new("a"),
-            addresses: vec![address],
-            doubt: Arc::clone(&doubt),
-        };
+        let target = target(&[address]);
+        let doubt = Arc::clone(&target.doubt);
         let (report, mut reports) = mpsc::channel(8);
         let began = Instant::now();
         let sink: Sink = Arc::new(|_| {});

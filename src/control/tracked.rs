@@ -3,7 +3,7 @@
 
 use super::Sink;
 use super::measuring::Metered;
-use super::probing::{Prober, SLOW_TO_START};
+use super::probing::Prober;
 use crate::plan::Condition;
 use crate::plan::backoff::SETTLED_AFTER;
 use crate::service::doubt::Doubt;
@@ -15,7 +15,6 @@ use crate::service::replica::{
 use crate::service::spec::{ServiceName, Slot, SpecHash};
 use crate::service::store::Writer;
 use crate::service::time::Moment;
-use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,8 +36,6 @@ pub struct Tracked {
     /// Somebody asked for another one in its place.
     pub is_to_go: bool,
     pub because: Option<String>,
-    /// It was said that it takes long to be ready.
-    pub is_known_slow: bool,
     pub replica: Option<Arc<Replica>>,
     pub doubt: Arc<Doubt>,
     pub prober: Option<Prober>,
@@ -82,7 +79,6 @@ impl Tracked {
             paused_after: 0,
             is_to_go: false,
             because: None,
-            is_known_slow: false,
             replica: None,
             doubt: Arc::default(),
             prober: None,
@@ -102,7 +98,6 @@ impl Tracked {
                 self.dismiss(Duration::ZERO);
                 self.replica = None;
                 self.began = None;
-                self.is_known_slow = false;
                 self.since = now;
             }
         }
@@ -219,19 +214,26 @@ impl Tracked {
         });
     }
 
-    /// It was started, and its health check does not succeed yet.
-    pub fn not_yet(&mut self, service: &ServiceName, after: Duration, why: &str, sink: &Sink) {
+    /// It was started, and its health check does not succeed yet; `slow_after` so long that
+    /// everybody should know.
+    pub fn not_yet(
+        &mut self,
+        service: &ServiceName,
+        slow_after: Option<Duration>,
+        why: String,
+        sink: &Sink,
+    ) {
         if self.phase() != Phase::Starting {
             return;
         }
         self.because = Some(format!("not healthy yet: {why}"));
-        if after >= SLOW_TO_START && !mem::replace(&mut self.is_known_slow, true) {
+        if let Some(after) = slow_after {
             sink(&Event::NotReady {
                 service: service.clone(),
                 slot: self.observed.slot,
                 id: self.observed.id.clone(),
                 after,
-                why: why.to_owned(),
+                why,
             });
         }
     }
