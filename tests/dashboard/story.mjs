@@ -96,7 +96,7 @@ await page.keyboard.press("d");
 await board.sheet("Deploy acts").waitFor();
 await page.keyboard.type(IMAGE);
 await page.keyboard.press("Enter");
-await board.toast("is on its way").waitFor();
+await board.toast(`${IMAGE} (`).waitFor();
 await page.locator(".rollout:not([hidden])").waitFor();
 await board.told("rolled_out").waitFor();
 await page.locator(".image", { hasText: IMAGE }).waitFor();
