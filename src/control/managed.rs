@@ -1,21 +1,21 @@
 //! One service under control: what is wanted, what was seen, what is under way.
 
-use super::by_hand;
 use super::probing::{self, Verdict};
 use super::rollout::{Remedy, Rollout};
+use super::starts::Start;
 use super::tracked::{Drain, Fall, Health, Sleep, Stop, Tracked, ailment_of};
 use super::{Input as LoopInput, Sink};
-use crate::engine::{EngineError, ErrorKind, fixed};
+use crate::engine::EngineError;
 use crate::plan::backoff::{Backoff, SETTLED_AFTER};
-use crate::plan::scaler::{learn, turn};
-use crate::plan::window::{Sample, Window};
+use crate::plan::scaler::learn;
+use crate::plan::window::Window;
 use crate::plan::{Input, Reason, Rest, Seen};
 use crate::plugin::{Probe, Scaler};
-use crate::service::decided::{Decided, Decisions};
+use crate::service::decided::Decisions;
 use crate::service::event::Event;
 use crate::service::load::{Cursor, ServiceLoad};
 use crate::service::replica::{Ailment, Observed, Phase, ReplicaId, RunState};
-use crate::service::spec::{ServiceName, Slot, Source, Spec, SpecHash, Template, Version};
+use crate::service::spec::{ServiceName, Slot, Source, Spec, Template, Version};
 use crate::service::store::Writer;
 use crate::service::time::Moment;
 use std::collections::BTreeMap;
@@ -29,9 +29,6 @@ const STOP_RETRY_AFTER: Duration = Duration::from_secs(1);
 const WORDS_LOGGED: usize = 3;
 /// For containers whose service nobody configures any more, so nobody says otherwise.
 const ORPHAN_GRACE: Duration = Duration::from_secs(10);
-/// A port that was somebody else's for so long is tried again, when a replica is missing anyway.
-const TAKEN_FOR: Duration = Duration::from_secs(60);
-
 /// A service as the control loop is given it.
 #[derive(Clone)]
 pub struct Managed {
@@ -54,14 +51,14 @@ pub(super) struct State {
     /// How long the last start took until it was ready.
     pub(super) started_in: Duration,
     /// How long starts take, each less the further back it lies; zero: none was seen.
-    start_time: Duration,
-    stop_grace_period: Duration,
+    pub(super) start_time: Duration,
+    pub(super) stop_grace_period: Duration,
     pub(super) load: Arc<ServiceLoad>,
     pub(super) cursor: Arc<Cursor>,
-    window: Window,
+    pub(super) window: Window,
     pub(super) wanted: u32,
     /// How many its policy wants, before any are added to spare, and while it sleeps.
-    policy: u32,
+    pub(super) policy: u32,
     pub(super) rest: Rest,
     /// Requests until its rest was looked at last.
     pub(super) asked_before: u64,
@@ -73,42 +70,10 @@ pub(super) struct State {
     /// Counts while `backoff` does: a replica that never came to be is in no list.
     pub(super) last_failure: Option<Reason>,
     /// Ports that were somebody else's, and when.
-    taken: BTreeMap<Slot, Moment>,
-    starting: BTreeMap<Slot, Start>,
+    pub(super) taken: BTreeMap<Slot, Moment>,
+    pub(super) starting: BTreeMap<Slot, Start>,
     pub(super) replicas: BTreeMap<ReplicaId, Tracked>,
     pub(super) because: Vec<Reason>,
-}
-
-/// A start that the engine does not show for certain yet.
-struct Start {
-    generation: u64,
-    spec: SpecHash,
-    since: Moment,
-    because: Reason,
-    /// Whether a listing has shown the replica.
-    shown: bool,
-    failed: bool,
-    /// Once it has ended, well or not: only a listing that began later is sure to show what came
-    /// of it.
-    shown_after: Option<u64>,
-}
-
-impl Start {
-    fn fall(&self, slot: Slot, why: String) -> Fall {
-        Fall {
-            id: None,
-            slot,
-            generation: self.generation,
-            spec: self.spec.clone(),
-            why,
-            ready_since: None,
-            blames_image: true,
-        }
-    }
-
-    fn is_surely_shown(&self, sequence: u64) -> bool {
-        self.shown_after.is_some_and(|after| sequence > after)
-    }
 }
 
 impl State {
@@ -217,12 +182,6 @@ impl State {
         self.scaled_because = Reason::Removed.to_string();
     }
 
-    pub fn is_fixed(&self) -> bool {
-        self.managed
-            .as_ref()
-            .is_some_and(|managed| matches!(managed.spec.source, Source::Addresses(_)))
-    }
-
     /// No container of it is left, and none is under way.
     pub fn is_empty(&self) -> bool {
         self.starting.is_empty() && self.replicas.values().all(|tracked| tracked.is_address)
@@ -248,11 +207,6 @@ impl State {
         self.managed.is_none() && self.is_empty()
     }
 
-    pub fn starts_under_way(&self) -> u32 {
-        let under_way = |start: &&Start| start.shown_after.is_none();
-        self.starting.values().filter(under_way).count() as u32
-    }
-
     /// Whether something was begun that only this process knows of.
     pub fn is_busy(&self) -> bool {
         let busy = |tracked: &Tracked| {
@@ -262,55 +216,7 @@ impl State {
         self.starts_under_way() > 0 || self.replicas.values().any(busy)
     }
 
-    /// What another process knew about how many are wanted.
-    pub fn want(&mut self, wanted: u32, now: Moment) {
-        let Some(managed) = &self.managed else {
-            return;
-        };
-        let (bounds, spare) = (managed.spec.bounds.awake(), managed.spec.spare);
-        self.policy = bounds.clamp(wanted.saturating_sub(spare));
-        if managed.spec.sleep.is_some() && wanted == 0 {
-            let after = Duration::ZERO;
-            self.rest = Rest::Asleep { since: now, after };
-            self.wanted = 0;
-        } else {
-            self.rest = Rest::Awake { idle_since: now };
-            self.want_by_policy();
-        }
-    }
-
-    /// As many as the policy wanted last.
-    pub(super) fn want_by_policy(&mut self) {
-        if let Some(managed) = &self.managed {
-            let wanted = self.policy.saturating_add(managed.spec.spare);
-            self.wanted = managed.spec.bounds.awake().clamp(wanted);
-        }
-    }
-
     // === what happened ===
-
-    /// Takes over the addresses of a fixed service, which no engine lists.
-    pub fn adopt_fixed(&mut self, report: &mpsc::Sender<LoopInput>, sink: &Sink, now: Moment) {
-        let Some(managed) = &self.managed else {
-            return;
-        };
-        if let Source::Addresses(_) = managed.spec.source {
-            let seen = fixed::observe(&managed.spec);
-            let grace = self.stop_grace_period;
-            self.keep_addresses(|id| seen.iter().any(|observed| observed.id == *id), grace);
-            for observed in seen {
-                match self.replicas.get_mut(&observed.id) {
-                    Some(tracked) => tracked.observed = observed,
-                    None => {
-                        let mut tracked = Tracked::new(observed, now);
-                        tracked.is_address = true;
-                        self.replicas.insert(tracked.observed.id.clone(), tracked);
-                    }
-                }
-            }
-        }
-        self.probe_all(report, sink);
-    }
 
     /// Takes over what the engine listed. `sequence` tells when the listing began, `first` that
     /// Tidegate itself has just begun.
@@ -323,7 +229,23 @@ impl State {
         sink: &Sink,
         now: Moment,
     ) {
-        let may_sleep = self.sleep_terms().is_some();
+        let mut fallen = self.miss(&seen, now, sink);
+        for observed in seen {
+            fallen.extend(self.meet(observed, sequence, first, now, sink));
+        }
+        for fall in fallen {
+            self.fell(fall, now, sink);
+        }
+        if first {
+            self.adopt_version(now, sink);
+            self.want_what_runs(now);
+        }
+        self.forget_starts(sequence, sink, now);
+        self.probe_all(report, sink);
+    }
+
+    /// Forgets the replicas that are not there any more.
+    fn miss(&mut self, seen: &[Observed], now: Moment, sink: &Sink) -> Vec<Fall> {
         let mut fallen: Vec<Fall> = Vec::new();
         self.replicas.retain(|id, tracked| {
             let there = seen.iter().any(|observed| observed.id == *id);
@@ -342,103 +264,73 @@ impl State {
             });
             false
         });
-        for mut observed in seen {
-            let start = self.starting.get_mut(&observed.slot);
-            let start = start.filter(|start| start.generation == observed.generation);
-            // A start of ours passes through this state, and is not half-made; what is left of
-            // one that failed may be gone by now.
-            if let Some(start) = &start
-                && !start.is_surely_shown(sequence)
-                && (start.failed || observed.state == RunState::Created)
-                && !self.replicas.contains_key(&observed.id)
-            {
-                continue;
-            }
-            if observed.state == RunState::Running {
-                // It is ours, then: a start came through whose answer was lost.
-                self.taken.remove(&observed.slot);
-            }
-            let mut count_failure = true;
-            let mut found_asleep = false;
-            let tracked = match self.replicas.get_mut(&observed.id) {
-                Some(tracked) => {
-                    found_asleep = tracked.hear_of_pause(&mut observed, sequence, may_sleep, now);
-                    tracked.look_again(observed, now);
-                    tracked
-                }
-                None => {
-                    let mut tracked = Tracked::new(observed.clone(), now);
-                    found_asleep |= tracked.hear_of_pause(&mut observed, sequence, may_sleep, now);
-                    if let Some(start) = start {
-                        start.shown = true;
-                        tracked.began = Some(start.since);
-                        tracked.because = Some(start.because.to_string());
-                    } else {
-                        // Found dead: nobody knows of what, or when.
-                        count_failure = false;
-                        if first && tracked.is_alive() {
-                            sink(&Event::Adopted {
-                                service: self.name.clone(),
-                                slot: tracked.observed.slot,
-                                id: tracked.observed.id.clone(),
-                            });
-                        }
-                    }
-                    self.replicas
-                        .entry(tracked.observed.id.clone())
-                        .or_insert(tracked)
-                }
-            };
-            if found_asleep {
-                tracked.tell_asleep(&self.name, sink);
-            }
-            let sleeps = tracked.is_asleep();
-            let ailment = ailment_of(&tracked.observed.state);
-            if let Some(ailment) = ailment.filter(|it| !(sleeps && *it == Ailment::Paused)) {
-                let fall = tracked.fail(&self.name, ailment, now, sink);
-                fallen.extend(fall.filter(|_| count_failure));
-            }
-        }
-        for fall in fallen {
-            self.fell(fall, now, sink);
-        }
-        if first {
-            self.adopt_version(now, sink);
-        }
-        if first && let Some(managed) = &self.managed {
-            // What was running was wanted: a restart scales nothing down before a whole interval
-            // was observed.
-            let sleeps = managed.spec.sleep.is_some();
-            let containers = self.replicas.values().filter(|tracked| !tracked.is_address);
-            let awake = containers.filter(|tracked| !sleeps || tracked.is_alive());
-            let count = awake.count() as u32;
-            if !sleeps || count > 0 {
-                self.want(count, now);
-            }
-        }
-        self.forget_starts(sequence, sink, now);
-        self.probe_all(report, sink);
+        fallen
     }
 
-    /// Forgets the starts that are done and that this listing was sure to show.
-    fn forget_starts(&mut self, sequence: u64, sink: &Sink, now: Moment) {
-        let mut fallen: Vec<Fall> = Vec::new();
-        self.starting.retain(|slot, start| {
-            let surely_shown = start.is_surely_shown(sequence);
-            if surely_shown && !start.shown && !start.failed {
-                let why = "it was removed as soon as it ran".to_owned();
-                sink(&Event::StartFailed {
-                    service: self.name.clone(),
-                    slot: *slot,
-                    why: why.clone(),
-                });
-                fallen.push(start.fall(*slot, why));
-            }
-            !surely_shown
-        });
-        for fall in fallen {
-            self.fell(fall, now, sink);
+    /// Takes over what the engine says of one replica, known or new.
+    fn meet(
+        &mut self,
+        mut observed: Observed,
+        sequence: u64,
+        first: bool,
+        now: Moment,
+        sink: &Sink,
+    ) -> Option<Fall> {
+        let may_sleep = self.sleep_terms().is_some();
+        let start = self.starting.get_mut(&observed.slot);
+        let start = start.filter(|start| start.generation == observed.generation);
+        // A start of ours passes through this state, and is not half-made; what is left of one
+        // that failed may be gone by now.
+        if let Some(start) = &start
+            && !start.is_surely_shown(sequence)
+            && (start.failed || observed.state == RunState::Created)
+            && !self.replicas.contains_key(&observed.id)
+        {
+            return None;
         }
+        if observed.state == RunState::Running {
+            // It is ours, then: a start came through whose answer was lost.
+            self.taken.remove(&observed.slot);
+        }
+        let mut count_failure = true;
+        let mut found_asleep = false;
+        let tracked = match self.replicas.get_mut(&observed.id) {
+            Some(tracked) => {
+                found_asleep = tracked.hear_of_pause(&mut observed, sequence, may_sleep, now);
+                tracked.look_again(observed, now);
+                tracked
+            }
+            None => {
+                let mut tracked = Tracked::new(observed.clone(), now);
+                found_asleep |= tracked.hear_of_pause(&mut observed, sequence, may_sleep, now);
+                if let Some(start) = start {
+                    start.shown = true;
+                    tracked.began = Some(start.since);
+                    tracked.because = Some(start.because.to_string());
+                } else {
+                    // Found dead: nobody knows of what, or when.
+                    count_failure = false;
+                    if first && tracked.is_alive() {
+                        sink(&Event::Adopted {
+                            service: self.name.clone(),
+                            slot: tracked.observed.slot,
+                            id: tracked.observed.id.clone(),
+                        });
+                    }
+                }
+                self.replicas
+                    .entry(tracked.observed.id.clone())
+                    .or_insert(tracked)
+            }
+        };
+        if found_asleep {
+            tracked.tell_asleep(&self.name, sink);
+        }
+        let sleeps = tracked.is_asleep();
+        let ailment = ailment_of(&tracked.observed.state);
+        let ailment = ailment.filter(|it| !(sleeps && *it == Ailment::Paused))?;
+        let fall = tracked.fail(&self.name, ailment, now, sink);
+        fall.filter(|_| count_failure)
     }
 
     pub fn probed(
@@ -531,52 +423,6 @@ impl State {
         self.make_from(from);
     }
 
-    pub fn start_done(&mut self, slot: Slot, sequence: u64) {
-        if let Some(start) = self.starting.get_mut(&slot) {
-            start.shown_after = Some(sequence);
-        }
-    }
-
-    pub fn start_failed(
-        &mut self,
-        slot: Slot,
-        error: &EngineError,
-        sequence: u64,
-        now: Moment,
-        sink: &Sink,
-    ) {
-        let service = self.name.clone();
-        let holds_it = |tracked: &Tracked| {
-            tracked.observed.slot == slot && (tracked.is_alive() || tracked.is_asleep())
-        };
-        let ours = self.containers().any(holds_it);
-        let taken = error.kind == ErrorKind::PortTaken && !ours;
-        sink(&if taken {
-            Event::PortTaken { service, slot }
-        } else {
-            let why = error.to_string();
-            Event::StartFailed { service, slot, why }
-        });
-        let Some(start) = self.starting.get_mut(&slot) else {
-            return;
-        };
-        start.failed = true;
-        start.shown_after = Some(sequence);
-        match error.kind {
-            ErrorKind::PortTaken if taken => {
-                self.taken.insert(slot, now);
-            }
-            // By a start of an earlier life, which came through after all.
-            ErrorKind::PortTaken => {}
-            ErrorKind::Failed => {
-                let fall = start.fall(slot, error.to_string());
-                self.fell(fall, now, sink);
-            }
-            // Says nothing about the image; the engine's return is awaited anyway.
-            ErrorKind::Unreachable => {}
-        }
-    }
-
     pub fn stopped(
         &mut self,
         id: &ReplicaId,
@@ -617,83 +463,6 @@ impl State {
 
     // === what is decided ===
 
-    /// Samples the counters and asks the scaler; returns when it wants to be asked again.
-    ///
-    /// `clock` is the time of day, which only policies ask for.
-    pub fn scale(&mut self, now: Moment, clock: Duration, sink: &Sink) -> Option<Moment> {
-        let managed = self.managed.as_ref()?;
-        let scaler = managed.scaler.as_ref()?;
-        let (scaler, bounds) = (Arc::clone(scaler), managed.spec.bounds.awake());
-        let sample = self.sample(now, clock);
-        if scaler.needs().latency {
-            let answers = self.load.answers();
-            self.window.note_answers(now, answers, scaler.history());
-        }
-        let mut decision = turn(
-            scaler.as_ref(),
-            &mut self.window,
-            sample,
-            bounds,
-            self.policy,
-        );
-        if let Some(count) = self.by_hand {
-            by_hand::overrule(&mut decision, &self.name, count);
-        }
-        self.policy = decision.replicas;
-        self.overrule_by_rest(&mut decision);
-        let noted = self.decisions.note(Decided {
-            at: now,
-            from: self.wanted,
-            to: decision.replicas,
-            proposal: decision.proposal,
-            bound: decision.bound,
-            because: decision.because.clone(),
-            asked: decision.asked,
-            wake: decision.wake,
-        });
-        if let Some(decided) = noted {
-            let service = self.name.clone();
-            sink(&Event::Decided { service, decided });
-        }
-        if decision.replicas != self.wanted {
-            sink(&Event::Scaled {
-                service: self.name.clone(),
-                from: self.wanted,
-                to: decision.replicas,
-                because: decision.because.clone(),
-            });
-            self.wanted = decision.replicas;
-        }
-        self.scaled_because = decision.because;
-        decision.wake
-    }
-
-    fn sample(&self, now: Moment, clock: Duration) -> Sample {
-        let replicas = || self.replicas.values().filter(|it| !it.is_address);
-        let shown = replicas().filter(|it| it.phase() == Phase::Starting);
-        let unshown = self
-            .starting
-            .values()
-            .filter(|start| !start.shown && !start.failed);
-        let began = shown.map(|it| it.began.unwrap_or(it.since));
-        let began: Vec<Moment> = began.chain(unshown.map(|start| start.since)).collect();
-        Sample {
-            at: now,
-            clock,
-            requests: self.load.counted(),
-            completed: self.load.completed(),
-            busy: self.load.busy(),
-            in_flight: replicas().map(Tracked::in_flight).sum(),
-            held: self.load.held(),
-            ready: replicas().filter(|it| it.phase() == Phase::Ready).count() as u32,
-            starting: began.len() as u32,
-            starting_for: began.iter().map(|began| now.since(*began)).sum(),
-            start_time: self.start_time,
-            used: self.used(now),
-            rolling: self.rollout.as_ref().is_some_and(|it| !it.is_over()),
-        }
-    }
-
     pub fn seen(&mut self, now: Moment) -> Vec<Seen> {
         self.let_addresses_go();
         self.forgive_ports(now);
@@ -715,36 +484,6 @@ impl State {
     pub(super) fn containers(&self) -> impl Iterator<Item = &Tracked> {
         let replicas = self.replicas.values();
         replicas.filter(|tracked| !tracked.is_address)
-    }
-
-    /// Addresses of a service that has an image now serve until its containers can.
-    fn let_addresses_go(&mut self) {
-        let ready = self
-            .containers()
-            .filter(|tracked| tracked.phase() == Phase::Ready);
-        if !self.is_fixed() && ready.count() >= self.wanted as usize {
-            let grace = self.stop_grace_period;
-            self.keep_addresses(|_| false, grace);
-        }
-    }
-
-    /// Lets go of the other addresses; what is in flight there has `grace` to finish.
-    fn keep_addresses(&mut self, keeps: impl Fn(&ReplicaId) -> bool, grace: Duration) {
-        self.replicas.retain(|id, tracked| {
-            let stays = !tracked.is_address || keeps(id);
-            if !stays {
-                tracked.dismiss(grace);
-            }
-            stays
-        });
-    }
-
-    /// Only when a start is due anyway: nothing that runs is moved to find out.
-    fn forgive_ports(&mut self, now: Moment) {
-        let unseen = self.starting.values().filter(|start| !start.shown);
-        if self.containers().count() + unseen.count() < self.wanted as usize {
-            self.taken.retain(|_, since| now.since(*since) < TAKEN_FOR);
-        }
     }
 
     pub fn input<'a>(
@@ -797,27 +536,6 @@ impl State {
     }
 
     // === what is done about it ===
-
-    pub fn starting(
-        &mut self,
-        slot: Slot,
-        generation: u64,
-        now: Moment,
-        because: Reason,
-    ) -> Option<Arc<Spec>> {
-        let spec = Arc::clone(&self.managed.as_ref()?.spec);
-        let start = Start {
-            generation,
-            spec: self.version.as_ref()?.hash.clone(),
-            since: now,
-            because,
-            shown: false,
-            failed: false,
-            shown_after: None,
-        };
-        self.starting.insert(slot, start);
-        Some(spec)
-    }
 
     pub fn drain(&mut self, id: &ReplicaId, because: Reason, now: Moment, sink: &Sink) {
         let Some(tracked) = self.replicas.get_mut(id) else {

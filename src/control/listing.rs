@@ -1,0 +1,132 @@
+//! What the engine lists, and what it means when it does not answer.
+
+use super::command::Hands;
+use super::managed::State;
+use super::{Control, Input};
+use crate::engine::EngineError;
+use crate::service::event::Event;
+use crate::service::replica::{Observed, RunState};
+use crate::service::spec::ServiceName;
+use crate::service::time::Moment;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the world is looked at when nothing says it changed: a missed event costs this much.
+const RELIST_EVERY: Duration = Duration::from_secs(5);
+/// The engine is asked again this often while it does not answer.
+const ENGINE_RETRY_EVERY: Duration = Duration::from_millis(500);
+
+/// When the engine was asked last, and what is still to be asked.
+#[derive(Default)]
+pub(super) struct Observing {
+    /// Counts the listings; a listing may only be trusted about what happened before it began.
+    pub(super) sequence: u64,
+    pub(super) under_way: bool,
+    pub(super) wanted: bool,
+    pub(super) next: Moment,
+    pub(super) seen_once: bool,
+    /// The last listing that began before a call found the engine away: not a sign of its return.
+    pub(super) lost: u64,
+    /// Nothing is planned before a listing that began after this one.
+    pub(super) plans_after: u64,
+    /// Whether there was one.
+    pub(super) fresh: bool,
+}
+
+impl Control {
+    pub(super) fn observe_if_due(&mut self, now: Moment) {
+        if !self.needs_engine() {
+            return;
+        }
+        let due = self.observing.wanted || now >= self.observing.next;
+        if self.observing.under_way || !due {
+            return;
+        }
+        self.observing.sequence += 1;
+        self.observing.under_way = true;
+        self.observing.wanted = false;
+        let sequence = self.observing.sequence;
+        let (engine, sender) = (Arc::clone(&self.engine), self.sender.clone());
+        tokio::spawn(async move {
+            let result = engine.observe().await;
+            let _ = sender.send(Input::Observed { sequence, result }).await;
+        });
+    }
+
+    pub(super) fn observed(&mut self, sequence: u64, result: Result<Vec<Observed>, EngineError>) {
+        let now = self.now();
+        self.observing.under_way = false;
+        let mut seen = match result {
+            Ok(seen) => seen,
+            Err(error) => return self.engine_is_away(&error),
+        };
+        if sequence <= self.observing.lost {
+            return;
+        }
+        let first = !self.observing.seen_once;
+        if !self.engine_up || first {
+            (self.sink)(&Event::EngineUp);
+        }
+        self.engine_up = true;
+        self.engine_lost = None;
+        self.observing.seen_once = true;
+        self.observing.fresh |= sequence > self.observing.plans_after;
+        self.observing.next = now + RELIST_EVERY;
+        self.last_generation = seen
+            .iter()
+            .map(|replica| replica.generation)
+            .fold(self.last_generation, u64::max);
+
+        let gone = std::mem::take(&mut self.gone);
+        seen.retain(|replica| {
+            let last = gone.get(&replica.id);
+            last.is_none_or(|last| sequence > *last)
+        });
+        self.gone = gone;
+        self.gone.retain(|_, last| sequence < *last);
+
+        if self.hands == Hands::Resting {
+            // Whoever is in control is starting these.
+            seen.retain(|replica| replica.state != RunState::Created);
+        }
+        let mut by_service: BTreeMap<ServiceName, Vec<Observed>> = BTreeMap::new();
+        for replica in seen {
+            by_service
+                .entry(replica.service.clone())
+                .or_default()
+                .push(replica);
+        }
+        for name in by_service.keys() {
+            if !self.services.contains_key(name) {
+                let orphan = State::orphan(name.clone(), &self.writer);
+                self.services.insert(name.clone(), orphan);
+            }
+        }
+        for (name, state) in &mut self.services {
+            let seen = by_service.remove(name).unwrap_or_default();
+            state.observed(seen, sequence, first, &self.sender, &self.sink, now);
+            if self.observing.fresh
+                && let Some(wanted) = self.inherited.remove(name)
+            {
+                state.want(wanted, now);
+                // It may have been deployed since this process looked first.
+                state.adopt_version(now, &self.sink);
+            }
+        }
+    }
+
+    /// Nothing more is attempted until a listing that begins from now on says that it is back.
+    pub(super) fn engine_is_away(&mut self, error: &EngineError) {
+        if self.engine_up {
+            (self.sink)(&Event::EngineDown {
+                why: error.to_string(),
+            });
+        }
+        self.engine_up = false;
+        let now = self.now();
+        self.engine_lost.get_or_insert(now);
+        self.observing.lost = self.observing.sequence;
+        self.observing.next = self.now() + ENGINE_RETRY_EVERY;
+    }
+}

@@ -1,0 +1,164 @@
+//! What people and other processes ask of the loop.
+
+use super::command::{Command, Hands};
+use super::managed::State;
+use super::version::Deployed;
+use super::{Control, Input};
+use crate::engine::EngineError;
+use crate::service::spec::{ImageId, ServiceName, Template};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+impl Control {
+    pub(super) fn ordered(&mut self, command: Command) {
+        match command {
+            Command::Reconfigure { services, done } => {
+                self.reconfigure(services);
+                self.settle();
+                let _ = done.send(());
+            }
+            Command::Deploy {
+                service,
+                image,
+                done,
+            } => self.deploy(&service, image, done),
+            Command::Scale {
+                service,
+                replicas,
+                done,
+            } => {
+                let (now, clock, sink) = (self.now(), (self.clock)(), Arc::clone(&self.sink));
+                let state = self.in_hand(&service);
+                let scaled =
+                    state.and_then(|state| state.scale_by_hand(replicas, now, clock, &sink));
+                // Whoever asked finds it in the next snapshot.
+                self.settle();
+                let _ = done.send(scaled);
+            }
+            Command::Drain {
+                service,
+                slot,
+                done,
+            } => {
+                let state = self.in_hand(&service);
+                let _ = done.send(state.and_then(|state| state.replace(slot)));
+            }
+            Command::Answer { done } => drop(done.send(())),
+            Command::RemoveAll { done } => self.removing = Some(done),
+            Command::Use {
+                hands,
+                wanted,
+                done,
+            } => self.take(hands, wanted, done),
+        }
+    }
+
+    /// A service that may be changed by hand now.
+    fn in_hand(&mut self, service: &str) -> Result<&mut State, String> {
+        if self.hands == Hands::Resting {
+            return Err("another process is taking over; ask that one".to_owned());
+        }
+        let known: Vec<String> = self
+            .services
+            .keys()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        self.services.get_mut(service).ok_or_else(|| {
+            let known = known.join(", ");
+            format!("there is no service `{service}`; there is {known}")
+        })
+    }
+
+    fn deploy(
+        &mut self,
+        service: &str,
+        image: Option<String>,
+        done: oneshot::Sender<Result<Deployed, String>>,
+    ) {
+        let state = self.in_hand(service);
+        let (template, spec) = match state.and_then(|state| state.to_deploy(image)) {
+            Ok(found) => found,
+            Err(why) => return drop(done.send(Err(why))),
+        };
+        let (engine, sender) = (Arc::clone(&self.engine), self.sender.clone());
+        tokio::spawn(async move {
+            let result = engine.resolve(&template.image, spec.pull).await;
+            let resolved = Input::Resolved {
+                service: spec.name,
+                template: Box::new(template),
+                result,
+                done,
+            };
+            let _ = sender.send(resolved).await;
+        });
+    }
+
+    pub(super) fn resolved(
+        &mut self,
+        service: &ServiceName,
+        template: Template,
+        result: Result<ImageId, EngineError>,
+        done: oneshot::Sender<Result<Deployed, String>>,
+    ) {
+        let (now, sink) = (self.now(), Arc::clone(&self.sink));
+        let deployed = result.map_err(|error| error.to_string()).and_then(|id| {
+            let state = self.in_hand(service.as_str())?;
+            let template = Template {
+                image_id: Some(id),
+                ..template
+            };
+            Ok(state.deploy(template, now, &sink))
+        });
+        // Whoever asked finds it under way in the next snapshot.
+        self.settle();
+        let _ = done.send(deployed);
+    }
+
+    fn take(
+        &mut self,
+        hands: Hands,
+        wanted: BTreeMap<ServiceName, u32>,
+        done: oneshot::Sender<()>,
+    ) {
+        let before = std::mem::replace(&mut self.hands, hands);
+        self.resting = None;
+        if hands == Hands::Resting {
+            self.resting = Some(done);
+            return;
+        }
+        if before == Hands::Resting {
+            // Whatever was listed until now, somebody else may have changed since.
+            self.inherited = wanted;
+            self.observing.plans_after = self.observing.sequence;
+            self.observing.fresh = false;
+            self.observing.wanted = true;
+        }
+        let _ = done.send(());
+    }
+
+    /// What is there must be known before it can be removed.
+    fn knows_all(&self) -> bool {
+        self.observing.seen_once || !self.needs_engine()
+    }
+
+    pub(super) fn remove_if_told(&mut self) {
+        if self.removing.is_some() && self.knows_all() {
+            self.services.values_mut().for_each(State::remove);
+        }
+    }
+
+    pub(super) fn finish_removing(&mut self) {
+        let gone = self.knows_all() && self.services.values().all(State::is_empty);
+        if gone && let Some(done) = self.removing.take() {
+            let _ = done.send(());
+        }
+    }
+
+    pub(super) fn finish_resting(&mut self) {
+        let busy = self.services.values().any(State::is_busy);
+        if !busy && let Some(done) = self.resting.take() {
+            let _ = done.send(());
+        }
+    }
+}
