@@ -715,6 +715,8 @@ async fn the_value_of_no_variable_is_shown_anywhere() {
     let id = id.as_str().unwrap();
     let there = docker(&["inspect", "--format", "{{.Config.Env}}", id]);
     says(&there, &[typed, secret]);
+    let labels = docker(&["inspect", "--format", "{{json .Config.Labels}}", id]);
+    assert!(!labels.contains(secret), "{labels}");
     for command in [
         &["check"][..],
         &["status"],

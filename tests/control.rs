@@ -337,6 +337,7 @@ impl Stage {
             volumes: Vec::new(),
             networks: Vec::new(),
             user: None,
+            secrets: Default::default(),
             nano_cpus: None,
             memory_bytes: None,
         });

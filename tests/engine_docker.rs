@@ -415,6 +415,7 @@ impl Bench {
             volumes: Vec::new(),
             networks: Vec::new(),
             user: None,
+            secrets: Default::default(),
             nano_cpus: None,
             memory_bytes: None,
         };

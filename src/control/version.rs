@@ -160,12 +160,13 @@ impl State {
         if let Some(version) = in_use(declared, running.first()) {
             self.make_from(version);
         }
-        let Some(to) = self.version.clone() else {
+        let (Some(to), Some(declared)) = (self.version.clone(), &self.declared) else {
             return;
         };
         let mut others = running.iter().filter(|observed| observed.spec != to.hash);
         let update = self.managed.as_ref().map(|managed| &managed.spec.update);
-        if let (Some(from), Some(update)) = (others.find_map(version_of), update) {
+        let from = others.find_map(|observed| version_of(observed, declared));
+        if let (Some(from), Some(update)) = (from, update) {
             let from = self.pinned(from);
             sink(&Event::Rolling {
                 service: self.name.clone(),
@@ -240,17 +241,85 @@ impl State {
 /// made from, when that was wanted of it by hand, or when it is the same by another name.
 pub(super) fn in_use(declared: &Template, newest: Option<&Observed>) -> Option<Version> {
     let newest = newest?;
-    let version = version_of(newest)?;
+    let version = version_of(newest, declared)?;
     let made = newest.made.as_ref()?;
-    let is_wanted = made.declared == declared.hash() || version.is_named_like(declared);
+    let is_same = version.is_named_like(declared) && version.has_its_secrets();
+    let is_wanted = made.declared == declared.hash() || is_same;
     is_wanted.then_some(version)
 }
 
-fn version_of(observed: &Observed) -> Option<Version> {
+/// The values of secrets are those of now, because no label has them.
+fn version_of(observed: &Observed, declared: &Template) -> Option<Version> {
     let made = observed.made.as_ref()?;
-    let template: Template = serde_json::from_str(&made.template).ok()?;
+    let template = Template::from_label(&made.template, declared)?;
     Some(Version {
         hash: observed.spec.clone(),
         template,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::replica::Made;
+    use crate::service::spec::{ImageId, ServiceName};
+    use serde_json::json;
+
+    fn template(password: &str) -> Template {
+        let template = json!({
+            "image": "web:1", "port": 80, "volumes": [], "networks": [],
+            "environment": { "PASSWORD": password, "USER": "tide" }, "secrets": ["PASSWORD"],
+        });
+        serde_json::from_value(template).unwrap()
+    }
+
+    fn container(version: &Version, declared: &Template) -> Observed {
+        Observed {
+            service: ServiceName::new("web"),
+            id: ReplicaId::new("c0ffee"),
+            slot: 8000,
+            generation: 1,
+            spec: version.hash.clone(),
+            made: Some(Made {
+                declared: declared.hash(),
+                template: version.template.to_label().into(),
+            }),
+            image: None,
+            addresses: Vec::new(),
+            state: RunState::Running,
+        }
+    }
+
+    #[test]
+    fn a_container_is_known_again_by_secrets_that_its_labels_do_not_have() {
+        let declared = template("hunter2");
+        let version = Version::of(declared.clone());
+        let container = container(&version, &declared);
+        let label = &container.made.as_ref().unwrap().template;
+        assert!(
+            label.contains("tide") && !label.contains("hunter2"),
+            "{label}"
+        );
+        assert_eq!(in_use(&declared, Some(&container)), Some(version));
+        // The file has another one since: what runs is to be replaced.
+        assert_eq!(in_use(&template("hunter3"), Some(&container)), None);
+        let without = Template {
+            environment: [("USER".to_owned(), "tide".to_owned())].into(),
+            secrets: Default::default(),
+            ..declared
+        };
+        assert_eq!(in_use(&without, Some(&container)), None);
+    }
+
+    #[test]
+    fn what_was_deployed_by_hand_keeps_its_secrets_over_a_restart() {
+        let declared = template("hunter2");
+        let by_hand = Version::of(Template {
+            image: "web:2".to_owned(),
+            image_id: Some(ImageId("sha256:5f2c1d0e9ab3".to_owned())),
+            ..declared.clone()
+        });
+        let container = container(&by_hand, &declared);
+        assert_eq!(in_use(&declared, Some(&container)), Some(by_hand));
+    }
 }

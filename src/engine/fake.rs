@@ -268,7 +268,7 @@ impl FakeEngine {
             generation,
             made: Some(Made {
                 declared: spec.declared().unwrap_or_else(|| version.hash.clone()),
-                template: version.template.to_json().into(),
+                template: version.template.to_label().into(),
             }),
             spec: version.hash,
             image: Some(image),

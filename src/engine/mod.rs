@@ -145,6 +145,7 @@ mod testing {
             volumes: Vec::new(),
             networks: Vec::new(),
             user: None,
+            secrets: Default::default(),
             nano_cpus: None,
             memory_bytes: None,
         };

@@ -4,6 +4,7 @@ use super::environment::Environment;
 use super::gate::UNLIMITED;
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -130,6 +131,9 @@ pub struct Template {
     pub command: Option<Vec<String>>,
     pub entrypoint: Option<Vec<String>>,
     pub environment: Environment,
+    /// Variables whose values came from files, and stand nowhere but in the environment.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub secrets: BTreeSet<String>,
     /// As Docker's binds: `name:/path`, `/host/path:/path`, each with an optional `:ro`.
     pub volumes: Vec<String>,
     /// Networks to join beside or instead of the default bridge; the first is the one dialled.
@@ -146,6 +150,25 @@ pub const LAST_PORT: u16 = u16::MAX;
 impl Template {
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a template is plain data")
+    }
+
+    /// For a label, which monitoring copies far and wide: without the values of secrets.
+    pub fn to_label(&self) -> String {
+        let mut shown = self.clone();
+        shown
+            .environment
+            .retain(|name, _| !self.secrets.contains(name));
+        shown.to_json()
+    }
+
+    /// From a label, with the values that secrets have in `declared`; `None`: it lacks one.
+    pub fn from_label(label: &str, declared: &Template) -> Option<Template> {
+        let mut template: Template = serde_json::from_str(label).ok()?;
+        for name in &template.secrets {
+            let value = declared.environment.get(name)?;
+            template.environment.insert(name.clone(), value.clone());
+        }
+        Some(template)
     }
 
     /// A name for the content, the same in every process and release.
@@ -187,6 +210,17 @@ impl Version {
             hash: template.hash(),
             template,
         }
+    }
+
+    /// Whether the values of its secrets are still those that it was named with.
+    pub fn has_its_secrets(&self) -> bool {
+        let unpinned = || Template {
+            image_id: None,
+            ..self.template.clone()
+        };
+        self.template.secrets.is_empty()
+            || self.template.hash() == self.hash
+            || unpinned().hash() == self.hash
     }
 
     /// Whether containers of both are made from the same, as far as the names tell.

@@ -885,6 +885,7 @@ impl Declared {
                 volumes: Vec::new(),
                 networks: Vec::new(),
                 user: None,
+                secrets: Default::default(),
                 nano_cpus: None,
                 memory_bytes: None,
             })

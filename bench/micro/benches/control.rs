@@ -41,6 +41,7 @@ fn managed(number: u16) -> Managed {
         volumes: Vec::new(),
         networks: Vec::new(),
         user: None,
+        secrets: Default::default(),
         nano_cpus: None,
         memory_bytes: None,
     };

@@ -36,7 +36,7 @@ pub fn template(
     let command = words(&at.key("command"), raw.command.take());
     let entrypoint = words(&at.key("entrypoint"), raw.entrypoint.take());
     let mut environment = environment(&at.key("environment"), raw.environment.take(), env);
-    secrets(&at.key("secrets"), raw.secrets.take(), &mut environment);
+    let secrets = secrets(&at.key("secrets"), raw.secrets.take(), &mut environment);
     let volumes = volumes(&at.key("volumes"), raw.volumes.take());
     let networks = networks(&at.key("networks"), raw.networks.take());
     let user = at.optional("user", raw.user.as_ref(), user);
@@ -51,6 +51,7 @@ pub fn template(
         command,
         entrypoint,
         environment: environment.into(),
+        secrets,
         volumes,
         networks,
         user,

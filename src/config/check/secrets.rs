@@ -3,7 +3,7 @@
 use super::value::Fault;
 use crate::config::error::At;
 use serde_yaml::{Mapping, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -11,8 +11,13 @@ use std::path::Path;
 /// A certificate's chain with its key is a tenth of it.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 
-/// Adds each secret to `environment`.
-pub fn secrets(at: &At<'_>, typed: Option<Mapping>, environment: &mut BTreeMap<String, String>) {
+/// Adds each secret to `environment`; returns their names.
+pub fn secrets(
+    at: &At<'_>,
+    typed: Option<Mapping>,
+    environment: &mut BTreeMap<String, String>,
+) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
     for (name, file) in typed.unwrap_or_default() {
         let Some(name) = name.as_str() else {
             continue;
@@ -38,7 +43,9 @@ pub fn secrets(at: &At<'_>, typed: Option<Mapping>, environment: &mut BTreeMap<S
                 "remove one of the two",
             );
         }
+        names.insert(name.to_owned());
     }
+    names
 }
 
 /// What the file holds, without the line's end behind it.

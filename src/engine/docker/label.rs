@@ -44,7 +44,7 @@ pub fn replica(
         (GENERATION.into(), generation.to_string()),
         (PORT.into(), version.template.port.to_string()),
         (DECLARED.into(), declared.as_str().into()),
-        (TEMPLATE.into(), version.template.to_json()),
+        (TEMPLATE.into(), version.template.to_label()),
     ]);
     labels
 }
