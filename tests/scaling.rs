@@ -245,6 +245,41 @@ async fn simulate_takes_policy_and_bounds_of_a_service() {
 }
 
 #[tokio::test]
+async fn simulate_takes_an_access_log_for_the_traffic_of_a_service_also_of_one_that_sleeps() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = |name: &str, text: String| {
+        let file = folder.path().join(name);
+        fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let yaml = file(
+        "edge.yaml",
+        "services: { web: { image: web, scale: { policy: concurrency, target: 2, min: 0, max: 8, idle_timeout: 5m } } }"
+            .to_owned(),
+    );
+    // 40 a second, each 200 ms: 8 at work.
+    let line = |at: u32| {
+        format!(
+            "{{\"time\":\"2026-11-29T10:{:02}:{:02}Z\",\"service\":\"web\",\"duration_ms\":200.0}}\n",
+            at / 2400,
+            at / 40 % 60
+        )
+    };
+    let log = file("access.log", (0..40 * 120).map(line).collect());
+    let arguments = ["simulate", &log, "-c", &yaml, "--service", "web", "--json"];
+    let report = tidegate(&arguments).await.json();
+    let trace = &report["traces"][0];
+    assert_eq!(
+        (&trace["trace"], &trace["seconds"]),
+        (&"access".into(), &120.into())
+    );
+    assert_eq!(trace["mean_rate"], 40.0);
+    let own = &trace["policies"][0];
+    let peak = own["peak"].as_u64().unwrap();
+    assert!((4..=8).contains(&peak), "{own}");
+}
+
+#[tokio::test]
 async fn simulate_refuses_what_it_cannot_read() {
     let folder = tempfile::TempDir::new().unwrap();
     let bad = folder.path().join("bad.csv");

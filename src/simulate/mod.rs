@@ -3,6 +3,7 @@
 //! The scaler and the planner are the very ones that run; only replicas and requests are imagined
 //! ([`world`]). A seed makes a world, and each policy and the [`oracle`] get the same one.
 
+pub mod access_log;
 pub mod arrivals;
 pub mod oracle;
 pub mod peers;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// A year of seconds; longer ones are slips of the pen.
-const ROWS_MAX: usize = 366 * 24 * 60 * 60;
+pub(super) const ROWS_MAX: usize = 366 * 24 * 60 * 60;
 
 /// In steps at least this long a trace is counted before it is scaled up.
 pub const COUNTED_OVER: Duration = Duration::from_secs(60);

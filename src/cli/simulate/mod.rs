@@ -10,7 +10,7 @@ use crate::plugin::Registry;
 use crate::service::spec::Bounds;
 use crate::service::store;
 use crate::simulate::trace::Trace;
-use crate::simulate::{Model, Policy, Simulation, plot};
+use crate::simulate::{Model, Policy, Simulation, access_log, plot};
 use clap::Args;
 use report::{PolicyReport, Report, TraceReport};
 use std::fs;
@@ -20,12 +20,14 @@ use std::time::Duration;
 
 #[derive(Args)]
 pub struct Simulate {
-    /// Traffic: `#` lines, one of them with `step=60s`, then a count of requests a line
+    /// Traffic: an access log of Tidegate's in JSON; or `#` lines, one of them with `step=60s`, then
+    /// a count of requests a line
     #[arg(required = true, value_name = "TRACE")]
     traces: Vec<PathBuf>,
     #[command(flatten)]
     file: ConfigFile,
-    /// Take policy and bounds of this service of the configuration; it comes first in the table
+    /// Take policy and bounds of this service of the configuration, and its requests of access
+    /// logs; it comes first in the table. One that sleeps is taken for one that keeps a replica
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
     /// A policy, as in `concurrency` or `concurrency: {headroom: 1.2}`; may be given more than
@@ -47,9 +49,9 @@ pub struct Simulate {
     /// How many requests a replica works on at once
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     slots: u32,
-    /// The mean time that a request takes
-    #[arg(long, value_name = "TIME", default_value = "250ms", value_parser = humantime::parse_duration)]
-    service_time: Duration,
+    /// The mean time that a request takes [default: that of the access log, or 250ms]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    service_time: Option<Duration>,
     /// How much that varies: standard deviation divided by mean
     #[arg(long, value_name = "CV", default_value_t = 1.0)]
     service_cv: f64,
@@ -90,14 +92,14 @@ impl Simulate {
 
     fn simulate(&self, registry: &Registry) -> Result<ExitCode, ExitCode> {
         let (own, bounds) = self.service(registry)?;
-        let model = self.model(bounds)?;
+        let traffic = self.traces.iter().map(|path| self.traffic(path));
+        let traffic: Vec<Traffic> = traffic.collect::<Result<_, _>>()?;
+        let model = self.model(bounds, &traffic)?;
         let policies = policies::all(own, &self.policies, &model, registry)
             .map_err(|why| fail(BAD_CONFIGURATION, why))?;
-        let traces = self.traces.iter().map(|path| self.trace(path));
-        let traces: Vec<(String, Trace)> = traces.collect::<Result<_, _>>()?;
         let mut progress = Progress::new(self.output.json);
         let mut reports = Vec::new();
-        for (name, trace) in &traces {
+        for Traffic { name, trace, .. } in &traffic {
             reports.push(simulated(name, trace, &model, &policies, &mut progress));
         }
         progress.end();
@@ -142,11 +144,11 @@ impl Simulate {
         Ok((Some(policy), Some(service.spec.bounds)))
     }
 
-    fn model(&self, bounds: Option<Bounds>) -> Result<Model, ExitCode> {
+    fn model(&self, bounds: Option<Bounds>, traffic: &[Traffic]) -> Result<Model, ExitCode> {
         let default = Model::default();
         let bounds = bounds.unwrap_or(default.bounds);
         let bounds = Bounds {
-            min: self.min.unwrap_or(bounds.min),
+            min: self.min.unwrap_or(bounds.min.max(1)),
             max: self.max.unwrap_or(bounds.max),
         };
         let wrong = |message: &str| Err(fail(BAD_CONFIGURATION, message));
@@ -162,7 +164,9 @@ impl Simulate {
                 return wrong(&format!("{flag} must be from 0 to 10"));
             }
         }
-        if self.service_time.is_zero() || self.start_time.is_zero() {
+        let seen = traffic.iter().find_map(|traffic| traffic.took);
+        let service_time = self.service_time.or(seen).unwrap_or(default.service_time);
+        if service_time.is_zero() || self.start_time.is_zero() {
             return wrong("--service-time and --start-time must be more than 0");
         }
         let fits = |rate: f64| rate > 0.0 && rate <= RATE_MAX;
@@ -171,7 +175,7 @@ impl Simulate {
         }
         Ok(Model {
             slots: self.slots,
-            service_time: self.service_time,
+            service_time,
             service_cv: self.service_cv,
             start_time: self.start_time,
             start_cv: self.start_cv,
@@ -183,25 +187,38 @@ impl Simulate {
         })
     }
 
-    fn trace(&self, path: &Path) -> Result<(String, Trace), ExitCode> {
+    fn traffic(&self, path: &Path) -> Result<Traffic, ExitCode> {
         let shown = path.display();
         let text = fs::read_to_string(path)
             .map_err(|why| fail(BAD_CONFIGURATION, format!("cannot read {shown}: {why}")))?;
-        let trace = Trace::parse(&text)
-            .map_err(|error| fail(BAD_CONFIGURATION, format!("{shown}:{error}")))?;
+        let read = match access_log::is_one(&text) {
+            true => access_log::count(&text, self.service.as_deref())
+                .map(|counted| (counted.trace, Some(counted.took))),
+            false => Trace::parse(&text).map(|trace| (trace, None)),
+        };
+        let (trace, took) =
+            read.map_err(|error| fail(BAD_CONFIGURATION, format!("{shown}:{error}")))?;
         let part = trace.part(self.from.unwrap_or_default(), self.take);
         let part = part.ok_or_else(|| {
             let length = humantime::format_duration(trace.length());
             let message = format!("{shown} is over after {length}; choose a smaller --from");
             fail(BAD_CONFIGURATION, message)
         })?;
-        let scaled = match self.mean_rate {
+        let trace = match self.mean_rate {
             Some(rate) => part.scaled_to(rate),
             None => part,
         };
         let name = path.file_stem().unwrap_or(path.as_os_str());
-        Ok((name.to_string_lossy().into_owned(), scaled))
+        let name = name.to_string_lossy().into_owned();
+        Ok(Traffic { name, trace, took })
     }
+}
+
+struct Traffic {
+    name: String,
+    trace: Trace,
+    /// How long a request took, where that is known.
+    took: Option<Duration>,
 }
 
 /// The planner looks at each replica; this many take a while.
