@@ -124,6 +124,30 @@ fn every_link_to_a_file_leads_to_one() {
 }
 
 #[test]
+fn the_words_for_events_in_the_readme_are_those_that_there_are() {
+    let words = |text: &str, before: &str, end: char| -> BTreeSet<String> {
+        let found = text.split(before).skip(1);
+        let found = found.filter_map(|after| after.split(end).next());
+        found.map(str::to_owned).collect()
+    };
+    let told = fs::read_to_string(root().join("src/admin/told.rs")).expect("readable");
+    let there: BTreeSet<String> = ["plain(\"", "on(\"", "of_one(\"", "=> \""]
+        .iter()
+        .flat_map(|before| words(&told, before, '"'))
+        .collect();
+    let readme = fs::read_to_string(root().join("README.md")).expect("readable");
+    let mut lines = readme.lines();
+    let line = lines.find_map(|line| line.strip_prefix("`what` is one of "));
+    let promised = words(line.expect("a line"), " `", '`');
+    assert!(there.len() > 20, "{there:?}");
+    let first = "starting".to_owned();
+    assert_eq!(
+        promised.iter().chain([&first]).collect::<BTreeSet<_>>(),
+        there.iter().collect()
+    );
+}
+
+#[test]
 fn the_metrics_in_the_readme_are_those_that_there_are() {
     let promised = promised();
     let there = there();

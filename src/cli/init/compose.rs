@@ -2,7 +2,11 @@
 
 use super::draft::{Draft, Service, Value as Drafted, list, quoted};
 use super::health::{Told, translate};
+use super::ports::{Ports, ports, protocol};
+use super::project::Project;
+use super::traefik::{self, Labels};
 use super::variables::fill;
+use super::{MORE, ONE_COPY};
 use crate::config;
 use serde_yaml::{Mapping, Value};
 use std::path::Path;
@@ -29,14 +33,16 @@ pub fn draft(
     let Some(services) = file.get("services").and_then(Value::as_mapping) else {
         return Err("there is no `services:` in it; is it a Compose file?".to_owned());
     };
+    let project = Project::of(&file, folder, env);
     let mut has_catch_all = false;
+    let mut left = Vec::new();
     for (name, service) in services {
         let name = text_of(name);
         let Some(keys) = service.as_mapping() else {
             continue;
         };
         let at = FIRST_PORT.saturating_add(PORTS_EACH.saturating_mul(draft.services.len() as u16));
-        match translated(&name, keys, folder, at) {
+        match translated(&name, keys, &project, at) {
             Ok(mut service) => {
                 if !service.has("routes") {
                     if has_catch_all {
@@ -51,10 +57,45 @@ pub fn draft(
                 }
                 draft.services.push(service);
             }
-            Err(why) => draft
+            Err(Left::ToCompose(why)) => left.push((name, why)),
+            Err(Left::Out) => draft
                 .foot
-                .push(format!("`{name}` is left to Compose: {why}")),
+                .push(format!("`{name}` is left out: Tidegate takes its place")),
         }
+    }
+    let translated: Vec<String> = draft.services.iter().map(|it| it.name.clone()).collect();
+    for service in &mut draft.services {
+        let keys = services.iter().find_map(|(name, keys)| {
+            let is_it = config::name_of(&text_of(name)) == service.name;
+            is_it.then_some(keys)
+        });
+        let needs = keys.and_then(|keys| keys.get("depends_on"));
+        for name in needs.map(names_of).unwrap_or_default() {
+            if translated.contains(&config::name_of(&name)) {
+                service.remarks.push(format!(
+                    "`{name}` leads nowhere any more as the name of a host, because its \
+                     containers come and go: ask Tidegate for it, as clients do"
+                ));
+            }
+        }
+    }
+    for service in draft.services.iter_mut().filter(|_| !left.is_empty()) {
+        if !service.has("networks") {
+            let networks = list(&[project.network("default")]);
+            service.set("networks", networks, "where Compose's services are");
+        }
+    }
+    for (name, why) in &left {
+        let line = format!("`{name}` is left to Compose: {why}");
+        draft.foot.push(line);
+    }
+    if !left.is_empty() {
+        let names: Vec<&str> = left.iter().map(|(name, _)| name.as_str()).collect();
+        draft.foot.push(format!(
+            "start what is left to Compose before Tidegate, because Compose wants to make its \
+             networks itself: docker compose up -d {}",
+            names.join(" ")
+        ));
     }
     for key in file
         .as_mapping()
@@ -78,23 +119,60 @@ pub fn draft(
     }
 }
 
+/// A service that is not translated.
+enum Left {
+    ToCompose(String),
+    /// Tidegate does what it is for.
+    Out,
+}
+
+impl From<&str> for Left {
+    fn from(why: &str) -> Left {
+        Left::ToCompose(why.to_owned())
+    }
+}
+
 fn translated(
     name: &str,
     keys: &Mapping,
-    folder: &Path,
+    project: &Project<'_>,
     first_port: u16,
-) -> Result<Service, String> {
+) -> Result<Service, Left> {
+    let labels = traefik::read(&labels(keys));
+    if labels.is_disabled {
+        return Err("the label `traefik.enable=false` says that nobody comes in".into());
+    }
     let Some(image) = keys.get("image") else {
-        return Err(
-            "it has no `image`; build it, give the image a name, and name it here".to_owned(),
-        );
+        return Err("it has no `image`; build it, give the image a name, and name it here".into());
     };
+    if PEERS.contains(&config::name_of(&text_of(image)).as_str()) {
+        return Err(Left::Out);
+    }
     let mut service = Service::named(config::name_of(name));
-    let (ports, published) = ports(keys);
-    let of_label = traefik(keys, "loadbalancer.server.port").and_then(|port| port.parse().ok());
-    let Some(port) = of_label.or(ports.first().copied()) else {
-        return Err("it has no port that anybody comes in by".to_owned());
+    let Ports {
+        inside: ports,
+        published,
+        udp,
+    } = ports(keys);
+    // What nginx-proxy goes by.
+    let hosts = variable(keys, "VIRTUAL_HOST");
+    let of_variable = variable(keys, "VIRTUAL_PORT").and_then(|port| port.parse().ok());
+    let is_http = |port: &&u16| protocol(**port).is_none();
+    let Some(port) = labels
+        .port
+        .or(of_variable)
+        .or(ports.iter().find(is_http).copied())
+    else {
+        return Err(match ports.iter().find_map(|port| protocol(*port)) {
+            Some(protocol) => Left::ToCompose(format!("its port speaks {protocol}, and not HTTP")),
+            None => "it has no port that anybody comes in by".into(),
+        });
     };
+    let is_asked_for = labels.port.is_some() || labels.routes.is_some() || hosts.is_some();
+    if items(keys, "ports").next().is_none() && !is_asked_for {
+        let why = "its port is for other services only, which ask for it by its name";
+        return Err(why.into());
+    }
     service.set("image", quoted(&text_of(image)), "");
     service.set("port", port.to_string(), "inside the container");
     service.set(
@@ -102,8 +180,25 @@ fn translated(
         first_port.to_string(),
         "replicas are on 127.0.0.1, here and upward",
     );
-    if let Some(routes) = routes(keys, &mut service.remarks) {
-        service.set("routes", routes, "from the labels for Traefik");
+    match &labels.routes {
+        Some(Ok(routes)) => service.set("routes", routes, "from the labels for Traefik"),
+        Some(Err(rule)) => {
+            service.remarks.push(format!(
+                "not translated: Traefik's rule {rule}; write what it claims as `routes`"
+            ));
+            let host = format!("[{{ host: {}.localhost }}]", service.name);
+            service.set("routes", host, "in place of a rule that routes cannot say");
+        }
+        None => {
+            if let Some(hosts) = hosts {
+                let hosts = hosts.split(',').map(str::trim);
+                let routes: Vec<String> = hosts
+                    .map(|host| format!("{{ host: {} }}", quoted(host)))
+                    .collect();
+                let routes = format!("[{}]", routes.join(", "));
+                service.set("routes", routes, "from VIRTUAL_HOST");
+            }
+        }
     }
     for published in published {
         service.remarks.push(format!(
@@ -116,6 +211,11 @@ fn translated(
             .push(format!("not translated: port {port}; a service has one"));
     }
 
+    for port in udp {
+        service
+            .remarks
+            .push(format!("not translated: port {port}, which is UDP"));
+    }
     for key in ["command", "entrypoint", "user", "stop_grace_period"] {
         if let Some(value) = keys.get(key) {
             service.set(key, flow(value), "");
@@ -124,25 +224,18 @@ fn translated(
     if let Some(environment) = keys.get("environment") {
         service.set("environment", flow(environment), "");
     }
-    volumes(keys, folder, &mut service);
-    if let Some(networks) = keys.get("networks") {
-        let names = names_of(networks);
-        service.remarks.push(format!(
-            "Compose has networks {}; name them as `docker network ls` does, with the project's \
-             name in front: networks: [project_{}]",
-            names.join(", "),
-            names.first().map_or("default", String::as_str),
-        ));
-    }
+    let writes = volumes(keys, project, &mut service);
+    networks(keys, project, &labels, &mut service);
     if let Some(memory) = keys.get("mem_limit") {
         service.set("memory", quoted(&text_of(memory)), "");
     }
     if let Some(cpus) = keys.get("cpus") {
         service.set("cpus", text_of(cpus), "");
     }
-    health(keys, port, &mut service);
-    deploy(keys.get("deploy"), &mut service);
+    health(keys, port, &labels, &mut service);
+    deploy(keys, writes, &mut service);
     rest(keys, &mut service);
+    service.remarks.extend(labels.remarks);
     Ok(service)
 }
 
@@ -162,6 +255,7 @@ const HEEDED: &[&str] = &[
     "cpus",
     "healthcheck",
     "deploy",
+    "scale",
     "labels",
     "restart",
     "container_name",
@@ -190,57 +284,60 @@ fn rest(keys: &Mapping, service: &mut Service) {
     }
 }
 
-/// Ports inside, and those that were published, as they are written.
-fn ports(keys: &Mapping) -> (Vec<u16>, Vec<String>) {
-    let (mut inside, mut published) = (Vec::new(), Vec::new());
-    for port in keys
-        .get("ports")
-        .and_then(Value::as_sequence)
-        .into_iter()
-        .flatten()
-    {
-        let (target, out) = match port {
-            Value::Mapping(long) => (
-                long.get("target").map(text_of).unwrap_or_default(),
-                long.get("published").map(text_of),
-            ),
-            short => {
-                let short = text_of(short);
-                let short = short.split('/').next().unwrap_or_default().to_owned();
-                match short.rsplit_once(':') {
-                    Some((out, target)) => (target.to_owned(), Some(out.to_owned())),
-                    None => (short, None),
-                }
-            }
-        };
-        inside.extend(target.parse::<u16>());
-        published.extend(out);
-    }
-    for port in keys
-        .get("expose")
-        .and_then(Value::as_sequence)
-        .into_iter()
-        .flatten()
-    {
-        inside.extend(
-            text_of(port)
-                .split('/')
-                .next()
-                .and_then(|port| port.parse::<u16>().ok()),
-        );
-    }
-    inside.dedup();
-    (inside, published)
+/// Images whose work Tidegate does.
+const PEERS: &[&str] = &[
+    "traefik",
+    "nginx-proxy",
+    "sablier",
+    "watchtower",
+    "autoheal",
+];
+
+pub(super) fn items<'a>(keys: &'a Mapping, name: &str) -> impl Iterator<Item = &'a Value> {
+    let items = keys.get(name).and_then(Value::as_sequence);
+    items.into_iter().flatten()
 }
 
-fn volumes(keys: &Mapping, folder: &Path, service: &mut Service) {
+fn variable(keys: &Mapping, name: &str) -> Option<String> {
+    match keys.get("environment")? {
+        Value::Mapping(variables) => variables.get(name).map(text_of),
+        Value::Sequence(variables) => variables.iter().find_map(|variable| {
+            let variable = text_of(variable);
+            let value = variable.strip_prefix(name)?.strip_prefix('=')?;
+            Some(value.to_owned())
+        }),
+        _ => None,
+    }
+}
+
+/// Those of the containers, and those that a swarm would give to the service.
+fn labels(keys: &Mapping) -> Vec<(String, String)> {
+    let of_swarm = keys.get("deploy").and_then(|deploy| deploy.get("labels"));
+    let mut pairs = Vec::new();
+    for labels in keys.get("labels").into_iter().chain(of_swarm) {
+        match labels {
+            Value::Mapping(labels) => {
+                let labels = labels.iter();
+                pairs.extend(labels.map(|(key, value)| (text_of(key), text_of(value))));
+            }
+            Value::Sequence(labels) => {
+                let labels = labels.iter().map(text_of);
+                pairs.extend(labels.map(|label| match label.split_once('=') {
+                    Some((key, value)) => (key.to_owned(), value.to_owned()),
+                    None => (label, String::new()),
+                }));
+            }
+            _ => {}
+        }
+    }
+    pairs
+}
+
+/// Whether it may write to any.
+fn volumes(keys: &Mapping, project: &Project<'_>, service: &mut Service) -> bool {
     let mut kept = Vec::new();
-    for volume in keys
-        .get("volumes")
-        .and_then(Value::as_sequence)
-        .into_iter()
-        .flatten()
-    {
+    let (mut writes, mut is_named) = (false, false);
+    for volume in items(keys, "volumes") {
         let (source, target, mode) = match volume {
             Value::Mapping(long) => {
                 let text = |key: &str| long.get(key).map(text_of).unwrap_or_default();
@@ -273,31 +370,41 @@ fn volumes(keys: &Mapping, folder: &Path, service: &mut Service) {
             ));
             continue;
         }
-        let source = match source.strip_prefix("./").or((source == ".").then_some("")) {
-            Some(below) => folder.join(below).display().to_string(),
-            None if source.starts_with("../") => folder.join(&source).display().to_string(),
-            None => source,
-        };
-        let mode = if mode.split(',').any(|mode| mode == "ro") {
-            ":ro"
-        } else {
-            ""
-        };
+        let source = project.volume(&source);
+        is_named |= !source.starts_with('/');
+        let reads_only = mode.split(',').any(|mode| mode == "ro");
+        // A socket, as Docker's, is not shared by writing to it.
+        writes |= !reads_only && !source.ends_with(".sock");
+        let mode = if reads_only { ":ro" } else { "" };
         kept.push(format!("{source}:{target}{mode}"));
     }
     if !kept.is_empty() {
-        service.set("volumes", list(&kept), "every replica shares them");
-        if kept.iter().any(|volume| !volume.starts_with('/')) {
-            service.remarks.push(
-                "Compose puts the project's name in front of volumes, as in `project_data`; \
-                                  name them so to keep what is in them"
-                    .to_owned(),
-            );
-        }
+        let why = match is_named {
+            true => "every replica shares them; named as Compose does, what is in them stays",
+            false => "every replica shares them",
+        };
+        service.set("volumes", list(&kept), why);
+    }
+    writes
+}
+
+fn networks(keys: &Mapping, project: &Project<'_>, labels: &Labels, service: &mut Service) {
+    let named = keys.get("networks").map(names_of).unwrap_or_default();
+    let mut networks: Vec<String> = named.iter().map(|name| project.network(name)).collect();
+    if let Some(first) = &labels.network {
+        networks.retain(|name| name != first);
+        networks.insert(0, first.clone());
+    }
+    if !networks.is_empty() {
+        service.set(
+            "networks",
+            list(&networks),
+            "as `docker network ls` names them",
+        );
     }
 }
 
-fn health(keys: &Mapping, port: u16, service: &mut Service) {
+fn health(keys: &Mapping, port: u16, labels: &Labels, service: &mut Service) {
     let told = keys.get("healthcheck").and_then(Value::as_mapping);
     let text = |key: &str| Some(text_of(told?.get(key)?));
     let test = told
@@ -307,9 +414,10 @@ fn health(keys: &Mapping, port: u16, service: &mut Service) {
             other => text_of(other),
         });
     let told = Told {
+        path: labels.health_path.clone(),
         test,
-        interval: text("interval"),
-        timeout: text("timeout"),
+        interval: labels.health_interval.clone().or(text("interval")),
+        timeout: labels.health_timeout.clone().or(text("timeout")),
         retries: text("retries"),
         start_period: text("start_period"),
     };
@@ -318,18 +426,17 @@ fn health(keys: &Mapping, port: u16, service: &mut Service) {
     service.remarks.extend(remark);
 }
 
-fn deploy(deploy: Option<&Value>, service: &mut Service) {
+fn deploy(keys: &Mapping, writes: bool, service: &mut Service) {
+    let deploy = keys.get("deploy");
     let get = |path: &[&str]| path.iter().try_fold(deploy?, |value, key| value.get(key));
-    let replicas = get(&["replicas"])
-        .and_then(Value::as_u64)
-        .unwrap_or(1)
-        .max(1);
-    let max = replicas.max(10);
-    service.set(
-        "scale",
-        format!("{{ min: {replicas}, max: {max} }}"),
-        "more when traffic asks for it",
-    );
+    let replicas = get(&["replicas"]).or(keys.get("scale"));
+    let replicas = replicas.and_then(Value::as_u64).unwrap_or(1).max(1);
+    if replicas == 1 && writes {
+        service.set("scale", "{ min: 1, max: 1 }", ONE_COPY);
+    } else {
+        let max = replicas.max(10);
+        service.set("scale", format!("{{ min: {replicas}, max: {max} }}"), MORE);
+    }
     for (key, path) in [("cpus", "cpus"), ("memory", "memory")] {
         if let Some(limit) = get(&["resources", "limits", path])
             && !service.has(key)
@@ -367,65 +474,6 @@ fn deploy(deploy: Option<&Value>, service: &mut Service) {
     }
 }
 
-/// Of the router of Traefik's labels: hosts and path prefixes.
-fn routes(keys: &Mapping, remarks: &mut Vec<String>) -> Option<String> {
-    let rule = traefik(keys, "rule")?;
-    let words = |function: &str| -> Vec<String> {
-        let call = format!("{function}(");
-        let calls = rule.split(&call).skip(1);
-        let inside = calls.filter_map(|call| call.split(')').next());
-        inside
-            .flat_map(|inside| {
-                inside
-                    .split(',')
-                    .map(|word| word.trim().trim_matches(['`', '"', '\'']).to_owned())
-            })
-            .collect()
-    };
-    let (hosts, paths) = (words("Host"), words("PathPrefix"));
-    if rule.contains('!') || rule.contains("Regexp") || hosts.is_empty() && paths.is_empty() {
-        remarks.push(format!("not translated: Traefik's rule {rule}"));
-        return None;
-    }
-    let optional = |words: &[String]| match words {
-        [] => vec![None],
-        words => words.iter().cloned().map(Some).collect(),
-    };
-    let mut routes = Vec::new();
-    for host in optional(&hosts) {
-        for path in optional(&paths) {
-            let host = host.as_ref().map(|host| format!("host: {}", quoted(host)));
-            let path = path.as_ref().map(|path| format!("path: {}", quoted(path)));
-            let parts: Vec<String> = host.into_iter().chain(path).collect();
-            routes.push(format!("{{ {} }}", parts.join(", ")));
-        }
-    }
-    Some(format!("[{}]", routes.join(", ")))
-}
-
-/// A label of Traefik's, of whatever router or service.
-fn traefik(keys: &Mapping, end: &str) -> Option<String> {
-    let pairs: Vec<(String, String)> = match keys.get("labels")? {
-        Value::Mapping(labels) => labels
-            .iter()
-            .map(|(key, value)| (text_of(key), text_of(value)))
-            .collect(),
-        Value::Sequence(labels) => labels
-            .iter()
-            .filter_map(|label| {
-                let label = text_of(label);
-                let (key, value) = label.split_once('=')?;
-                Some((key.to_owned(), value.to_owned()))
-            })
-            .collect(),
-        _ => return None,
-    };
-    let found = pairs
-        .into_iter()
-        .find(|(key, _)| key.starts_with("traefik.http.") && key.ends_with(&format!(".{end}")));
-    found.map(|(_, value)| value)
-}
-
 fn names_of(value: &Value) -> Vec<String> {
     match value {
         Value::Mapping(named) => named.keys().map(text_of).collect(),
@@ -443,7 +491,7 @@ fn flow(value: &Value) -> String {
     }
 }
 
-fn text_of(value: &Value) -> String {
+pub(super) fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Bool(value) => value.to_string(),

@@ -6,6 +6,8 @@ use std::time::Duration;
 /// A health check in Compose's or an image's words.
 #[derive(Default)]
 pub struct Told {
+    /// A path that is asked from outside already.
+    pub path: Option<String>,
     /// The command, as text.
     pub test: Option<String>,
     pub interval: Option<String>,
@@ -22,9 +24,11 @@ pub fn translate(told: &Told, port: u16) -> (Value, Option<String>) {
     let mut key = |name: &str, value: String, why: &str| {
         keys.push((name.to_owned(), value, why.to_owned()));
     };
-    match told.test.as_deref().map(|test| (test, path_of(test, port))) {
-        Some((_, Some(path))) => key("path", quoted(&path), "asked with GET; 200 is well"),
-        Some((test, None)) => {
+    let test = told.test.as_deref();
+    let path = told.path.clone().or_else(|| path_of(test?, port));
+    match (path, test) {
+        (Some(path), _) => key("path", quoted(&path), "asked with GET; 200 is well"),
+        (None, Some(test)) => {
             key(
                 "type",
                 "tcp".to_owned(),
@@ -35,13 +39,11 @@ pub fn translate(told: &Told, port: u16) -> (Value, Option<String>) {
                  better than a connection is a path: healthcheck: {{ path: /healthz }}"
             ));
         }
-        None => {
-            key(
-                "type",
-                "tcp".to_owned(),
-                "better, if it has one: `path: /healthz`",
-            );
-        }
+        (None, None) => key(
+            "type",
+            "tcp".to_owned(),
+            "better, if it has one: `path: /healthz`",
+        ),
     }
     for (name, value) in [
         ("interval", &told.interval),
@@ -56,11 +58,18 @@ pub fn translate(told: &Told, port: u16) -> (Value, Option<String>) {
     (Value::Block(keys), remark)
 }
 
-/// The path of a URL on this very container and port, as in `curl -f http://localhost:8080/up`.
+/// Names that a container has for itself.
+const HERE: &[&str] = &["localhost", "127.0.0.1", "0.0.0.0", "[::1]"];
+
+/// The path of a URL on this very container and port, as in `curl -f http://localhost:8080/up`;
+/// curl and wget do not ask for the scheme.
 fn path_of(test: &str, port: u16) -> Option<String> {
-    let after = test.split_once("http://")?.1;
     let end = |c: char| c.is_whitespace() || ['"', '\'', '|', ';', ')'].contains(&c);
-    let url = after.split(end).next()?;
+    let words = || test.split(end);
+    let asks = words().any(|word| word.ends_with("curl") || word.ends_with("wget"));
+    let bare = || words().find(|word| HERE.iter().any(|host| word.starts_with(host)));
+    let url = words().find_map(|word| Some(word.split_once("http://")?.1));
+    let url = url.or_else(|| bare().filter(|_| asks))?;
     let (authority, path) = match url.find('/') {
         Some(at) => url.split_at(at),
         None => (url, "/"),
@@ -69,7 +78,7 @@ fn path_of(test: &str, port: u16) -> Option<String> {
         Some((host, on)) if !on.ends_with(']') => (host, on.parse().ok()?),
         _ => (authority, 80),
     };
-    let is_here = ["localhost", "127.0.0.1", "0.0.0.0", "[::1]"].contains(&host);
+    let is_here = HERE.contains(&host);
     let path = path.split(['?', '#']).next().unwrap_or(path);
     (is_here && on == port).then(|| path.to_owned())
 }
@@ -102,7 +111,15 @@ mod tests {
             ("CMD curl http://localhost", 80, Some("/")),
             ("CMD curl http://localhost:9000/up", 80, None),
             ("CMD curl http://db:80/up", 80, None),
+            (
+                "CMD-SHELL curl --silent --fail localhost:9200/_cluster/health || exit 1",
+                9200,
+                Some("/_cluster/health"),
+            ),
+            ("CMD wget -q --spider 127.0.0.1", 80, Some("/")),
+            ("CMD-SHELL curl https://localhost/up", 80, None),
             ("CMD pg_isready", 80, None),
+            ("CMD redis-cli -h localhost:80/x", 80, None),
         ] {
             assert_eq!(path_of(test, port).as_deref(), path, "{test}");
         }

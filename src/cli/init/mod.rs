@@ -3,6 +3,9 @@
 mod compose;
 mod draft;
 mod health;
+mod ports;
+mod project;
+mod traefik;
 mod variables;
 
 use super::{FAILED, fail, print, print_json};
@@ -19,6 +22,10 @@ use std::process::ExitCode;
 
 /// What an image most probably listens on when it does not say.
 const PORT: u16 = 80;
+
+/// Why `scale` is as it is written.
+const MORE: &str = "more when traffic asks for it";
+const ONE_COPY: &str = "more when several may write to these volumes at once";
 
 #[derive(Args)]
 pub struct Init {
@@ -142,13 +149,10 @@ fn about_image(image: &str, facts: &ImageFacts) -> Draft {
     };
     let volumes: Vec<String> = facts.volumes.iter().enumerate().map(data).collect();
     if !volumes.is_empty() {
-        service.set(
-            "volumes",
-            list(&volumes),
-            "every replica shares them: the program must bear that",
-        );
+        service.set("volumes", list(&volumes), "every replica shares them");
     }
     let told = health::Told {
+        path: None,
         test: facts.healthcheck.clone(),
         interval: facts.interval.map(health::duration),
         timeout: facts.timeout.map(health::duration),
@@ -158,11 +162,11 @@ fn about_image(image: &str, facts: &ImageFacts) -> Draft {
     let (healthcheck, remark) = health::translate(&told, port);
     service.insert("healthcheck", healthcheck, "");
     service.remarks.extend(remark);
-    service.set(
-        "scale",
-        "{ min: 1, max: 10 }",
-        "more when traffic asks for it",
-    );
+    let (scale, why) = match volumes.as_slice() {
+        [] => ("{ min: 1, max: 10 }", MORE),
+        _ => ("{ min: 1, max: 1 }", ONE_COPY),
+    };
+    service.set("scale", scale, why);
     Draft {
         services: vec![service],
         ..Draft::default()
@@ -175,7 +179,9 @@ fn from_compose(file: &Path) -> Result<Draft, String> {
         std::fs::read_to_string(file).map_err(|error| format!("cannot read {shown}: {error}"))?;
     let absolute = std::path::absolute(file).map_err(|error| error.to_string())?;
     let folder = absolute.parent().unwrap_or(Path::new("/"));
-    let env = |name: &str| std::env::var(name).ok();
+    // Compose's own file, beside its other one.
+    let beside = variables::of_file(&folder.join(".env"))?;
+    let env = |name: &str| std::env::var(name).ok().or(beside.get(name).cloned());
     let mut draft = compose::draft(&text, folder, &env).map_err(|why| format!("{shown}: {why}"))?;
     draft.head = head(&shown.to_string());
     Ok(draft)

@@ -67,7 +67,9 @@ fn a_compose_file_is_translated_and_what_cannot_be_is_said() {
         "    image: shop/web:1",
         "    port: 8080 # inside the container",
         "    environment: {\"MODE\":\"yes\",\"URL\":\"http://db:5432\"}",
-        "    volumes: [data:/data, /home/me/shop/conf:/etc/web:ro, /srv/files:/files:ro] # every replica shares them",
+        "    volumes: [shop_data:/data, /home/me/shop/conf:/etc/web:ro, /srv/files:/files:ro] # every replica shares them; named as Compose does, what is in them stays",
+        "    networks: [shop_back] # as `docker network ls` names them",
+        "    networks: [shop_default] # where Compose's services are",
         "      path: /up # asked with GET; 200 is well",
         "      interval: 5s",
         "      start_period: 1m30s",
@@ -90,15 +92,96 @@ fn a_compose_file_is_translated_and_what_cannot_be_is_said() {
             "{line} is not in\n{text}"
         );
     }
-    assert!(
-        text.contains("`built` is left to Compose: it has no `image`"),
-        "{text}"
+    for part in [
+        "`built` is left to Compose: it has no `image`",
+        "docker compose up -d db built",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+}
+
+#[test]
+fn what_a_program_may_not_bear_is_not_begun_with() {
+    let text = translated(
+        r#"
+services:
+  wiki:
+    image: wiki
+    ports: ["3000:3000", "3000:3000/udp"]
+    volumes: [pages:/pages, /var/run/docker.sock:/var/run/docker.sock]
+    labels: { traefik.http.routers.wiki.rule: "Host(`a`) && ClientIP(`10.0.0.0/8`)" }
+  reader:
+    image: reader
+    ports: ["8080:8080"]
+    depends_on: { wiki: { condition: service_started }, database: {} }
+    volumes: ["pages:/pages:ro"]
+  database:
+    image: postgres:17
+    ports: ["127.0.0.1:5432:5432"]
+  hidden:
+    image: web
+    ports: ["80:80"]
+    labels: [traefik.enable=false]
+  inside:
+    image: api
+    expose: [3000]
+  old:
+    image: blog
+    expose: ["8080"]
+    environment: ["VIRTUAL_HOST=a.example.com, b.example.com", VIRTUAL_PORT=8080]
+  proxy:
+    image: docker.io/library/traefik:v3
+    ports: ["80:80"]
+"#,
     );
-    // Nothing is lost without a word.
-    assert!(
-        text.contains("networks [back]") || text.contains("networks back"),
-        "{text}"
-    );
+    assert_eq!(problems(&text, &registry()), None, "{text}");
+    let expected = "
+services:
+  wiki:
+    image: wiki
+    port: 3000 # inside the container
+    first_port: 8000 # replicas are on 127.0.0.1, here and upward
+    routes: [{ host: wiki.localhost }] # in place of a rule that routes cannot say
+    volumes: [shop_pages:/pages, /var/run/docker.sock:/var/run/docker.sock] # every replica shares them; named as Compose does, what is in them stays
+    healthcheck:
+      type: tcp # better, if it has one: `path: /healthz`
+    scale: { min: 1, max: 1 } # more when several may write to these volumes at once
+    networks: [shop_default] # where Compose's services are
+    # not translated: Traefik's rule Host(`a`) && ClientIP(`10.0.0.0/8`); write what it claims as `routes`
+    # Compose published port 3000; clients come in by `listen` now, port 80
+    # not translated: port 3000, which is UDP
+
+  reader:
+    image: reader
+    port: 8080 # inside the container
+    first_port: 8100 # replicas are on 127.0.0.1, here and upward
+    volumes: [shop_pages:/pages:ro] # every replica shares them; named as Compose does, what is in them stays
+    healthcheck:
+      type: tcp # better, if it has one: `path: /healthz`
+    scale: { min: 1, max: 10 } # more when traffic asks for it
+    networks: [shop_default] # where Compose's services are
+    # Compose published port 8080; clients come in by `listen` now, port 80
+    # not translated: `depends_on`; requests wait for what is not ready, and health checks see it
+    # `wiki` leads nowhere any more as the name of a host, because its containers come and go: ask Tidegate for it, as clients do
+
+  old:
+    image: blog
+    port: 8080 # inside the container
+    first_port: 8200 # replicas are on 127.0.0.1, here and upward
+    routes: [{ host: a.example.com }, { host: b.example.com }] # from VIRTUAL_HOST
+    environment: [\"VIRTUAL_HOST=a.example.com, b.example.com\",\"VIRTUAL_PORT=8080\"]
+    healthcheck:
+      type: tcp # better, if it has one: `path: /healthz`
+    scale: { min: 1, max: 10 } # more when traffic asks for it
+    networks: [shop_default] # where Compose's services are
+
+# `proxy` is left out: Tidegate takes its place
+# `database` is left to Compose: its port speaks PostgreSQL's protocol, and not HTTP
+# `hidden` is left to Compose: the label `traefik.enable=false` says that nobody comes in
+# `inside` is left to Compose: its port is for other services only, which ask for it by its name
+# start what is left to Compose before Tidegate, because Compose wants to make its networks itself: docker compose up -d database hidden inside
+";
+    assert_eq!(text, expected);
 }
 
 #[test]
@@ -133,12 +216,12 @@ services:
     image: registry.example.com/team/shop:2
     port: 8080 # the lowest that the image exposes
     first_port: 8000 # replicas are on 127.0.0.1, here and upward
-    volumes: [shop-data:/data] # every replica shares them: the program must bear that
+    volumes: [shop-data:/data] # every replica shares them
     healthcheck:
       path: /healthz # asked with GET; 200 is well
       interval: 1m30s
       retries: 3
-    scale: { min: 1, max: 10 } # more when traffic asks for it
+    scale: { min: 1, max: 1 } # more when several may write to these volumes at once
 ";
     assert_eq!(text, expected);
 }

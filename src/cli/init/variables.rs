@@ -1,6 +1,21 @@
 //! `${VARIABLES}` in a Compose file.
 
 use serde_yaml::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Those of a `.env` file, if it is there.
+pub fn of_file(file: &Path) -> Result<BTreeMap<String, String>, String> {
+    let shown = file.display();
+    match dotenvy::from_path_iter(file) {
+        Ok(variables) => {
+            let variables: Result<_, dotenvy::Error> = variables.collect();
+            variables.map_err(|error| format!("{shown}: {error}"))
+        }
+        Err(error) if error.not_found() => Ok(BTreeMap::new()),
+        Err(error) => Err(format!("cannot read {shown}: {error}")),
+    }
+}
 
 /// Writes what they stand for in their place; returns those that stand for nothing.
 pub fn fill(value: &mut Value, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
