@@ -63,40 +63,9 @@ pub fn draft(
                 .push(format!("`{name}` is left out: Tidegate takes its place")),
         }
     }
-    let translated: Vec<String> = draft.services.iter().map(|it| it.name.clone()).collect();
-    for service in &mut draft.services {
-        let keys = services.iter().find_map(|(name, keys)| {
-            let is_it = config::name_of(&text_of(name)) == service.name;
-            is_it.then_some(keys)
-        });
-        let needs = keys.and_then(|keys| keys.get("depends_on"));
-        for name in needs.map(names_of).unwrap_or_default() {
-            if translated.contains(&config::name_of(&name)) {
-                service.remarks.push(format!(
-                    "`{name}` leads nowhere any more as the name of a host, because its \
-                     containers come and go: ask Tidegate for it, as clients do"
-                ));
-            }
-        }
-    }
-    for service in draft.services.iter_mut().filter(|_| !left.is_empty()) {
-        if !service.has("networks") {
-            let networks = list(&[project.network("default")]);
-            service.set("networks", networks, "where Compose's services are");
-        }
-    }
-    for (name, why) in &left {
-        let line = format!("`{name}` is left to Compose: {why}");
-        draft.foot.push(line);
-    }
-    if !left.is_empty() {
-        let names: Vec<&str> = left.iter().map(|(name, _)| name.as_str()).collect();
-        draft.foot.push(format!(
-            "start what is left to Compose before Tidegate, because Compose wants to make its \
-             networks itself: docker compose up -d {}",
-            names.join(" ")
-        ));
-    }
+    built(services, &mut draft);
+    mention_names(services, &mut draft);
+    leave(&left, &project, &mut draft);
     for key in file
         .as_mapping()
         .into_iter()
@@ -111,12 +80,77 @@ pub fn draft(
                 .push(format!("not translated: `{key}` at the top"));
         }
     }
-    match draft.services.is_empty() {
-        true => {
-            Err("none of its services has an image and a port that somebody comes in by".to_owned())
+    if draft.services.is_empty() {
+        let mut why = "none of its services can be translated".to_owned();
+        for (name, reason) in left {
+            why.push_str(&format!("\n  `{name}`: {reason}"));
         }
-        false => Ok(draft),
+        return Err(why);
     }
+    Ok(draft)
+}
+
+/// What `services` says of one that was translated.
+fn keys_of<'a>(services: &'a Mapping, service: &Service) -> Option<(String, &'a Mapping)> {
+    services.iter().find_map(|(name, keys)| {
+        let name = text_of(name);
+        let is_it = config::name_of(&name) == service.name;
+        keys.as_mapping().filter(|_| is_it).map(|keys| (name, keys))
+    })
+}
+
+/// Images that Compose builds have to be there.
+fn built(services: &Mapping, draft: &mut Draft) {
+    let keys = draft.services.iter().filter_map(|it| keys_of(services, it));
+    let built = keys.filter(|(_, keys)| keys.get("build").is_some());
+    let built: Vec<String> = built.map(|(name, _)| name).collect();
+    if !built.is_empty() {
+        draft.foot.push(format!(
+            "build these images before the first start, and before each `tidegate deploy`: docker \
+             compose build {}",
+            built.join(" ")
+        ));
+    }
+}
+
+/// Names by which services ask for each other.
+fn mention_names(services: &Mapping, draft: &mut Draft) {
+    let translated: Vec<String> = draft.services.iter().map(|it| it.name.clone()).collect();
+    for service in &mut draft.services {
+        let keys = keys_of(services, service);
+        let needs = keys.and_then(|(_, keys)| keys.get("depends_on"));
+        for name in needs.map(names_of).unwrap_or_default() {
+            if translated.contains(&config::name_of(&name)) {
+                service.remarks.push(format!(
+                    "`{name}` leads nowhere any more as the name of a host, because its \
+                     containers come and go: ask Tidegate for it, as clients do"
+                ));
+            }
+        }
+    }
+}
+
+/// What stays with Compose must be there, and be found.
+fn leave(left: &[(String, String)], project: &Project<'_>, draft: &mut Draft) {
+    if left.is_empty() {
+        return;
+    }
+    for service in &mut draft.services {
+        if !service.has("networks") {
+            let networks = list(&[project.network("default")]);
+            service.set("networks", networks, "where Compose's services are");
+        }
+    }
+    for (name, why) in left {
+        let line = format!("`{name}` is left to Compose: {why}");
+        draft.foot.push(line);
+    }
+    let names: Vec<&str> = left.iter().map(|(name, _)| name.as_str()).collect();
+    draft.foot.push(format!(
+        "start what is left to Compose before Tidegate, because Compose wants to make its \
+         networks itself: docker compose up -d {}",
+        names.join(" ")
+    ));
 }
 
 /// A service that is not translated.
@@ -142,10 +176,12 @@ fn translated(
     if labels.is_disabled {
         return Err("the label `traefik.enable=false` says that nobody comes in".into());
     }
-    let Some(image) = keys.get("image") else {
-        return Err("it has no `image`; build it, give the image a name, and name it here".into());
+    let (image, why) = match (keys.get("image"), keys.get("build")) {
+        (Some(image), _) => (text_of(image), ""),
+        (None, Some(_)) => (project.image(name), "as `docker compose build` names it"),
+        (None, None) => return Err("it has neither `image` nor `build`".into()),
     };
-    if PEERS.contains(&config::name_of(&text_of(image)).as_str()) {
+    if PEERS.contains(&config::name_of(&image).as_str()) {
         return Err(Left::Out);
     }
     let mut service = Service::named(config::name_of(name));
@@ -173,7 +209,7 @@ fn translated(
         let why = "its port is for other services only, which ask for it by its name";
         return Err(why.into());
     }
-    service.set("image", quoted(&text_of(image)), "");
+    service.set("image", quoted(&image), why);
     service.set("port", port.to_string(), "inside the container");
     service.set(
         "first_port",

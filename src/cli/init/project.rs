@@ -29,6 +29,11 @@ impl<'a> Project<'a> {
         }
     }
 
+    /// Of a service that is built and says no more.
+    pub fn image(&self, service: &str) -> String {
+        format!("{}-{service}", self.name)
+    }
+
     pub fn network(&self, key: &str) -> String {
         self.called("networks", key)
     }
