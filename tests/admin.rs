@@ -349,6 +349,36 @@ async fn a_page_of_another_origin_may_not_write_even_with_the_token() {
 }
 
 #[tokio::test]
+async fn a_name_that_anybody_could_have_lead_here_is_none_of_ours() {
+    let a = Upstream::start("A").await;
+    let services = format!(
+        "services: {{ legacy: {{ addresses: [\"{}\"] }} }}\n",
+        a.address
+    );
+    // A line's end behind it is none of the token's.
+    let edge = Edge::prepare(&services).with("TIDEGATE_ADMIN_TOKEN", "of-my-own\n");
+    let edge = edge.spawned().await;
+    for (host, path, status) in [
+        ("evil.example:9180", "/api/v1/events", 403),
+        ("evil.example:9180", "/", 403),
+        ("evil.example:9180", "/metrics", 200),
+        ("evil.example:9180", "/healthz", 200),
+        ("edge.example.com:9180", "/api/v1/events", 200),
+        ("localhost:9180", "/", 200),
+    ] {
+        let answer = send(edge.admin, Request::get(path).header("host", host), "").await;
+        assert_eq!(answer.status, status, "{host}{path}");
+    }
+    for (host, status) in [("evil.example", 403), ("edge.example.com", 200)] {
+        let request = Request::post("/api/v1/token")
+            .header("host", host)
+            .header("origin", format!("http://{host}"))
+            .header("authorization", "Bearer of-my-own");
+        assert_eq!(send(edge.admin, request, "").await.status, status, "{host}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_guesses_tokens_has_to_wait_and_the_command_line_has_not() {
     let a = Upstream::start("A").await;
     let edge = edge(&a).await;

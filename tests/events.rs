@@ -8,6 +8,7 @@ use crate::support::upstream::Upstream;
 use http::Request;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 const SOON: Duration = Duration::from_secs(20);
 const STREAM: &[(&str, &str)] = &[("accept", "text/event-stream")];
@@ -293,6 +294,22 @@ async fn fixed_addresses_cannot_be_scaled_and_a_wrong_order_is_told_what_is_righ
 }
 
 #[tokio::test]
+async fn whoever_follows_ends_with_its_reader_though_nothing_happens() {
+    let a = Upstream::start("A").await;
+    let edge = edge(&a).await;
+    let file = edge.file();
+    let mut command = edge.command(&["events", "--follow", "-c", file.to_str().unwrap()]);
+    command.stdout(std::process::Stdio::piped());
+    let mut command = tokio::process::Command::from(command);
+    let mut following = command.kill_on_drop(true).spawn().expect("the binary");
+    let mut lines = BufReader::new(following.stdout.take().expect("piped")).lines();
+    assert!(lines.next_line().await.unwrap().is_some());
+    drop(lines);
+    let ended = tokio::time::timeout(SOON, following.wait()).await;
+    assert!(ended.expect("it ends").unwrap().success());
+}
+
+#[tokio::test]
 async fn the_command_line_shows_what_happened_and_follows_over_an_upgrade() {
     let a = Upstream::start("A").await;
     let old = edge(&a).await;
@@ -315,7 +332,7 @@ async fn the_command_line_shows_what_happened_and_follows_over_an_upgrade() {
     let mut command = tokio::process::Command::from(command);
     let mut following = command.kill_on_drop(true).spawn().expect("the binary");
     let out = following.stdout.take().expect("piped");
-    let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(out));
+    let mut lines = BufReader::new(out).lines();
     let mut find = async |what: &str| {
         let found = async {
             while let Ok(Some(line)) = lines.next_line().await {

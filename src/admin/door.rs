@@ -29,7 +29,24 @@ pub enum Door {
 
 /// Refuses what a browser sends for a page that is not ours. A link that is followed to a page of
 /// ours is no harm.
-pub async fn same_origin(request: Request, next: Next) -> Response {
+pub async fn same_origin(
+    State(admin): State<Admin>,
+    Extension(door): Extension<Door>,
+    request: Request,
+    next: Next,
+) -> Response {
+    // Scrapers and probes have names of their own for us, and learn little there.
+    let is_open = ["/metrics", "/healthz", "/readyz"].contains(&request.uri().path());
+    if door == Door::Tcp
+        && !is_open
+        && may_be_rebound(request.uri(), request.headers(), &admin.hosts)
+    {
+        return problem(
+            StatusCode::FORBIDDEN,
+            "this name is not known to be Tidegate's, and any page could make a browser use it; \
+             ask by the address, or write the name under `admin.hosts`",
+        );
+    }
     if is_foreign(request.method(), request.uri(), request.headers()) {
         return problem(
             StatusCode::FORBIDDEN,
@@ -56,6 +73,20 @@ fn is_foreign(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
     let host = host.or(text(header::HOST)).unwrap_or_default();
     let (_, from) = origin.split_once("://").unwrap_or_default();
     host.is_empty() || !from.eq_ignore_ascii_case(host)
+}
+
+/// Whether somebody else may have given us the name that a request asks for, to have a browser
+/// take a page of theirs for ours. Names of one label, as `localhost`, are in nobody's gift.
+fn may_be_rebound(uri: &Uri, headers: &HeaderMap, known: &[String]) -> bool {
+    let of_header = || headers.get(header::HOST)?.to_str().ok()?.parse().ok();
+    let Some(authority) = uri.authority().cloned().or_else(of_header) else {
+        return true;
+    };
+    let name = authority.host().trim_end_matches('.').to_ascii_lowercase();
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    let is_address = bare.parse::<IpAddr>().is_ok();
+    let is_local = !name.contains('.') || name.ends_with(".localhost");
+    !is_address && !is_local && !known.contains(&name)
 }
 
 pub async fn may_write(
@@ -212,6 +243,31 @@ mod tests {
             ("sec-fetch-mode", "no-cors"),
         ];
         assert!(foreign(Method::GET, fetched));
+    }
+
+    #[test]
+    fn a_name_that_anybody_could_have_given_us_is_told_apart() {
+        let rebound = |host: &'static str| {
+            let host = header::HeaderValue::from_static(host);
+            let headers = HeaderMap::from_iter([(header::HOST, host)]);
+            let known = ["edge.example.com".to_owned()];
+            may_be_rebound(&Uri::from_static("/api/v1/events"), &headers, &known)
+        };
+        for host in [
+            "127.0.0.1:9180",
+            "[::1]:9180",
+            "10.0.0.7",
+            "localhost:9180",
+            "tidegate:9180",
+            "edge.localhost",
+            "Edge.Example.com:9180",
+            "edge.example.com.",
+        ] {
+            assert!(!rebound(host), "{host}");
+        }
+        for host in ["evil.example:9180", "127.0.0.1.evil.example", "", "a b.c"] {
+            assert!(rebound(host), "{host}");
+        }
     }
 
     #[test]

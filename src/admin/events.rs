@@ -20,8 +20,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 /// Streams at once; each costs a task and what a slow reader leaves waiting.
 pub const STREAMS_MAX: usize = 64;
-/// Messages that wait for a reader.
-const WAITING_MAX: usize = 16;
+/// Messages that wait for a reader: one, so that who is slow gets the newest picture next and not
+/// those before it.
+const WAITING_MAX: usize = 1;
 /// A reader that takes nothing for so long is left.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Somebody who follows hears something this often, if only that nothing happened.
@@ -195,7 +196,7 @@ impl Stream {
                 .json_data(&**told);
             self.send(message.map_err(|_| Left)?).await?;
         }
-        self.asked.after = Some(part.newest.max(after));
+        self.asked.after = Some(part.newest);
         Ok(())
     }
 

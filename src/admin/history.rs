@@ -11,6 +11,10 @@ use tokio::sync::watch;
 /// How many events are kept.
 pub const KEPT_MAX: usize = 1000;
 
+/// Ids are milliseconds: one that is so far ahead is of a process whose clock was, and not of one
+/// that makes way.
+const AHEAD_MAX: u64 = 5 * 60 * 1000;
+
 /// The last events of this process. Told by whoever makes events happen, none of them a request
 /// on its usual way; a clone is another hold on the same ones.
 #[derive(Clone)]
@@ -91,7 +95,12 @@ impl History {
     /// What happened after the event `after`, of one service when that is named.
     pub fn after(&self, after: u64, service: Option<&str>) -> Part {
         let kept = self.kept();
-        let from = kept.events.partition_point(|told| told.id <= after);
+        let newest = *self.0.newest.borrow();
+        let is_foreign = after > newest + AHEAD_MAX;
+        let from = match is_foreign {
+            true => 0,
+            false => kept.events.partition_point(|told| told.id <= after),
+        };
         let of_service =
             |told: &&Arc<Told>| service.is_none_or(|name| told.service.as_deref() == Some(name));
         Part {
@@ -101,8 +110,11 @@ impl History {
                 .filter(of_service)
                 .cloned()
                 .collect(),
-            missed: after > 0 && after < kept.lost,
-            newest: *self.0.newest.borrow(),
+            missed: is_foreign || after > 0 && after < kept.lost,
+            newest: match is_foreign {
+                true => newest,
+                false => newest.max(after),
+            },
         }
     }
 
@@ -193,6 +205,20 @@ mod tests {
         let late = history.after(first, None);
         assert_eq!((late.events.len(), late.missed), (KEPT_MAX, true));
         assert!(!history.after(0, None).missed);
+    }
+
+    #[test]
+    fn who_knows_events_of_a_clock_that_was_ahead_is_told_everything_anew() {
+        let history = History::default();
+        history.note(&starting("web", 8000));
+        let newest = history.after(0, None).newest;
+        // A process that makes way may still tell something meanwhile.
+        let beside = history.after(newest + 1000, None);
+        assert_eq!((beside.events.len(), beside.missed), (0, false));
+        assert_eq!(beside.newest, newest + 1000);
+        let ahead = history.after(newest + 60 * 60 * 1000, None);
+        assert_eq!((ahead.events.len(), ahead.missed), (1, true));
+        assert_eq!(ahead.newest, newest);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 /// A picture is no older than this when something changed; while much does, no newer either.
 const SHOW_WITHIN: Duration = Duration::from_millis(250);
@@ -74,10 +74,13 @@ impl Live {
     pub async fn run(self, mut reader: Reader, history: History) {
         let mut sampler = Sampler::new(Instant::now());
         let mut tick = tokio::time::interval(SAMPLE_EVERY);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Points are taken for exactly a second apart.
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut show_at: Option<Instant> = None;
         loop {
             let is_watched = self.0.board.receiver_count() > 0;
             tokio::select! {
+                biased;
                 _ = tick.tick() => {
                     let snapshot = reader.load();
                     let numbers = sampler.sample(&snapshot, Instant::now());
@@ -85,14 +88,17 @@ impl Live {
                     self.0.numbers.send_replace(Arc::new(numbers));
                     history.keep_only(|name| snapshot.services.contains_key(name));
                 }
-                changed = reader.changed(), if is_watched => {
+                () = sleep_until(show_at.unwrap_or_else(Instant::now)), if show_at.is_some() => {}
+                changed = reader.changed(), if is_watched && show_at.is_none() => {
                     if changed.is_err() {
                         return;
                     }
-                    tokio::time::sleep(SHOW_WITHIN).await;
-                    reader.seen();
+                    show_at = Some(Instant::now() + SHOW_WITHIN);
+                    continue;
                 }
             }
+            show_at = None;
+            reader.seen();
             if self.0.board.receiver_count() > 0 {
                 self.show(&reader, &history);
             }

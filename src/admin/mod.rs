@@ -49,6 +49,8 @@ pub struct Admin {
     /// True once the process is leaving.
     pub leaving: watch::Receiver<bool>,
     pub token: Arc<str>,
+    /// Names by which a browser may ask, beside addresses and names of one label.
+    pub hosts: Arc<[String]>,
     /// Who showed wrong ones.
     pub failures: Failures,
     pub history: History,
@@ -118,7 +120,10 @@ pub fn router(admin: Admin, door: Door) -> Router {
         })
         .fallback(async || problem(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .layer(middleware::from_fn(bounded::body))
-        .layer(middleware::from_fn(door::same_origin))
+        .layer(middleware::from_fn_with_state(
+            admin.clone(),
+            door::same_origin,
+        ))
         .layer(middleware::map_response(harden))
         .layer(Extension(door))
         .with_state(admin)

@@ -5,14 +5,19 @@ use axum::serve::Listener;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use std::pin::pin;
+use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::sleep;
+use tokio::time::{Sleep, sleep};
 
 /// For a whole head, counted from the end of the request before it.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// Whoever takes nothing of an answer for so long is left.
+const TAKES_WITHIN: Duration = Duration::from_secs(30);
 /// Whoever has just connected when it is over may still ask; hyper alone would close a connection
 /// on which nothing came yet, although its first request is on the way.
 const FIRST_WORD_WITHIN: Duration = Duration::from_millis(200);
@@ -45,7 +50,10 @@ pub async fn serve<L: Listener>(
                 http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEAD_WITHIN)
-                    .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+                    .serve_connection(
+                        TokioIo::new(Impatient::new(stream)),
+                        TowerToHyperService::new(router)
+                    )
             );
             let served = tokio::select! {
                 served = &mut served => served,
@@ -65,6 +73,80 @@ pub async fn serve<L: Listener>(
         });
     }
     drop(leave);
+}
+
+/// A connection that breaks when its client takes nothing for a while, which hyper does not ask.
+struct Impatient<S> {
+    stream: S,
+    /// While something is written and nothing taken: until when.
+    stuck: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Impatient<S> {
+    fn new(stream: S) -> Impatient<S> {
+        Impatient {
+            stream,
+            stuck: None,
+        }
+    }
+
+    fn heed<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stuck = None;
+            return written;
+        }
+        let stuck = self
+            .stuck
+            .get_or_insert_with(|| Box::pin(sleep(TAKES_WITHIN)));
+        ready!(stuck.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.heed(written, cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.heed(written, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
 }
 
 #[cfg(test)]
@@ -101,7 +183,9 @@ mod tests {
 
     fn served_until(over: impl Future<Output = ()> + Send + 'static) -> mpsc::Sender<DuplexStream> {
         let (sender, receiver) = mpsc::channel(1);
-        let router = Router::new().route("/", get(async || "here"));
+        let router = Router::new()
+            .route("/", get(async || "here"))
+            .route("/much", get(async || vec![b'x'; 1 << 20]));
         tokio::spawn(serve(Few(receiver), move |()| router.clone(), over));
         sender
     }
@@ -137,6 +221,29 @@ mod tests {
                 _ = reader.read_to_end(&mut rest) => {}
             }
             assert!(began.elapsed() <= HEAD_WITHIN + Duration::from_secs(1));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_takes_nothing_is_left_and_whoever_is_slow_gets_everything() {
+        let served = served();
+        let mut stuck = connect(&served).await;
+        let much = b"GET /much HTTP/1.1\r\nhost: a\r\n\r\n";
+        stuck.write_all(much).await.unwrap();
+        sleep(TAKES_WITHIN + Duration::from_secs(1)).await;
+        let mut taken = Vec::new();
+        let _ = stuck.read_to_end(&mut taken).await;
+        assert!(taken.len() < 1 << 20, "{}", taken.len());
+
+        let mut slow = connect(&served).await;
+        slow.write_all(much).await.unwrap();
+        let mut left: usize = 1 << 20;
+        let mut some = [0; 1 << 14];
+        while left > 0 {
+            let took = slow.read(&mut some).await.unwrap();
+            assert_ne!(took, 0, "{left} bytes are missing");
+            left = left.saturating_sub(took);
+            sleep(TAKES_WITHIN / 64).await;
         }
     }
 

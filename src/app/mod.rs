@@ -168,6 +168,7 @@ fn start(
         orders: order_sender,
         leaving,
         token: token.into(),
+        hosts: config.admin_hosts.clone().into(),
         failures: Default::default(),
         history: observers.history.clone(),
         live: Default::default(),

@@ -104,9 +104,17 @@ pub fn instance_lock_name(instance: &str) -> String {
 /// The token from the environment, else the one in the state folder, made when it is missing.
 pub fn admin_token(dir: &Path) -> Result<String, StartError> {
     if let Ok(token) = std::env::var("TIDEGATE_ADMIN_TOKEN")
-        && !token.is_empty()
+        && !token.trim().is_empty()
     {
-        return Ok(token);
+        let token = token.trim();
+        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(StartError::System(
+                "TIDEGATE_ADMIN_TOKEN has characters that no header can carry\n  hint: use \
+                 letters and digits, without spaces"
+                    .to_owned(),
+            ));
+        }
+        return Ok(token.to_owned());
     }
     let path = dir.join("admin-token");
     kept_token(&path)

@@ -64,6 +64,9 @@ impl BackgroundService for AdminService {
         let unix = async {
             let listener = tokio::net::UnixListener::from_std(socket)?;
             let router = admin::router(self.admin.clone(), Door::Socket);
+            // Until then there would be no service that anybody asks for.
+            let mut reader = self.admin.reader.clone();
+            while reader.load().services.is_empty() && reader.changed().await.is_ok() {}
             admin::serve(listener, |_| router.clone(), std::future::pending()).await;
             std::io::Result::Ok(())
         };

@@ -56,13 +56,13 @@ impl Deploy {
         match follow(&client, &path, version, self.running.output.json) {
             Ok(service) if self.running.output.json => {
                 let code = print_json(&service.rollout);
-                if ended_well(&service) {
+                if ended_well(&service, version) {
                     code
                 } else {
                     ExitCode::from(FAILED)
                 }
             }
-            Ok(service) if ended_well(&service) => print(done(&service, version)),
+            Ok(service) if ended_well(&service, version) => print(done(&service, version)),
             Ok(service) => fail(FAILED, failed(&service, version)),
             Err(error) => fail(FAILED, error),
         }
@@ -125,9 +125,10 @@ fn late(service: &Service) -> Option<&Replica> {
     })
 }
 
-fn ended_well(service: &Service) -> bool {
+/// A rollout of something else says nothing of this one.
+fn ended_well(service: &Service, version: &str) -> bool {
     let rollout = service.rollout.as_ref();
-    rollout.is_none_or(|rollout| rollout.stage == "done")
+    rollout.is_none_or(|rollout| rollout.stage == "done" && rollout.to == version)
 }
 
 fn done(service: &Service, version: &str) -> String {
@@ -206,6 +207,15 @@ web: web:2 (bbbb) was rolled back, and 3 of 3 replicas run web:1 (aaaa) again: t
   what it said last, on 8003:
     no DATABASE_URL";
         assert_eq!(failed(&service, "web:2 (bbbb)"), expected);
-        assert!(!ended_well(&service));
+        assert!(!ended_well(&service, "web:2 (bbbb)"));
+        let done = Service {
+            rollout: service.rollout.map(|rollout| Rollout {
+                stage: "done".to_owned(),
+                ..rollout
+            }),
+            ..service
+        };
+        assert!(ended_well(&done, "web:2 (bbbb)"));
+        assert!(!ended_well(&done, "web:3 (cccc)"), "somebody else's");
     }
 }

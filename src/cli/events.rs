@@ -44,6 +44,7 @@ impl Events {
                 Err(error) => fail(FAILED, error),
             };
         }
+        super::end_with_reader();
         let mut code = ExitCode::SUCCESS;
         let followed = client.follow(&(path + "&follow"), |message| {
             code = show(message, json);
@@ -62,7 +63,7 @@ impl Events {
 
 fn show(message: &Message, json: bool) -> ExitCode {
     if message.name == "missed" {
-        eprintln!("tidegate: events came in between that are not kept any more");
+        super::complain("tidegate: events came in between that are not kept any more");
         return ExitCode::SUCCESS;
     }
     if json {

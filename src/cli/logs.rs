@@ -58,6 +58,9 @@ impl Logs {
             follow: self.follow,
             last: self.tail.0,
         };
+        if self.follow {
+            super::end_with_reader();
+        }
         let mut code = ExitCode::SUCCESS;
         let mut gone = false;
         let logs = app::logs(&wanted, |said| {

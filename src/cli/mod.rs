@@ -203,13 +203,19 @@ impl Running {
 
 /// Each problem begins its line with file and line, where editors look for them.
 fn refuse(problems: &Problems) -> ExitCode {
-    eprintln!("{problems}");
+    complain(problems);
     ExitCode::from(BAD_CONFIGURATION)
 }
 
 fn fail(code: u8, message: impl fmt::Display) -> ExitCode {
-    eprintln!("tidegate: {message}");
+    complain(format_args!("tidegate: {message}"));
     ExitCode::from(code)
+}
+
+/// The exit code is the same when nobody hears it.
+fn complain(message: impl fmt::Display) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{message}");
 }
 
 /// Whether nobody reads standard output any more; what is printed is lost then.
@@ -222,10 +228,29 @@ static READER_GONE: AtomicBool = AtomicBool::new(false);
 /// In a colour of the terminal, if it is one and nobody minds.
 fn paint(text: &str, colour: u8) -> String {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
-    match !plain && std::io::stdout().is_terminal() {
+    match !plain && !is_dumb() && std::io::stdout().is_terminal() {
         true => format!("\x1b[{colour}m{text}\x1b[0m"),
         false => text.to_owned(),
     }
+}
+
+/// A terminal that knows no more than to print.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// Ends the process when nobody reads its standard output any more, which printing alone notices
+/// only at the next line. For commands that follow something.
+fn end_with_reader() {
+    use rustix::event::{PollFd, PollFlags, poll};
+    std::thread::spawn(|| {
+        let out = std::io::stdout();
+        let mut watched = [PollFd::new(&out, PollFlags::empty())];
+        let gone = PollFlags::ERR | PollFlags::HUP;
+        if poll(&mut watched, None).is_ok() && watched[0].revents().intersects(gone) {
+            std::process::exit(0);
+        }
+    });
 }
 
 /// Prints to standard output. A reader that left, as in `tidegate status | head`, is no failure.

@@ -21,7 +21,7 @@ impl Progress {
     pub fn new(quiet: bool) -> Progress {
         Progress {
             quiet,
-            in_place: stderr().is_terminal(),
+            in_place: stderr().is_terminal() && !super::is_dumb(),
             last: None,
         }
     }
@@ -33,7 +33,8 @@ impl Progress {
         }
         let step = format!("{step:?}");
         if self.in_place {
-            let _ = write!(stderr(), "\r\x1b[K{line}");
+            // A line that wrapped could not be replaced.
+            let _ = write!(stderr(), "\r\x1b[K\x1b[?7l{line}\x1b[?7h");
         } else if self.last.as_ref() != Some(&step) {
             let _ = writeln!(stderr(), "{line}");
         }

@@ -23,7 +23,9 @@ impl Reload {
             Ok(reloaded) if self.running.output.json => print_json(&reloaded),
             Ok(reloaded) => print(format_args!("reloaded: {}\n", reloaded.changed)),
             Err(ClientError::Refused(StatusCode::UNPROCESSABLE_ENTITY, why)) => {
-                eprintln!("{why}\nnot reloaded: the old configuration stays");
+                super::complain(format_args!(
+                    "{why}\nnot reloaded: the old configuration stays"
+                ));
                 ExitCode::from(BAD_CONFIGURATION)
             }
             Err(error) => fail(FAILED, error),

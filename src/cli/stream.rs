@@ -42,7 +42,7 @@ impl Client {
                 match self.stream(path, &mut last_id, &mut heard, &mut take).await {
                     Ok(Streamed::Enough) => return Ok(()),
                     Ok(Streamed::More) => met = true,
-                    Err(error @ ClientError::Refused(..)) => return Err(error),
+                    // A process that has just begun may not know yet what it will.
                     Err(error) if !met || heard.elapsed() > AWAY_FOR => return Err(error),
                     Err(_) => {}
                 }
@@ -59,7 +59,9 @@ impl Client {
         heard: &mut Instant,
         take: &mut impl FnMut(&Message) -> Streamed,
     ) -> Result<Streamed, ClientError> {
-        let mut body = self.open(path, last_id).await?;
+        let opened = tokio::time::timeout(AWAY_FOR, self.open(path, last_id)).await;
+        let silent = || ClientError::Broken("there was no answer in time".to_owned());
+        let mut body = opened.map_err(|_| silent())??;
         let mut reader = Reader::default();
         loop {
             *heard = Instant::now();

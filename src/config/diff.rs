@@ -95,7 +95,10 @@ fn limits(config: &Config) -> super::Server {
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = [
         ("listen", old.listen != new.listen),
-        ("admin", old.admin != new.admin),
+        (
+            "admin",
+            old.admin != new.admin || old.admin_hosts != new.admin_hosts,
+        ),
         ("instance", old.instance != new.instance),
         ("state_dir", old.state_dir != new.state_dir),
         ("threads", old.server.threads != new.server.threads),

@@ -40,6 +40,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// The admin listener; `None` when it is switched off.
     pub admin: Option<SocketAddr>,
+    /// Names by which it may be asked, beside addresses and those of one label.
+    pub admin_hosts: Vec<String>,
     /// Tells the containers of several Tidegates on one host apart.
     pub instance: String,
     /// Holds the lock, `admin.sock` and the admin token.
@@ -140,6 +142,7 @@ impl Config {
     pub fn keep_what_needs_a_restart(&mut self, running: &Config) {
         self.listen.clone_from(&running.listen);
         self.admin = running.admin;
+        self.admin_hosts.clone_from(&running.admin_hosts);
         self.instance.clone_from(&running.instance);
         self.state_dir.clone_from(&running.state_dir);
         self.server.threads = running.server.threads;

@@ -54,6 +54,7 @@ impl Shape for File {
 #[serde(deny_unknown_fields)]
 pub struct Admin {
     pub listen: Option<Scalar>,
+    pub hosts: Option<Vec<Scalar>>,
 }
 
 impl Shape for Admin {}

@@ -18,13 +18,31 @@ await page.waitForFunction(() => document.querySelector("[data-name=service-00] 
 
 // Every second everything is another, as it is under load.
 for (let at = 0; at < UPDATES; at += 1) {
-  await page.evaluate(() => window.crowd.next());
-  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  await next();
 }
 const scripted = await page.evaluate(() => window.crowd.took);
 scripted.sort((a, b) => a - b);
 console.log(`script time of an update with all 5000 replicas: median ${scripted[scripted.length >> 1].toFixed(1)} ms, longest ${scripted.at(-1).toFixed(1)} ms`);
+assert.equal(await page.evaluate(() => performance.getEntriesByName("tidegate-draw").length), 1, "measures do not pile up");
 await board.shots(SHOTS, "many");
+
+// What moves and is drawn anew takes the focus from nobody.
+const place = () => page.evaluate(() => [...document.querySelectorAll(".service")].findIndex((it) => it.contains(document.activeElement)));
+await page.locator("#sort").selectOption("traffic");
+await page.locator(".service[data-name=service-50] .name").focus();
+const places = new Set();
+for (let at = 0; at < 5; at += 1) {
+  places.add(await place());
+  await next();
+}
+assert.ok(places.size > 1 && !places.has(-1), `it moves and keeps the focus: ${[...places]}`);
+await page.locator("#sort").selectOption("name");
+
+// What a process with an earlier clock tells is not taken for old.
+await page.evaluate(() => window.crowd.tell("message", { id: 2000, time: new Date().toISOString(), what: "scaled", service: "service-01", from: 1, to: 2, text: "first" }));
+await page.evaluate(() => window.crowd.tell("missed", {}));
+await page.evaluate(() => window.crowd.tell("message", { id: 1000, time: new Date(Date.now() - 86_400_000).toISOString(), what: "scaled", service: "service-01", from: 2, to: 3, text: "second" }));
+await board.told("scaled", "2 → 3 replicas").getByText(/^\d+ \w+ \d\d:\d\d:\d\d$/).waitFor();
 
 // One is found, opened, and seen to fail, by keyboard.
 await page.keyboard.press("/");
@@ -39,10 +57,57 @@ await page.evaluate(() => window.crowd.fail("service-42", 7));
 await page.locator(".tile[data-state=sick]").waitFor();
 await page.getByRole("heading", { name: "service-42: 1 sick, 49 of 50 ready" }).waitFor();
 await board.shots(SHOTS, "one-of-many");
+await page.locator(".service[data-name=service-42] .tile").nth(3).focus();
+await page.evaluate(() => window.crowd.fail("service-42", 3, "another"));
+await page.waitForFunction(() => document.activeElement.dataset.id === "another");
+
+// What comes to nothing after its sheet was closed is said all the same.
+let answer = null;
+await page.route("**/api/v1/token", (route) => route.fulfill({ json: {} }));
+await page.route("**/deploy", (route) => (answer = () => route.fulfill({ status: 422, json: { error: "there is no such image" } })));
+await page.keyboard.press("d");
+await page.getByLabel("Token").fill("a\u200bguess");
+await page.keyboard.press("Enter");
+await board.sheet("Sign in").getByRole("alert").getByText("That is not the token.").waitFor();
+await page.getByLabel("Token").fill("right");
+await page.keyboard.press("Enter");
+await board.sheet("Deploy service-42").waitFor();
+await page.keyboard.press("Enter");
+await board.sheet("Deploy service-42").getByText("Asked; waiting for the answer…").waitFor();
+await page.keyboard.press("Escape");
+await board.sheet("Deploy service-42").waitFor({ state: "detached" });
+await answer();
+await board.toast("Deploy service-42: there is no such image").waitFor();
+
+// On a phone that keeps nothing for the page, with names that do not break.
+const phone = await Board.start(browser, ADMIN, { viewport: { width: 390, height: 844 } }, crowd);
+await phone.page.addInitScript(forgetful);
+await phone.page.route("**/api/v1/numbers", (route) => route.fulfill({ json: past() }));
+await phone.visit();
+for (const count of [2, 1]) {
+  await phone.page.evaluate((count) => window.crowd.trouble(count), count);
+  await phone.page.waitForFunction((count) => document.querySelectorAll(".service").length === count, count);
+  await phone.page.getByRole("heading", { name: count === 1 ? /: none ready$/ : "2 of 2 services need attention" }).waitFor();
+  assert.equal(await phone.page.evaluate(() => document.documentElement.scrollWidth), 390, "it is as wide as the phone");
+}
+assert.deepEqual(phone.errors, [], "no error on the phone");
 
 assert.deepEqual(board.errors, [], "no error in the page");
 assert.deepEqual(board.foreign, [], "nothing from elsewhere");
 await browser.close();
+
+async function next() {
+  await page.evaluate(() => window.crowd.next());
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+}
+
+/** Runs in the page, before its scripts: nothing may be kept. */
+function forgetful() {
+  const get = () => {
+    throw new DOMException("denied", "SecurityError");
+  };
+  for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(window, name, { get });
+}
 
 /** Five minutes of each, as Tidegate would remember them. */
 function past() {
@@ -130,11 +195,21 @@ function crowd() {
         if (!full) this.took.push(heard + (last?.duration ?? 0));
       });
     },
-    fail(name, place) {
+    tell(kind, what) {
+      this.stream.dispatchEvent(new MessageEvent(kind, { data: JSON.stringify(what) }));
+    },
+    /** With `id`, another replica has its slot already. */
+    fail(name, place, id) {
       const service = services.find((it) => it.name === name);
-      service.ready -= 1;
-      Object.assign(service.replicas[place], { state: "sick", because: "exited with code 137", since_seconds: 0 });
+      if (!id) service.ready -= 1;
+      Object.assign(service.replicas[place], id ? { id } : { state: "sick", because: "exited with code 137", since_seconds: 0 });
       this.next();
+    },
+    /** So many are left, with long names, and none works. */
+    trouble(count) {
+      services.splice(count);
+      services.forEach((service, at) => Object.assign(service, { name: String(at).repeat(40), ready: 0 }));
+      this.next(true);
     },
   };
   window.EventSource = Object.assign(Stream, { CLOSED: 2 });

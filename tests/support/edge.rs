@@ -148,7 +148,7 @@ impl Edge {
     /// Replaces the configuration file.
     pub fn write(&self, services: &str) {
         let head = format!(
-            "listen: [\"{}\"]\nadmin: {{ listen: \"{}\" }}\nstate_dir: {}\nthreads: 2\n\
+            "listen: [\"{}\"]\nadmin: {{ listen: \"{}\", hosts: [edge.example.com] }}\nstate_dir: {}\nthreads: 2\n\
              instance: {}\n",
             self.address,
             self.admin,

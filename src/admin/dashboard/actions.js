@@ -1,22 +1,24 @@
 // What may be asked of Tidegate, and the sheets that ask for it.
-import { h, icon, set, text } from "./dom.js";
+import { h, icon, set, storage, text } from "./dom.js";
 import { facts } from "./replicas.js";
 import { many, short } from "./words.js";
 
 const KEPT_AS = "tidegate-token";
+/** What takes longer than this, in ms, is said to be under way. */
+const SOON = 400;
+const tab = storage("sessionStorage");
 
 export class Actions {
   /** `toast` says what became of an order, `changed` hears when somebody signed in or out. */
   constructor({ toast, changed }) {
     Object.assign(this, { toast, changed });
     // Gone with the tab, and never in an address.
-    this.token = sessionStorage.getItem(KEPT_AS);
+    this.token = tab.get(KEPT_AS) ?? null;
   }
 
   keep(token) {
     this.token = token;
-    if (token) sessionStorage.setItem(KEPT_AS, token);
-    else sessionStorage.removeItem(KEPT_AS);
+    tab.set(KEPT_AS, token);
     this.changed();
   }
 
@@ -46,6 +48,7 @@ export class Actions {
   }
 
   signIn(then) {
+    let given = null;
     const token = h("input", { id: "token", type: "password", required: true, autocomplete: "off", spellcheck: "false", autocapitalize: "none" });
     this.sheet({
       title: "Sign in",
@@ -57,12 +60,16 @@ export class Actions {
       ],
       submit: "Sign in",
       run: async () => {
-        const given = token.value.trim();
+        given = token.value.trim();
+        // Browsers do not send other characters.
+        if (/[^\x20-\x7e]/.test(given)) throw new Error("That is not the token.");
         await this.order("token", null, given);
-        this.keep(given);
-        return then ? null : "Signed in.";
       },
-      then,
+      then: () => {
+        this.keep(given);
+        if (then) then();
+        else this.toast("Signed in.");
+      },
     });
   }
 
@@ -173,6 +180,10 @@ export class Actions {
       const rows = found ? facts(found.service, found.replica) : [["State", `${id} is gone`]];
       set(dialog.node, "data-state", found?.replica.state ?? "gone");
       if (!found && dialog.submit) dialog.submit.disabled = true;
+      // What does not change stays, so that it can be selected.
+      const names = rows.map(([name]) => name).join();
+      if (list.names === names) return rows.forEach(([, value], at) => text(list.children[2 * at + 1], value));
+      list.names = names;
       list.replaceChildren(...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
     };
     show();
@@ -181,9 +192,10 @@ export class Actions {
   }
 }
 
-/** A dialog that asks, acts, and says what went wrong where it was asked. */
+/** A dialog that asks, acts, and says what went wrong where it was asked; when closed meanwhile, in a toast. */
 export function sheet({ title, parts, submit, run, then, other, toast, calm }) {
   const wrong = h("p", { class: "wrong", role: "alert" });
+  const asked = h("p", { class: "hint", role: "status" });
   const button = submit && h("button", { type: "submit", class: !calm && "primary" }, submit);
   const another = other && h("button", { type: "button" }, other.label);
   const close = h("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => node.close() }, icon("close"));
@@ -193,22 +205,35 @@ export function sheet({ title, parts, submit, run, then, other, toast, calm }) {
     h("header", {}, h("h2", {}, title), close),
     ...parts,
     wrong,
+    asked,
     h("footer", {}, another, h("button", { type: "button", onclick: () => node.close() }, submit && !calm ? "Cancel" : "Close"), button),
   );
   const node = h("dialog", { class: "sheet", "aria-label": title }, form);
+  const busy = (isBusy) => {
+    set(node, "data-busy", isBusy);
+    set(node, "aria-busy", isBusy && "true");
+  };
   const act = async (what) => {
+    if (node.hasAttribute("data-busy")) return;
     text(wrong, "");
-    set(node, "data-busy", true);
+    busy(true);
+    const waiting = setTimeout(() => text(asked, "Asked; waiting for the answer…"), SOON);
     let said;
     try {
       said = await what();
     } catch ({ message }) {
-      return text(wrong, message);
+      if (node.open) text(wrong, message);
+      else toast?.(`${title}: ${message}`, true);
+      return;
     } finally {
-      set(node, "data-busy", false);
+      clearTimeout(waiting);
+      text(asked, "");
+      busy(false);
     }
-    node.close();
     if (said) toast?.(said);
+    // Whoever closed it meanwhile does not want to go on from here.
+    if (!node.open) return;
+    node.close();
     then?.();
   };
   form.addEventListener("submit", (event) => {
@@ -217,11 +242,14 @@ export function sheet({ title, parts, submit, run, then, other, toast, calm }) {
     if (field) {
       text(wrong, field.validationMessage);
       field.focus();
-    } else if (run && !node.hasAttribute("data-busy")) act(run);
+    } else if (run) act(run);
   });
   another?.addEventListener("click", () => act(other.run));
-  // A click beside it is a no.
-  node.addEventListener("pointerdown", ({ target }) => target === node && node.close());
+  // A click beside it is a no; one on its scrollbar is not.
+  node.addEventListener("pointerdown", ({ clientX, clientY }) => {
+    const { left, right, top, bottom } = node.getBoundingClientRect();
+    if (clientX < left || clientX > right || clientY < top || clientY > bottom) node.close();
+  });
   node.addEventListener("close", () => node.remove());
   document.body.append(node);
   node.showModal();

@@ -25,6 +25,47 @@ export function set(node, name, value) {
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value === true ? "" : value);
 }
 
+/**
+ * Brings children into this order. Whoever is moved loses the focus: the one that has it stays, and
+ * the others go where they belong about it.
+ */
+export function order(parent, nodes) {
+  if (!nodes.length) return;
+  const { activeElement } = document;
+  const held = parent.contains(activeElement) ? nodes.findIndex((node) => node.contains(activeElement)) : -1;
+  const fixed = Math.max(0, held);
+  if (nodes[fixed].parentNode !== parent) parent.prepend(nodes[fixed]);
+  for (let place = fixed - 1; place >= 0; place -= 1) {
+    if (nodes[place + 1].previousSibling !== nodes[place]) nodes[place + 1].before(nodes[place]);
+  }
+  for (let place = fixed + 1; place < nodes.length; place += 1) {
+    if (nodes[place - 1].nextSibling !== nodes[place]) nodes[place - 1].after(nodes[place]);
+  }
+}
+
+/** What a browser keeps under `localStorage` or `sessionStorage`; where it keeps nothing, this page does. */
+export function storage(name) {
+  const own = new Map();
+  return {
+    get(key) {
+      try {
+        return window[name].getItem(key) ?? own.get(key);
+      } catch {
+        return own.get(key);
+      }
+    },
+    set(key, value) {
+      own.delete(key);
+      try {
+        if (value == null) window[name].removeItem(key);
+        else window[name].setItem(key, value);
+      } catch {
+        own.set(key, value);
+      }
+    },
+  };
+}
+
 /** A number with its unit beside it. */
 export function number(className) {
   const value = h("b");

@@ -1,5 +1,5 @@
 // What a glance tells: whether all is well, what happened last, and how much there is of it.
-import { h, number, set, text } from "./dom.js";
+import { h, number, order, set, text } from "./dom.js";
 import { condition, kind, many, rate, share, span, title, whole } from "./words.js";
 
 const TROUBLED_MAX = 6;
@@ -39,16 +39,36 @@ function summary(model, services, troubled) {
   if (services.length === 0) return "There is no service";
   if (troubled.length > 1) return `${troubled.length} of ${many(services.length, "service")} need attention`;
   if (troubled.length) return `${troubled[0][0].name}: ${troubled[0][2]}`;
-  if (services.length === 1) return `${services[0].name} is up`;
+  if (services.length === 1) {
+    const [level, words] = condition(services[0]);
+    return level === "good" ? `${services[0].name} is up` : `${services[0].name}: ${words}`;
+  }
   return services.length === 2 ? "Both services are up" : `All ${services.length} services are up`;
 }
 
+const chips = new Map();
+
+/** One is in the headline already. */
 function drawTroubled(list, reveal) {
-  const picture = list.length > 1 ? list.map(([service, level, words]) => `${service.name} ${level} ${words}`).join("\n") : "";
-  if ($("troubled").picture === picture) return;
-  $("troubled").picture = picture;
-  const chips = picture ? list.map(([{ name }, level, words]) => h("li", {}, h("button", { type: "button", class: "chip", "data-level": level, onclick: () => reveal(name) }, h("b", {}, name), ` ${words}`))) : [];
-  $("troubled").replaceChildren(...chips);
+  const shown = new Map(list.length > 1 ? list.map(([{ name }, ...how]) => [name, how]) : []);
+  for (const [name, { item }] of chips) {
+    if (shown.has(name)) continue;
+    item.remove();
+    chips.delete(name);
+  }
+  for (const [name, [level, words]] of shown) {
+    if (!chips.has(name)) chips.set(name, chip(name, reveal));
+    const { button, why } = chips.get(name);
+    set(button, "data-level", level);
+    text(why, words);
+  }
+  order($("troubled"), [...shown.keys()].map((name) => chips.get(name).item));
+}
+
+function chip(name, reveal) {
+  const why = h("span");
+  const button = h("button", { type: "button", class: "chip", onclick: () => reveal(name) }, h("b", {}, name), " ", why);
+  return { item: h("li", {}, button), button, why };
 }
 
 /** The last decision or failure, and whether it is over. */
@@ -57,7 +77,8 @@ function drawLatest(model) {
   $("latest").hidden = !told;
   if (!told) return;
   const ago = (model.now() - told.t) / 1000;
-  const healed = told.what === "sick" && model.events.find((it) => it.what === "ready" && it.service === told.service && it.slot === told.slot && it.id > told.id);
+  const later = model.events.slice(model.events.indexOf(told));
+  const healed = told.what === "sick" && later.find((it) => it.what === "ready" && it.service === told.service && it.slot === told.slot);
   const over = healed ? `, ready again ${Math.max(0.1, (healed.t - told.t) / 1000).toFixed(1)} s later` : "";
   text($("latest-ago"), ago < 3 ? "just now" : `${span(ago)} ago`);
   text($("latest-what"), `${told.service ? `${told.service}: ` : ""}${title(told, [told.slot ?? []].flat())}${over}`);

@@ -1,6 +1,6 @@
 // The page: brings together what is known, what is shown and what is asked for.
 import { Actions } from "./actions.js";
-import { h, icon, set, text } from "./dom.js";
+import { h, icon, order, set, storage, text } from "./dom.js";
 import { drawHeadline } from "./headline.js";
 import { help, listen } from "./keys.js";
 import { Model } from "./model.js";
@@ -14,6 +14,7 @@ const CARDS_MAX = 8;
 const TOASTS_FOR = 6_000;
 
 const $ = (id) => document.getElementById(id);
+const local = storage("localStorage");
 const model = new Model();
 const views = new Map();
 const opened = new Set();
@@ -21,6 +22,7 @@ let view = null;
 let link = "connecting";
 let version = null;
 let drawn = false;
+let pressed = false;
 
 const page = {
   model,
@@ -65,12 +67,14 @@ function draw() {
     drawn = false;
     const began = performance.now();
     drawNow();
+    // Browsers keep every one; the last is enough.
+    performance.clearMeasures("tidegate-draw");
     performance.measure("tidegate-draw", { start: began });
   });
 }
 
 function drawNow() {
-  const show = kept("tidegate-view") ?? (model.services.size > CARDS_MAX ? "rows" : "cards");
+  const show = local.get("tidegate-view") ?? (model.services.size > CARDS_MAX ? "rows" : "cards");
   if (show !== view) {
     view = show;
     set($("services"), "data-view", view);
@@ -100,14 +104,17 @@ function arrange() {
     views.get(name).update(service);
   }
   const typed = $("filter").value.trim().toLowerCase();
-  const order = [...views.values()].filter(({ name, service }) => !typed || name.toLowerCase().includes(typed) || service.image?.toLowerCase().includes(typed));
-  order.sort(ORDERS[$("sort").value]);
+  const shown = [...views.values()].filter(({ name, service }) => !typed || name.toLowerCase().includes(typed) || service.image?.toLowerCase().includes(typed));
+  shown.sort(ORDERS[$("sort").value]);
   const list = $("services");
-  order.forEach((it, place) => {
-    if (list.children[place] !== it.node) list.insertBefore(it.node, list.children[place] ?? null);
-  });
-  while (list.children.length > order.length) list.lastChild.remove();
-  $("none").hidden = order.length > 0 || !model.known;
+  // What is pressed must be there still when it is let go of.
+  if (!pressed) {
+    const nodes = shown.map(({ node }) => node);
+    const there = new Set(nodes);
+    for (const { node } of views.values()) if (!there.has(node)) node.remove();
+    order(list, nodes);
+  }
+  $("none").hidden = shown.length > 0 || !model.known;
   text($("none"), typed ? `No service is named like “${typed}”.` : "There is no service.");
   $("tools").hidden = model.services.size < 2;
   set(list, "data-few", model.services.size < 3 && model.services.size);
@@ -166,6 +173,7 @@ const stream = follow(model, {
     draw();
   },
   missed() {
+    model.newest = 0;
     const told = { gap: true, t: model.now(), text: "What happened before this is not known any more." };
     model.events.push(told);
     timeline.add(told);
@@ -175,7 +183,7 @@ const stream = follow(model, {
     set(document.documentElement, "data-link", link);
     showLink();
     if (link === "live") {
-      sessionStorage.removeItem("tidegate-tries");
+      if (history.state) history.replaceState(null, "");
       catchUp();
     }
     draw();
@@ -209,6 +217,7 @@ function showLink() {
 setInterval(() => {
   if (link === "live") model.point();
   showLink();
+  timeline.age();
   if (!document.hidden) draw();
 }, 1000);
 
@@ -226,16 +235,12 @@ function showSignedIn() {
   set(document.documentElement, "data-signed-in", isIn);
 }
 
-function kept(name) {
-  return localStorage.getItem(name);
-}
-
 const THEMES = ["auto", "light", "dark"];
 function turnTheme() {
   const root = document.documentElement;
   const next = THEMES[(THEMES.indexOf(root.dataset.theme) + 1) % THEMES.length];
   root.dataset.theme = next;
-  localStorage.setItem("tidegate-theme", next);
+  local.set("tidegate-theme", next);
   showTheme();
 }
 
@@ -248,7 +253,7 @@ function showTheme() {
 }
 
 function turnView() {
-  localStorage.setItem("tidegate-view", view === "rows" ? "cards" : "rows");
+  local.set("tidegate-view", view === "rows" ? "cards" : "rows");
   draw();
 }
 
@@ -299,6 +304,12 @@ $("view").addEventListener("click", turnView);
 $("again").addEventListener("click", () => stream.again());
 $("of").addEventListener("click", () => choose(null));
 $("latest").addEventListener("click", () => showTab("timeline"));
+// With the timeline beside it, it leads nowhere.
+const narrow = matchMedia("(max-width: 1099px)");
+const showNarrow = () => ($("latest").tabIndex = narrow.matches ? 0 : -1);
+narrow.addEventListener("change", showNarrow);
+$("services").addEventListener("pointerdown", ({ button }) => (pressed = button === 0));
+for (const over of ["pointerup", "pointercancel", "blur"]) addEventListener(over, () => (pressed = false));
 for (const name of ["filter", "sort"]) {
   $(name).addEventListener("input", () => {
     arrange();
@@ -316,5 +327,6 @@ for (const button of document.querySelectorAll("[data-filter]")) {
 text($("place"), location.host);
 showTab("services");
 showTheme();
+showNarrow();
 showSignedIn();
 draw();

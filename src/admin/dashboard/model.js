@@ -5,6 +5,8 @@ export const WINDOW = 300_000;
 /** Points further apart than this have a gap between them. */
 export const GAP = 5_000;
 const EVENTS_MAX = 500;
+/** A service's share of errors is of so long, in ms. */
+const ERRORS_OVER = 60_000;
 
 export class Model {
   services = new Map();
@@ -98,16 +100,34 @@ export class Model {
     return true;
   }
 
+  /** Requests a second of the last minute, over which errors are counted. */
+  lately(name, service) {
+    const points = this.series.get(name);
+    const from = this.now() - ERRORS_OVER;
+    let sum = service.requests_per_second;
+    let count = 1;
+    for (let at = points.length - 1; at >= 0 && points[at].t > from; at -= 1) {
+      sum += points[at].rps;
+      count += 1;
+    }
+    return sum / count;
+  }
+
   totals() {
-    const sum = { rps: 0, inFlight: 0, held: 0, ready: 0, desired: 0, errors: 0 };
-    for (const service of this.services.values()) {
+    const sum = { rps: 0, inFlight: 0, held: 0, ready: 0, desired: 0 };
+    let [answers, errors] = [0, 0];
+    for (const [name, service] of this.services) {
       sum.rps += service.requests_per_second;
       sum.inFlight += service.in_flight;
       sum.held += service.held;
       sum.ready += service.ready;
       sum.desired += service.desired;
-      sum.errors += service.requests_per_second * (service.error_rate ?? 0);
+      if (service.error_rate == null) continue;
+      // There were some, even if none was seen.
+      const weight = Math.max(this.lately(name, service), 1e-6);
+      answers += weight;
+      errors += weight * service.error_rate;
     }
-    return { ...sum, errors: sum.rps > 0 ? sum.errors / sum.rps : null };
+    return { ...sum, errors: answers > 0 ? errors / answers : null };
   }
 }

@@ -1,6 +1,6 @@
 // Replicas as tiles in slot order, and one of them at a closer look.
-import { h, set, svg, text } from "./dom.js";
-import { at, many, rate, span } from "./words.js";
+import { h, order, set, svg, text } from "./dom.js";
+import { many, rate, span, when } from "./words.js";
 
 /** More than these are drawn small. */
 const LARGE_MAX = 16;
@@ -25,20 +25,25 @@ export class Tiles {
     const missing = Math.max(0, desired - replicas.filter(({ state }) => !["draining", "stopping", "asleep"].includes(state)).length);
     set(this.node, "data-size", replicas.length + missing > LARGE_MAX ? "small" : "large");
     const ids = new Set(replicas.map(({ id }) => id));
+    const { activeElement } = document;
+    // Whoever looks at a slot goes on there when another replica takes it.
+    const left = this.node.contains(activeElement) && !ids.has(activeElement.dataset.id) ? activeElement.dataset.slot : null;
     for (const [id, tile] of this.tiles) {
       if (ids.has(id)) continue;
       tile.item.remove();
       this.tiles.delete(id);
     }
-    replicas.forEach((replica, place) => {
+    const items = replicas.map((replica) => {
       let tile = this.tiles.get(replica.id);
       if (!tile) {
         tile = this.make(replica);
         this.tiles.set(replica.id, tile);
       }
-      if (this.node.children[place] !== tile.item) this.node.insertBefore(tile.item, this.node.children[place] ?? null);
       show(tile, service, replica);
+      return tile.item;
     });
+    order(this.node, items);
+    if (left) (this.node.querySelector(`[data-slot="${left}"]`) ?? this.node.querySelector("button"))?.focus({ preventScroll: true });
     this.wait(missing);
     if (!this.node.querySelector('[tabindex="0"]')) this.node.querySelector("button")?.setAttribute("tabindex", "0");
   }
@@ -126,8 +131,9 @@ export function facts(service, replica) {
     replica.because && ["Because", replica.because],
     ["Requests", `${rate(replica.requests_per_second).join(" ")}, ${many(replica.in_flight, "request")} in flight, ${replica.requests.toLocaleString("en")} since it became ready`],
     ["Address", replica.address ?? "not known yet"],
-    replica.age_seconds != null && ["Container", `${replica.id.slice(0, 12)}, made ${seconds(replica.age_seconds)} ago`],
+    replica.age_seconds != null && ["Container", replica.id.slice(0, 12)],
+    replica.age_seconds != null && ["Made", `${seconds(replica.age_seconds)} ago`],
     ["Failures", replica.restarts ? `${replica.restarts} in this slot since Tidegate began` : "none in this slot since Tidegate began"],
-    replica.last_failure && ["The last one", `${replica.last_failure.why}, at ${at(Date.parse(replica.last_failure.time))}`],
+    replica.last_failure && ["The last one", `${replica.last_failure.why}, at ${when(Date.parse(replica.last_failure.time), Date.now())}`],
   ].filter(Boolean);
 }

@@ -26,7 +26,7 @@ export class ServiceView {
     this.strip = new Strip();
     this.spark = new Chart({ label: `Requests per second to ${name}`, lines: [{ of: "rps", className: "main", fill: true }], least: 1, show: () => "" });
     this.numbers = Object.fromEntries(["rps", "inFlight", "held", "p50", "p99", "errors"].map((key) => [key, number(key)]));
-    const cell = (key, label) => h("span", { class: `cell ${key}`, "data-label": label }, this.numbers[key].node);
+    const cell = (key, label) => h("span", { class: `cell ${key}` }, h("span", { class: "label" }, `${label} `), this.numbers[key].node);
     this.row = h(
       "div",
       { class: "row" },

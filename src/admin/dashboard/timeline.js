@@ -1,6 +1,6 @@
 // What happened and why, the newest first; what happened at once to several is one line.
 import { h, text } from "./dom.js";
-import { at, atInFull, kind, slots, title } from "./words.js";
+import { atInFull, isOld, kind, slots, title, when } from "./words.js";
 
 const SHOWN_MAX = 250;
 /** What happens within this, in ms, may be one line. */
@@ -44,7 +44,7 @@ export class Timeline {
       last.item.title = `${last.item.title}\n${told.text}`;
       return;
     }
-    const group = told.gap ? gap(told) : this.make(told);
+    const group = told.gap ? this.gap(told) : this.make(told);
     this.groups.unshift(group);
     this.list.prepend(group.item);
     while (this.groups.length > SHOWN_MAX) this.groups.pop().item.remove();
@@ -73,17 +73,30 @@ export class Timeline {
     const item = h(
       "li",
       { class: "event", "data-what": told.what, "data-kind": kind(told.what), title: `${atInFull(told.t)}\n${told.text}` },
-      h("time", { datetime: told.time }, at(told.t)),
+      this.time(told),
       h("div", {}, h("p", { class: "what" }, of, line), words),
     );
     const body = item.lastChild;
     item.addEventListener("pointerenter", () => this.point(told.t));
     return { told, slots: on, item, title: line, words: body, gone: new Set() };
   }
-}
 
-function gap(told) {
-  return { told, slots: [], item: h("li", { class: "event gap" }, h("time", {}, at(told.t)), h("p", {}, told.text)) };
+  gap(told) {
+    return { told, slots: [], item: h("li", { class: "event gap" }, this.time(told), h("p", {}, told.text)) };
+  }
+
+  time({ t, time }) {
+    return h("time", { datetime: time }, when(t, this.model.now()));
+  }
+
+  /** What was of today is of a day in time. */
+  age() {
+    const now = this.model.now();
+    for (const { told, item } of this.groups.toReversed()) {
+      if (!isOld(told.t, now)) return;
+      text(item.querySelector("time"), when(told.t, now));
+    }
+  }
 }
 
 const belongs = (one, other) =>

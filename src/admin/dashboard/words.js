@@ -37,8 +37,12 @@ export function span(seconds) {
 }
 
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 export const at = (millis) => clock.format(millis);
+/** With its date if it could be that of another day. */
+export const when = (millis, now) => (isOld(millis, now) ? `${date.format(millis)} ${at(millis)}` : at(millis));
+export const isOld = (millis, now) => now - millis > 12 * 3_600_000;
 export const atInFull = (millis) => day.format(millis);
 
 export const many = (count, one, more = `${one}s`) => `${count} ${count === 1 ? one : more}`;

@@ -201,7 +201,7 @@ fn problems(text: &str, registry: &Registry) -> Option<String> {
 
 fn complain(problems: &Option<String>) {
     if let Some(problems) = problems {
-        eprintln!("{problems}\nthis wants a hand before it runs");
+        super::complain(format_args!("{problems}\nthis wants a hand before it runs"));
     }
 }
 

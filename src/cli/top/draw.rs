@@ -40,7 +40,7 @@ pub fn draw(frame: &mut Frame, top: &mut Top) {
     draw_services(frame, list, top);
     if let Some(service) = top.service() {
         draw_curves(frame, curves, service, top.curves.get(&service.name));
-        draw_replicas(frame, replicas, service, top.replica);
+        draw_replicas(frame, replicas, service, top);
     }
     draw_events(frame, events, top);
     draw_foot(frame, foot, top);
@@ -181,8 +181,9 @@ fn last(points: &VecDeque<u64>) -> u64 {
     points.back().copied().unwrap_or_default()
 }
 
-fn draw_replicas(frame: &mut Frame, area: Rect, service: &Service, at: usize) {
-    let rows = service.replicas.iter().map(row);
+fn draw_replicas(frame: &mut Frame, area: Rect, service: &Service, top: &Top) {
+    let older = top.older(&service.name);
+    let rows = service.replicas.iter().map(|replica| row(replica, older));
     let widths = [
         Constraint::Length(6),
         Constraint::Length(9),
@@ -209,11 +210,11 @@ fn draw_replicas(frame: &mut Frame, area: Rect, service: &Service, at: usize) {
         .header(Row::new(header).style(Style::new().add_modifier(Modifier::DIM)))
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED))
         .block(Block::new().borders(Borders::TOP).title(title));
-    let mut state = TableState::new().with_selected(Some(at));
+    let mut state = TableState::new().with_selected(Some(top.replica));
     frame.render_stateful_widget(table, area, &mut state);
 }
 
-fn row(replica: &Replica) -> Row<'static> {
+fn row(replica: &Replica, older: f64) -> Row<'static> {
     let colour = match replica.state.as_str() {
         "ready" => Color::Green,
         "starting" => Color::Cyan,
@@ -226,10 +227,11 @@ fn row(replica: &Replica) -> Row<'static> {
         .as_ref()
         .map(|failure| failure.why.clone());
     let why = replica.because.clone().or(failed).unwrap_or_default();
+    let age = replica.age_seconds.unwrap_or(replica.since_seconds);
     Row::new([
         Cell::new(replica.slot.to_string()),
         Cell::new(replica.state.clone()).style(Style::new().fg(colour)),
-        Cell::new(coarse(replica.age_seconds.unwrap_or(replica.since_seconds))),
+        Cell::new(coarse(age + older)),
         Cell::new(replica.in_flight.to_string()),
         Cell::new(format!("{:.1}", replica.requests_per_second)),
         Cell::new(replica.restarts.to_string()),
@@ -252,7 +254,7 @@ fn draw_events(frame: &mut Frame, area: Rect, top: &Top) {
             };
             Line::from(vec![
                 Span::styled(
-                    format!("{clock}  "),
+                    format!("{clock}Z  "),
                     Style::new().add_modifier(Modifier::DIM),
                 ),
                 Span::styled(first_line(&told.text).to_owned(), style),

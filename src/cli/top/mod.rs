@@ -16,9 +16,12 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How long a key waits for a picture, and a picture for the next one.
 const DRAW_EVERY: Duration = Duration::from_millis(100);
+/// The server says something every 5 s; what is shown may be old when it does not.
+const SILENT_FOR: Duration = Duration::from_secs(9);
 /// The curves have a point for each of these.
 const POINT_EVERY: Duration = Duration::from_secs(1);
 
@@ -32,6 +35,8 @@ pub struct TopArgs {
 enum Input {
     State(Box<State>),
     Told(Box<Told>),
+    /// What happened before is not known any more.
+    Missed,
     /// What became of an order.
     Answered(Result<String, String>),
     /// Nobody tells any more, and why.
@@ -57,8 +62,9 @@ impl TopArgs {
         let (orders, ordered) = channel();
         follow(client.clone(), sender.clone());
         obey(client, ordered, sender);
-        // It is given back at the end and, by a hook, at a panic.
+        // It is given back at the end, at a signal and, by a hook, at a panic.
         let mut terminal = ratatui::init();
+        give_back_at_signals();
         let ended = watch(&mut terminal, &inputs, &orders);
         ratatui::restore();
         match ended {
@@ -75,14 +81,22 @@ fn watch(
 ) -> std::io::Result<()> {
     let mut top = Top::default();
     let mut point_at = Instant::now() + POINT_EVERY;
+    let mut heard = Instant::now();
     loop {
         while let Ok(input) = inputs.try_recv() {
             match input {
-                Input::State(state) => top.show(*state),
+                Input::State(state) => {
+                    heard = Instant::now();
+                    top.show(*state);
+                }
                 Input::Told(told) => top.tell(*told),
+                Input::Missed => top.events.clear(),
                 Input::Answered(answer) => top.answered(answer),
                 Input::Lost(why) => top.lost(why),
             }
+        }
+        if top.lost.is_none() && heard.elapsed() > SILENT_FOR {
+            top.lost(format!("nothing was heard for {} s", SILENT_FOR.as_secs()));
         }
         if Instant::now() >= point_at {
             top.point();
@@ -101,6 +115,15 @@ fn watch(
         let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
         let key = match key.code {
             KeyCode::Char('c') if is_control => return Ok(()),
+            // Backspace, on many terminals.
+            KeyCode::Char('h') if is_control => Key::Back,
+            KeyCode::Char(_)
+                if key
+                    .modifiers
+                    .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) =>
+            {
+                continue;
+            }
             KeyCode::Char(c) => Key::Char(c),
             KeyCode::Enter => Key::Enter,
             KeyCode::Esc => Key::Escape,
@@ -114,7 +137,10 @@ fn watch(
         };
         match top.press(key) {
             Some(Act::Quit) => return Ok(()),
-            Some(act) => drop(orders.send(act)),
+            Some(act) => {
+                top.said = Some(("asked; waiting for the answer".to_owned(), true));
+                drop(orders.send(act));
+            }
             None => {}
         }
     }
@@ -146,19 +172,41 @@ fn follow(client: Client, sender: Sender<Input>) {
 fn understood(message: &Message) -> Option<Input> {
     match message.name.as_str() {
         "state" => Some(Input::State(serde_json::from_str(&message.data).ok()?)),
+        "missed" => Some(Input::Missed),
         "" => Some(Input::Told(serde_json::from_str(&message.data).ok()?)),
         _ => None,
     }
 }
 
-/// Gives orders away from the picture, which goes on meanwhile.
+/// Gives orders away from the picture, which goes on meanwhile; none waits for another, because a
+/// deploy may have to pull an image first.
 fn obey(client: Client, ordered: Receiver<Act>, sender: Sender<Input>) {
     thread::spawn(move || {
         for act in ordered {
-            let answer = carry_out(&client, &act).map_err(|error| error.to_string());
-            if sender.send(Input::Answered(answer)).is_err() {
-                return;
-            }
+            let (client, sender) = (client.clone(), sender.clone());
+            thread::spawn(move || {
+                let answer = carry_out(&client, &act).map_err(|error| error.to_string());
+                let _ = sender.send(Input::Answered(answer));
+            });
+        }
+    });
+}
+
+/// Whoever ends this from outside gets a terminal that can be used.
+fn give_back_at_signals() {
+    thread::spawn(|| {
+        let code = super::client::block_on(async {
+            let told = |error: std::io::Error| ClientError::Broken(error.to_string());
+            let mut term = signal(SignalKind::terminate()).map_err(told)?;
+            let mut hangup = signal(SignalKind::hangup()).map_err(told)?;
+            Ok(tokio::select! {
+                _ = term.recv() => 143,
+                _ = hangup.recv() => 129,
+            })
+        });
+        if let Ok(code) = code {
+            ratatui::restore();
+            std::process::exit(code);
         }
     });
 }

@@ -63,6 +63,8 @@ pub struct Top {
     pub lost: Option<String>,
     /// When the state was written.
     pub time: String,
+    /// When what is known of a service was: only what changes is told again.
+    told_at: BTreeMap<String, String>,
 }
 
 /// What a service was like, a point a second.
@@ -85,6 +87,11 @@ impl Top {
         for name in &state.removed {
             self.services.remove(name);
         }
+        for service in &state.services {
+            self.told_at
+                .insert(service.name.clone(), state.time.clone());
+        }
+        self.told_at.retain(|name, _| !state.removed.contains(name));
         let services = state.services.into_iter();
         self.services
             .extend(services.map(|service| (service.name.clone(), service)));
@@ -96,7 +103,21 @@ impl Top {
         self.hold_in_bounds();
     }
 
+    /// How many seconds older everything is by now than was told of this service.
+    pub fn older(&self, name: &str) -> f64 {
+        let at = |text: &str| humantime::parse_rfc3339(text).ok();
+        let told_at = self.told_at.get(name).and_then(|told_at| at(told_at));
+        let passed = at(&self.time)
+            .zip(told_at)
+            .and_then(|(now, then)| now.duration_since(then).ok());
+        passed.unwrap_or_default().as_secs_f64()
+    }
+
     pub fn tell(&mut self, told: Told) {
+        // After a break some come again.
+        if self.events.back().is_some_and(|last| told.id <= last.id) {
+            return;
+        }
         if self.events.len() == EVENTS_MAX {
             self.events.pop_front();
         }

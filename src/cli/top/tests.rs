@@ -90,7 +90,7 @@ fn services_replicas_and_what_happened_are_on_one_page() {
         "8002",
         "starting",
         "exited with code 137",
-        "01:17:18  shop: id-8002 on 8002 is sick",
+        "01:17:18Z  shop: id-8002 on 8002 is sick",
         "req/s 25.0",
         "shop: 3 replicas are wanted",
         "? help",
@@ -200,4 +200,27 @@ fn keys_act_after_a_question_and_only_with_a_yes() {
     assert!(picture(&mut top, 100, 24).contains("replace the replica that is marked"));
     top.press(Key::Escape);
     assert_eq!(top.press(Key::Char('q')), Some(Act::Quit));
+}
+
+#[test]
+fn ages_grow_though_nothing_else_is_told() {
+    let mut top = top();
+    assert_eq!(top.older("web"), 0.0);
+    top.show(State {
+        full: false,
+        time: "2026-11-25T01:19:18.042Z".to_owned(),
+        engine_up: true,
+        services: vec![service("shop", 2, 3)],
+        removed: Vec::new(),
+    });
+    assert_eq!((top.older("web"), top.older("shop")), (120.0, 0.0));
+}
+
+#[test]
+fn what_is_told_again_after_a_break_is_shown_once() {
+    let mut top = top();
+    for _ in 0..2 {
+        top.tell(told("shop: id-8002 on 8002 is sick"));
+    }
+    assert_eq!(top.events.len(), 1);
 }

@@ -69,6 +69,7 @@ pub fn check(
     };
     let listen = listen(&at.key("listen"), raw.listen);
     let admin = admin(&at.key("admin"), raw.admin);
+    let (admin, admin_hosts) = admin.unzip();
     if let Some(Some(admin)) = admin
         && listen.contains(&admin)
         && admin.port() != 0
@@ -114,6 +115,7 @@ pub fn check(
     Some(Config {
         listen,
         admin: admin?,
+        admin_hosts: admin_hosts?,
         instance: instance?,
         state_dir: state_dir?,
         server: server?,
@@ -134,14 +136,20 @@ fn listen(at: &At<'_>, typed: Option<Vec<Value>>) -> Vec<SocketAddr> {
     service::addresses(at, &typed, |_, _| ())
 }
 
-/// The outer `None` is a problem, the inner one is "off".
-fn admin(at: &At<'_>, typed: Option<Value>) -> Option<Option<SocketAddr>> {
+/// The outer `None` is a problem, the inner one is "off". With the names that it may be asked by.
+fn admin(at: &At<'_>, typed: Option<Value>) -> Option<(Option<SocketAddr>, Vec<String>)> {
     let default = || Some(Scalar::Text(ADMIN.to_owned()));
+    let off = Some((None, Vec::new()));
+    let mut typed_hosts = Vec::new();
     let listen = match typed {
         None => default(),
-        Some(Value::String(text)) if text == "off" => return Some(None),
-        Some(Value::Bool(false)) => return Some(None),
-        Some(value @ Value::Mapping(_)) => at.shape::<raw::Admin>(value).listen.or_else(default),
+        Some(Value::String(text)) if text == "off" => return off,
+        Some(Value::Bool(false)) => return off,
+        Some(value @ Value::Mapping(_)) => {
+            let admin = at.shape::<raw::Admin>(value);
+            typed_hosts = admin.hosts.unwrap_or_default();
+            admin.listen.or_else(default)
+        }
         Some(other) => {
             at.error_hint(
                 format!("expected a mapping, found {}", what(&other)),
@@ -151,10 +159,16 @@ fn admin(at: &At<'_>, typed: Option<Value>) -> Option<Option<SocketAddr>> {
         }
     };
     if matches!(&listen, Some(Scalar::Text(text)) if text == "off") {
-        return Some(None);
+        return off;
     }
+    let in_hosts = at.key("hosts");
+    let hosts: Vec<Option<String>> = typed_hosts
+        .iter()
+        .enumerate()
+        .map(|(index, host)| in_hosts.index(index).accept(route::host_of(host)))
+        .collect();
     let listen = at.optional("listen", listen.as_ref(), address)?;
-    Some(Some(listen))
+    Some((Some(listen), hosts.into_iter().collect::<Option<_>>()?))
 }
 
 fn instance(typed: &Scalar) -> Result<String, Fault> {

@@ -46,7 +46,7 @@ fn route(at: &At<'_>, value: Value) -> Option<RouteSpec> {
     })
 }
 
-fn host_of(typed: &Scalar) -> Result<String, Fault> {
+pub fn host_of(typed: &Scalar) -> Result<String, Fault> {
     let typed = typed.to_string();
     let message = format!("expected a host name, found `{typed}`");
     let host = typed.to_ascii_lowercase();

@@ -142,6 +142,17 @@ fn addresses_to_listen_on_are_an_ip_and_a_port() {
           hint: host names are not looked up: write the address
         ",
     );
+    let known = good(&with_web(
+        "admin: {hosts: [Edge.Example.com, edge.example.org.]}",
+    ));
+    assert_eq!(known.admin_hosts, ["edge.example.com", "edge.example.org"]);
+    check(
+        &with_web("admin: {hosts: [\"https://edge.example.com\"]}"),
+        "
+        edge.yaml:2: admin.hosts[0]: expected a host name, found `https://edge.example.com`
+          hint: leave the scheme out: `edge.example.com`
+        ",
+    );
     check(
         &with_web("admin: yes"),
         r#"
