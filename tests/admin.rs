@@ -51,7 +51,8 @@ async fn each_address_answers_in_its_own_format() {
         assert_eq!(answer.header("content-type"), kind, "{path}");
     }
     let nope = get(edge.admin, "/api/v1/services/nope").await.json();
-    assert_eq!(nope["error"], "there is no service `nope`");
+    let error = "there is no service `nope`; there is `legacy`";
+    assert_eq!(nope["error"], error);
     let version = get(edge.admin, "/api/v1/version").await.json();
     assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
     let services = get(edge.admin, "/api/v1/services").await.json();

@@ -16,7 +16,7 @@ use tidegate::engine::ErrorKind;
 use tidegate::engine::fake::FakeEngine;
 use tidegate::plugin::{Combined, Hooks, Probe, Registry, Scaler};
 use tidegate::service::event::Event;
-use tidegate::service::replica::RunState;
+use tidegate::service::replica::{Made, RunState};
 use tidegate::service::spec::{
     Bounds, FailureAction, Forward, HealthTiming, Order, Pull, ServiceName, SleepTerms, Slot,
     Source, Spec, Template, Update,
@@ -70,6 +70,9 @@ scenarios! {
     who_is_not_asked_for_is_paused_then_stopped_and_a_request_wakes_it
     a_request_keeps_a_service_awake_for_as_long_as_it_takes
     a_restart_leaves_asleep_what_it_finds_paused
+    a_deploy_of_what_does_not_start_goes_back_when_a_service_wakes
+    a_new_version_brings_its_own_health_check
+    restarts_amid_a_rollout_that_fails_add_no_replica
     a_deploy_a_reload_and_a_number_by_hand_meet_a_service_that_sleeps
     what_cannot_be_paused_or_resumed_is_replaced
     one_is_ready_ahead_of_what_the_policy_wants
@@ -380,6 +383,7 @@ impl Stage {
         let probe = FakeProbe {
             engine: self.engine.clone(),
             sick: Arc::clone(&self.sick),
+            knows: value("knows", ""),
         };
         let managed = Managed {
             spec: Arc::new(spec),
@@ -502,6 +506,8 @@ fn installed(policy: &str, values: serde_yaml::Value) -> Arc<dyn Scaler> {
 struct FakeProbe {
     engine: FakeEngine,
     sick: Arc<Mutex<BTreeSet<Slot>>>,
+    /// The image that has what is asked for; empty: all have it.
+    knows: String,
 }
 
 #[async_trait]
@@ -516,6 +522,11 @@ impl Probe for FakeProbe {
         }
         let replicas = self.engine.replicas();
         let found = replicas.iter().find(|replica| replica.slot == slot);
+        let made = found.and_then(|replica| replica.made.as_ref());
+        let knows = |made: &Made| made.template.contains(&format!("\"{}\"", self.knows));
+        if !self.knows.is_empty() && !made.is_some_and(knows) {
+            return Err("answered 404".to_owned());
+        }
         match found.map(|replica| &replica.state) {
             Some(RunState::Running) => Ok(()),
             Some(RunState::Paused) => std::future::pending().await,

@@ -102,7 +102,8 @@ async fn orders_over_http_are_answered_as_described() {
 #[tokio::test]
 async fn a_path_that_the_image_does_not_know_is_said_at_once_and_mended_by_a_reload() {
     let acts = Acts::start(22580, "    healthcheck: { path: /nowhere }\n").await;
-    let why = "answered 404 to GET /nowhere; `healthcheck.path` says what is asked";
+    let why =
+        "answered 404 to GET /nowhere; `healthcheck.path` or `--healthcheck` says what is asked";
     until("status says why it is not ready", SOON, || async {
         let status = acts.edge.tidegate(&["status"]).await.out;
         (status.contains("not healthy yet: ") && status.contains(why)).then_some(())

@@ -103,7 +103,7 @@ impl Probe for HttpProbe {
             // Mostly a path that this image does not know.
             ErrorType::HTTPStatus(404) => {
                 format!(
-                    "answered 404 to {}; `healthcheck.path` says what is asked",
+                    "answered 404 to {}; `healthcheck.path` or `--healthcheck` says what is asked",
                     self.asked
                 )
             }

@@ -70,7 +70,7 @@ pub async fn events(
     if let Some(name) = &asked.service
         && admin.reader.load().service(name).is_none()
     {
-        return super::no_service(name);
+        return super::no_service(&admin, name);
     }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if asked.follow || text("accept").is_some_and(accepts_stream) {

@@ -218,14 +218,21 @@ fn about<T: Serialize>(
     let snapshot = admin.reader.load();
     match snapshot.service(&name) {
         Some(service) => Json(show(service, snapshot.taken)).into_response(),
-        None => no_service(&name),
+        None => no_service(admin, &name),
     }
 }
 
-fn no_service(name: &str) -> Response {
+fn no_service(admin: &Admin, name: &str) -> Response {
+    let snapshot = admin.reader.load();
+    let there: Vec<String> = snapshot
+        .services
+        .keys()
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let there = there.join(", ");
     problem(
         StatusCode::NOT_FOUND,
-        format!("there is no service `{name}`"),
+        format!("there is no service `{name}`; there is {there}"),
     )
 }
 

@@ -63,6 +63,13 @@ pub struct Service {
     /// What new containers are made from.
     #[serde(default)]
     pub image: Option<String>,
+    /// What the configuration says instead, when that is another image: it was deployed by hand,
+    /// or an update went back.
+    #[serde(default)]
+    pub configured_image: Option<String>,
+    /// What it claims, as in `shop.example.com/api` or `*/`; empty: whatever nobody else does.
+    #[serde(default)]
+    pub routes: Vec<String>,
     /// How the last change of that goes, or went.
     #[serde(default)]
     pub rollout: Option<Rollout>,
@@ -399,6 +406,13 @@ pub fn service(
         error_rate: numbers.error_rate,
         because: view.because.clone(),
         image: view.image.clone(),
+        configured_image: view.configured_image.clone(),
+        routes: view
+            .spec
+            .iter()
+            .flat_map(|spec| &spec.routes)
+            .map(ToString::to_string)
+            .collect(),
         rollout: view.rollout.as_ref().map(rollout),
         replicas,
     }

@@ -115,7 +115,7 @@ fn arguments<T>(
 ) -> Result<(String, Json<T>), Refusal> {
     let Path(name) = name.map_err(|why| Box::new(problem(why.status(), why.body_text())))?;
     if admin.reader.load().service(&name).is_none() {
-        return Err(Box::new(super::no_service(&name)));
+        return Err(Box::new(super::no_service(admin, &name)));
     }
     let body = body.map_err(|why| Box::new(problem(why.status(), why.body_text())))?;
     Ok((name, body))

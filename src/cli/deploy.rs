@@ -1,6 +1,6 @@
 //! `tidegate deploy`: another image, replica by replica, or back.
 
-use super::client::{Client, ClientError};
+use super::client::{self, Client, ClientError};
 use super::progress::{Progress, patient};
 use super::{FAILED, Running, fail, print, print_json};
 use crate::admin::view::{self, Replica, Rollout, Service};
@@ -9,6 +9,10 @@ use clap::Args;
 use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// As shells have it for SIGINT.
+const INTERRUPTED: i32 = 130;
 
 /// In seconds.
 const LATE: f64 = 2.0;
@@ -53,6 +57,7 @@ impl Deploy {
                 )),
             };
         }
+        mention_at_interrupt(name);
         match follow(&client, &path, version, self.running.output.json) {
             Ok(service) if self.running.output.json => {
                 let code = print_json(&service.rollout);
@@ -67,6 +72,25 @@ impl Deploy {
             Err(error) => fail(FAILED, error),
         }
     }
+}
+
+/// Whoever stops watching learns that nothing else stops.
+fn mention_at_interrupt(name: &str) {
+    let name = name.to_owned();
+    std::thread::spawn(move || {
+        let came = client::block_on(async {
+            let told = |error: std::io::Error| ClientError::Broken(error.to_string());
+            let mut interrupt = signal(SignalKind::interrupt()).map_err(told)?;
+            Ok(interrupt.recv().await)
+        });
+        if came.is_ok() {
+            super::complain(format_args!(
+                "\ntidegate: {name}: it goes on without being watched\n  hint: `tidegate status` \
+                 shows how, `tidegate deploy {name} --image IMAGE` goes back or elsewhere"
+            ));
+            std::process::exit(INTERRUPTED);
+        }
+    });
 }
 
 /// Shows how it goes until it is over.
@@ -84,7 +108,7 @@ fn follow(client: &Client, path: &str, version: &str, quiet: bool) -> Result<Ser
             continue;
         };
         let is_over = ["done", "rolled back", "paused"].contains(&rollout.stage.as_str());
-        if is_over || rollout.to != version {
+        if is_over || service.asleep || rollout.to != version {
             progress.end();
             return Ok(service);
         }
@@ -128,13 +152,15 @@ fn late(service: &Service) -> Option<&Replica> {
 /// A rollout of something else says nothing of this one.
 fn ended_well(service: &Service, version: &str) -> bool {
     let rollout = service.rollout.as_ref();
-    rollout.is_none_or(|rollout| rollout.stage == "done" && rollout.to == version)
+    rollout.is_none_or(|it| it.to == version && (it.stage == "done" || service.asleep))
 }
 
 fn done(service: &Service, version: &str) -> String {
     let Service { name, ready, .. } = service;
     if service.asleep {
-        return format!("{name}: sleeps; the next request starts {version}\n");
+        return format!(
+            "{name}: sleeps; the next request starts {version}, and if that fails what it was before\n"
+        );
     }
     let took = service.rollout.as_ref().map_or(0.0, |it| it.took_seconds);
     let took = Human(Duration::from_secs_f64(took.max(0.0)));

@@ -57,16 +57,26 @@ impl Scale {
         let wanted = scaled.desired;
         match (json, scaled.by_hand) {
             (true, _) => print_json(&scaled),
-            (_, Some(_)) if self.detach => {
-                print(format_args!("{name}: {wanted} replicas are on their way\n"))
-            }
+            (_, Some(_)) if self.detach => print(format_args!(
+                "{name}: {} by hand, on the way\n",
+                many(wanted)
+            )),
             (_, Some(_)) => print(format_args!(
-                "{name}: {wanted} replicas, until `tidegate scale {name} auto`\n"
+                "{name}: {}, until `tidegate scale {name} auto`\n",
+                many(wanted)
             )),
             (_, None) => print(format_args!(
-                "{name}: the policy decides again; it wants {wanted} replicas\n"
+                "{name}: the policy decides again; it wants {}\n",
+                many(wanted)
             )),
         }
+    }
+}
+
+fn many(replicas: u32) -> String {
+    match replicas {
+        1 => "1 replica".to_owned(),
+        _ => format!("{replicas} replicas"),
     }
 }
 

@@ -76,6 +76,7 @@ fn change(rollout: &Rollout) -> String {
 
 fn write_service(out: &mut String, service: &Service) {
     let _ = writeln!(out, "{}  {}", service.name, summary(service));
+    let _ = writeln!(out, "  {}", identity(service));
     if let Some(rollout) = service.rollout.as_ref().filter(|it| it.stage != "done") {
         let _ = writeln!(out, "  {}", change(rollout));
     }
@@ -105,6 +106,23 @@ fn write_service(out: &mut String, service: &Service) {
             Some(why) => writeln!(out, "{line}\n{WHY_INDENT}{why}"),
         };
     }
+}
+
+/// What it runs, and for whom.
+fn identity(service: &Service) -> String {
+    let mut text = String::new();
+    if let Some(image) = &service.image {
+        let _ = write!(text, "runs {image}");
+    }
+    if let Some(configured) = &service.configured_image {
+        let _ = write!(text, ", where the configuration says {configured}");
+    }
+    let serves = match service.routes.as_slice() {
+        [] => "whatever no other service claims".to_owned(),
+        routes => routes.join(", "),
+    };
+    let and = if text.is_empty() { "" } else { "; " };
+    format!("{text}{and}serves {serves}")
 }
 
 fn summary(service: &Service) -> String {
@@ -144,7 +162,7 @@ fn why(replica: &Replica) -> Option<String> {
         let failure = replica.last_failure.as_ref()?;
         let at = humantime::parse_rfc3339(&failure.time).ok()?;
         let ago = coarse(at.elapsed().unwrap_or_default().as_secs_f64());
-        Some(format!("{ago} ago: {}", failure.why))
+        Some(format!("{ago} ago, the one before: {}", failure.why))
     };
     replica.because.clone().or_else(before)
 }
@@ -223,6 +241,9 @@ mod tests {
                 in_flight: 4,
                 held: 1,
                 because: vec!["3 replicas are wanted".to_owned()],
+                image: Some("acts:2 (5f2c1d0e9ab3)".to_owned()),
+                configured_image: Some("acts:1".to_owned()),
+                routes: vec!["*/api/v1".to_owned(), "*/app".to_owned()],
                 replicas: vec![
                     replica(8000, "ready", None),
                     Replica {
@@ -240,11 +261,12 @@ mod tests {
         };
         let expected = "\
 acts  2 of 3 ready  80.5 req/s  p50 12ms  p99 1.2s  1.5% errors  4 in flight  1 held
+  runs acts:2 (5f2c1d0e9ab3), where the configuration says acts:1; serves */api/v1, */app
   3 replicas are wanted
   SLOT  ID            STATE  AGE  IN FLIGHT  REQ/S  RESTARTS
   8000  0123456789ab  ready  75s  2          40.2   0
   8001  0123456789ab  ready  75s  2          40.2   1
-          3m ago: exited with code 137
+          3m ago, the one before: exited with code 137
   8002  0123456789ab  sick   75s  2          40.2   0  paused
 ";
         assert_eq!(table(&overview), expected);

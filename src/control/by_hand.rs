@@ -29,6 +29,12 @@ impl State {
         let bounds = managed.spec.bounds;
         // To have none is not asked for by a number: requests could not wake it.
         let fewest = bounds.min.max(1);
+        if replicas == Some(0) && bounds.min == 0 {
+            return Err(format!(
+                "`{name}` falls asleep by itself when nobody asks for it; `tidegate scale {name} \
+                 auto` lets it"
+            ));
+        }
         if let Some(count) = replicas.filter(|count| *count < fewest || *count > bounds.max) {
             return Err(format!(
                 "`{name}` may have {fewest} to {} replicas, not {count}; change `scale.min` or \

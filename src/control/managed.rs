@@ -1,5 +1,6 @@
 //! One service under control: what is wanted, what was seen, what is under way.
 
+use super::checks::Check;
 use super::probing::{self, Verdict};
 use super::rollout::{Remedy, Rollout};
 use super::starts::Start;
@@ -15,7 +16,7 @@ use crate::service::decided::Decisions;
 use crate::service::event::Event;
 use crate::service::load::{Cursor, ServiceLoad};
 use crate::service::replica::{Ailment, Observed, Phase, ReplicaId, RunState};
-use crate::service::spec::{ServiceName, Slot, Source, Spec, Template, Version};
+use crate::service::spec::{ServiceName, Slot, Source, Spec, SpecHash, Template, Version};
 use crate::service::store::Writer;
 use crate::service::time::Moment;
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ const STOP_RETRY_AFTER: Duration = Duration::from_secs(1);
 const WORDS_LOGGED: usize = 3;
 /// For containers whose service nobody configures any more, so nobody says otherwise.
 const ORPHAN_GRACE: Duration = Duration::from_secs(10);
+
 /// A service as the control loop is given it.
 #[derive(Clone)]
 pub struct Managed {
@@ -48,6 +50,8 @@ pub(super) struct State {
     /// What they are made from: the same, unless it was deployed by hand, or failed.
     pub(super) version: Option<Version>,
     pub(super) rollout: Option<Rollout>,
+    /// Of versions that are being replaced, or gone back to.
+    pub(super) former_checks: BTreeMap<SpecHash, Check>,
     /// How long the last start took until it was ready.
     pub(super) started_in: Duration,
     /// How long starts take, each less the further back it lies; zero: none was seen.
@@ -91,6 +95,7 @@ impl State {
             declared: None,
             version: None,
             rollout: None,
+            former_checks: BTreeMap::new(),
             started_in: Duration::ZERO,
             start_time: Duration::ZERO,
             stop_grace_period: ORPHAN_GRACE,
@@ -114,9 +119,8 @@ impl State {
     }
 
     pub fn reconfigured(mut self, managed: Managed, now: Moment, sink: &Sink) -> State {
-        let probing_changed = self.managed.as_ref().is_none_or(|old| {
-            old.spec.health != managed.spec.health || !Arc::ptr_eq(&old.probe, &managed.probe)
-        });
+        let asked = self.check();
+        let made_from = self.version.as_ref().map(|version| version.hash.clone());
         if self.managed.is_none() {
             self.policy = managed.spec.bounds.awake().min;
             self.wanted = self.policy.saturating_add(managed.spec.spare);
@@ -131,11 +135,6 @@ impl State {
                 },
                 None => Rest::Awake { idle_since: now },
             };
-        }
-        if probing_changed {
-            for tracked in self.replicas.values_mut() {
-                tracked.prober = None;
-            }
         }
         self.stop_grace_period = managed.spec.stop_grace_period;
         let bounds = managed.spec.bounds.awake();
@@ -170,6 +169,7 @@ impl State {
             (Some(declared), None) => self.make_from(Version::of(declared.clone())),
             (Some(_), Some(version)) => self.make_from(version.clone()),
         }
+        self.recheck(asked, made_from);
         self
     }
 
@@ -241,6 +241,7 @@ impl State {
             self.want_what_runs(now);
         }
         self.forget_starts(sequence, sink, now);
+        self.forget_checks();
         self.probe_all(report, sink);
     }
 
@@ -623,13 +624,15 @@ impl State {
 
     /// Sees to it that every replica that runs is asked after its health.
     pub(super) fn probe_all(&mut self, report: &mpsc::Sender<LoopInput>, sink: &Sink) {
-        let Some(managed) = &self.managed else {
+        let Some(check) = self.check() else {
             return;
         };
         for tracked in self.replicas.values_mut() {
             if tracked.prober.is_some() || !tracked.is_alive() {
                 continue;
             }
+            let former = self.former_checks.get(&tracked.observed.spec);
+            let Check { probe, timing } = former.unwrap_or(&check).clone();
             let target = probing::Target {
                 service: self.name.clone(),
                 id: tracked.observed.id.clone(),
@@ -639,8 +642,8 @@ impl State {
             tracked.prober = Some(probing::spawn(
                 target,
                 tracked.healthy_at(),
-                Arc::clone(&managed.probe),
-                managed.spec.health.clone(),
+                probe,
+                timing,
                 report.clone(),
                 Arc::clone(sink),
             ));

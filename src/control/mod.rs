@@ -7,6 +7,7 @@
 mod acting;
 mod addresses;
 mod by_hand;
+mod checks;
 mod command;
 mod count;
 mod forecast;

@@ -164,7 +164,9 @@ impl Rollout {
 
     /// Follows what the replicas are like; true when it has just ended.
     pub fn follow(&mut self, count: Count, now: Moment) -> bool {
-        let through = count.others == 0 && count.ready >= count.wanted;
+        // Of a service that sleeps none is wanted: what was rolled out has to show itself first.
+        let has_shown = count.wanted > 0 || self.first_ready.is_some();
+        let through = has_shown && count.others == 0 && count.ready >= count.wanted;
         let next = match self.stage {
             RolloutStage::Rolling | RolloutStage::Watching if through => match self.lasts_at() {
                 Some(at) if now < at => RolloutStage::Watching,

@@ -98,7 +98,7 @@ impl State {
         self.backoff = Backoff::new(self.name.as_str());
         let update = self.managed.as_ref().map(|managed| &managed.spec.update);
         if let (Some(before), Some(update)) = (before, update)
-            && self.containers().next().is_some()
+            && (self.containers().next().is_some() || self.is_asleep())
             && before.hash != to.hash
         {
             let from = self.pinned(before);

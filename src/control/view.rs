@@ -59,11 +59,22 @@ impl State {
             decisions: self.decisions.clone(),
             ring: LazyRing::default(),
             image: self.version.as_ref().map(Version::to_string),
+            configured_image: self.configured_image(),
+            spec: self
+                .managed
+                .as_ref()
+                .map(|managed| Arc::clone(&managed.spec)),
             rollout: self
                 .rollout
                 .as_ref()
                 .map(|rollout| rollout.view(self.count(), now)),
         }
+    }
+
+    fn configured_image(&self) -> Option<String> {
+        let (declared, version) = (self.declared.as_ref()?, self.version.as_ref()?);
+        let differs = declared.image != version.template.image;
+        differs.then(|| declared.image.clone())
     }
 
     fn is_full(&self, ready: &[Arc<Replica>]) -> Option<Reason> {

@@ -100,6 +100,7 @@ impl fmt::Display for Reason {
         match self {
             Reason::BelowWanted { wanted: 1 } => f.write_str("1 replica is wanted"),
             Reason::BelowWanted { wanted } => write!(f, "{wanted} replicas are wanted"),
+            Reason::Surge { outdated: 1 } => f.write_str("one ahead while 1 is replaced"),
             Reason::Surge { outdated } => {
                 write!(f, "one ahead while {outdated} are replaced")
             }

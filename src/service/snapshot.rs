@@ -4,7 +4,7 @@ use super::decided::Decisions;
 use super::load::{Cursor, ServiceLoad};
 use super::replica::{Replica, ReplicaView};
 use super::ring::LazyRing;
-use super::spec::{ServiceName, Slot};
+use super::spec::{ServiceName, Slot, Spec};
 use super::time::Moment;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,6 +49,10 @@ pub struct ServiceView {
     pub decisions: Decisions,
     /// The image that new containers are made from.
     pub image: Option<String>,
+    /// What the configuration says instead, when that is another image.
+    pub configured_image: Option<String>,
+    /// `None` once the service left the configuration.
+    pub spec: Option<Arc<Spec>>,
     /// How the last change of what containers are made from goes, or went.
     pub rollout: Option<RolloutView>,
     /// Where clients belong among those that are ready.
@@ -73,6 +77,8 @@ impl ServiceView {
             because: Vec::new(),
             decisions: Decisions::default(),
             image: None,
+            configured_image: None,
+            spec: None,
             rollout: None,
             ring: LazyRing::default(),
         }

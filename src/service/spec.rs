@@ -39,7 +39,7 @@ impl fmt::Display for ServiceName {
 pub type Slot = u16;
 
 /// Names a container template; replicas made from another one are out of date.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SpecHash(Arc<str>);
 
 impl SpecHash {

@@ -30,7 +30,10 @@ pub struct TraceError {
 
 impl fmt::Display for TraceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.line, self.problem)
+        match self.line {
+            0 => write!(f, " {}", self.problem),
+            line => write!(f, "{line}: {}", self.problem),
+        }
     }
 }
 
@@ -83,7 +86,9 @@ impl Trace {
             problem: problem.to_owned(),
         };
         if requests.is_empty() {
-            return Err(whole("holds no counts: one number a line is expected"));
+            return Err(whole(
+                "holds no counts: an access log of Tidegate's in JSON is expected, or one number a line",
+            ));
         }
         let step = step.ok_or_else(|| {
             whole("does not say how long a step is: begin with a line such as `# step=1s`")

@@ -106,7 +106,7 @@ const PLAIN = {
 export function title(told, list) {
   const { what, from, to } = told;
   if (what === "scaled") return `${from} → ${to} replicas`;
-  if (what === "decided") return `Stays at ${to}, bound by ${told.reason}`;
+  if (what === "decided") return `Stays at ${to}, ${told.reason === "by hand" ? told.reason : `bound by ${told.reason}`}`;
   if (what === "rolling") return `Rolling out ${short(to)}`;
   if (what === "rolled_out") return `Every replica runs ${short(to)}`;
   if (what === "rolling_back") return `Going back from ${short(from)} to ${short(to)}`;

@@ -5,10 +5,11 @@ use super::health::{Told, translate};
 use super::ports::{Ports, ports, protocol};
 use super::project::Project;
 use super::traefik::{self, Labels};
-use super::variables::fill;
-use super::{MORE, ONE_COPY};
+use super::variables::{self, fill};
+use super::{MORE, ONE_COPY, PORT};
 use crate::config;
 use serde_yaml::{Mapping, Value};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Host ports are given to services in ranges of this size.
@@ -58,10 +59,16 @@ pub fn draft(
                 draft.services.push(service);
             }
             Err(Left::ToCompose(why)) => left.push((name, why)),
-            Err(Left::Out) => draft
-                .foot
-                .push(format!("`{name}` is left out: Tidegate takes its place")),
+            Err(Left::Out(why)) => draft.foot.push(format!("`{name}` is left out: {why}")),
         }
+    }
+    let is_catch_all = |it: &&mut Service| !it.has("routes");
+    if draft.services.len() > 1
+        && let Some(service) = draft.services.iter_mut().find(is_catch_all)
+    {
+        service
+            .remarks
+            .push("without `routes` it gets every request that no other service claims".to_owned());
     }
     built(services, &mut draft);
     mention_names(services, &mut draft);
@@ -156,8 +163,8 @@ fn leave(left: &[(String, String)], project: &Project<'_>, draft: &mut Draft) {
 /// A service that is not translated.
 enum Left {
     ToCompose(String),
-    /// Tidegate does what it is for.
-    Out,
+    /// Nobody is to start it.
+    Out(String),
 }
 
 impl From<&str> for Left {
@@ -172,6 +179,13 @@ fn translated(
     project: &Project<'_>,
     first_port: u16,
 ) -> Result<Service, Left> {
+    let profiles = keys.get("profiles").map(names_of).unwrap_or_default();
+    if !profiles.is_empty() {
+        return Err(Left::Out(format!(
+            "it runs with the profile {} only",
+            profiles.join(" or ")
+        )));
+    }
     let labels = traefik::read(&labels(keys));
     if labels.is_disabled {
         return Err("the label `traefik.enable=false` says that nobody comes in".into());
@@ -182,7 +196,7 @@ fn translated(
         (None, None) => return Err("it has neither `image` nor `build`".into()),
     };
     if PEERS.contains(&config::name_of(&image).as_str()) {
-        return Err(Left::Out);
+        return Err(Left::Out("Tidegate takes its place".to_owned()));
     }
     let mut service = Service::named(config::name_of(name));
     let Ports {
@@ -194,11 +208,14 @@ fn translated(
     let hosts = variable(keys, "VIRTUAL_HOST");
     let of_variable = variable(keys, "VIRTUAL_PORT").and_then(|port| port.parse().ok());
     let is_http = |port: &&u16| protocol(**port).is_none();
-    let Some(port) = labels
+    // Traefik takes what the image exposes, which nobody knows here.
+    let is_routed = labels.routes.is_some() || hosts.is_some();
+    let of_image = (is_routed && ports.is_empty()).then_some(PORT);
+    let known = labels
         .port
         .or(of_variable)
-        .or(ports.iter().find(is_http).copied())
-    else {
+        .or(ports.iter().find(is_http).copied());
+    let Some(port) = known.or(of_image) else {
         return Err(match ports.iter().find_map(|port| protocol(*port)) {
             Some(protocol) => Left::ToCompose(format!("its port speaks {protocol}, and not HTTP")),
             None => "it has no port that anybody comes in by".into(),
@@ -210,18 +227,19 @@ fn translated(
         return Err(why.into());
     }
     service.set("image", quoted(&image), why);
-    service.set("port", port.to_string(), "inside the container");
+    let why = match known {
+        Some(_) => "inside the container",
+        None => "nothing says it: what the program listens on inside the container",
+    };
+    service.set("port", port.to_string(), why);
     service.set(
         "first_port",
         first_port.to_string(),
         "replicas are on 127.0.0.1, here and upward",
     );
     match &labels.routes {
-        Some(Ok(routes)) => service.set("routes", routes, "from the labels for Traefik"),
-        Some(Err(rule)) => {
-            service.remarks.push(format!(
-                "not translated: Traefik's rule {rule}; write what it claims as `routes`"
-            ));
+        Some(Some(routes)) => service.set("routes", routes, "from the labels for Traefik"),
+        Some(None) => {
             let host = format!("[{{ host: {}.localhost }}]", service.name);
             service.set("routes", host, "in place of a rule that routes cannot say");
         }
@@ -257,9 +275,7 @@ fn translated(
             service.set(key, flow(value), "");
         }
     }
-    if let Some(environment) = keys.get("environment") {
-        service.set("environment", flow(environment), "");
-    }
+    environment(keys, project, &mut service);
     let writes = volumes(keys, project, &mut service);
     networks(keys, project, &labels, &mut service);
     if let Some(memory) = keys.get("mem_limit") {
@@ -285,6 +301,8 @@ const HEEDED: &[&str] = &[
     "user",
     "stop_grace_period",
     "environment",
+    "env_file",
+    "profiles",
     "volumes",
     "networks",
     "mem_limit",
@@ -306,9 +324,6 @@ fn rest(keys: &Mapping, service: &mut Service) {
             continue;
         }
         let advice = match key.as_str() {
-            "env_file" => {
-                "; write its variables under `environment`, or its secrets under `secrets`"
-            }
             "secrets" => "; with `secrets: { NAME: /path/to/file }` a variable is read from a file",
             "depends_on" => "; requests wait for what is not ready, and health checks see it",
             "logging" => "; `tidegate logs` shows what replicas write",
@@ -332,6 +347,53 @@ const PEERS: &[&str] = &[
 pub(super) fn items<'a>(keys: &'a Mapping, name: &str) -> impl Iterator<Item = &'a Value> {
     let items = keys.get(name).and_then(Value::as_sequence);
     items.into_iter().flatten()
+}
+
+/// What is under `environment`, and in files that are there; the former comes first.
+fn environment(keys: &Mapping, project: &Project<'_>, service: &mut Service) {
+    let mut files = Vec::new();
+    match keys.get("env_file") {
+        Some(Value::Sequence(several)) => files.extend(several),
+        Some(one) => files.push(one),
+        None => {}
+    }
+    let mut variables = BTreeMap::new();
+    for file in files {
+        let path = text_of(file.get("path").unwrap_or(file));
+        match variables::of_file(&project.folder().join(&path)) {
+            Ok(of_file) if !of_file.is_empty() => variables.extend(of_file),
+            Ok(_) => service
+                .remarks
+                .push(format!("not translated: there is nothing in {path}")),
+            Err(why) => service.remarks.push(format!("not translated: {why}")),
+        }
+    }
+    if variables.is_empty() {
+        if let Some(environment) = keys.get("environment") {
+            service.set("environment", flow(environment), "");
+        }
+        return;
+    }
+    let mut all: Mapping = variables
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    match keys.get("environment") {
+        Some(Value::Mapping(own)) => all.extend(own.clone()),
+        Some(Value::Sequence(own)) => all.extend(own.iter().map(text_of).map(|variable| {
+            match variable.split_once('=') {
+                Some((name, value)) => (name.into(), value.into()),
+                // It takes Tidegate's own.
+                None => (variable.into(), Value::Null),
+            }
+        })),
+        _ => {}
+    }
+    service.set(
+        "environment",
+        flow(&Value::Mapping(all)),
+        "in clear; what nobody should see belongs under `secrets`",
+    );
 }
 
 fn variable(keys: &Mapping, name: &str) -> Option<String> {

@@ -81,8 +81,8 @@ impl Init {
         let remarks: usize = draft.services.iter().map(|it| it.remarks.len()).sum();
         let left = match remarks + draft.foot.len() {
             0 => String::new(),
-            1 => "; a comment says what could not be translated".to_owned(),
-            many => format!("; {many} comments say what could not be translated"),
+            1 => "; a comment says what to know of it".to_owned(),
+            many => format!("; {many} comments say what could not be translated, and what to know"),
         };
         print(format_args!(
             "{out}: {}{left}\n  next: tidegate plan -c {out}, then tidegate run -c {out}\n",

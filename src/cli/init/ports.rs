@@ -39,6 +39,8 @@ pub fn ports(keys: &Mapping) -> Ports {
             ports.udp.push(target);
             continue;
         }
+        // Of a range, the first.
+        let target = target.split('-').next().unwrap_or_default();
         ports.inside.extend(target.parse::<u16>());
         ports.published.extend(out);
     }
@@ -55,6 +57,7 @@ pub fn protocol(port: u16) -> Option<&'static str> {
         110 | 995 => "POP3",
         143 | 993 => "IMAP",
         389 | 636 => "LDAP",
+        443 | 8443 => "HTTPS",
         1433 => "SQL Server's protocol",
         1521 => "Oracle's protocol",
         1883 | 8883 => "MQTT",

@@ -29,6 +29,11 @@ impl<'a> Project<'a> {
         }
     }
 
+    /// What paths in the file are relative to.
+    pub fn folder(&self) -> &Path {
+        self.folder
+    }
+
     /// Of a service that is built and says no more.
     pub fn image(&self, service: &str) -> String {
         format!("{}-{service}", self.name)

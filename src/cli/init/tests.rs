@@ -127,6 +127,13 @@ services:
     image: blog
     expose: ["8080"]
     environment: ["VIRTUAL_HOST=a.example.com, b.example.com", VIRTUAL_PORT=8080]
+  routed:
+    image: shop
+    labels: { traefik.http.routers.shop.rule: Host(`shop.example.com`) }
+  extra:
+    image: shop
+    ports: ["80:80"]
+    profiles: [debug]
   proxy:
     image: docker.io/library/traefik:v3
     ports: ["80:80"]
@@ -145,9 +152,9 @@ services:
       type: tcp # better, if it has one: `path: /healthz`
     scale: { min: 1, max: 1 } # more when several may write to these volumes at once
     networks: [shop_default] # where Compose's services are
-    # not translated: Traefik's rule Host(`a`) && ClientIP(`10.0.0.0/8`); write what it claims as `routes`
     # Compose published port 3000; clients come in by `listen` now, port 80
     # not translated: port 3000, which is UDP
+    # not translated: Traefik's rule Host(`a`) && ClientIP(`10.0.0.0/8`); write what it claims as `routes`
 
   reader:
     image: reader
@@ -160,6 +167,7 @@ services:
     networks: [shop_default] # where Compose's services are
     # Compose published port 8080; clients come in by `listen` now, port 80
     # not translated: `depends_on`; requests wait for what is not ready, and health checks see it
+    # without `routes` it gets every request that no other service claims
     # `wiki` leads nowhere any more as the name of a host, because its containers come and go: ask Tidegate for it, as clients do
 
   old:
@@ -173,6 +181,17 @@ services:
     scale: { min: 1, max: 10 } # more when traffic asks for it
     networks: [shop_default] # where Compose's services are
 
+  routed:
+    image: shop
+    port: 80 # nothing says it: what the program listens on inside the container
+    first_port: 8300 # replicas are on 127.0.0.1, here and upward
+    routes: [{ host: shop.example.com }] # from the labels for Traefik
+    healthcheck:
+      type: tcp # better, if it has one: `path: /healthz`
+    scale: { min: 1, max: 10 } # more when traffic asks for it
+    networks: [shop_default] # where Compose's services are
+
+# `extra` is left out: it runs with the profile debug only
 # `proxy` is left out: Tidegate takes its place
 # `database` is left to Compose: its port speaks PostgreSQL's protocol, and not HTTP
 # `hidden` is left to Compose: the label `traefik.enable=false` says that nobody comes in
@@ -180,6 +199,27 @@ services:
 # start what is left to Compose before Tidegate, because Compose wants to make its networks itself: docker compose up -d database hidden inside
 ";
     assert_eq!(text, expected);
+}
+
+#[test]
+fn variables_of_files_are_taken_along() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("web.env"),
+        "# a comment\nA=1\nB='two words'\n",
+    )
+    .unwrap();
+    let compose = "services: { web: { image: web, ports: [\"80:80\"], environment: [A=own, C], \
+                   env_file: [web.env, { path: missing.env, required: false }] } }";
+    let draft = compose::draft(compose, folder.path(), &|_| None).unwrap();
+    let text = draft.text();
+    let line = "    environment: {\"A\":\"own\",\"B\":\"two words\",\"C\":null} # in clear; what nobody \
+                should see belongs under `secrets`\n";
+    assert!(text.contains(line), "{text}");
+    assert!(
+        text.contains("# not translated: there is nothing in missing.env"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 pub struct Labels {
     /// `traefik.enable=false`.
     pub is_disabled: bool,
-    /// The routers' rules, as `routes`; `Some(Err)` is a rule that cannot be said so.
-    pub routes: Option<Result<String, String>>,
+    /// The routers' rules, as `routes`; `Some(None)`: none of them can be said so.
+    pub routes: Option<Option<String>>,
     pub port: Option<u16>,
     pub health_path: Option<String>,
     pub health_interval: Option<String>,
@@ -75,9 +75,16 @@ pub fn read(labels: &[(String, String)]) -> Labels {
         }
     }
     if !rules.is_empty() {
-        let routes = rules.iter().map(|rule| routes_of(rule));
-        let routes: Result<Vec<Vec<Route>>, String> = routes.collect();
-        told.routes = Some(routes.map(|routes| written(routes.concat())));
+        let mut routes = Vec::new();
+        for rule in rules {
+            match routes_of(rule) {
+                Some(more) => routes.extend(more),
+                None => told.remarks.push(format!(
+                    "not translated: Traefik's rule {rule}; write what it claims as `routes`"
+                )),
+            }
+        }
+        told.routes = Some((!routes.is_empty()).then(|| written(routes)));
     }
     for (name, kind) in middlewares {
         let kind = kind.map(str::to_ascii_lowercase);
@@ -169,14 +176,11 @@ fn written(routes: Vec<Route>) -> String {
     format!("[{}]", written.join(", "))
 }
 
-/// A rule as the routes that claim the same. An error: it says what no route can.
-fn routes_of(rule: &str) -> Result<Vec<Route>, String> {
+/// A rule as the routes that claim the same; `None`: it says what no route can.
+fn routes_of(rule: &str) -> Option<Vec<Route>> {
     let mut rest = Rest(rule);
     let routes = rest.any();
-    match routes {
-        Some(routes) if rest.0.trim().is_empty() => Ok(routes),
-        _ => Err(rule.to_owned()),
-    }
+    routes.filter(|_| rest.0.trim().is_empty())
 }
 
 /// What is left to be read of a rule. Everything answers `None` where no route can say it.
@@ -241,7 +245,7 @@ mod tests {
     use super::*;
 
     fn translated(rule: &str) -> Option<String> {
-        routes_of(rule).ok().map(written)
+        routes_of(rule).map(written)
     }
 
     #[test]
@@ -305,6 +309,7 @@ mod tests {
             ("traefik.http.routers.a.middlewares", "auth, strip@file"),
             ("traefik.http.routers.a.priority", "7"),
             ("traefik.http.routers.b.rule", "Host(`b.com`)"),
+            ("traefik.http.routers.c.rule", "HostRegexp(`.+`)"),
             ("traefik.http.middlewares.auth.basicauth.users", "me:x"),
             ("traefik.http.services.a.loadbalancer.server.port", "8080"),
             ("traefik.http.services.b.loadbalancer.server.port", "9090"),
@@ -319,13 +324,15 @@ mod tests {
         ];
         let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let told = read(&labels);
-        let routes = told.routes.unwrap();
-        assert_eq!(routes.as_deref(), Ok("[{ host: a.com }, { host: b.com }]"));
+        let routes = told.routes.flatten();
+        let claimed = "[{ host: a.com }, { host: b.com }]";
+        assert_eq!(routes.as_deref(), Some(claimed), "what can be said is");
         assert_eq!((told.port, told.is_disabled), (Some(8080), false));
         assert_eq!(told.network.as_deref(), Some("edge"));
         assert_eq!(told.health_path.as_deref(), Some("/up"));
         let expected = [
             "the label `traefik.http.services.b.loadbalancer.server.port=9090`; a service has",
+            "Traefik's rule HostRegexp(`.+`)",
             "Traefik's middleware `auth` (basicauth): EVERYBODY COMES IN HERE",
             "Traefik's middleware `strip@file`",
             "TLS; what is in front",

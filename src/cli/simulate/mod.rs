@@ -128,7 +128,10 @@ impl Simulate {
             .map_err(|problems| refuse(&problems))?;
         let mut services = config.services.iter();
         let Some(service) = services.find(|service| service.spec.name.as_str() == name) else {
-            let message = format!("the configuration has no service `{name}`");
+            let there = config.services.iter();
+            let there = there.map(|service| format!("`{}`", service.spec.name));
+            let there = there.collect::<Vec<_>>().join(", ");
+            let message = format!("the configuration has no service `{name}`; it has {there}");
             return Err(fail(BAD_CONFIGURATION, message));
         };
         let Some(scaler) = &service.scaler else {
