@@ -378,6 +378,7 @@ impl Stage {
             pull: Pull::Missing,
             alias: None,
             declared: None,
+            wanted: None,
             forward: Forward::default(),
         };
         let probe = FakeProbe {

@@ -437,6 +437,7 @@ impl Bench {
             pull: Pull::Missing,
             alias: None,
             declared: None,
+            wanted: None,
             forward: Forward::default(),
         };
         Bench {

@@ -1,7 +1,7 @@
 //! What a reload changes, as a value.
 
 use super::{Config, Plugged, Service};
-use crate::service::spec::{ServiceName, Source};
+use crate::service::spec::{ServiceName, Source, Template};
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,17 +20,18 @@ pub struct Diff {
     pub needs_restart: Vec<&'static str>,
 }
 
-/// What changed of a service.
+/// What changed of a service, by its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// What containers are made from: every replica is replaced.
-    Template,
+    Template(&'static str),
     /// Where replicas sit: those outside of the new range move.
     Ports,
     Addresses,
     Routes,
     Scale,
     Health,
+    /// How requests are sent on, for which there are many keys.
     Forward,
     /// How long a replica may take to end.
     Stop,
@@ -40,14 +41,14 @@ pub enum Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Change::Template => "template",
-            Change::Ports => "ports",
+            Change::Template(key) => key,
+            Change::Ports => "first_port",
             Change::Addresses => "addresses",
             Change::Routes => "routes",
             Change::Scale => "scale",
-            Change::Health => "health",
-            Change::Forward => "forward",
-            Change::Stop => "stop",
+            Change::Health => "healthcheck",
+            Change::Forward => "requests' limits and retries",
+            Change::Stop => "stop_grace_period",
             Change::Plugins => "plugins",
         })
     }
@@ -108,20 +109,22 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
 
 fn changes(old: &Service, new: &Service) -> Vec<Change> {
     let (before, after) = (&old.spec, &new.spec);
-    let [template, ports, addresses] = match (&before.source, &after.source) {
-        (Source::Container(before), Source::Container(after)) => [
-            before.hash() != after.hash(),
-            before.first_port != after.first_port,
-            false,
-        ],
-        (Source::Addresses(before), Source::Addresses(after)) => [false, false, before != after],
+    let (template, [ports, addresses]) = match (&before.source, &after.source) {
+        (Source::Container(before), Source::Container(after)) => (
+            template_changes(before, after),
+            [before.first_port != after.first_port, false],
+        ),
+        (Source::Addresses(before), Source::Addresses(after)) => {
+            (Vec::new(), [false, before != after])
+        }
         (Source::Container(_), Source::Addresses(_))
-        | (Source::Addresses(_), Source::Container(_)) => [true, true, true],
+        | (Source::Addresses(_), Source::Container(_)) => {
+            (vec![Change::Template("image")], [true, true])
+        }
     };
     // The bounds of fixed addresses are only their number.
     let bounds = after.template().is_some() && before.bounds != after.bounds;
-    chosen(&[
-        (Change::Template, template),
+    let rest = chosen(&[
         (Change::Ports, ports),
         (Change::Addresses, addresses),
         (Change::Routes, before.routes != after.routes),
@@ -139,7 +142,31 @@ fn changes(old: &Service, new: &Service) -> Vec<Change> {
             before.stop_grace_period != after.stop_grace_period,
         ),
         (Change::Plugins, !all_same(&old.plugins, &new.plugins)),
-    ])
+    ]);
+    [template, rest].concat()
+}
+
+fn template_changes(before: &Template, after: &Template) -> Vec<Change> {
+    let variables = |template: &Template, of_files: bool| {
+        let mut variables = template.environment.clone();
+        variables.retain(|name, _| template.secrets.contains(name) == of_files);
+        variables
+    };
+    let differs = |of_files| variables(before, of_files) != variables(after, of_files);
+    let flags = [
+        ("image", before.image != after.image),
+        ("port", before.port != after.port),
+        ("command", before.command != after.command),
+        ("entrypoint", before.entrypoint != after.entrypoint),
+        ("environment", differs(false)),
+        ("secrets", differs(true)),
+        ("volumes", before.volumes != after.volumes),
+        ("networks", before.networks != after.networks),
+        ("user", before.user != after.user),
+        ("cpus", before.nano_cpus != after.nano_cpus),
+        ("memory", before.memory_bytes != after.memory_bytes),
+    ];
+    chosen(&flags).into_iter().map(Change::Template).collect()
 }
 
 fn chosen<T: Copy>(flags: &[(T, bool)]) -> Vec<T> {

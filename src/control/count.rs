@@ -9,7 +9,6 @@ use crate::plan::window::Sample;
 use crate::service::decided::Decided;
 use crate::service::event::Event;
 use crate::service::replica::Phase;
-use crate::service::spec::Order;
 use crate::service::time::Moment;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,8 +39,8 @@ impl State {
         }
     }
 
-    /// What was running was wanted, without those that go ahead of a rollout: a restart scales
-    /// nothing down before a whole interval was observed.
+    /// What was running was wanted: a restart scales nothing down before a whole interval was
+    /// observed. Amid a rollout some went ahead; then not more than when the newest was made.
     pub(super) fn want_what_runs(&mut self, now: Moment) {
         let Some(managed) = &self.managed else {
             return;
@@ -51,40 +50,15 @@ impl State {
             .containers()
             .filter(|tracked| !sleeps || tracked.is_alive());
         let count = awake.count() as u32;
-        let count = count.min(self.reach().saturating_sub(self.ahead()).max(1));
+        let newest = self
+            .containers()
+            .max_by_key(|tracked| tracked.observed.generation);
+        let newest = newest.filter(|_| self.rollout.is_some());
+        let made = newest.and_then(|tracked| tracked.observed.made.as_ref());
+        let most = made.and_then(|made| made.wanted).unwrap_or(count);
         if !sleeps || count > 0 {
-            self.want(count, now);
+            self.want(count.min(most.max(1)), now);
         }
-    }
-
-    /// Ports from the first to the last that is in use.
-    fn reach(&self) -> u32 {
-        let slots = || self.containers().map(|tracked| tracked.observed.slot);
-        let first = self.declared.as_ref().map(|template| template.first_port);
-        let first = first.into_iter().chain(slots()).min();
-        let reach = first
-            .zip(slots().max())
-            .map(|(first, last)| last - first + 1);
-        reach.map_or(0, u32::from)
-    }
-
-    /// How many replicas a rollout that is under way has more than are wanted, at most.
-    fn ahead(&self) -> u32 {
-        let update = self.managed.as_ref().map(|managed| &managed.spec.update);
-        let Some(update) = update.filter(|_| self.rollout.is_some()) else {
-            return 0;
-        };
-        let new = self.count_of_current();
-        match (update.order, update.parallelism) {
-            (Order::StopFirst, _) => 0,
-            (Order::StartFirst, 0) => new,
-            (Order::StartFirst, parallelism) => new.min(parallelism),
-        }
-    }
-
-    fn count_of_current(&self) -> u32 {
-        let is_current = |tracked: &&Tracked| self.is_current(&tracked.observed.spec);
-        self.containers().filter(is_current).count() as u32
     }
 
     /// Samples the counters and asks the scaler; returns when it wants to be asked again.

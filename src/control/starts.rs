@@ -54,7 +54,10 @@ impl State {
         now: Moment,
         because: Reason,
     ) -> Option<Arc<Spec>> {
-        let spec = Arc::clone(&self.managed.as_ref()?.spec);
+        let spec = Spec {
+            wanted: Some(self.wanted),
+            ..Spec::clone(&self.managed.as_ref()?.spec)
+        };
         let start = Start {
             generation,
             spec: self.version.as_ref()?.hash.clone(),
@@ -65,7 +68,7 @@ impl State {
             shown_after: None,
         };
         self.starting.insert(slot, start);
-        Some(spec)
+        Some(Arc::new(spec))
     }
 
     pub fn starts_under_way(&self) -> u32 {

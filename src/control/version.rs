@@ -283,6 +283,7 @@ mod tests {
             made: Some(Made {
                 declared: declared.hash(),
                 template: version.template.to_label().into(),
+                wanted: None,
             }),
             image: None,
             addresses: Vec::new(),

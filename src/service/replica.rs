@@ -235,6 +235,8 @@ pub struct Made {
     pub declared: SpecHash,
     /// A template as JSON.
     pub template: Arc<str>,
+    /// How many replicas were wanted then; `None`: nobody wrote it down.
+    pub wanted: Option<u32>,
 }
 
 /// The engine's view of the process, before any health check.

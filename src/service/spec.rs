@@ -74,6 +74,8 @@ pub struct Spec {
     /// The template that the configuration asks for, while another one is in use: deployed by
     /// hand, or gone back to.
     pub declared: Option<SpecHash>,
+    /// How many replicas were wanted when one is made from this, for who has to know it later.
+    pub wanted: Option<u32>,
     pub forward: Forward,
 }
 

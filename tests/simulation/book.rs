@@ -80,6 +80,8 @@ pub struct Book {
     open: BTreeMap<(ServiceName, Slot), ()>,
     wanted: BTreeMap<ServiceName, u32>,
     floor: BTreeMap<ServiceName, u32>,
+    /// How many the life before wanted last: of those that run, some may have gone ahead.
+    wanted_before: BTreeMap<ServiceName, u32>,
     /// As many were ready once, and are to stay so.
     kept: BTreeMap<ServiceName, u32>,
     down_since: Option<Instant>,
@@ -137,6 +139,7 @@ impl Book {
             open: BTreeMap::new(),
             wanted: BTreeMap::new(),
             floor: BTreeMap::new(),
+            wanted_before: BTreeMap::new(),
             kept: BTreeMap::new(),
             down_since: None,
             taken: BTreeSet::new(),
@@ -181,7 +184,8 @@ impl Book {
         }
         self.recent_starts.clear();
         self.open.clear();
-        self.wanted.clear();
+        let wanted = std::mem::take(&mut self.wanted);
+        self.wanted_before.extend(wanted);
         self.floor.clear();
         self.kept.clear();
         self.down_since = None;
@@ -607,6 +611,8 @@ impl Book {
             }
             // What ran when this life began stays wanted for an interval at least.
             let floor = self.floor.get(name).copied().unwrap_or(0);
+            let before = self.wanted_before.get(name);
+            let floor = before.map_or(floor, |before| floor.min(*before));
             let removed = bounds.contains(&None);
             if !self.reloaded && !removed && self.life_began.elapsed() < INTERVAL {
                 let max = bounds.iter().flatten().map(|bounds| bounds.max).min();

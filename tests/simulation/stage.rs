@@ -912,6 +912,7 @@ impl Declared {
             pull: Pull::Missing,
             alias: None,
             declared: None,
+            wanted: None,
             forward: Forward::default(),
         }
     }

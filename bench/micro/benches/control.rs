@@ -67,6 +67,7 @@ fn managed(number: u16) -> Managed {
         pull: Pull::Missing,
         alias: None,
         declared: None,
+        wanted: None,
         forward: Forward::default(),
     };
     Managed {

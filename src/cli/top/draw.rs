@@ -225,7 +225,7 @@ fn row(replica: &Replica, older: f64) -> Row<'static> {
     let failed = replica
         .last_failure
         .as_ref()
-        .map(|failure| failure.why.clone());
+        .map(|failure| format!("the one before: {}", failure.why));
     let why = replica.because.clone().or(failed).unwrap_or_default();
     let age = replica.age_seconds.unwrap_or(replica.since_seconds);
     Row::new([

@@ -25,12 +25,17 @@ fn what_changed_is_named_by_service() {
     changed(
         "image: acts",
         "image: acts:2",
-        "1 service changed: acts (template)",
+        "1 service changed: acts (image)",
+    );
+    changed(
+        "image: acts",
+        "image: acts, cpus: 1, memory: 1GiB, environment: {A: b}, volumes: [\"a:/b\"], user: me",
+        "1 service changed: acts (environment, volumes, user, cpus, memory)",
     );
     changed(
         "image: acts",
         "image: acts, first_port: 9",
-        "1 service changed: acts (ports)",
+        "1 service changed: acts (first_port)",
     );
     changed("/old", "/older", "1 service changed: legacy (routes)");
     changed(
@@ -51,7 +56,7 @@ fn what_changed_is_named_by_service() {
     changed(
         "10.0.0.7:80]",
         "10.0.0.7:80], healthcheck: {type: http}, read_timeout: 1s, stop_grace_period: 1s, plugins: [clock]",
-        "1 service changed: legacy (health, forward, stop, plugins)",
+        "1 service changed: legacy (healthcheck, requests' limits and retries, stop_grace_period, plugins)",
     );
     let both = OLD
         .replace("/api", "/v2")
@@ -59,7 +64,7 @@ fn what_changed_is_named_by_service() {
     check(
         OLD,
         &both.replace("/old", "/older"),
-        "2 services changed: acts (template, routes), legacy (routes)",
+        "2 services changed: acts (image, routes), legacy (routes)",
     );
 }
 

@@ -17,6 +17,9 @@ pub const GENERATION: &str = "io.tidegate.generation";
 /// after a deploy by hand or when an update went back, and a restart must not undo either.
 pub const DECLARED: &str = "io.tidegate.declared";
 pub const TEMPLATE: &str = "io.tidegate.template";
+/// How many replicas were wanted when this one was made: of those that a restart finds, some may
+/// have gone ahead of a rollout.
+pub const WANTED: &str = "io.tidegate.wanted";
 /// The port inside the container, so that a restart knows it without the configuration.
 pub const PORT: &str = "io.tidegate.port";
 
@@ -46,6 +49,10 @@ pub fn replica(
         (DECLARED.into(), declared.as_str().into()),
         (TEMPLATE.into(), version.template.to_label()),
     ]);
+    labels.extend(
+        spec.wanted
+            .map(|wanted| (WANTED.into(), wanted.to_string())),
+    );
     labels
 }
 
@@ -88,6 +95,7 @@ fn made(labels: &HashMap<String, String>) -> Option<Made> {
     Some(Made {
         declared: SpecHash::new(labels.get(DECLARED)?),
         template: labels.get(TEMPLATE)?.as_str().into(),
+        wanted: labels.get(WANTED).and_then(|wanted| wanted.parse().ok()),
     })
 }
 
