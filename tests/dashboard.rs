@@ -1,7 +1,7 @@
 //! The dashboard in a real browser, in front of real containers: what `dashboard/story.mjs` sees
 //! and does, while replicas crash, come and go, and Tidegate itself does.
 
-use crate::support::docker::{docker, run};
+use crate::support::docker::{docker, forget_image};
 use crate::support::edge::Edge;
 use crate::support::story::Story;
 use crate::support::upstream::Upstream;
@@ -27,7 +27,7 @@ impl Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        let _ = run(&["image", "rm", "-f", &self.0]);
+        forget_image(&self.0);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Other images by hand, good ones and bad ones, and a replica that is asked to go, all under load.
 
 use crate::containers::{Acts, Load};
-use crate::support::docker::{docker, run};
+use crate::support::docker::{docker, forget_image};
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ impl Images {
 impl Drop for Images {
     fn drop(&mut self) {
         for tag in &self.tags {
-            let _ = run(&["image", "rm", "-f", &format!("{}:{tag}", self.name)]);
+            forget_image(&format!("{}:{tag}", self.name));
         }
     }
 }

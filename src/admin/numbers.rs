@@ -127,12 +127,11 @@ impl Rate {
             self.0.pop_front();
         }
         let (since, before) = self.0[0];
-        let seconds = now.duration_since(since).as_secs_f64();
-        match seconds > 0.0 {
-            // A replica that is back under its generation counts from the beginning.
-            true => count.saturating_sub(before) as f64 / seconds,
-            false => 0.0,
-        }
+        // A late sample is soon followed by the next one, and a request in a millisecond is not a
+        // thousand a second.
+        let span = now.duration_since(since).max(SAMPLE_EVERY);
+        // A replica that is back under its generation counts from the beginning.
+        count.saturating_sub(before) as f64 / span.as_secs_f64()
     }
 }
 
@@ -151,6 +150,17 @@ mod tests {
             engine_up: true,
             taken: Moment::default(),
         }
+    }
+
+    #[test]
+    fn a_request_right_after_the_last_sample_is_one_and_not_a_thousand_a_second() {
+        let (writer, _reader) = store();
+        let picture = snapshot(&writer, None);
+        let now = Instant::now();
+        let mut sampler = Sampler::new(now);
+        picture.services["web"].load.note(true);
+        let all = sampler.sample(&picture, now + Duration::from_millis(1));
+        assert_eq!(all["web"].requests_per_second, 1.0);
     }
 
     #[test]

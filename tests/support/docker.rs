@@ -30,6 +30,18 @@ pub fn run(args: &[&str]) -> Result<String, String> {
     }
 }
 
+/// Removes an image and whatever runs it: without its name alone it would stay for ever.
+pub fn forget_image(image: &str) {
+    let filter = format!("ancestor={image}");
+    for id in run(&["ps", "-aq", "--filter", &filter])
+        .unwrap_or_default()
+        .lines()
+    {
+        let _ = run(&["rm", "-f", id]);
+    }
+    let _ = run(&["image", "rm", "-f", image]);
+}
+
 /// Removes the containers, networks and volumes that `filter` finds, as in `label=x=y`.
 pub fn clean(filter: &str) {
     for (list, remove) in [
