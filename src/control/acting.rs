@@ -40,32 +40,14 @@ impl Control {
             Action::Drain { id, because, .. } => state.drain(&id, because, now, &self.sink),
             Action::Return { id, because, .. } => state.take_back(&id, because, &self.sink),
             Action::Pause { id, because, .. } => {
-                if !state.pausing(&id, &because, now, &self.sink) {
-                    return;
+                if state.pausing(&id, &because, now, &self.sink) {
+                    self.freeze(service, id, true);
                 }
-                tokio::spawn(async move {
-                    let frozen = Input::Frozen {
-                        service,
-                        paused: true,
-                        result: engine.pause(&id).await,
-                        id,
-                    };
-                    let _ = sender.send(frozen).await;
-                });
             }
             Action::Resume { id, .. } => {
-                if !state.resuming(&id) {
-                    return;
+                if state.resuming(&id) {
+                    self.freeze(service, id, false);
                 }
-                tokio::spawn(async move {
-                    let frozen = Input::Frozen {
-                        service,
-                        paused: false,
-                        result: engine.resume(&id).await,
-                        id,
-                    };
-                    let _ = sender.send(frozen).await;
-                });
             }
             Action::Stop {
                 id, grace, because, ..
@@ -93,6 +75,24 @@ impl Control {
                 });
             }
         }
+    }
+
+    /// Has a replica paused, or run again.
+    fn freeze(&self, service: ServiceName, id: ReplicaId, paused: bool) {
+        let (engine, sender) = (Arc::clone(&self.engine), self.sender.clone());
+        tokio::spawn(async move {
+            let result = match paused {
+                true => engine.pause(&id).await,
+                false => engine.resume(&id).await,
+            };
+            let frozen = Input::Frozen {
+                service,
+                id,
+                paused,
+                result,
+            };
+            let _ = sender.send(frozen).await;
+        });
     }
 
     pub(super) fn started(

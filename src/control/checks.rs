@@ -2,6 +2,7 @@
 //! as they were: a new version may have another health check, which says nothing of the old one.
 
 use super::managed::{Managed, State};
+use super::rollout::Rollout;
 use crate::plugin::Probe;
 use crate::service::spec::{HealthTiming, SpecHash};
 use std::sync::Arc;
@@ -72,9 +73,9 @@ impl State {
         let mut checks = std::mem::take(&mut self.former_checks);
         let rollout = self.rollout.as_ref().filter(|rollout| !rollout.is_over());
         checks.retain(|hash, _| {
-            let is_used = |version: &super::rollout::Rollout| version.from().hash == *hash;
+            let goes_back_to = |rollout: &Rollout| rollout.from().hash == *hash;
             self.version.as_ref().is_some_and(|it| it.hash == *hash)
-                || rollout.is_some_and(is_used)
+                || rollout.is_some_and(goes_back_to)
                 || self.replicas.values().any(|it| it.observed.spec == *hash)
         });
         self.former_checks = checks;

@@ -4,7 +4,7 @@ use super::draft::{Draft, Service, Value as Drafted, list, quoted};
 use super::health::{Told, translate};
 use super::ports::{Ports, ports, protocol};
 use super::project::Project;
-use super::traefik::{self, Labels};
+use super::traefik::{self, Claim, Labels};
 use super::variables::{self, fill};
 use super::{MORE, ONE_COPY, PORT};
 use crate::config;
@@ -209,7 +209,7 @@ fn translated(
     let of_variable = variable(keys, "VIRTUAL_PORT").and_then(|port| port.parse().ok());
     let is_http = |port: &&u16| protocol(**port).is_none();
     // Traefik takes what the image exposes, which nobody knows here.
-    let is_routed = labels.routes.is_some() || hosts.is_some();
+    let is_routed = labels.claim != Claim::Unsaid || hosts.is_some();
     let of_image = (is_routed && ports.is_empty()).then_some(PORT);
     let known = labels
         .port
@@ -221,7 +221,7 @@ fn translated(
             None => "it has no port that anybody comes in by".into(),
         });
     };
-    let is_asked_for = labels.port.is_some() || labels.routes.is_some() || hosts.is_some();
+    let is_asked_for = labels.port.is_some() || labels.claim != Claim::Unsaid || hosts.is_some();
     if items(keys, "ports").next().is_none() && !is_asked_for {
         let why = "its port is for other services only, which ask for it by its name";
         return Err(why.into());
@@ -237,13 +237,13 @@ fn translated(
         first_port.to_string(),
         "replicas are on 127.0.0.1, here and upward",
     );
-    match &labels.routes {
-        Some(Some(routes)) => service.set("routes", routes, "from the labels for Traefik"),
-        Some(None) => {
+    match &labels.claim {
+        Claim::Routes(routes) => service.set("routes", routes, "from the labels for Traefik"),
+        Claim::Untold => {
             let host = format!("[{{ host: {}.localhost }}]", service.name);
             service.set("routes", host, "in place of a rule that routes cannot say");
         }
-        None => {
+        Claim::Unsaid => {
             if let Some(hosts) = hosts {
                 let hosts = hosts.split(',').map(str::trim);
                 let routes: Vec<String> = hosts

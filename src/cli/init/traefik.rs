@@ -3,13 +3,24 @@
 use super::draft::quoted;
 use std::collections::BTreeMap;
 
+/// What the rules of all routers come to.
+#[derive(Default, PartialEq, Eq, Debug)]
+pub enum Claim {
+    /// There is no rule.
+    #[default]
+    Unsaid,
+    /// As `routes`.
+    Routes(String),
+    /// There are rules, and no route can say any of them.
+    Untold,
+}
+
 /// What a service's labels ask for.
 #[derive(Default)]
 pub struct Labels {
     /// `traefik.enable=false`.
     pub is_disabled: bool,
-    /// The routers' rules, as `routes`; `Some(None)`: none of them can be said so.
-    pub routes: Option<Option<String>>,
+    pub claim: Claim,
     pub port: Option<u16>,
     pub health_path: Option<String>,
     pub health_interval: Option<String>,
@@ -84,7 +95,10 @@ pub fn read(labels: &[(String, String)]) -> Labels {
                 )),
             }
         }
-        told.routes = Some((!routes.is_empty()).then(|| written(routes)));
+        told.claim = match routes.is_empty() {
+            true => Claim::Untold,
+            false => Claim::Routes(written(routes)),
+        };
     }
     for (name, kind) in middlewares {
         let kind = kind.map(str::to_ascii_lowercase);
@@ -324,9 +338,8 @@ mod tests {
         ];
         let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let told = read(&labels);
-        let routes = told.routes.flatten();
-        let claimed = "[{ host: a.com }, { host: b.com }]";
-        assert_eq!(routes.as_deref(), Some(claimed), "what can be said is");
+        let claimed = Claim::Routes("[{ host: a.com }, { host: b.com }]".to_owned());
+        assert_eq!(told.claim, claimed, "what can be said is");
         assert_eq!((told.port, told.is_disabled), (Some(8080), false));
         assert_eq!(told.network.as_deref(), Some("edge"));
         assert_eq!(told.health_path.as_deref(), Some("/up"));
