@@ -369,3 +369,62 @@ async fn a_trusted_proxy_names_its_client_before_the_first_request() {
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert_eq!(web.requests(), 2);
 }
+
+#[tokio::test]
+async fn a_proxy_that_names_nobody_takes_a_place_and_has_a_deadline() {
+    let web = Upstream::start("A").await;
+    let port = crate::support::free_port();
+    let edge = Edge::prepare("");
+    let file = format!(
+        "listen: [\"{}\", \"127.0.0.1:{port}\"]\nproxy_protocol: [\"127.0.0.1:{port}\"]\n\
+         trusted_proxies: [127.0.0.1]\nadmin: {{ listen: \"{}\" }}\nstate_dir: {}\n\
+         timeouts: {{ header: 1s }}\nlimits: {{ connections: 10, connections_per_address: 1 }}\n\
+         services: {{ web: {{ addresses: [\"{}\"] }} }}\n",
+        edge.address,
+        edge.admin,
+        edge.folder.path().display(),
+        web.address
+    );
+    std::fs::write(edge.file(), file).unwrap();
+    let edge = edge.spawned().await;
+    edge.ready().await;
+    let address: SocketAddr = ([127, 0, 0, 1], port).into();
+    let mut silent = Vec::new();
+    for _ in 0..60 {
+        silent.push(tokio::spawn(async move {
+            let stream = TcpStream::connect(address).await.unwrap();
+            rest(stream).await
+        }));
+    }
+    let (mut told, mut waited) = (0, 0);
+    for silent in silent {
+        match silent.await.unwrap() {
+            answer if answer.starts_with("HTTP/1.1 503 ") => told += 1,
+            answer => {
+                assert_eq!(answer, "");
+                waited += 1;
+            }
+        }
+    }
+    // The harness may have had some of the places.
+    assert!((1..=10).contains(&waited), "{waited} waited, {told} told");
+    // Each who is named is counted by name.
+    let named = async |name: &str| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!("PROXY TCP4 {name} 127.0.0.1 4711 80\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+            .write_all(b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = vec![0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        (String::from_utf8(answer).unwrap(), stream)
+    };
+    let (first, _stays) = named("203.0.113.5").await;
+    assert!(first.ends_with("200"), "{first}");
+    let (second, _) = named("203.0.113.5").await;
+    assert!(second.ends_with("429"), "{second}");
+    let (other, _stays) = named("203.0.113.6").await;
+    assert!(other.ends_with("200"), "{other}");
+}

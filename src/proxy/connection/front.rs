@@ -81,36 +81,46 @@ impl<A> Front<A> {
         let here = address(ends.as_deref().and_then(|ends| ends.local_addr()));
         let is_trusted = |peer: IpAddr| any_contains(&settings.trusted_proxies, peer);
 
-        let mut client = peer;
-        if here.is_some_and(|here| is_listed(&bounds.proxy_protocol, here)) {
-            // One who may not say it is not heard either: it could only be a client's word.
-            if !peer.is_some_and(is_trusted) {
-                self.count(Barrier::Untrusted);
-                return None;
-            }
-            let Some(named) = named(stream, bounds).await else {
-                self.count(Barrier::ProxyHeader);
-                return None;
-            };
-            client = named.or(client);
-        }
         // A trusted proxy carries many clients.
-        let counted = client.filter(|client| !is_trusted(*client));
-        match self.places.take(counted, bounds) {
-            Ok(place) => Some((place, client)),
-            Err(full) => {
-                self.count(full.barrier());
-                Box::pin(self.turn_away(stream, full)).await;
-                None
-            }
+        let counted = |client: Option<IpAddr>| client.filter(|client| !is_trusted(*client));
+        let says_who = here.is_some_and(|here| is_listed(&bounds.proxy_protocol, here));
+        if says_who && !peer.is_some_and(is_trusted) {
+            // One who may not say it is not heard either: it could only be a client's word.
+            self.count(Barrier::Untrusted);
+            return None;
         }
+        let mut place = match self.places.take(counted(peer), bounds) {
+            Ok(place) => place,
+            Err(full) => return self.turn_away(stream, full).await,
+        };
+        if !says_who {
+            return Some((place, peer));
+        }
+        let Some(named) = named(stream, bounds).await else {
+            self.count(Barrier::ProxyHeader);
+            return None;
+        };
+        let client = named.or(peer);
+        if let Some(client) = counted(client)
+            && let Err(full) = place.belongs_to(client, bounds)
+        {
+            drop(place);
+            return self.turn_away(stream, full).await;
+        }
+        Some((place, client))
     }
 
     fn count(&self, reason: Barrier) {
         (self.tell)(&Event::TurnedAway { reason });
     }
 
-    async fn turn_away(&self, stream: &mut Stream, full: Full) {
+    async fn turn_away<T>(&self, stream: &mut Stream, full: Full) -> Option<T> {
+        self.count(full.barrier());
+        Box::pin(self.say_goodbye(stream, full)).await;
+        None
+    }
+
+    async fn say_goodbye(&self, stream: &mut Stream, full: Full) {
         if self.goodbyes.fetch_add(1, Ordering::Relaxed) < GOODBYES_MAX {
             let goodbye = async {
                 stream.write_all(&words::of(full.status())).await?;

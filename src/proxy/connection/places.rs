@@ -64,38 +64,66 @@ impl Places {
     pub fn take(self: &Arc<Self>, address: Option<IpAddr>, bounds: &Bounds) -> Result<Place, Full> {
         let address = address.map(whose);
         let mut taken = self.taken();
-        let of_address = address.and_then(|address| taken.by_address.get(&address));
-        let full = if taken.all >= bounds.connections {
-            Some((Full::ForAll, "limits.connections", bounds.connections))
-        } else if of_address.is_some_and(|taken| *taken >= bounds.connections_per_address) {
-            let limit = bounds.connections_per_address;
-            Some((
-                Full::ForThisAddress,
-                "limits.connections_per_address",
-                limit,
-            ))
-        } else {
-            None
-        };
-        if let Some((full, key, limit)) = full {
-            let now = Instant::now();
-            let last = taken.complained;
-            if last.is_none_or(|last| now.duration_since(last) >= COMPLAINT_EVERY) {
-                taken.complained = Some(now);
-                let who = address.map_or("a proxy".to_owned(), |address| address.to_string());
-                log::warn!("turned away a connection from {who}: `{key}` is {limit}");
-            }
-            return Err(full);
+        if taken.all >= bounds.connections {
+            return Err(refuse(taken, Full::ForAll, address, bounds));
+        }
+        if let Some(address) = address {
+            taken = count_for(taken, address, bounds)?;
         }
         taken.all += 1;
-        if let Some(address) = address {
-            *taken.by_address.entry(address).or_default() += 1;
-        }
         Ok(Place {
             places: Arc::clone(self),
             address,
         })
     }
+}
+
+impl Place {
+    /// Counts it for `address` as well, which was not known when it was taken.
+    pub fn belongs_to(&mut self, address: IpAddr, bounds: &Bounds) -> Result<(), Full> {
+        let address = whose(address);
+        drop(count_for(self.places.taken(), address, bounds)?);
+        self.address = Some(address);
+        Ok(())
+    }
+}
+
+fn count_for<'a>(
+    mut taken: MutexGuard<'a, Taken>,
+    address: IpAddr,
+    bounds: &Bounds,
+) -> Result<MutexGuard<'a, Taken>, Full> {
+    let of_address = taken.by_address.get(&address).copied().unwrap_or(0);
+    if of_address >= bounds.connections_per_address {
+        return Err(refuse(taken, Full::ForThisAddress, Some(address), bounds));
+    }
+    *taken.by_address.entry(address).or_default() += 1;
+    Ok(taken)
+}
+
+fn refuse(
+    mut taken: MutexGuard<'_, Taken>,
+    full: Full,
+    address: Option<IpAddr>,
+    bounds: &Bounds,
+) -> Full {
+    let now = Instant::now();
+    let last = taken.complained;
+    if last.is_none_or(|last| now.duration_since(last) >= COMPLAINT_EVERY) {
+        taken.complained = Some(now);
+        // Every connection takes this lock.
+        drop(taken);
+        let (key, limit) = match full {
+            Full::ForAll => ("limits.connections", bounds.connections),
+            Full::ForThisAddress => (
+                "limits.connections_per_address",
+                bounds.connections_per_address,
+            ),
+        };
+        let who = address.map_or("a proxy".to_owned(), |address| address.to_string());
+        log::warn!("turned away a connection from {who}: `{key}` is {limit}");
+    }
+    full
 }
 
 impl Drop for Place {
@@ -150,6 +178,12 @@ mod tests {
         drop(six);
         let proxy: Vec<_> = (0..4).map(|_| take("proxy").unwrap()).collect();
         drop(proxy);
+        let mut named: Vec<_> = (0..3).map(|_| take("proxy").unwrap()).collect();
+        let names = named.iter_mut();
+        let names = names.map(|place| place.belongs_to("10.0.0.1".parse().unwrap(), &bounds));
+        let expected = [Ok(()), Ok(()), Err(Full::ForThisAddress)];
+        assert_eq!(names.collect::<Vec<_>>(), expected);
+        drop(named);
         let taken = places.0.lock().unwrap();
         assert_eq!((taken.all, taken.by_address.len()), (0, 0));
     }
