@@ -33,4 +33,5 @@ mod supervised; // under a supervisor that hears how it is doing, as systemd doe
 mod tidy; // the rules of the house
 mod tracing; // spans at a collector, and what replicas hear of them
 mod upgrade; // a new process in place of the running one
+mod ways; // the same bytes down every way that a request may take
 mod websocket; // tunnels through the real binary, in front of plain addresses

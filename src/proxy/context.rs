@@ -12,6 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+/// Before its answer, a replica says no more than so many interim ones.
+pub const INTERIM_ANSWERS_MAX: u32 = 32;
+
 pub struct Context {
     /// The configuration this request began with; a reload does not change it under way.
     pub settings: Arc<Settings>,
@@ -31,6 +34,8 @@ pub struct Context {
     pub request_body_bytes: u64,
     /// Counted where answers have a limit.
     pub response_body_bytes: u64,
+    /// Interim answers of the attempt under way.
+    pub interim_answers: u32,
     /// Why it went no further.
     pub refused: Option<Refusal>,
     pub dial: Option<Arc<Dial>>,
@@ -63,6 +68,7 @@ impl Context {
             held: Duration::ZERO,
             request_body_bytes: 0,
             response_body_bytes: 0,
+            interim_answers: 0,
             refused: None,
             dial: None,
             reach: Reach::Nowhere,
@@ -90,6 +96,7 @@ impl Context {
         self.dial = None;
         self.reach = Reach::Nowhere;
         self.request_body_bytes = 0;
+        self.interim_answers = 0;
     }
 
     /// The filters and observers for this request.

@@ -3,6 +3,7 @@
 
 use super::answers::unavailable;
 use super::balance::{self, Ask};
+use super::context::INTERIM_ANSWERS_MAX;
 use super::retry::Broken;
 use super::route::Target;
 use super::{Context, Edge, failure, headers, hold, hygiene, waiting};
@@ -204,6 +205,12 @@ impl Edge {
             let what = "a 101 to a request without an upgrade";
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
         }
+        if head.status.is_informational() {
+            ctx.interim_answers += 1;
+            if ctx.interim_answers > INTERIM_ANSWERS_MAX {
+                return Err(endless_interim());
+            }
+        }
         hygiene::response(head)
             .map_err(|broken| Error::explain(ErrorType::InvalidHTTPHeader, broken).into_up())?;
         let forward = ctx.target.as_ref().map(|target| &target.forward);
@@ -295,17 +302,17 @@ pub(super) fn host(head: &RequestHeader) -> Option<&str> {
     authority.or_else(|| head.headers.get(header::HOST)?.to_str().ok())
 }
 
-pub(super) fn has_body(head: &RequestHeader) -> bool {
-    head.headers.contains_key(header::TRANSFER_ENCODING)
-        || content_length(head).is_some_and(|length| length > 0)
-}
-
 pub(super) fn content_length(head: &RequestHeader) -> Option<u64> {
     head.headers.get(header::CONTENT_LENGTH).and_then(number)
 }
 
 pub(super) fn number(value: &HeaderValue) -> Option<u64> {
     value.to_str().ok()?.parse().ok()
+}
+
+pub(super) fn endless_interim() -> Box<Error> {
+    let what = "interim answers without end";
+    Error::explain(ErrorType::InvalidHTTPHeader, what).into_up()
 }
 
 pub(super) fn too_large_an_answer() -> Box<Error> {

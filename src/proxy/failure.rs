@@ -18,8 +18,15 @@ pub fn status(error: &Error) -> u16 {
         ) => StatusCode::GATEWAY_TIMEOUT,
         (ErrorSource::Upstream, _) => StatusCode::BAD_GATEWAY,
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => StatusCode::REQUEST_TIMEOUT,
-        (ErrorSource::Downstream, ErrorType::ReadError) if is_too_slow(error) => {
+        (ErrorSource::Downstream, ErrorType::ReadError)
+            if is_because(error, io::ErrorKind::TimedOut) =>
+        {
             StatusCode::REQUEST_TIMEOUT
+        }
+        (ErrorSource::Downstream, ErrorType::ReadError)
+            if is_because(error, io::ErrorKind::InvalidData) =>
+        {
+            StatusCode::BAD_REQUEST
         }
         (
             ErrorSource::Downstream,
@@ -34,10 +41,10 @@ pub fn status(error: &Error) -> u16 {
     status.as_u16()
 }
 
-/// Whether the stream below gave the client up.
-fn is_too_slow(error: &Error) -> bool {
+/// Whether the stream below gave the client up for this.
+fn is_because(error: &Error, kind: io::ErrorKind) -> bool {
     let cause = error.root_cause().downcast_ref::<io::Error>();
-    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
+    cause.is_some_and(|cause| cause.kind() == kind)
 }
 
 /// Whether the connection failed before anything was sent, so any request may go elsewhere.

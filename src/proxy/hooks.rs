@@ -2,7 +2,7 @@
 
 use super::answers::{answer_head, front_page, options, plain};
 use super::connection::{Connection, Phase};
-use super::decide::{content_length, filter_request, filter_response, has_body};
+use super::decide::{content_length, filter_request, filter_response};
 use super::dial::Dial;
 use super::hygiene::{self, Refusal, Way};
 use super::retry::{self, Reach};
@@ -46,10 +46,9 @@ impl ProxyHttp for Edge {
         session.set_total_drain_timeout(Some(REFUSED_BODY_DRAIN));
         if let Some(connection) = Connection::of(session) {
             ctx.peer = connection.peer.clone();
-            connection.enter(match has_body(session.req_header()) {
-                true => Phase::Body,
-                false => Phase::Answer,
-            });
+            let head = session.req_header();
+            let is_chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
+            connection.expect((!is_chunked).then(|| content_length(head).unwrap_or(0)));
         }
         if session.req_header().version == Version::HTTP_10 {
             // It knows no interim answers.

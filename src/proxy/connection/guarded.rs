@@ -1,10 +1,12 @@
 //! The stream between a client and the parser: it knows what a client owes, and until when.
 
+use super::extent::Extent;
 use super::pace::{Alarm, Pace};
 use super::unsent::Unsent;
 use super::{Connection, Phase, words};
 use crate::proxy::Settings;
 use async_trait::async_trait;
+use bytes::BytesMut;
 use http::StatusCode;
 use pingora::http::ResponseHeader;
 use pingora::protocols::raw_connect::ProxyDigest;
@@ -16,6 +18,7 @@ use pingora::protocols::{
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -25,8 +28,16 @@ use tokio::time::Instant;
 
 /// How long what somebody still sends is read, once it was told that its request is refused.
 const GOODBYE: Duration = Duration::from_millis(500);
+/// A client that has ended its sending half may still read, or have left without a trace: so long
+/// may a replica be silent before it counts as gone.
+const HALF_CLOSED_SILENCE: Duration = Duration::from_secs(5);
+/// Reading at once what is sent ahead.
+const READ_BYTES: usize = 4 << 10;
 /// Lines of a head beside the headers: the request and the blank one, and a few empty before it.
 const OTHER_LINES: usize = 4;
+
+/// What a client may send ahead while it is answered; more stays with the kernel.
+pub const AHEAD_MAX: usize = 64 << 10;
 
 pub struct Guarded {
     inner: Stream,
@@ -38,6 +49,10 @@ pub struct Guarded {
     unsent: Unsent,
     reading: Pace,
     writing: Pace,
+    /// With a parser that must not read on into the next request.
+    lent: Option<Lent>,
+    /// When the client ended its sending half, or got something after that.
+    finished: Option<Instant>,
     /// Refused: until then, what it sends is thrown away.
     leaves: Option<Instant>,
 }
@@ -49,6 +64,13 @@ struct Head {
     bytes: u64,
     lines: usize,
     alarm: Alarm,
+}
+
+struct Lent {
+    /// What came and the parser has not read: of the body, or behind it.
+    ahead: BytesMut,
+    /// What the parser has not read of the body, from when it first asks.
+    body: Option<Extent>,
 }
 
 impl Head {
@@ -83,6 +105,8 @@ impl Guarded {
             unsent: Unsent::default(),
             reading: Pace::default(),
             writing: Pace::default(),
+            lent: None,
+            finished: None,
             leaves: None,
         }
     }
@@ -98,13 +122,28 @@ impl Guarded {
         self.head.start();
     }
 
-    /// The next request has begun with what came ahead.
+    /// The next request has begun with what came ahead, if that is anything.
     pub fn begin_with(&mut self, ahead: &[u8]) {
+        let ahead = behind_empty_lines(ahead);
+        if ahead.is_empty() {
+            return;
+        }
         self.connection.enter(Phase::Head);
         self.reading.restart();
         self.writing.restart();
         self.head.start();
         self.head.count(ahead);
+    }
+
+    /// Gives the parser no more than one request from now on, of which it has the head; `ahead`
+    /// came behind that.
+    pub fn lend(&mut self, ahead: BytesMut) {
+        self.lent = Some(Lent { ahead, body: None });
+    }
+
+    /// Ends `lend`. Returns what came behind the request.
+    pub fn take_back(&mut self) -> BytesMut {
+        self.lent.take().map(|lent| lent.ahead).unwrap_or_default()
     }
 
     /// Writes a piece of an answer that is worth a call to the kernel.
@@ -149,7 +188,10 @@ impl Guarded {
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
         match polled {
             Poll::Ready(Ok(())) => {
-                let came = &buf.filled()[before..];
+                let mut came = &buf.filled()[before..];
+                if phase == Phase::Idle || self.head.bytes == 0 {
+                    came = behind_empty_lines(came);
+                }
                 if came.is_empty() {
                     return Poll::Ready(Ok(()));
                 }
@@ -229,15 +271,98 @@ impl Guarded {
 
     fn poll_body(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        let polled = match &mut self.lent {
+            Some(lent) => {
+                let body = lent.body.get_or_insert_with(|| self.connection.body());
+                if *body == Extent::Over {
+                    return self.poll_answer(cx, buf);
+                }
+                let polled = match lent.ahead.is_empty() {
+                    true => Pin::new(&mut self.inner).poll_read(cx, buf),
+                    false => {
+                        let count = lent.ahead.len().min(buf.remaining());
+                        buf.put_slice(&lent.ahead.split_to(count));
+                        Poll::Ready(Ok(()))
+                    }
+                };
+                let came = &buf.filled()[before..];
+                let count = body.take(came)?;
+                if count < came.len() {
+                    let behind = std::mem::take(&mut lent.ahead);
+                    lent.ahead = BytesMut::from(&came[count..]);
+                    lent.ahead.unsplit(behind);
+                    buf.set_filled(before + count);
+                }
+                polled
+            }
+            None => Pin::new(&mut self.inner).poll_read(cx, buf),
+        };
         if polled.is_ready() {
             self.reading.moved(buf.filled().len() - before);
             return polled;
+        }
+        if let Poll::Ready(failed @ Err(_)) = self.poll_unsent(cx) {
+            return Poll::Ready(failed);
         }
         let grace = self.settings.client_read_timeout;
         let rate = self.settings.bounds.min_rate_bytes;
         ready!(self.reading.poll_too_slow(cx, grace, rate));
         Poll::Ready(Err(ErrorKind::TimedOut.into()))
+    }
+
+    /// Waits for the client's end while it is answered. What it sends ahead is for whoever reads
+    /// the next request.
+    fn poll_answer(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Some(lent) = &mut self.lent else {
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+            return match buf.filled().len() > before || buf.remaining() == 0 {
+                true => Poll::Ready(Ok(())),
+                false => self.poll_gone(cx),
+            };
+        };
+        while lent.ahead.len() < AHEAD_MAX {
+            let mut room = [const { MaybeUninit::uninit() }; READ_BYTES];
+            let mut read = ReadBuf::uninit(&mut room);
+            match Pin::new(&mut self.inner).poll_read(cx, &mut read)? {
+                Poll::Ready(()) if read.filled().is_empty() => {
+                    ready!(self.poll_unsent(cx))?;
+                    return self.poll_gone(cx);
+                }
+                Poll::Ready(()) => lent.ahead.extend_from_slice(read.filled()),
+                Poll::Pending => break,
+            }
+        }
+        ready!(self.poll_unsent(cx))?;
+        Poll::Pending
+    }
+
+    /// Sends what there is of an answer: whoever looks at the client has nothing to add now.
+    fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.unsent.is_empty() {
+            true => Poll::Ready(Ok(())),
+            false => Pin::new(self).poll_flush(cx),
+        }
+    }
+
+    /// Whether a client that sends no more has left.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let since = *self.finished.get_or_insert_with(Instant::now);
+        self.head
+            .alarm
+            .poll(cx, since + HALF_CLOSED_SILENCE)
+            .map(Ok)
+    }
+
+    fn poll_tunnel(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(lent) = &mut self.lent
+            && !lent.ahead.is_empty()
+        {
+            let count = lent.ahead.len().min(buf.remaining());
+            buf.put_slice(&lent.ahead.split_to(count));
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 
     /// Whether a client that takes nothing has had its time.
@@ -252,7 +377,13 @@ impl Guarded {
         }
         match polled {
             Poll::Ready(result) => {
-                self.writing.moved(result.as_ref().map_or(0, bytes));
+                let count = result.as_ref().map_or(0, bytes);
+                self.writing.moved(count);
+                if let Some(finished) = &mut self.finished
+                    && count > 0
+                {
+                    *finished = Instant::now();
+                }
                 Poll::Ready(result)
             }
             Poll::Pending => {
@@ -263,6 +394,12 @@ impl Guarded {
             }
         }
     }
+}
+
+/// Empty lines begin no request: some clients send one behind a body.
+fn behind_empty_lines(came: &[u8]) -> &[u8] {
+    let blank = came.iter().take_while(|byte| b"\r\n".contains(byte));
+    &came[blank.count()..]
 }
 
 impl AsyncRead for Guarded {
@@ -278,7 +415,8 @@ impl AsyncRead for Guarded {
         match this.connection.phase() {
             phase @ (Phase::Idle | Phase::Head) => this.poll_head(cx, buf, phase),
             Phase::Body => this.poll_body(cx, buf),
-            Phase::Answer | Phase::Tunnel => Pin::new(&mut this.inner).poll_read(cx, buf),
+            Phase::Answer => this.poll_answer(cx, buf),
+            Phase::Tunnel => this.poll_tunnel(cx, buf),
         }
     }
 }

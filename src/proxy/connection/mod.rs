@@ -5,6 +5,7 @@
 //! a request the connection is: the parser's end tells it when a request begins, and the hooks
 //! tell it the rest.
 
+mod extent;
 mod front;
 mod guarded;
 mod pace;
@@ -14,15 +15,16 @@ mod unsent;
 mod words;
 
 pub use front::{Connected, Front};
-pub use guarded::Guarded;
+pub use guarded::{AHEAD_MAX, Guarded};
 pub use pace::Alarm;
 
 use super::Settings;
 use super::headers::Peer;
+use extent::Extent;
 use pingora::prelude::Session;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// What a connection may cost.
@@ -55,12 +57,17 @@ pub enum Phase {
     Tunnel,
 }
 
+/// In place of a body's length, which has 19 digits at most.
+const CHUNKED: u64 = u64::MAX;
+
 /// A client's connection, as the stream below the parser and the hooks above it see it.
 #[derive(Debug)]
 pub struct Connection {
     /// Who is at the other end: who connected, or whom a PROXY header named.
     pub peer: Option<Peer>,
     phase: AtomicU8,
+    /// The length of the body under way, or `CHUNKED`.
+    body: AtomicU64,
     over: AtomicBool,
 }
 
@@ -69,6 +76,7 @@ impl Connection {
         Connection {
             peer: peer.map(Peer::from),
             phase: AtomicU8::new(Phase::Head as u8),
+            body: AtomicU64::new(0),
             over: AtomicBool::new(false),
         }
     }
@@ -82,6 +90,23 @@ impl Connection {
             .user_data
             .as_ref()?;
         Some(kept.downcast_ref::<Arc<Connection>>()?.as_ref())
+    }
+
+    /// The head of a request has been read; its body has this length, or comes in chunks.
+    pub fn expect(&self, body: Option<u64>) {
+        self.body.store(body.unwrap_or(CHUNKED), Ordering::Relaxed);
+        self.enter(match body {
+            Some(0) => Phase::Answer,
+            _ => Phase::Body,
+        });
+    }
+
+    fn body(&self) -> Extent {
+        match self.body.load(Ordering::Relaxed) {
+            0 => Extent::Over,
+            CHUNKED => Extent::chunked(),
+            length => Extent::Length(length),
+        }
     }
 
     pub fn enter(&self, phase: Phase) {

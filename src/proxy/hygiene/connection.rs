@@ -4,7 +4,7 @@
 //! filter, or the edge itself, has added.
 
 use super::Refusal;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, Version, header};
 use pingora::http::RequestHeader;
 
 /// What the connection's end or its upgrade is said with.
@@ -21,11 +21,15 @@ const NOT_TO_BE_DROPPED: [&str; 7] = [
 ];
 const NAMED_MAX: usize = 9;
 
-/// Whether this is the connection's last request. Pingora looks at the first line only.
+/// Whether this is the connection's last request: the client says so, or speaks HTTP/1.0 and does
+/// not ask for another one. Pingora looks at the first line only.
 pub fn ends(head: &RequestHeader) -> bool {
-    let values = head.headers.get_all(header::CONNECTION).iter();
-    let mut tokens = values.flat_map(|value| tokens(value.as_bytes()));
-    tokens.any(|token| token.eq_ignore_ascii_case(b"close"))
+    let says = |option: &[u8]| {
+        let values = head.headers.get_all(header::CONNECTION).iter();
+        let mut tokens = values.flat_map(|value| tokens(value.as_bytes()));
+        tokens.any(|token| token.eq_ignore_ascii_case(option))
+    };
+    says(b"close") || head.version == Version::HTTP_10 && !says(b"keep-alive")
 }
 
 pub fn settle(head: &mut RequestHeader) -> Result<(), Refusal> {

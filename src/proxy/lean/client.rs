@@ -2,8 +2,8 @@
 
 use super::head;
 use crate::proxy::REFUSED_BODY_DRAIN;
-use crate::proxy::connection::{Alarm, Connection, Guarded, Phase};
-use bytes::{Bytes, BytesMut};
+use crate::proxy::connection::{AHEAD_MAX, Alarm, Connection, Guarded, Phase};
+use bytes::{Buf, Bytes, BytesMut};
 use futures_util::poll;
 use pingora::{Error, ErrorType, Result};
 use std::future::poll_fn;
@@ -20,8 +20,8 @@ use tokio::time::{Instant, timeout};
 /// What is read at once of a client: a head, and mostly the whole of a short body. A read that
 /// leaves room tells the runtime that nothing more is there, which spares the next one.
 const READ_BYTES: usize = 16 << 10;
-/// What a client may send ahead while it is answered; more stays with the kernel.
-const AHEAD_MAX: usize = 64 << 10;
+/// Empty lines before a request, which are skipped; some clients send one behind a body.
+const EMPTY_LINES_MAX: usize = 16;
 
 pub struct Client {
     pub stream: Box<Guarded>,
@@ -42,24 +42,30 @@ pub enum Arrived {
 }
 
 impl Client {
-    pub fn new(stream: Box<Guarded>) -> Client {
+    /// `inbox` came already.
+    pub fn new(stream: Box<Guarded>, inbox: BytesMut) -> Client {
         Client {
             connection: Arc::clone(stream.connection()),
             stream,
-            inbox: BytesMut::new(),
+            inbox,
             patience: Alarm::default(),
         }
     }
 
     /// Waits for the head of the next request.
     pub async fn next(&mut self) -> Arrived {
+        let mut empty_lines = self.skip_empty_lines();
         match self.inbox.is_empty() {
             true => self.inbox = BytesMut::new(),
             false => self.stream.begin_with(&self.inbox),
         }
         let (mut searched, mut tried) = (0, 0);
         loop {
-            if self.inbox.len() > searched {
+            empty_lines += self.skip_empty_lines();
+            if empty_lines > EMPTY_LINES_MAX {
+                return Arrived::Nothing;
+            }
+            if self.inbox.len() > searched && self.inbox[..] != b"\r"[..] {
                 if let Some(end) = head::end(&self.inbox, searched) {
                     return Arrived::Head(end);
                 }
@@ -78,6 +84,15 @@ impl Client {
                 _ => return Arrived::Nothing,
             }
         }
+    }
+
+    fn skip_empty_lines(&mut self) -> usize {
+        let mut lines = 0;
+        while self.inbox.starts_with(b"\r\n") {
+            self.inbox.advance(2);
+            lines += 1;
+        }
+        lines
     }
 
     /// Reads what is there, by way of the stack: while there is nothing, nothing is kept for it.

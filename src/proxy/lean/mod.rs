@@ -16,6 +16,7 @@ mod head;
 
 use super::Edge;
 use super::connection::Guarded;
+use bytes::BytesMut;
 use client::{Arrived, Client};
 use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
@@ -39,7 +40,7 @@ pub async fn serve<A: HttpServerApp>(
     stream: Box<Guarded>,
     shutdown: &ShutdownWatch,
 ) {
-    let mut client = Client::new(stream);
+    let mut client = Client::new(stream, BytesMut::new());
     loop {
         let next = match client.next().await {
             // On the heap, so that one who waits costs nothing of it.
@@ -62,14 +63,19 @@ pub async fn serve<A: HttpServerApp>(
 async fn through_pingora<A: HttpServerApp>(
     edge: &Edge,
     app: &Arc<A>,
-    client: Client,
+    mut client: Client,
     shutdown: &ShutdownWatch,
 ) -> Option<Client> {
+    // What is no head is refused, and nothing comes behind it.
+    let end = head::end(&client.inbox, 0).unwrap_or(client.inbox.len());
+    let head = client.inbox.split_to(end);
+    client.stream.lend(client.inbox);
     let mut session = ServerSession::new_http1(client.stream);
-    session.set_pipelined_prefix(client.inbox);
+    session.set_pipelined_prefix(head);
     let reused = app.process_new_http(session, shutdown).await?;
     let (stream, _) = reused.consume();
     let mut stream = stream.into_any().downcast::<Guarded>().ok()?;
+    let ahead = stream.take_back();
     stream.rest(edge.settings.load_full());
-    Some(Client::new(stream))
+    Some(Client::new(stream, ahead))
 }
