@@ -13,7 +13,7 @@ mod response;
 mod target;
 
 pub use connection::ends as ends_connection;
-pub use response::clean as response;
+pub use response::{clean as response, length as answer_length};
 
 use http::{StatusCode, Version, header};
 use pingora::http::RequestHeader;

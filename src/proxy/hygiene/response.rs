@@ -1,7 +1,7 @@
 //! An answer's head, as a replica sent it.
 
 use super::connection::tokens;
-use http::{HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, Version, header};
 use pingora::http::ResponseHeader;
 
 /// For the connection to the replica alone, whether `Connection` says so or not.
@@ -15,9 +15,13 @@ const HOP_BY_HOP: [&str; 5] = [
 /// These say where the answer ends, for which no answer's own word is taken.
 const FRAMING: [HeaderName; 2] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
 
+const NO_LENGTH: &str = "an answer with an impossible Content-Length";
+
 /// Takes out what is for one connection only. `Err` says what is broken about the answer.
 pub fn clean(head: &mut ResponseHeader) -> Result<(), &'static str> {
     framing(head)?;
+    // Each hop speaks for itself, and to HTTP/1.0 chunks are no framing.
+    head.set_version(Version::HTTP_11);
     if head.headers.contains_key(header::CONNECTION) {
         let values = head.headers.get_all(header::CONNECTION).iter();
         let named: Vec<HeaderName> = values
@@ -55,8 +59,28 @@ fn framing(head: &mut ResponseHeader) -> Result<(), &'static str> {
     match (lengths.next(), lengths.next()) {
         (None, _) => Ok(()),
         (Some(length), None) if is_number(length.as_bytes()) => Ok(()),
-        _ => Err("an answer with an impossible Content-Length"),
+        _ => {
+            let one = length(&head.headers)?.unwrap_or_default();
+            let set = head.insert_header(header::CONTENT_LENGTH, one);
+            set.map_err(|_| NO_LENGTH)
+        }
     }
+}
+
+/// The length that an answer says, also when it says the same one several times (RFC 9110 §8.6).
+pub fn length(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {
+    let values = headers.get_all(header::CONTENT_LENGTH).iter();
+    let said = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let mut found = None;
+    for digits in said.map(<[u8]>::trim_ascii) {
+        if !is_number(digits) || found.is_some_and(|found| found != digits) {
+            return Err(NO_LENGTH);
+        }
+        found = Some(digits);
+    }
+    let text = found.map(|found| str::from_utf8(found).unwrap_or_default());
+    text.map(|text| text.parse().map_err(|_| NO_LENGTH))
+        .transpose()
 }
 
 fn is_number(digits: &[u8]) -> bool {

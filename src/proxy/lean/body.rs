@@ -1,5 +1,6 @@
 //! Where an answer's body ends, as the replica frames it, and how it is framed for the client.
 
+use crate::proxy::hygiene;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{StatusCode, header};
 use pingora::http::ResponseHeader;
@@ -30,7 +31,7 @@ pub enum Chunk {
 }
 
 impl Body {
-    /// RFC 9112 §6.3; `head` has passed `hygiene::response`.
+    /// RFC 9112 §6.3. What `hygiene::response` refuses has no body here.
     pub fn of(head: &ResponseHeader, to_head: bool) -> Body {
         let is_bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
         if to_head || is_bodiless || head.status.is_informational() {
@@ -39,12 +40,10 @@ impl Body {
         if head.headers.contains_key(header::TRANSFER_ENCODING) {
             return Body::Chunked(Chunk::Size);
         }
-        match head.headers.get(header::CONTENT_LENGTH) {
-            Some(length) => match crate::proxy::decide::number(length) {
-                Some(0) | None => Body::Over,
-                Some(length) => Body::Length(length),
-            },
-            None => Body::Close,
+        match hygiene::answer_length(&head.headers) {
+            Ok(Some(0)) | Err(_) => Body::Over,
+            Ok(Some(length)) => Body::Length(length),
+            Ok(None) => Body::Close,
         }
     }
 

@@ -413,18 +413,21 @@ async fn hear_head(
     link: &mut Link,
     patience: Duration,
 ) -> Result<(ResponseHeader, Spelling)> {
+    let mut growing = head::Growing::default();
     loop {
-        if !link.inbox.is_empty() {
+        if !link.inbox.is_empty() && growing.is_worth_parsing(&link.inbox) {
             match head::response(&mut link.inbox) {
                 Ok(Some(answer)) => return Ok(answer),
-                Ok(None) if link.inbox.len() <= ANSWER_HEAD_MAX => {}
-                Ok(None) => return Err(broken("an answer with too large a head")),
+                Ok(None) => {}
                 Err(error) => {
                     let what = "an answer that is not HTTP";
                     let cause = Error::because(ErrorType::InvalidHTTPHeader, what, error);
                     return Err(cause.into_up());
                 }
             }
+        }
+        if link.inbox.len() > ANSWER_HEAD_MAX {
+            return Err(broken("an answer with too large a head"));
         }
         link.inbox.reserve(ANSWER_BYTES);
         if client

@@ -7,8 +7,8 @@ use pingora::protocols::http::authority::validate_request_authority;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Lines that fit; a request with more is not plain.
-const LINES_MAX: usize = 128;
+/// Lines that fit, which is what Pingora takes.
+const LINES_MAX: usize = 256;
 
 /// For what filters add.
 const ROOM: usize = 4;
@@ -31,6 +31,37 @@ const NOT_PLAIN: [&str; 10] = [
 pub fn end(text: &[u8], from: usize) -> Option<usize> {
     let from = from.saturating_sub(3);
     Some(from + memchr::memmem::find(&text[from..], b"\r\n\r\n")? + 4)
+}
+
+/// An answer's head that comes in pieces, and what was done about it.
+///
+/// Parsing it at each piece takes time that grows with the square of its length.
+#[derive(Default)]
+pub struct Growing {
+    searched: usize,
+    tried: usize,
+}
+
+impl Growing {
+    /// Whether `text`, the head so far, is worth parsing: it may be whole, or so much longer than
+    /// last time that it would be known to be nonsense.
+    pub fn is_worth_parsing(&mut self, text: &[u8]) -> bool {
+        let from = std::mem::replace(&mut self.searched, text.len()).saturating_sub(2);
+        let is_worth_it = text.len() >= 2 * self.tried.max(1) || may_end(&text[from..]);
+        if is_worth_it {
+            self.tried = text.len();
+        }
+        is_worth_it
+    }
+}
+
+/// Whether there is an empty line; some end lines with LF alone.
+fn may_end(text: &[u8]) -> bool {
+    let mut ends = memchr::memchr_iter(b'\n', text);
+    ends.any(|end| {
+        let next = &text[end + 1..];
+        next.starts_with(b"\n") || next.starts_with(b"\r\n")
+    })
 }
 
 /// Whether more may make a request of it.
@@ -225,4 +256,23 @@ pub fn put_response(out: &mut BytesMut, head: &ResponseHeader, spelling: &Spelli
         put_named(out, name, value, spelling);
         Ok(())
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_that_comes_byte_by_byte_is_parsed_a_few_times_only() {
+        for end in ["\r\n\r\n", "\n\n", "\n\r\n"] {
+            let text = format!("HTTP/1.1 200 OK\r\nx: {}{end}", "y".repeat(100_000));
+            let mut growing = Growing::default();
+            let tries = (1..=text.len()).filter(|length| {
+                let is_worth_it = growing.is_worth_parsing(&text.as_bytes()[..*length]);
+                assert!(is_worth_it || *length < text.len(), "it is whole");
+                is_worth_it
+            });
+            assert!(tries.count() < 25);
+        }
+    }
 }

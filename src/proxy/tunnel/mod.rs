@@ -10,7 +10,8 @@ mod pipe;
 pub use head::is_asked_for;
 
 use super::connection::{Connection, Phase};
-use super::decide::filter_response;
+use super::context::INTERIM_ANSWERS_MAX;
+use super::decide::{endless_interim, filter_response};
 use super::hooks::peer;
 use super::{Context, Edge, failure, headers, hygiene};
 use futures_util::FutureExt;
@@ -123,6 +124,7 @@ impl Edge {
 
 /// The head of the final answer; interim ones are passed on.
 async fn answer(session: &mut Session, replica: &mut Replica) -> Result<ResponseHeader> {
+    let mut interim = 0;
     loop {
         unless_the_client_leaves(session, replica.read_response()).await?;
         let Some(answer) = replica.resp_header() else {
@@ -139,6 +141,10 @@ async fn answer(session: &mut Session, replica: &mut Replica) -> Result<Response
         }
         if !answer.status.is_informational() {
             return Ok(answer);
+        }
+        interim += 1;
+        if interim > INTERIM_ANSWERS_MAX {
+            return Err(endless_interim());
         }
         session
             .write_response_header(Box::new(answer), false)
