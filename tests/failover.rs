@@ -8,8 +8,9 @@ use http::Request;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// Far less than the minute that an answer, and here a connection, may take.
 const SOON: Duration = Duration::from_secs(10);
@@ -177,6 +178,17 @@ impl Stuck {
     fn get_stuck(&self) {
         self.accepting.abort();
     }
+
+    /// The same, with a full listen queue. What is in there waits for nothing.
+    async fn get_full(&self) -> Vec<TcpStream> {
+        self.get_stuck();
+        let mut queued = Vec::new();
+        let short = Duration::from_millis(500);
+        while let Ok(stream) = timeout(short, TcpStream::connect(self.address)).await {
+            queued.push(stream.expect("it listens"));
+        }
+        queued
+    }
 }
 
 #[tokio::test]
@@ -192,6 +204,26 @@ async fn who_is_still_connecting_to_a_replica_that_gets_sick_goes_to_another() {
         (0..20).map(|_| tokio::spawn(async move { send(address, Request::get("/x"), "").await }));
     assert_eq!(answers(asked.collect()).await, ["200 A"; 20]);
     edge.shows("legacy", "0=ready 1=sick", SOON).await;
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_full_replica_while_another_one_is_idle() {
+    let (a, b) = (Upstream::start("A").await, Stuck::start());
+    // The health check comes too late to help.
+    let more = "    healthcheck: { type: tcp, interval: 60s, timeout: 30s }\n    \
+                connect_timeout: 1s\n    retries: { budget: 100% }\n";
+    let edge = Edge::start(&legacy(&[a.address, b.address], more)).await;
+    edge.shows("legacy", "0=ready 1=ready", SOON).await;
+    let _queued = b.get_full().await;
+    let address = edge.address;
+    for line in ["x", "te"] {
+        let asked = (0..300).map(|_| {
+            let request = Request::get("/x").header(line, "trailers");
+            tokio::spawn(async move { send(address, request, "").await })
+        });
+        // Turns that come to nothing become fewer, so in line this would take half a minute.
+        assert_eq!(answers(asked.collect()).await, vec!["200 A"; 300]);
+    }
 }
 
 #[tokio::test]

@@ -20,11 +20,13 @@ mod fuzz; // any bytes at a real listener, and what goes out
 mod gate; // the claim against the drain, under loom
 mod held_socket; // down and up again behind a socket that somebody else holds
 mod hygiene; // what must not get through to a replica, nor back
+mod idle; // connections to replicas that nobody uses for a while
 mod manual; // what docs/ shows: messages, commands, files of before and after
 mod monitoring; // the alerts and the Grafana dashboard, held against the real metrics
 mod openapi; // what the API says of itself
 mod plain; // the short way of plain requests, and what else is on their connections
 mod proxy; // the real binary in front of plain addresses
+mod retried; // what is asked for again, and what never is, on every way
 mod scaling; // scaling policies under recorded traffic
 mod schema; // the JSON Schema of the configuration
 mod simulation; // the control loop in a world of faults, thousands of times

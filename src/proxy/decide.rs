@@ -4,6 +4,7 @@
 use super::answers::unavailable;
 use super::balance::{self, Ask};
 use super::context::INTERIM_ANSWERS_MAX;
+use super::dial::{self, Patience};
 use super::retry::Broken;
 use super::route::Target;
 use super::{Context, Edge, failure, headers, hold, hygiene, waiting};
@@ -113,8 +114,9 @@ impl Edge {
         })
     }
 
-    /// Whether this request may have one more attempt. What is taken back from a lost replica
-    /// takes nothing from the budget: it adds no load to what is in trouble.
+    /// Whether this request may have one more attempt. What is taken back from a lost replica, or
+    /// was never sent because its turn did not come, takes nothing from the budget: it adds no load
+    /// to what is in trouble.
     pub(super) fn may_retry(&self, ctx: &Context) -> bool {
         let Some(target) = &ctx.target else {
             return false;
@@ -122,8 +124,33 @@ impl Edge {
         let terms = &target.forward.retries;
         let snapshot = self.reader.load();
         let service = snapshot.service(target.service.as_str());
+        let left_the_line = ctx.dial.as_ref().is_some_and(|dial| dial.left_the_line());
+        let is_free = ctx.is_lost() || left_the_line;
         ctx.attempts < terms.attempts
-            && (ctx.is_lost() || service.is_some_and(|service| service.load.may_retry(terms)))
+            && (is_free || service.is_some_and(|service| service.load.may_retry(terms)))
+    }
+
+    /// How long the request waits for its turn to connect to the replica that it has.
+    pub(super) fn patience(&self, ctx: &Context) -> Patience {
+        let Some(target) = &ctx.target else {
+            return Patience::Little;
+        };
+        let forward = &target.forward;
+        let snapshot = self.reader.load();
+        let service = snapshot.service(target.service.as_str());
+        let would_do = |replica: &Arc<Replica>| {
+            !ctx.tried.contains(&replica.generation)
+                && !replica.doubt.is_raised()
+                && replica.gate.is_open()
+        };
+        let is_another = service.is_some_and(|service| service.ready.iter().any(would_do));
+        match is_another && ctx.attempts < forward.retries.attempts {
+            true => Patience::Little,
+            false => {
+                let left = forward.hold_timeout.saturating_sub(ctx.held);
+                Patience::Until(left.max(forward.connect_timeout))
+            }
+        }
     }
 
     /// Whether a connection that took too long is tried once more where it was. When nobody else
@@ -144,7 +171,10 @@ impl Edge {
         if service.is_none_or(|service| service.ready.iter().any(is_other)) {
             return false;
         }
-        ctx.held += forward.connect_timeout;
+        ctx.held += match &ctx.dial {
+            Some(dial) => dial.took(),
+            None => forward.connect_timeout,
+        };
         ctx.doubt();
         true
     }
@@ -183,11 +213,14 @@ impl Edge {
         let again = broken.may_go_elsewhere() && self.may_retry(ctx);
         if ctx.is_lost() {
             // It was taken back: nothing new is learnt of the replica.
-        } else if was_used {
+        } else if was_used && failure::is_broken(error) {
             // The connection was stale, which says nothing about the replica.
             ctx.tried.pop();
         } else if failure::is_broken(error) {
             ctx.doubt();
+        } else if failure::is_malformed(error) {
+            // The client gets this as an answer.
+            self.heed(StatusCode::BAD_GATEWAY, ctx);
         }
         ctx.leave();
         again
@@ -211,6 +244,12 @@ impl Edge {
                 return Err(endless_interim());
             }
         }
+        // Said the same on each connection; the others spare the look.
+        if let (Some(_), Some(lease)) = (&ctx.dial, &ctx.lease)
+            && let Some(timeout) = dial::keep_alive(head)
+        {
+            lease.replica().connections.kept.announced(timeout);
+        }
         hygiene::response(head)
             .map_err(|broken| Error::explain(ErrorType::InvalidHTTPHeader, broken).into_up())?;
         let forward = ctx.target.as_ref().map(|target| &target.forward);
@@ -224,17 +263,21 @@ impl Edge {
         {
             return Err(too_large_an_answer());
         }
-        if let Some(dial) = ctx.dial.take() {
-            dial.is_answered();
-        }
-        if !head.status.is_informational()
-            && let Some(lease) = &ctx.lease
-        {
-            lease.is_answered();
-            self.heed(head.status, ctx);
+        match head.status.is_informational() {
+            true => take_turn_back(ctx),
+            false => self.is_answered(head.status, ctx),
         }
         filter_response(head, ctx);
         Ok(())
+    }
+
+    /// Learns from an answer of this status.
+    pub(super) fn is_answered(&self, status: StatusCode, ctx: &mut Context) {
+        take_turn_back(ctx);
+        if let Some(lease) = &ctx.lease {
+            lease.is_answered();
+            self.heed(status, ctx);
+        }
     }
 
     /// Counts what comes of an answer's body, where that has a limit.
@@ -297,6 +340,13 @@ impl Edge {
     }
 }
 
+/// The replica has said something, so it has taken its new connection up.
+fn take_turn_back(ctx: &mut Context) {
+    if let Some(dial) = ctx.dial.take() {
+        dial.is_answered();
+    }
+}
+
 pub(super) fn host(head: &RequestHeader) -> Option<&str> {
     let authority = head.uri.authority().map(|authority| authority.as_str());
     authority.or_else(|| head.headers.get(header::HOST)?.to_str().ok())
@@ -317,7 +367,7 @@ pub(super) fn endless_interim() -> Box<Error> {
 
 pub(super) fn too_large_an_answer() -> Box<Error> {
     let what = "the answer's body is larger than max_response_body";
-    Error::explain(ErrorType::InvalidHTTPHeader, what).into_up()
+    Error::explain(ErrorType::Custom("AnswerTooLarge"), what).into_up()
 }
 
 pub(super) fn filter_request(head: &mut RequestHeader, ctx: &mut Context) -> Verdict {

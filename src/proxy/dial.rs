@@ -8,15 +8,17 @@ use crate::service::dials::Turn;
 use crate::service::replica::Replica;
 use async_trait::async_trait;
 use pingora::connectors::l4::Connect;
+use pingora::http::ResponseHeader;
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::protocols::l4::stream::Stream;
 use pingora::{Error, ErrorType, Result};
 use std::io::ErrorKind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 /// A program that is well has taken a connection up by then. Whether it has is only known when it
 /// answers, which may take long for other reasons.
@@ -26,12 +28,25 @@ const TAKEN_UP_WITHIN: Duration = Duration::from_millis(10);
 /// this grows to several MiB (`net.ipv4.tcp_rmem`) for each client that does not read.
 const UNREAD_BYTES_MAX: u32 = 128 << 10;
 
+/// How long a request waits in line for its turn to connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Another replica would do: the wait counts against the time to connect, and is over as soon
+    /// as this one is doubted.
+    Little,
+    /// There is no other one, so the request keeps its place in line, as it would wait for a
+    /// replica that is on its way.
+    Until(Duration),
+}
+
 /// One attempt's connection, should a new one be needed.
 #[derive(Debug)]
 pub struct Dial {
     replica: Arc<Replica>,
-    /// Counts from the moment when it is this connection's turn.
     within: Duration,
+    patience: Patience,
+    began: Instant,
+    left_the_line: AtomicBool,
     /// Ends the turn when it is dropped.
     turn: Mutex<Option<oneshot::Sender<()>>>,
 }
@@ -44,26 +59,71 @@ impl Connect for Dial {
 }
 
 impl Dial {
-    pub fn new(replica: &Arc<Replica>, within: Duration) -> Dial {
+    pub fn new(replica: &Arc<Replica>, within: Duration, patience: Patience) -> Dial {
         Dial {
             replica: Arc::clone(replica),
             within,
+            patience,
+            began: Instant::now(),
+            left_the_line: AtomicBool::new(false),
             turn: Mutex::default(),
         }
     }
 
     pub async fn stream(&self) -> Result<TcpStream> {
+        let turn = self.turn().await?;
+        self.connect_in(turn).await
+    }
+
+    /// Waits in line. Nothing was sent to the replica by then, not even a packet.
+    pub async fn turn(&self) -> Result<Turn> {
         tokio::select! {
             biased;
             () = self.replica.connections.lost() => Err(failure::lost()),
-            dialled = self.dial() => dialled,
+            turn = self.replica.connections.dials.turn() => Ok(turn),
+            () = self.runs_out_of_patience() => {
+                self.left_the_line.store(true, Ordering::Relaxed);
+                let what = "waiting for a turn to connect to a replica";
+                Err(Error::explain(ErrorType::ConnectTimedout, what))
+            }
         }
     }
 
-    async fn dial(&self) -> Result<TcpStream> {
+    pub async fn connect_in(&self, turn: Turn) -> Result<TcpStream> {
+        tokio::select! {
+            biased;
+            () = self.replica.connections.lost() => Err(failure::lost()),
+            dialled = self.dial(turn) => dialled,
+        }
+    }
+
+    /// Whether no turn came while another replica could be asked.
+    pub fn left_the_line(&self) -> bool {
+        self.left_the_line.load(Ordering::Relaxed)
+    }
+
+    /// How long ago it began.
+    pub fn took(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    async fn runs_out_of_patience(&self) {
+        match self.patience {
+            Patience::Until(longest) => sleep(longest).await,
+            Patience::Little => {
+                let _ = timeout(self.within, self.replica.doubt.spread()).await;
+            }
+        }
+    }
+
+    async fn dial(&self, turn: Turn) -> Result<TcpStream> {
         let dials = &self.replica.connections.dials;
-        let turn = dials.turn().await;
-        let dialled = timeout(self.within, connect(self.replica.address)).await;
+        let within = match self.patience {
+            // As long as a connection takes that is made at all.
+            Patience::Little => self.within.saturating_sub(self.took()).max(self.within / 2),
+            Patience::Until(_) => self.within,
+        };
+        let dialled = timeout(within, connect(self.replica.address)).await;
         let error = match dialled {
             Ok(Ok(stream)) => {
                 dials.succeeded();
@@ -104,6 +164,18 @@ impl Dial {
     }
 }
 
+/// How long a replica keeps a silent connection, as its answer says.
+pub fn keep_alive(answer: &ResponseHeader) -> Option<Duration> {
+    let values = answer.headers.get_all("keep-alive").iter();
+    let parts = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let mut seconds = parts.filter_map(|part| {
+        let (name, value) = std::str::from_utf8(part).ok()?.split_once('=')?;
+        let is_timeout = name.trim().eq_ignore_ascii_case("timeout");
+        is_timeout.then(|| value.trim().parse::<u32>().ok())?
+    });
+    Some(Duration::from_secs(seconds.next()?.into()))
+}
+
 async fn connect(address: std::net::SocketAddr) -> std::io::Result<TcpStream> {
     let socket = match address.is_ipv4() {
         true => TcpSocket::new_v4()?,
@@ -116,8 +188,83 @@ async fn connect(address: std::net::SocketAddr) -> std::io::Result<TcpStream> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::dials::DIALS_MAX;
+    use crate::service::replica::ReplicaId;
+    use crate::service::spec::ServiceName;
+    use crate::service::store::store;
+    use futures_util::future::join_all;
+    use futures_util::poll;
     use socket2::SockRef;
+    use std::pin::pin;
     use tokio::net::TcpListener;
+
+    const WITHIN: Duration = Duration::from_secs(1);
+    const LONGEST: Duration = Duration::from_secs(10);
+
+    /// A replica all of whose turns are taken.
+    async fn busy() -> (Arc<Replica>, Vec<Turn>) {
+        let (writer, _reader) = store();
+        let address = ([127, 0, 0, 1], 80).into();
+        let name = ServiceName::new("web");
+        let id = ReplicaId::new("a");
+        let replica = writer.new_replica(name, id, 8000, 1, address, Arc::default());
+        let turns = (0..DIALS_MAX).map(|_| replica.connections.dials.turn());
+        let turns = join_all(turns).await;
+        (Arc::new(replica), turns)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_leaves_the_line_of_a_doubted_replica() {
+        let (replica, _turns) = busy().await;
+        let dial = Dial::new(&replica, WITHIN, Patience::Little);
+        let mut waits = pin!(dial.turn());
+        assert!(poll!(&mut waits).is_pending());
+        replica.doubt.raise();
+        let error = waits.await.unwrap_err();
+        assert_eq!(*error.etype(), ErrorType::ConnectTimedout);
+        assert!(dial.left_the_line());
+        assert_eq!(dial.took(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_for_a_turn_counts_against_the_time_to_connect() {
+        let (replica, _turns) = busy().await;
+        let dial = Dial::new(&replica, WITHIN, Patience::Little);
+        assert!(dial.turn().await.is_err() && dial.left_the_line());
+        assert!(dial.took() < WITHIN * 2, "{:?}", dial.took());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_without_another_replica_keeps_its_place_in_line() {
+        let (replica, mut turns) = busy().await;
+        let dial = Dial::new(&replica, WITHIN, Patience::Until(LONGEST));
+        let mut waits = pin!(dial.turn());
+        replica.doubt.raise();
+        let early = timeout(LONGEST / 2, &mut waits).await;
+        assert!(early.is_err(), "it waits");
+        turns.pop();
+        let _turn = waits.await.expect("its turn");
+        let dial = Dial::new(&replica, WITHIN, Patience::Until(LONGEST));
+        assert!(dial.turn().await.is_err(), "but not for ever");
+    }
+
+    #[test]
+    fn an_answer_may_say_how_long_its_connection_is_kept() {
+        for (value, expected) in [
+            ("timeout=5", Some(5)),
+            ("max=100, Timeout = 15", Some(15)),
+            ("timeout=5, max=1000", Some(5)),
+            ("max=100", None),
+            ("timeout=soon", None),
+            ("timeout=-1", None),
+        ] {
+            let mut answer = ResponseHeader::build(200, None).unwrap();
+            assert_eq!(keep_alive(&answer), None);
+            answer.insert_header("Keep-Alive", value).unwrap();
+            let seconds = keep_alive(&answer).map(|time| time.as_secs());
+            assert_eq!(seconds, expected, "{value}");
+        }
+    }
 
     /// A size that is set is kept; what is left alone grows while an answer is read.
     #[tokio::test]

@@ -68,17 +68,20 @@ pub fn is_broken(error: &Error) -> bool {
         )
 }
 
+/// For a request that found its connection closed before anything was sent.
+pub fn stale() -> Box<Error> {
+    let what = "the replica closed the connection meanwhile";
+    Error::explain(ErrorType::ConnectionClosed, what).into_up()
+}
+
+/// Whether the replica answered something that is no answer.
+pub fn is_malformed(error: &Error) -> bool {
+    *error.esource() == ErrorSource::Upstream && *error.etype() == ErrorType::InvalidHTTPHeader
+}
+
 /// For a request that was claimed for a replica, or waited for one, that is lost.
 pub fn lost() -> Box<Error> {
     Error::explain(ErrorType::ConnectionClosed, "the replica is lost").into_up()
-}
-
-/// Whether time ran out, which another replica would not bring back.
-pub fn is_timeout(error: &Error) -> bool {
-    matches!(
-        error.etype(),
-        ErrorType::ReadTimedout | ErrorType::WriteTimedout
-    )
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use super::answers::{answer_head, front_page, options, plain};
 use super::connection::{Connection, Phase};
 use super::decide::{content_length, filter_request, filter_response};
-use super::dial::Dial;
+use super::dial::{Dial, Patience};
 use super::hygiene::{self, Refusal, Way};
 use super::retry::{self, Reach};
 use super::{Context, Edge, REFUSED_BODY_DRAIN, Settings, failure, headers, tunnel};
 use crate::plugin::{Answer, Verdict};
-use crate::service::kept;
+use crate::service::kept::{self, Use};
 use crate::service::lease::Lease;
 use crate::service::spec::Forward;
 use async_trait::async_trait;
@@ -98,14 +98,15 @@ impl ProxyHttp for Edge {
 
     async fn upstream_peer(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         ctx: &mut Context,
     ) -> Result<Box<HttpPeer>> {
         self.claim_next(ctx).await?;
         let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
             return Err(Error::new_in(ErrorType::InternalError));
         };
-        let (peer, dial) = peer(lease, &target.forward);
+        let used = retry::used_for(session.req_header());
+        let (peer, dial) = peer(lease, &target.forward, used, self.patience(ctx));
         ctx.dial = Some(dial);
         Ok(Box::new(peer))
     }
@@ -113,7 +114,7 @@ impl ProxyHttp for Edge {
     async fn connected_to_upstream(
         &self,
         session: &mut Session,
-        _reused: bool,
+        reused: bool,
         _peer: &HttpPeer,
         connection: RawFd,
         _digest: Option<&Digest>,
@@ -121,6 +122,9 @@ impl ProxyHttp for Edge {
     ) -> Result<()> {
         let lease = ctx.lease.as_mut();
         let may_go_elsewhere = retry::may_be_repeated(session.req_header());
+        if reused && !may_go_elsewhere && !kept::is_open(connection) {
+            return Err(failure::stale());
+        }
         if !lease.is_some_and(|lease| lease.sends_on(connection, may_go_elsewhere)) {
             return Err(failure::lost());
         }
@@ -288,16 +292,22 @@ fn clean_request(session: &mut Session, settings: &Settings) -> std::result::Res
     hygiene::request(session.req_header_mut(), &raw, &settings.limits)
 }
 
-pub(super) fn peer(lease: &Lease, forward: &Forward) -> (HttpPeer, Arc<Dial>) {
+pub(super) fn peer(
+    lease: &Lease,
+    forward: &Forward,
+    used: Use,
+    patience: Patience,
+) -> (HttpPeer, Arc<Dial>) {
     let replica = lease.replica();
     let mut peer = HttpPeer::new(replica.address, false, String::new());
-    peer.group_key = replica.generation;
+    // The pool does not say how long a connection was silent; so there is one for each use.
+    peer.group_key = replica.generation.rotate_left(1) ^ u64::from(used == Use::Once);
     let options = &mut peer.options;
-    let dial = Arc::new(Dial::new(replica, forward.connect_timeout));
+    let dial = Arc::new(Dial::new(replica, forward.connect_timeout, patience));
     options.custom_l4 = Some(Arc::clone(&dial) as _);
     options.read_timeout = Some(forward.read_timeout);
     options.write_timeout = Some(forward.write_timeout);
-    options.idle_timeout = Some(kept::IDLE_MAX);
+    options.idle_timeout = Some(replica.connections.kept.limit(used));
     (peer, dial)
 }
 

@@ -7,11 +7,15 @@
 //! its head failed, so that the end of the head never left. A connection that breaks later says
 //! nothing: also when it was a used one that the replica closed meanwhile, Pingora finds that out
 //! after the kernel has taken the whole head.
+//!
+//! An answer that arrived is an answer, however malformed: the replica has carried the request
+//! out, and the next one would only do so again.
 
 use super::failure;
+use crate::service::kept::Use;
 use http::header;
 use pingora::http::RequestHeader;
-use pingora::{Error, ErrorSource, ErrorType};
+use pingora::{Error, ErrorType};
 
 /// Pingora remembers no more of a body.
 pub const BODY_KEPT_BYTES: u64 = 64 * 1024;
@@ -22,6 +26,14 @@ pub fn may_be_repeated(head: &RequestHeader) -> bool {
     let is_framed = head.headers.contains_key(header::TRANSFER_ENCODING);
     let length = super::decide::content_length(head).unwrap_or(0);
     head.method.is_idempotent() && !is_framed && length <= BODY_KEPT_BYTES
+}
+
+/// Whether a request may use a connection on which others were, and how old a one.
+pub fn used_for(head: &RequestHeader) -> Use {
+    match may_be_repeated(head) {
+        true => Use::MayBeRepeated,
+        false => Use::Once,
+    }
 }
 
 /// How far a request came on its way to a replica.
@@ -50,9 +62,8 @@ pub struct Broken<'a> {
 
 impl Broken<'_> {
     pub fn may_go_elsewhere(&self) -> bool {
-        let is_upstream = *self.error.esource() == ErrorSource::Upstream;
-        let possible = is_upstream && !self.answer_began && self.body_is_kept;
-        possible && !failure::is_timeout(self.error) && (self.is_idempotent || self.was_not_sent())
+        let possible = failure::is_broken(self.error) && !self.answer_began && self.body_is_kept;
+        possible && (self.is_idempotent || self.was_not_sent())
     }
 
     fn was_not_sent(&self) -> bool {
@@ -98,7 +109,8 @@ mod tests {
             (Reach::Sent, ConnectionClosed, true, false),
             (Reach::Sent, ReadError, true, false),
             (Reach::Sent, WriteError, true, false),
-            (Reach::Sent, InvalidHTTPHeader, true, false),
+            (Reach::Sent, InvalidHTTPHeader, false, false),
+            (Reach::Sent, Custom("InvalidChunk"), false, false),
             (Reach::Head, WriteTimedout, false, false),
             (Reach::Sent, ReadTimedout, false, false),
         ];

@@ -14,6 +14,8 @@ use tokio::sync::futures::OwnedNotified;
 pub struct Doubt {
     raised: AtomicBool,
     heard: Notify,
+    /// Rung for everybody.
+    spread: Notify,
     asked: Notify,
     settled: Arc<Notify>,
     /// It has answered a request since a check began.
@@ -24,6 +26,7 @@ impl Doubt {
     pub fn raise(&self) {
         if !self.raised.swap(true, Ordering::Relaxed) {
             self.heard.notify_one();
+            self.spread.notify_waiters();
         }
     }
 
@@ -71,8 +74,16 @@ impl Doubt {
         self.raised.load(Ordering::Relaxed)
     }
 
-    /// Resolves when doubt is raised.
+    /// Resolves when doubt is raised, once for each time: for the health check.
     pub async fn heard(&self) {
         self.heard.notified().await;
+    }
+
+    /// Resolves while doubt is raised, for each request that waits for the replica.
+    pub async fn spread(&self) {
+        let spread = self.spread.notified();
+        if !self.is_raised() {
+            spread.await;
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! A request's claim on a replica.
 
 use super::gate::UNLIMITED;
+use super::kept::Use;
 use super::replica::Replica;
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -49,6 +50,16 @@ impl Lease {
         if let Some(note) = self.note {
             self.replica.connections.answered(note);
         }
+    }
+
+    /// A connection that the replica keeps, for this request.
+    pub fn reuse(&self, used: Use) -> Option<TcpStream> {
+        let now = match used {
+            // A moment ago, which spares a look at the clock.
+            Use::MayBeRepeated => self.since,
+            Use::Once => Instant::now(),
+        };
+        self.replica.connections.kept.take(now, used)
     }
 
     /// The request is done with its connection, which is as good as it was.

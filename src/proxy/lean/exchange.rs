@@ -195,7 +195,7 @@ impl Edge {
         ctx: &mut Context,
         said: &mut Said,
     ) -> std::result::Result<(), (Box<Error>, Option<bool>)> {
-        let mut link = match self.link(ctx).await {
+        let mut link = match self.link(head, ctx).await {
             Ok(link) => link,
             Err(error) => return Err((error, None)),
         };
@@ -213,16 +213,17 @@ impl Edge {
         }
     }
 
-    async fn link(&self, ctx: &mut Context) -> Result<Link> {
+    async fn link(&self, head: &RequestHeader, ctx: &mut Context) -> Result<Link> {
         let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
             return Err(Error::new_in(ErrorType::InternalError));
         };
-        let kept = lease.replica().connections.kept.take();
+        let kept = lease.reuse(retry::used_for(head));
         let is_used = kept.is_some();
         let stream = match kept {
             Some(stream) => stream,
             None => {
-                let dial = dial::Dial::new(lease.replica(), target.forward.connect_timeout);
+                let within = target.forward.connect_timeout;
+                let dial = dial::Dial::new(lease.replica(), within, self.patience(ctx));
                 let dialled = dial.stream().await.map_err(|error| error.into_up());
                 ctx.dial = Some(dial.into());
                 dialled?

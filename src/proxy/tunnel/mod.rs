@@ -13,13 +13,15 @@ use super::connection::{Connection, Phase};
 use super::context::INTERIM_ANSWERS_MAX;
 use super::decide::{endless_interim, filter_response};
 use super::hooks::peer;
-use super::{Context, Edge, failure, headers, hygiene};
+use super::retry::Reach;
+use super::{Context, Edge, failure, headers};
+use crate::service::kept::Use;
 use futures_util::FutureExt;
-use http::{StatusCode, Version, header};
+use http::{Method, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Session;
 use pingora::protocols::http::v1::client::HttpSession as Replica;
-use pingora::{Error, ErrorSource, ErrorType, Result};
+use pingora::{Error, ErrorType, Result};
 use pipe::Pipe;
 use tokio::time::timeout;
 
@@ -46,8 +48,11 @@ impl Edge {
 
         let (replica, answer) = self.shake_hands(session, ctx, &request).await?;
         match answer.status {
-            StatusCode::SWITCHING_PROTOCOLS => join(session, ctx, replica, answer).await,
-            _ => decline(session, ctx, replica, answer).await,
+            StatusCode::SWITCHING_PROTOCOLS => {
+                self.is_answered(answer.status, ctx);
+                join(session, ctx, replica, answer).await
+            }
+            _ => self.decline(session, ctx, replica, answer).await,
         }
     }
 
@@ -63,41 +68,37 @@ impl Edge {
                 Ok(answered) => return Ok(answered),
                 Err(error) => error,
             };
-            if self.dials_again(&error, ctx) {
-                continue;
-            }
-            let again = *error.esource() == ErrorSource::Upstream
-                && !failure::is_timeout(&error)
-                && self.may_retry(ctx);
-            ctx.leave();
+            // Only a connection that was made can break.
+            let again = match ctx.reach {
+                Reach::Nowhere => self.was_not_connected(&error, ctx),
+                _ => self.broke_off(&error, session.req_header(), false, true, false, ctx),
+            };
             if !again {
                 return Err(error);
             }
             log::debug!("attempt {} failed: {error}", ctx.attempts);
-            let Some(lease) = self.claim(ctx).await else {
-                return Err(error);
-            };
-            self.take(ctx, lease);
+            self.claim_next(ctx).await?;
         }
     }
 
     async fn ask(
         &self,
         session: &mut Session,
-        ctx: &Context,
+        ctx: &mut Context,
         request: &RequestHeader,
     ) -> Result<(Replica, ResponseHeader)> {
         let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
             return Err(Error::new_in(ErrorType::InternalError));
         };
         let forward = &target.forward;
-        // Lives until there is an answer, and with it the connection's turn.
-        let (peer, _dial) = peer(lease, forward);
+        let (peer, dial) = peer(lease, forward, Use::Once, self.patience(ctx));
+        ctx.dial = Some(dial);
         let stream = self
             .connector
             .new_stream(&peer)
             .await
             .map_err(|error| error.into_up())?;
+        ctx.reach = Reach::Head;
         let mut replica = Replica::new(stream);
         replica.read_timeout = Some(forward.read_timeout);
         replica.write_timeout = Some(forward.write_timeout);
@@ -105,6 +106,7 @@ impl Edge {
             .write_request_header(Box::new(request.clone()))
             .await
             .map_err(|error| error.into_up())?;
+        ctx.reach = Reach::Sent;
         let connections = &lease.replica().connections;
         let answered = tokio::select! {
             biased;
@@ -119,6 +121,44 @@ impl Edge {
             )
             .into_up()),
         }
+    }
+
+    /// Passes an answer down that is not the wanted 101. To everybody but the client this is an
+    /// answer like any other.
+    async fn decline(
+        &self,
+        session: &mut Session,
+        ctx: &mut Context,
+        mut replica: Replica,
+        mut answer: ResponseHeader,
+    ) -> Result<()> {
+        let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&answer.status);
+        let framed = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING]
+            .iter()
+            .any(|name| answer.headers.contains_key(name));
+        if !bodiless && !framed {
+            // Such an answer ends with the replica's connection; ours may not look the same when
+            // that breaks.
+            answer.set_version(Version::HTTP_11);
+            answer.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+        }
+        self.heed_answer(&Method::GET, &mut answer, ctx)?;
+        if answer.status.is_informational() {
+            let what = "a filter made an answer an interim one";
+            return Err(Error::explain(ErrorType::InternalError, what));
+        }
+        let down = |error: Box<Error>| error.into_down();
+        session
+            .write_response_header(Box::new(answer), replica.is_body_done())
+            .await
+            .map_err(down)?;
+        while let Some(piece) = unless_the_client_leaves(session, replica.read_body_bytes()).await?
+        {
+            self.count_answered(piece.len(), ctx)?;
+            let written = session.write_response_body(Some(piece), false).await;
+            written.map_err(down)?;
+        }
+        session.write_response_body(None, true).await.map_err(down)
     }
 }
 
@@ -197,41 +237,6 @@ async fn join(
     ctx.request_body_bytes = pipe.bytes_up();
     ctx.cut = cut;
     Ok(())
-}
-
-/// Passes an answer down that is not the wanted 101.
-async fn decline(
-    session: &mut Session,
-    ctx: &mut Context,
-    mut replica: Replica,
-    mut answer: ResponseHeader,
-) -> Result<()> {
-    hygiene::response(&mut answer)
-        .map_err(|broken| Error::explain(ErrorType::InvalidHTTPHeader, broken).into_up())?;
-    let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&answer.status);
-    let framed = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING]
-        .iter()
-        .any(|name| answer.headers.contains_key(name));
-    if !bodiless && !framed {
-        // It ends with the replica's connection, and ours may not look the same when it breaks.
-        answer.set_version(Version::HTTP_11);
-        answer.insert_header(header::TRANSFER_ENCODING, "chunked")?;
-    }
-    filter_response(&mut answer, ctx);
-    if answer.status.is_informational() {
-        let what = "a filter made an answer an interim one";
-        return Err(Error::explain(ErrorType::InternalError, what));
-    }
-    let down = |error: Box<Error>| error.into_down();
-    session
-        .write_response_header(Box::new(answer), replica.is_body_done())
-        .await
-        .map_err(down)?;
-    while let Some(piece) = unless_the_client_leaves(session, replica.read_body_bytes()).await? {
-        let written = session.write_response_body(Some(piece), false).await;
-        written.map_err(down)?;
-    }
-    session.write_response_body(None, true).await.map_err(down)
 }
 
 /// What the replica says, unless the client closes its connection before.
