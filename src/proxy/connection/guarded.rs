@@ -5,17 +5,11 @@ use super::pace::{Alarm, Pace};
 use super::unsent::Unsent;
 use super::{Connection, Phase, words};
 use crate::proxy::Settings;
-use async_trait::async_trait;
 use bytes::BytesMut;
 use http::StatusCode;
 use pingora::http::ResponseHeader;
+use pingora::protocols::Stream;
 use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::tls::{SslDigest, TlsRef};
-use pingora::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
-    Stream, TimingDigest, UniqueID, UniqueIDType,
-};
-use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
 use std::mem::MaybeUninit;
@@ -23,7 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 /// How long what somebody still sends is read, once it was told that its request is refused.
@@ -40,11 +34,11 @@ const OTHER_LINES: usize = 4;
 pub const AHEAD_MAX: usize = 64 << 10;
 
 pub struct Guarded {
-    inner: Stream,
+    pub(super) inner: Stream,
     connection: Arc<Connection>,
     settings: Arc<Settings>,
     /// The same for each request; how the hooks find `connection`.
-    digest: Arc<ProxyDigest>,
+    pub(super) digest: Arc<ProxyDigest>,
     head: Head,
     unsent: Unsent,
     reading: Pace,
@@ -482,12 +476,6 @@ impl AsyncWrite for Guarded {
     }
 }
 
-impl GetProxyDigest for Guarded {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        Some(Arc::clone(&self.digest))
-    }
-}
-
 /// What was said last is not lost because nobody waited for it to go.
 impl Drop for Guarded {
     fn drop(&mut self) {
@@ -495,67 +483,5 @@ impl Drop for Guarded {
             let mut cx = Context::from_waker(Waker::noop());
             let _ = self.unsent.poll_send(&mut cx, &mut self.inner);
         }
-    }
-}
-
-#[async_trait]
-impl Shutdown for Guarded {
-    async fn shutdown(&mut self) {
-        if let Err(error) = AsyncWriteExt::shutdown(self).await {
-            log::debug!("a client's connection did not close in order: {error}");
-        }
-    }
-}
-
-#[async_trait]
-impl Peek for Guarded {
-    async fn try_peek(&mut self, buf: &mut [u8]) -> io::Result<bool> {
-        self.inner.try_peek(buf).await
-    }
-}
-
-impl UniqueID for Guarded {
-    fn id(&self) -> UniqueIDType {
-        self.inner.id()
-    }
-}
-
-impl Ssl for Guarded {
-    fn get_ssl(&self) -> Option<&TlsRef> {
-        self.inner.get_ssl()
-    }
-
-    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.inner.get_ssl_digest()
-    }
-
-    fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.inner.selected_alpn_proto()
-    }
-}
-
-impl GetTimingDigest for Guarded {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.inner.get_timing_digest()
-    }
-
-    fn get_read_pending_time(&self) -> Duration {
-        self.inner.get_read_pending_time()
-    }
-
-    fn get_write_pending_time(&self) -> Duration {
-        self.inner.get_write_pending_time()
-    }
-}
-
-impl GetSocketDigest for Guarded {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.inner.get_socket_digest()
-    }
-}
-
-impl fmt::Debug for Guarded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
     }
 }

@@ -9,6 +9,7 @@ mod extent;
 mod front;
 mod guarded;
 mod pace;
+mod passed_on;
 mod places;
 mod proxy_header;
 mod unsent;
