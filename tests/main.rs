@@ -18,6 +18,7 @@ mod face; // counts by hand, logs and orders on real containers
 mod failover; // the real binary in front of plain addresses that fail
 mod fuzz; // any bytes at a real listener, and what goes out
 mod gate; // the claim against the drain, under loom
+mod held; // clients that leave while their requests wait, or when they were sent
 mod held_socket; // down and up again behind a socket that somebody else holds
 mod hygiene; // what must not get through to a replica, nor back
 mod idle; // connections to replicas that nobody uses for a while

@@ -3,25 +3,35 @@
 
 use super::answers::unavailable;
 use super::balance::{self, Ask};
+use super::caller::{self, Caller};
+use super::connection::Phase;
 use super::context::INTERIM_ANSWERS_MAX;
 use super::dial::{self, Patience};
 use super::retry::Broken;
 use super::route::Target;
 use super::{Context, Edge, failure, headers, hold, hygiene, waiting};
 use crate::plugin::{Answer, Record, Request, Response, Verdict};
+use crate::service::gate::UNLIMITED;
 use crate::service::lease::Lease;
 use crate::service::network::any_contains;
 use crate::service::replica::Replica;
 use http::{HeaderValue, Method, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, ErrorSource, ErrorType, Result};
 use std::sync::Arc;
 use std::time::Instant;
 
 impl Edge {
-    /// Claims the next replica that this request has not tried, or waits for one.
-    pub(super) async fn claim(&self, ctx: &mut Context) -> Option<Lease> {
-        let target = ctx.target.as_ref()?;
+    /// Claims the next replica that this request has not tried, or waits for one. Fails when its
+    /// client leaves meanwhile.
+    pub(super) async fn claim(
+        &self,
+        caller: &mut impl Caller,
+        ctx: &mut Context,
+    ) -> Result<Option<Lease>> {
+        let Some(target) = &ctx.target else {
+            return Ok(None);
+        };
         let ask = Ask {
             forward: &target.forward,
             key: ctx.key.as_deref(),
@@ -29,20 +39,29 @@ impl Edge {
         };
         let lease = {
             let snapshot = self.reader.load();
-            let service = snapshot.service(target.service.as_str())?;
+            let Some(service) = snapshot.service(target.service.as_str()) else {
+                return Ok(None);
+            };
             match hold::is_kept_by_others(service, &target.forward, &ctx.tried) {
                 true => None,
                 false => balance::claim(service, ask),
             }
         };
         if lease.is_some() {
-            return lease;
+            return Ok(lease);
         }
         let began = Instant::now();
         let patience = target.forward.hold_timeout.saturating_sub(ctx.held);
-        let lease = hold::wait(&self.reader, target, ask, patience).await;
+        let waited = tokio::select! {
+            biased;
+            left = caller.left() => Err(left),
+            lease = hold::wait(&self.reader, target, ask, patience) => Ok(lease),
+        };
         ctx.held += began.elapsed();
-        lease
+        match waited {
+            Ok(Some(_)) if caller.has_left() => Err(caller::gone()),
+            waited => waited,
+        }
     }
 
     /// Finds out who asks and, if that is clear, for what.
@@ -63,36 +82,45 @@ impl Edge {
 
     /// Counts the request and gives it a replica, or says what to answer: there is none, and none
     /// to wait for, or a page waits in its stead.
-    pub(super) async fn admit(&self, head: &RequestHeader, ctx: &mut Context) -> Option<Answer> {
+    pub(super) async fn admit(
+        &self,
+        caller: &mut impl Caller,
+        arrival: Arrival,
+        ctx: &mut Context,
+    ) -> Result<Option<Answer>> {
         let Some(target) = ctx.target.clone() else {
-            return Some(unavailable());
+            return Ok(Some(unavailable()));
         };
-        let path = head.uri.path();
-        let scaler = target.scaler.as_ref();
-        let counts = scaler.is_some_and(|scaler| scaler.counts(path));
-        if !self.note(&target, counts, ctx.started) {
-            hold::until_known(&self.reader, &target).await;
-            self.note(&target, counts, ctx.started);
+        if !self.note(&target, arrival.counts, ctx.started) {
+            tokio::select! {
+                biased;
+                left = caller.left() => return Err(left),
+                () = hold::until_known(&self.reader, &target) => {}
+            }
+            self.note(&target, arrival.counts, ctx.started);
         }
-        if target.forward.waiting_page
-            && waiting::is_for_a_page(head)
+        if arrival.wants_a_page
             && let Some(service) = self.reader.load().service(target.service.as_str())
             && service.ready.is_empty()
             && service.coming
         {
-            return Some(waiting::page(service.name.as_str()));
+            return Ok(Some(waiting::page(service.name.as_str())));
         }
-        let Some(lease) = self.claim(ctx).await else {
-            return Some(unavailable());
+        let Some(lease) = self.claim(caller, ctx).await? else {
+            return Ok(Some(unavailable()));
         };
         self.take(ctx, lease);
-        None
+        Ok(None)
     }
 
     /// Gives the request another replica, if it has none.
-    pub(super) async fn claim_next(&self, ctx: &mut Context) -> Result<()> {
+    pub(super) async fn claim_next(
+        &self,
+        caller: &mut impl Caller,
+        ctx: &mut Context,
+    ) -> Result<()> {
         if ctx.lease.is_none() {
-            let Some(lease) = self.claim(ctx).await else {
+            let Some(lease) = self.claim(caller, ctx).await? else {
                 return Err(Error::explain(
                     ErrorType::HTTPStatus(StatusCode::BAD_GATEWAY.as_u16()),
                     "every ready replica was tried",
@@ -181,6 +209,10 @@ impl Edge {
 
     /// Whether the request goes on, to this replica or another, after no connection was made.
     pub(super) fn was_not_connected(&self, error: &Error, ctx: &mut Context) -> bool {
+        if *error.esource() == ErrorSource::Downstream {
+            ctx.leave();
+            return false;
+        }
         if self.dials_again(error, ctx) {
             return true;
         }
@@ -337,6 +369,37 @@ impl Edge {
         ctx.tried.push(lease.replica().generation);
         ctx.exchange.slot = Some(lease.replica().slot);
         ctx.lease = Some(lease);
+    }
+}
+
+/// A request as it comes, before it has a replica.
+pub(super) struct Arrival {
+    /// For the scaler.
+    counts: bool,
+    /// A person waits for it, who may be shown a page meanwhile.
+    wants_a_page: bool,
+}
+
+impl Arrival {
+    pub(super) fn of(head: &RequestHeader, ctx: &Context) -> Arrival {
+        let target = ctx.target.as_ref();
+        let scaler = target.and_then(|target| target.scaler.as_ref());
+        Arrival {
+            counts: scaler.is_some_and(|scaler| scaler.counts(head.uri.path())),
+            wants_a_page: target.is_some_and(|target| target.forward.waiting_page)
+                && waiting::is_for_a_page(head),
+        }
+    }
+}
+
+/// In which phase a connection is while the answer to its request, which was sent, is awaited.
+/// A replica with a limit keeps its place until it is done, whether its client is still there or
+/// not: what works on for nobody takes as much of it.
+pub(super) fn awaits_answer(ctx: &Context) -> Phase {
+    let limit = ctx.target.as_ref().map(|target| target.forward.limit());
+    match limit.is_some_and(|limit| limit < UNLIMITED) {
+        true => Phase::Owed,
+        false => Phase::Answer,
     }
 }
 

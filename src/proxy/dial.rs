@@ -7,14 +7,17 @@ use super::failure;
 use crate::service::dials::Turn;
 use crate::service::replica::Replica;
 use async_trait::async_trait;
+use futures_util::poll;
 use pingora::connectors::l4::Connect;
 use pingora::http::ResponseHeader;
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::protocols::l4::stream::Stream;
 use pingora::{Error, ErrorType, Result};
 use std::io::ErrorKind;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
@@ -46,6 +49,7 @@ pub struct Dial {
     within: Duration,
     patience: Patience,
     began: Instant,
+    has_waited: AtomicBool,
     left_the_line: AtomicBool,
     /// Ends the turn when it is dropped.
     turn: Mutex<Option<oneshot::Sender<()>>>,
@@ -65,6 +69,7 @@ impl Dial {
             within,
             patience,
             began: Instant::now(),
+            has_waited: AtomicBool::new(false),
             left_the_line: AtomicBool::new(false),
             turn: Mutex::default(),
         }
@@ -77,10 +82,15 @@ impl Dial {
 
     /// Waits in line. Nothing was sent to the replica by then, not even a packet.
     pub async fn turn(&self) -> Result<Turn> {
+        let mut turn = pin!(self.replica.connections.dials.turn());
+        if let Poll::Ready(turn) = poll!(&mut turn) {
+            return Ok(turn);
+        }
+        self.has_waited.store(true, Ordering::Relaxed);
         tokio::select! {
             biased;
             () = self.replica.connections.lost() => Err(failure::lost()),
-            turn = self.replica.connections.dials.turn() => Ok(turn),
+            turn = turn => Ok(turn),
             () = self.runs_out_of_patience() => {
                 self.left_the_line.store(true, Ordering::Relaxed);
                 let what = "waiting for a turn to connect to a replica";
@@ -95,6 +105,11 @@ impl Dial {
             () = self.replica.connections.lost() => Err(failure::lost()),
             dialled = self.dial(turn) => dialled,
         }
+    }
+
+    /// Whether its turn did not come at once.
+    pub fn has_waited(&self) -> bool {
+        self.has_waited.load(Ordering::Relaxed)
     }
 
     /// Whether no turn came while another replica could be asked.
@@ -193,9 +208,7 @@ mod tests {
     use crate::service::spec::ServiceName;
     use crate::service::store::store;
     use futures_util::future::join_all;
-    use futures_util::poll;
     use socket2::SockRef;
-    use std::pin::pin;
     use tokio::net::TcpListener;
 
     const WITHIN: Duration = Duration::from_secs(1);

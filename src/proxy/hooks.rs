@@ -1,8 +1,9 @@
 //! The long way: the request path as guard clauses over Pingora's hooks.
 
 use super::answers::{answer_head, front_page, options, plain};
+use super::caller::{self, Caller};
 use super::connection::{Connection, Phase};
-use super::decide::{content_length, filter_request, filter_response};
+use super::decide::{Arrival, awaits_answer, content_length, filter_request, filter_response};
 use super::dial::{Dial, Patience};
 use super::hygiene::{self, Refusal, Way};
 use super::retry::{self, Reach};
@@ -86,7 +87,8 @@ impl ProxyHttp for Edge {
         {
             return refuse(session, ctx, StatusCode::PAYLOAD_TOO_LARGE).await;
         }
-        if let Some(answer) = self.admit(head, ctx).await {
+        let arrival = Arrival::of(head, ctx);
+        if let Some(answer) = self.admit(session, arrival, ctx).await? {
             return respond(session, ctx, answer).await;
         }
         if tunnel::is_asked_for(session.req_header()) {
@@ -101,7 +103,7 @@ impl ProxyHttp for Edge {
         session: &mut Session,
         ctx: &mut Context,
     ) -> Result<Box<HttpPeer>> {
-        self.claim_next(ctx).await?;
+        self.claim_next(session, ctx).await?;
         let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
             return Err(Error::new_in(ErrorType::InternalError));
         };
@@ -124,6 +126,10 @@ impl ProxyHttp for Edge {
         let may_go_elsewhere = retry::may_be_repeated(session.req_header());
         if reused && !may_go_elsewhere && !kept::is_open(connection) {
             return Err(failure::stale());
+        }
+        let has_waited = ctx.dial.as_ref().is_some_and(|dial| dial.has_waited());
+        if has_waited && session.has_left() {
+            return Err(caller::gone());
         }
         if !lease.is_some_and(|lease| lease.sends_on(connection, may_go_elsewhere)) {
             return Err(failure::lost());
@@ -160,7 +166,7 @@ impl ProxyHttp for Edge {
             *body = None;
         }
         if end_of_stream && let Some(connection) = Connection::of(session) {
-            connection.enter(Phase::Answer);
+            connection.enter(awaits_answer(ctx));
         }
         let Some(target) = &ctx.target else {
             return Ok(());
@@ -182,6 +188,12 @@ impl ProxyHttp for Edge {
         ctx: &mut Context,
     ) -> Result<()> {
         self.heed_answer(&session.req_header().method, head, ctx)?;
+        if let Some(connection) = Connection::of(session)
+            && connection.phase() == Phase::Owed
+            && !head.status.is_informational()
+        {
+            connection.enter(Phase::Answer);
+        }
         if session.req_header().version == Version::HTTP_10
             && head.remove_header(&header::TRANSFER_ENCODING).is_some()
         {

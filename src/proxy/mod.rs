@@ -7,6 +7,7 @@
 
 mod answers;
 pub mod balance;
+mod caller;
 mod connection;
 mod context;
 mod decide;

@@ -307,27 +307,37 @@ impl Guarded {
     /// Waits for the client's end while it is answered. What it sends ahead is for whoever reads
     /// the next request.
     fn poll_answer(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Some(lent) = &mut self.lent else {
+        if self.lent.is_none() {
             let before = buf.filled().len();
             ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
             return match buf.filled().len() > before || buf.remaining() == 0 {
                 true => Poll::Ready(Ok(())),
                 false => self.poll_gone(cx),
             };
+        }
+        let ended = self.poll_ahead(cx)?.is_ready();
+        ready!(self.poll_unsent(cx))?;
+        match ended {
+            true => self.poll_gone(cx),
+            false => Poll::Pending,
+        }
+    }
+
+    /// Keeps what comes for later, as far as there is room. Ready when the client has ended its
+    /// half.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(lent) = &mut self.lent else {
+            return Poll::Pending;
         };
         while lent.ahead.len() < AHEAD_MAX {
             let mut room = [const { MaybeUninit::uninit() }; READ_BYTES];
             let mut read = ReadBuf::uninit(&mut room);
-            match Pin::new(&mut self.inner).poll_read(cx, &mut read)? {
-                Poll::Ready(()) if read.filled().is_empty() => {
-                    ready!(self.poll_unsent(cx))?;
-                    return self.poll_gone(cx);
-                }
-                Poll::Ready(()) => lent.ahead.extend_from_slice(read.filled()),
-                Poll::Pending => break,
+            ready!(Pin::new(&mut self.inner).poll_read(cx, &mut read))?;
+            match read.filled() {
+                [] => return Poll::Ready(Ok(())),
+                came => lent.ahead.extend_from_slice(came),
             }
         }
-        ready!(self.poll_unsent(cx))?;
         Poll::Pending
     }
 
@@ -346,6 +356,25 @@ impl Guarded {
             .alarm
             .poll(cx, since + HALF_CLOSED_SILENCE)
             .map(Ok)
+    }
+
+    /// Waits for the client's end while its request waits.
+    fn poll_held(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.lent {
+            Some(_) => self.poll_ahead(cx),
+            None => Pin::new(&mut self.inner).poll_read(cx, buf),
+        }
+    }
+
+    /// Reads what is sent ahead, and tells no end: the answer is awaited, whoever is there then.
+    fn poll_owed(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let _ = self.poll_unsent(cx);
+        let polled = self.poll_held(cx, buf);
+        match buf.filled().len() > before {
+            true => polled,
+            false => Poll::Pending,
+        }
     }
 
     fn poll_tunnel(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -411,6 +440,8 @@ impl AsyncRead for Guarded {
             Phase::Body => this.poll_body(cx, buf),
             Phase::Answer => this.poll_answer(cx, buf),
             Phase::Tunnel => this.poll_tunnel(cx, buf),
+            Phase::Held => this.poll_held(cx, buf),
+            Phase::Owed => this.poll_owed(cx, buf),
         }
     }
 }

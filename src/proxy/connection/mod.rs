@@ -56,6 +56,10 @@ pub enum Phase {
     Answer,
     /// Whatever is said, either way, is not ours.
     Tunnel,
+    /// Its request waits and was not sent yet; its end is all that is looked for.
+    Held,
+    /// Its request was sent, and the answer is awaited whether it is still there or not.
+    Owed,
 }
 
 /// In place of a body's length, which has 19 digits at most.
@@ -84,13 +88,21 @@ impl Connection {
 
     /// The one that `session` came on.
     pub fn of(session: &Session) -> Option<&Connection> {
+        Connection::kept(session).map(Arc::as_ref)
+    }
+
+    pub fn shared(session: &Session) -> Option<Arc<Connection>> {
+        Connection::kept(session).cloned()
+    }
+
+    fn kept(session: &Session) -> Option<&Arc<Connection>> {
         let kept = session
             .digest()?
             .proxy_digest
             .as_ref()?
             .user_data
             .as_ref()?;
-        Some(kept.downcast_ref::<Arc<Connection>>()?.as_ref())
+        kept.downcast_ref()
     }
 
     /// The head of a request has been read; its body has this length, or comes in chunks.
@@ -120,7 +132,9 @@ impl Connection {
             1 => Phase::Head,
             2 => Phase::Body,
             3 => Phase::Answer,
-            _ => Phase::Tunnel,
+            4 => Phase::Tunnel,
+            5 => Phase::Held,
+            _ => Phase::Owed,
         }
     }
 

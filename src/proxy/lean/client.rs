@@ -2,9 +2,11 @@
 
 use super::head;
 use crate::proxy::REFUSED_BODY_DRAIN;
+use crate::proxy::caller::{self, Caller, Held};
 use crate::proxy::connection::{AHEAD_MAX, Alarm, Connection, Guarded, Phase};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::poll;
+use pingora::protocols::{GetSocketDigest, SocketDigest};
 use pingora::{Error, ErrorType, Result};
 use std::future::poll_fn;
 use std::io;
@@ -195,6 +197,16 @@ impl Client {
         .await
     }
 
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.inbox.len() < AHEAD_MAX {
+            match ready!(self.poll_more(cx)) {
+                Ok(count) if count > 0 => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+        Poll::Pending
+    }
+
     /// Ends the connection in order. `unread` of a body is read first, so that the client sees its
     /// answer and not a reset.
     pub async fn close(mut self, unread: usize) {
@@ -203,6 +215,18 @@ impl Client {
             let mut rest = (&mut self.stream).take(unread as u64);
             let _ = timeout(REFUSED_BODY_DRAIN, copy(&mut rest, &mut sink())).await;
         }
+    }
+}
+
+impl Caller for Client {
+    async fn left(&mut self) -> Box<Error> {
+        let _held = Held::on(Arc::clone(&self.connection));
+        poll_fn(|cx| self.poll_left(cx)).await;
+        caller::gone()
+    }
+
+    fn socket(&self) -> Option<Arc<SocketDigest>> {
+        self.stream.get_socket_digest()
     }
 }
 

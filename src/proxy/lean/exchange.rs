@@ -6,11 +6,15 @@ use super::client::Client;
 use super::head::{self, Spelling};
 use crate::plugin::{Answer, Verdict};
 use crate::proxy::answers::{answer_head, plain};
+use crate::proxy::caller::{self, Caller};
 use crate::proxy::connection::Phase;
-use crate::proxy::decide::{content_length, filter_request, filter_response};
+use crate::proxy::decide::{
+    Arrival, awaits_answer, content_length, filter_request, filter_response,
+};
+use crate::proxy::dial::Dial;
 use crate::proxy::hygiene::{self, Way};
 use crate::proxy::retry::{self, BODY_KEPT_BYTES, Reach};
-use crate::proxy::{Context, Edge, dial, failure, headers};
+use crate::proxy::{Context, Edge, failure, headers};
 use bytes::{BufMut, BytesMut};
 use http::{Method, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -19,6 +23,7 @@ use pingora::server::ShutdownWatch;
 use pingora::{Error, ErrorType, Result};
 use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -143,7 +148,8 @@ impl Edge {
             length => client.body(length, patience).await?,
         };
         said.unread = 0;
-        if let Some(answer) = self.admit(head, ctx).await {
+        let arrival = Arrival::of(head, ctx);
+        if let Some(answer) = self.admit(client, arrival, ctx).await? {
             return say(client, ctx, said, answer).await;
         }
         head.remove_header(&header::CONNECTION);
@@ -181,7 +187,7 @@ impl Edge {
                 return Err(error);
             }
             log::debug!("attempt {} failed: {error}", ctx.attempts);
-            self.claim_next(ctx).await?;
+            self.claim_next(client, ctx).await?;
         }
     }
 
@@ -195,7 +201,7 @@ impl Edge {
         ctx: &mut Context,
         said: &mut Said,
     ) -> std::result::Result<(), (Box<Error>, Option<bool>)> {
-        let mut link = match self.link(head, ctx).await {
+        let mut link = match self.link(client, head, ctx).await {
             Ok(link) => link,
             Err(error) => return Err((error, None)),
         };
@@ -213,7 +219,12 @@ impl Edge {
         }
     }
 
-    async fn link(&self, head: &RequestHeader, ctx: &mut Context) -> Result<Link> {
+    async fn link(
+        &self,
+        client: &mut Client,
+        head: &RequestHeader,
+        ctx: &mut Context,
+    ) -> Result<Link> {
         let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
             return Err(Error::new_in(ErrorType::InternalError));
         };
@@ -223,10 +234,19 @@ impl Edge {
             Some(stream) => stream,
             None => {
                 let within = target.forward.connect_timeout;
-                let dial = dial::Dial::new(lease.replica(), within, self.patience(ctx));
-                let dialled = dial.stream().await.map_err(|error| error.into_up());
-                ctx.dial = Some(dial.into());
-                dialled?
+                let dial = Dial::new(lease.replica(), within, self.patience(ctx));
+                let dial = Arc::new(dial);
+                ctx.dial = Some(Arc::clone(&dial));
+                let turn = tokio::select! {
+                    biased;
+                    turn = dial.turn() => turn.map_err(|error| error.into_up())?,
+                    left = client.left() => return Err(left),
+                };
+                if dial.has_waited() && client.has_left() {
+                    return Err(caller::gone());
+                }
+                let dialled = dial.connect_in(turn).await;
+                dialled.map_err(|error| error.into_up())?
             }
         };
         Ok(Link {
@@ -257,6 +277,7 @@ impl Edge {
         let (patience, write_timeout) = forward.map_or_else(Default::default, |forward| {
             (forward.read_timeout, forward.write_timeout)
         });
+        client.connection.enter(awaits_answer(ctx));
         ctx.reach = Reach::Head;
         let is_sent = send(link, request, write_timeout, &mut ctx.reach).await?;
         loop {
@@ -279,6 +300,7 @@ impl Edge {
                     .await?;
                 continue;
             }
+            client.connection.enter(Phase::Answer);
             self.pass(
                 client,
                 link,

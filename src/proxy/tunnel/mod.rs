@@ -9,9 +9,10 @@ mod pipe;
 
 pub use head::is_asked_for;
 
+use super::caller::Caller;
 use super::connection::{Connection, Phase};
 use super::context::INTERIM_ANSWERS_MAX;
-use super::decide::{endless_interim, filter_response};
+use super::decide::{awaits_answer, endless_interim, filter_response};
 use super::hooks::peer;
 use super::retry::Reach;
 use super::{Context, Edge, failure, headers};
@@ -41,12 +42,15 @@ impl Edge {
         // Makes `read_body_or_idle` keep what it reads, see `unless_the_client_leaves`. There is
         // no next request on this connection, whatever the answer.
         if let Some(connection) = Connection::of(session) {
-            connection.enter(Phase::Answer);
+            connection.enter(awaits_answer(ctx));
         }
         session.set_pipelining_enabled(true);
         session.set_keepalive(None);
 
         let (replica, answer) = self.shake_hands(session, ctx, &request).await?;
+        if let Some(connection) = Connection::of(session) {
+            connection.enter(Phase::Answer);
+        }
         match answer.status {
             StatusCode::SWITCHING_PROTOCOLS => {
                 self.is_answered(answer.status, ctx);
@@ -77,7 +81,7 @@ impl Edge {
                 return Err(error);
             }
             log::debug!("attempt {} failed: {error}", ctx.attempts);
-            self.claim_next(ctx).await?;
+            self.claim_next(session, ctx).await?;
         }
     }
 
@@ -93,11 +97,11 @@ impl Edge {
         let forward = &target.forward;
         let (peer, dial) = peer(lease, forward, Use::Once, self.patience(ctx));
         ctx.dial = Some(dial);
-        let stream = self
-            .connector
-            .new_stream(&peer)
-            .await
-            .map_err(|error| error.into_up())?;
+        let stream = tokio::select! {
+            biased;
+            stream = self.connector.new_stream(&peer) => stream.map_err(|error| error.into_up())?,
+            left = session.left() => return Err(left),
+        };
         ctx.reach = Reach::Head;
         let mut replica = Replica::new(stream);
         replica.read_timeout = Some(forward.read_timeout);
