@@ -5,7 +5,7 @@ CARGO_HOME ?= $(HOME)/.cargo
 export PATH := $(CARGO_HOME)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run load build image container-image deb deb-test test loom fuzz deny chaos attack bench bench-instructions bench-scale micro simulate replay fmt lint clean-containers
+.PHONY: help run load build image container-image deb deb-test test loom fuzz deny chaos attack bench bench-instructions bench-scale micro mutants simulate replay fmt lint clean-containers
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -90,6 +90,9 @@ bench-scale: ## Measure an idle Tidegate, and one with a thousand services
 
 micro: ## Measure single steps: hygiene, routes, claims, metrics, snapshots, plans, the control loop
 	cargo bench -p micro -- $(MICRO)
+
+mutants: ## Change a sample of lines in plan/, service/ and proxy/, and name those that no unit test misses
+	scripts/mutants $(MUTANTS)
 
 simulate: ## Show what scaling policies would have done with the recorded traffic
 	@scripts/setup --no-docker

@@ -62,6 +62,7 @@ fn picture(words: &str) -> Picture {
             "starting" => Condition::Starting,
             "ready" | "old" => Condition::Ready,
             "sick" => Condition::Sick(Ailment::Exited { code: Some(137) }),
+            "paused" => Condition::Sick(Ailment::Paused),
             "unwell" => unwell(1),
             "long-unwell" => unwell(2),
             "busy" => draining(2, 3),
@@ -230,6 +231,25 @@ fn a_sick_replica_is_stopped_at_once_and_its_port_waits_for_it() {
 }
 
 #[test]
+fn a_sick_replica_gets_half_a_second_and_a_paused_one_none() {
+    let grace_of = |words: &str, configured: Duration| {
+        let picture = picture(words);
+        let mut input = picture.input();
+        input.stop_grace_period = configured;
+        match plan(&input).actions.first() {
+            Some(Action::Stop { grace, .. }) => *grace,
+            other => panic!("{words} led to {other:?}"),
+        }
+    };
+    assert_eq!(grace_of("8000=sick", GRACE), SICK_GRACE);
+    assert_eq!(SICK_GRACE, Duration::from_millis(500));
+    let shorter = Duration::from_millis(200);
+    assert_eq!(grace_of("8000=sick", shorter), shorter);
+    // SIGTERM does not reach a paused process.
+    assert_eq!(grace_of("8000=paused", GRACE), Duration::ZERO);
+}
+
+#[test]
 fn a_draining_replica_stops_when_empty_or_overdue() {
     check(
         picture("8000=ready 8001=busy"),
@@ -368,6 +388,18 @@ fn without_a_port_to_start_ahead_an_old_one_makes_room() {
     let mut full = picture("65535=old");
     full.first_slot = LAST_PORT;
     check(full, &["drain 65535: it is to be replaced"]);
+}
+
+#[test]
+fn the_plan_names_missing_ports_only_when_they_are_missing() {
+    let start = "start 65535: 2 replicas are wanted";
+    let none_left = "- no port is free from 65535 to 65535; free one or choose another first_port";
+    let mut short = picture("").wanted(2);
+    short.first_slot = LAST_PORT;
+    check(short, &[start, none_left]);
+    let mut exact = picture("").wanted(1);
+    exact.first_slot = LAST_PORT;
+    check(exact, &["start 65535: 1 replica is wanted"]);
 }
 
 #[test]
