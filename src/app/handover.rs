@@ -5,6 +5,7 @@
 //! descriptors, so nothing is ever let go in between. `src/README.md` tells the whole story.
 
 use super::supervisor::Supervisor;
+use memchr::memchr;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags,
@@ -22,7 +23,9 @@ use tokio::net::UnixStream;
 pub const PROTOCOL: u32 = 1;
 /// The kernel passes no more than 253 at once.
 const DESCRIPTORS_MAX: usize = 250;
-const MESSAGE_MAX_BYTES: usize = 64 * 1024;
+/// A service is its name and a number: room for a hundred thousand of them.
+const MESSAGE_MAX_BYTES: usize = 16 << 20;
+const READ_BYTES: usize = 64 * 1024;
 
 /// When a successor wants to take over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -84,6 +87,8 @@ pub enum Message {
 pub struct Conversation {
     stream: UnixStream,
     unread: Vec<u8>,
+    /// How much of `unread` is known to have no end of a line.
+    searched: usize,
     received: Vec<OwnedFd>,
 }
 
@@ -92,6 +97,7 @@ impl Conversation {
         Conversation {
             stream,
             unread: Vec::new(),
+            searched: 0,
             received: Vec::new(),
         }
     }
@@ -137,11 +143,13 @@ impl Conversation {
     /// The next message. Cancel safe.
     pub async fn hear(&mut self) -> io::Result<Message> {
         loop {
-            if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
-                let rest = self.unread.split_off(end + 1);
+            if let Some(end) = memchr(b'\n', &self.unread[self.searched..]) {
+                let rest = self.unread.split_off(self.searched + end + 1);
+                self.searched = 0;
                 let line = std::mem::replace(&mut self.unread, rest);
                 return serde_json::from_slice(&line).map_err(io::Error::from);
             }
+            self.searched = self.unread.len();
             if self.unread.len() > MESSAGE_MAX_BYTES {
                 return Err(io::Error::other("it talks too much"));
             }
@@ -160,6 +168,7 @@ impl Conversation {
     pub async fn hung_up(&mut self) {
         while self.read().await.is_ok_and(|count| count > 0) {
             self.unread.clear();
+            self.searched = 0;
         }
     }
 
@@ -168,10 +177,11 @@ impl Conversation {
             stream,
             unread,
             received,
+            ..
         } = self;
         let stream = &*stream;
         let read = stream.async_io(Interest::READABLE, || {
-            let mut text = [0; 4096];
+            let mut text = vec![0; READ_BYTES];
             let mut space = [MaybeUninit::uninit(); SPACE];
             let mut control = RecvAncillaryBuffer::new(&mut space);
             let got = rustix::net::recvmsg(
@@ -240,13 +250,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn thousands_of_services_are_handed_over() {
+        let (mut old, mut new) = pair();
+        let file = tempfile::tempfile().unwrap();
+        let names = (0..5_000).map(|n| format!("{n:05}-{}", "x".repeat(57)));
+        let counts: BTreeMap<String, u32> = names.clone().map(|name| (name, 1000)).collect();
+        let holdings = Message::Holdings {
+            pid: 1,
+            holdings: vec![Holding::StateLock],
+            ready: counts.clone(),
+            supervisor: Supervisor::default(),
+        };
+        let yours = Message::Yours {
+            wanted: counts,
+            by_hand: names.collect(),
+        };
+        let descriptors = [file.as_fd()];
+        let said = async {
+            old.pass(&holdings, &descriptors).await.unwrap();
+            old.say(&yours).await.unwrap();
+        };
+        let heard = async { [new.hear().await.unwrap(), new.hear().await.unwrap()] };
+        let ((), heard) = tokio::join!(said, heard);
+        assert_eq!(new.received().len(), 1);
+        assert_eq!(heard, [holdings, yours]);
+    }
+
+    #[tokio::test]
     async fn nonsense_and_silence_are_errors() {
         let (mut old, mut new) = pair();
         new.stream.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
         assert!(old.hear().await.is_err());
-        new.stream.write_all(&vec![b'x'; 100_000]).await.unwrap();
-        assert!(old.hear().await.is_err());
-        drop(old);
+        let endless = vec![b'x'; MESSAGE_MAX_BYTES + READ_BYTES];
+        let (_, heard) = tokio::join!(new.stream.write_all(&endless), async {
+            let heard = old.hear().await;
+            drop(old);
+            heard
+        });
+        assert!(heard.is_err());
         assert!(new.hear().await.is_err());
         new.hung_up().await;
     }

@@ -48,6 +48,8 @@ const LINGER: Duration = Duration::from_secs(5);
 const WARM_UP_WITHIN: Duration = Duration::from_secs(10);
 /// Starts and stops that are under way may take this long before an upgrade is refused.
 const REST_WITHIN: Duration = Duration::from_secs(30);
+/// A successor reads what it is given at once, unless it hangs.
+const READ_WITHIN: Duration = Duration::from_secs(10);
 /// `run --rm` waits this long for its containers to be gone.
 const REMOVE_WITHIN: Duration = Duration::from_secs(60);
 
@@ -308,14 +310,15 @@ impl Keeper {
         };
         let pid = successor.pid;
         log::info!("process {pid} wants to take over");
-        match successor.conversation.pass(&message, &descriptors).await {
-            Ok(()) => Some(successor),
-            Err(error) => {
-                log::warn!("process {pid} cannot take over: {error}");
-                successor.refuse(&error.to_string()).await;
-                None
-            }
-        }
+        let passed = successor.conversation.pass(&message, &descriptors);
+        let why = match tokio::time::timeout(READ_WITHIN, passed).await {
+            Ok(Ok(())) => return Some(successor),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("it does not read what it is given within {READ_WITHIN:?}"),
+        };
+        log::warn!("process {pid} cannot take over: {why}");
+        successor.refuse(&why).await;
+        None
     }
 
     /// Lets go of the containers, and of the clients as soon as the successor lets them in. If
@@ -334,13 +337,17 @@ impl Keeper {
         let by_hand = self.counts(|service| service.by_hand.unwrap_or_default());
         let by_hand = by_hand.into_iter().filter(|(_, count)| *count > 0);
         let by_hand: BTreeSet<String> = by_hand.map(|(name, _)| name).collect();
-        let heard = async {
-            let yours = Message::Yours { wanted, by_hand };
-            successor.conversation.say(&yours).await?;
-            // Without a limit: as long as it lives, the containers are its own.
-            successor.conversation.hear().await
-        };
-        match heard.await {
+        let yours = Message::Yours { wanted, by_hand };
+        let said = successor.conversation.say(&yours);
+        if !matches!(tokio::time::timeout(READ_WITHIN, said).await, Ok(Ok(()))) {
+            // A message without its end hands over nothing.
+            drop(successor);
+            log::warn!("process {pid} does not take over: it did not read what it asked for");
+            self.handle.take(hands, BTreeMap::new()).await;
+            return None;
+        }
+        // Without a limit: as long as it lives, the containers are its own.
+        match successor.conversation.hear().await {
             Ok(Message::Serving) => {
                 log::info!("process {pid} took over: finishing what is in flight");
                 self.in_flight.end_connections();

@@ -1,6 +1,7 @@
 //! The running process's side of an upgrade: who knocks, and who may come in.
 
 use super::handover::{Conversation, Message, PROTOCOL, When};
+use crate::service::time::Human;
 use std::io;
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::sync::{Arc, Weak};
@@ -8,9 +9,15 @@ use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// Whoever knocks says this soon what it wants.
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
+/// Time for a successor to get ready once it has the holdings: its engine's first list, and ten
+/// seconds of warming up. One that hangs must not keep others out for ever.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// A refusal fits into the socket's buffer, unless nobody reads there.
+const REFUSE_WITHIN: Duration = Duration::from_secs(1);
 /// A door that cannot be opened (too many open files) is tried again after this.
 const ACCEPT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -18,8 +25,8 @@ const ACCEPT_RETRY_AFTER: Duration = Duration::from_secs(1);
 pub struct Door {
     listener: UnixListener,
     steps: JoinSet<Option<Step>>,
-    /// Alive while a successor is inside.
-    inside: Weak<()>,
+    /// The pid of the successor that is inside, while it is.
+    inside: Weak<u32>,
     quit: watch::Sender<()>,
 }
 
@@ -30,7 +37,7 @@ pub struct Successor {
     when: When,
     /// By somebody of its own.
     pub supervised: bool,
-    inside: Arc<()>,
+    inside: Arc<u32>,
 }
 
 /// What a successor needs next.
@@ -87,10 +94,10 @@ impl Door {
 
     /// Returns the successor unless somebody else is inside, or it waits for QUIT.
     fn let_in(&mut self, successor: Successor) -> Option<Successor> {
-        if self.inside.strong_count() > 0 {
-            let why = "another process is about to take over already";
+        if let Some(pid) = self.inside.upgrade() {
+            let why = format!("another process is about to take over already, process {pid}");
             self.steps.spawn(async move {
-                successor.refuse(why).await;
+                successor.refuse(&why).await;
                 None
             });
             return None;
@@ -108,14 +115,17 @@ impl Door {
     /// Lets a successor that was given the holdings get ready.
     pub fn wait_for(&mut self, mut successor: Successor) {
         self.steps.spawn(async move {
-            match successor.conversation.hear().await {
-                Ok(Message::Ready) => Some(Step::Next(Knock::IsReady(successor))),
-                _ => {
-                    let pid = successor.pid;
-                    log::warn!("process {pid} does not take over after all; going on");
-                    None
+            let pid = successor.pid;
+            match timeout(READY_WITHIN, successor.conversation.hear()).await {
+                Ok(Ok(Message::Ready)) => return Some(Step::Next(Knock::IsReady(successor))),
+                Ok(_) => log::warn!("process {pid} does not take over after all; going on"),
+                Err(_) => {
+                    let why = format!("it was not ready within {}", Human(READY_WITHIN));
+                    log::warn!("process {pid} does not take over: {why}; going on");
+                    successor.refuse(&why).await;
                 }
             }
+            None
         });
     }
 }
@@ -123,13 +133,14 @@ impl Door {
 impl Successor {
     pub async fn refuse(mut self, why: &str) {
         let why = why.to_owned();
-        let _ = self.conversation.say(&Message::Refused { why }).await;
+        let refusal = Message::Refused { why };
+        let _ = timeout(REFUSE_WITHIN, self.conversation.say(&refusal)).await;
     }
 }
 
 async fn greet(stream: UnixStream) -> Option<Step> {
     let mut conversation = Conversation::new(stream);
-    let hello = tokio::time::timeout(HELLO_WITHIN, conversation.hear()).await;
+    let hello = timeout(HELLO_WITHIN, conversation.hear()).await;
     let Ok(Ok(Message::Hello {
         protocol,
         pid,
@@ -144,7 +155,7 @@ async fn greet(stream: UnixStream) -> Option<Step> {
         conversation,
         when,
         supervised,
-        inside: Arc::new(()),
+        inside: Arc::new(pid),
     };
     if protocol != PROTOCOL {
         let why = "these two versions of tidegate cannot hand over to each other: stop this one \
@@ -164,4 +175,59 @@ async fn wait_for_quit(mut successor: Successor, mut quit: watch::Receiver<()>) 
         }
     }
     Some(Step::Next(Knock::Comes(successor)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    async fn knock(path: &Path, pid: u32) -> Conversation {
+        let mut conversation = Conversation::new(UnixStream::connect(path).await.unwrap());
+        let hello = Message::Hello {
+            protocol: PROTOCOL,
+            pid,
+            when: When::Now,
+            supervised: false,
+        };
+        conversation.say(&hello).await.unwrap();
+        conversation
+    }
+
+    /// The answer to a process outside, while the door does its work.
+    async fn answer(door: &mut Door, outside: &mut Conversation) -> String {
+        tokio::select! {
+            _ = door.next() => panic!("nobody may come in"),
+            heard = outside.hear() => match heard {
+                Ok(Message::Refused { why }) => why,
+                other => panic!("{other:?}"),
+            },
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_successor_that_hangs_keeps_others_out_for_a_minute_and_no_longer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("upgrade.sock");
+        let listener = StdUnixListener::bind(&path).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let mut door = Door::new(listener).unwrap();
+
+        let mut hangs = knock(&path, 1).await;
+        let Knock::Comes(successor) = door.next().await else {
+            panic!("it has no holdings yet");
+        };
+        door.wait_for(successor);
+        let mut second = knock(&path, 2).await;
+        let why = answer(&mut door, &mut second).await;
+        assert!(why.ends_with("take over already, process 1"), "{why}");
+        let why = answer(&mut door, &mut hangs).await;
+        assert_eq!(why, "it was not ready within 60s");
+
+        let _third = knock(&path, 3).await;
+        let Knock::Comes(successor) = door.next().await else {
+            panic!("it has no holdings yet");
+        };
+        assert_eq!(successor.pid, 3);
+    }
 }
