@@ -1,6 +1,7 @@
 //! Making and starting one container, with everything that it needs to stand on.
 
 use super::error::{Failure, failed};
+use super::json::target;
 use super::{Daemon, LOOK_TIMEOUT, label};
 use crate::engine::{EngineError, ErrorKind};
 use crate::service::replica::ReplicaId;
@@ -9,9 +10,7 @@ use bollard::models::{
     ContainerCreateBody, EndpointSettings, HostConfig, NetworkConnectRequest, NetworkCreateRequest,
     NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum, VolumeCreateRequest,
 };
-use bollard::query_parameters::{
-    CreateContainerOptions, InspectNetworkOptions, StartContainerOptions,
-};
+use bollard::query_parameters::{CreateContainerOptions, StartContainerOptions};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -132,10 +131,11 @@ impl Daemon {
         const OP: &str = "make the network";
         // Docker 20.10 would make two networks of one name.
         let _turn = self.turns.take(format!("network {name}")).await;
-        let inspect = client.inspect_network(name, None::<InspectNetworkOptions>);
-        match self.ask(OP, LOOK_TIMEOUT, inspect).await {
-            Err(failure) if failure.is(404) => {}
-            other => return other.map(drop),
+        if self
+            .has(client, OP, target(&["networks", name], &[]))
+            .await?
+        {
+            return Ok(());
         }
         let request = NetworkCreateRequest {
             name: name.to_owned(),
@@ -156,12 +156,11 @@ impl Daemon {
 
     async fn ensure_volume(&self, client: &bollard::Docker, name: &str) -> Result<(), Failure> {
         const OP: &str = "make the volume";
-        match self
-            .ask(OP, LOOK_TIMEOUT, client.inspect_volume(name))
-            .await
+        if self
+            .has(client, OP, target(&["volumes", name], &[]))
+            .await?
         {
-            Err(failure) if failure.is(404) => {}
-            other => return other.map(drop),
+            return Ok(());
         }
         let request = VolumeCreateRequest {
             name: Some(name.to_owned()),

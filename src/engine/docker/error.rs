@@ -40,7 +40,8 @@ impl Failure {
         }
     }
 
-    pub(super) fn timed_out(op: &'static str, host: &Host, limit: Duration) -> Failure {
+    /// The engine itself does not answer.
+    pub(super) fn silent(op: &'static str, host: &Host, limit: Duration) -> Failure {
         Failure {
             status: None,
             error: EngineError {
@@ -49,6 +50,15 @@ impl Failure {
                 message: format!("Docker at {host} did not answer within {}", Human(limit)),
             },
         }
+    }
+
+    /// One call hangs while the engine answers others, as with a container that cannot be
+    /// removed: that container's failure and nobody else's.
+    pub(super) fn stuck(op: &'static str, limit: Duration) -> Failure {
+        let limit = Human(limit);
+        let message =
+            format!("Docker did not finish this within {limit}, though it lists containers");
+        failed(op, message).into()
     }
 
     pub(super) fn is(&self, status: u16) -> bool {
@@ -69,6 +79,16 @@ impl Failure {
 
     pub(super) fn message(&self) -> &str {
         &self.error.message
+    }
+}
+
+/// Of an engine that did answer.
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Failure {
+            status: None,
+            error,
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! Docker's events, reduced to "look again".
 
+use super::heard::Happening;
+use super::json::{lines, target};
 use super::{Daemon, LOOK_TIMEOUT, label};
-use bollard::models::EventMessage;
-use bollard::query_parameters::EventsOptions;
+use bytes::BytesMut;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
@@ -52,7 +52,7 @@ pub(super) fn changes(daemon: Arc<Daemon>) -> BoxStream<'static, ()> {
 
 struct Watch {
     daemon: Arc<Daemon>,
-    events: Option<BoxStream<'static, Result<EventMessage, bollard::errors::Error>>>,
+    events: Option<BoxStream<'static, Result<BytesMut, bollard::errors::Error>>>,
     /// When the subscription began.
     since: Instant,
     backoff: Duration,
@@ -67,10 +67,10 @@ impl Watch {
             };
             let lost = match tokio::time::timeout(QUIET, events.next()).await {
                 Ok(Some(Ok(event))) => {
-                    self.daemon.heard.note(&event);
+                    note(&self.daemon, &event);
                     // What has piled up meanwhile is one reason, not many.
                     while let Some(Some(Ok(event))) = events.next().now_or_never() {
-                        self.daemon.heard.note(&event);
+                        note(&self.daemon, &event);
                     }
                     return;
                 }
@@ -109,17 +109,12 @@ impl Watch {
         let since = (SystemTime::now() - OVERLAP)
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        let actions = ACTIONS.map(String::from).to_vec();
-        let options = EventsOptions {
-            since: Some(format!("{}.{:09}", since.as_secs(), since.subsec_nanos())),
-            until: None,
-            filters: Some(HashMap::from([
-                label::filter(&self.daemon.instance),
-                ("type".into(), vec!["container".into()]),
-                ("event".into(), actions),
-            ])),
-        };
-        self.events = Some(client.events(Some(options)).boxed());
+        let since = format!("{}.{:09}", since.as_secs(), since.subsec_nanos());
+        let (key, labels) = label::filter(&self.daemon.instance);
+        let filters = serde_json::json!({ key: labels, "type": ["container"], "event": ACTIONS });
+        let filters = filters.to_string();
+        let query = [("since", since.as_str()), ("filters", filters.as_str())];
+        self.events = Some(lines(&client, target(&["events"], &query)));
         self.since = Instant::now();
         log::debug!("watching Docker's events");
     }
@@ -130,13 +125,59 @@ impl Watch {
     }
 }
 
+/// One that cannot be read is a reason to look, like any other.
+fn note(daemon: &Daemon, event: &[u8]) {
+    match serde_json::from_slice::<Happening>(event) {
+        Ok(happening) => daemon.heard.note(&happening),
+        Err(error) => log::debug!("an event of Docker's cannot be read: {error}"),
+    }
+}
+
 async fn ping(daemon: &Daemon) -> Result<(), String> {
     let pong = async {
         let client = daemon.client(OP).await?;
-        daemon.ask(OP, LOOK_TIMEOUT, client.ping()).await
+        daemon.ask_engine(OP, LOOK_TIMEOUT, client.ping()).await
     };
     match pong.await {
         Ok(_) => Ok(()),
         Err(failure) => Err(failure.message().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scripted::Scripted;
+    use super::*;
+    use crate::service::replica::{Observed, ReplicaId, RunState};
+    use crate::service::spec::{ServiceName, SpecHash};
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn an_event_that_cannot_be_read_ends_no_subscription() {
+        let events = concat!(
+            "{\"Type\":\"pod\",\"Action\":5}\n",
+            "{\"Type\":\"novelty\",\"Action\":\"die\",\"Actor\":{\"ID\":\"a\",",
+            "\"Attributes\":{\"exitCode\":\"3\",\"odd\":[1]}}}\n",
+        );
+        let daemon = Scripted::new([("/events", json!(events))]);
+        let mut changes = changes(daemon.daemon());
+        // The first change is the subscription itself.
+        changes.next().await;
+        let mut seen = [Observed {
+            service: ServiceName::new("web"),
+            id: ReplicaId::new("a"),
+            slot: 8000,
+            generation: 1,
+            spec: SpecHash::new("a"),
+            made: None,
+            image: None,
+            state: RunState::Running,
+            addresses: Vec::new(),
+        }];
+        while seen[0].state == RunState::Running {
+            changes.next().await;
+            daemon.daemon().heard.correct(&mut seen);
+        }
+        assert_eq!(seen[0].state, RunState::Exited { code: Some(3) });
     }
 }

@@ -7,7 +7,8 @@
 
 use super::held;
 use crate::service::replica::{Observed, ReplicaId, RunState};
-use bollard::models::EventMessage;
+use serde::Deserialize;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -16,20 +17,36 @@ use tokio::time::Instant;
 /// By then the list knows, or something is wrong that hearsay should not hide.
 const TRUSTED: Duration = Duration::from_secs(5);
 
+/// An event of Docker's, as far as it is read here.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Happening {
+    action: Option<String>,
+    actor: Option<Actor>,
+}
+
+#[derive(Deserialize)]
+struct Actor {
+    #[serde(rename = "ID")]
+    id: Option<String>,
+    #[serde(rename = "Attributes", default)]
+    attributes: Value,
+}
+
 #[derive(Default)]
 pub struct Heard {
     states: Mutex<HashMap<String, (RunState, Instant)>>,
 }
 
 impl Heard {
-    pub fn note(&self, event: &EventMessage) {
+    pub fn note(&self, event: &Happening) {
         let Some(actor) = &event.actor else { return };
         let state = match event.action.as_deref() {
             Some("start" | "unpause") => RunState::Running,
             Some("pause") => RunState::Paused,
             Some("die") => {
-                let attributes = actor.attributes.as_ref();
-                let code = attributes.and_then(|known| known.get("exitCode")?.parse().ok());
+                let code = actor.attributes.get("exitCode").and_then(Value::as_str);
+                let code = code.and_then(|code| code.parse().ok());
                 RunState::Exited { code }
             }
             _ => return,

@@ -1,8 +1,8 @@
 //! The image: the local one as it is, else pulled.
 
+use super::Daemon;
 use super::error::{Failure, failed};
 use super::registry::Logins;
-use super::{Daemon, LOOK_TIMEOUT};
 use crate::engine::EngineError;
 use crate::service::spec::{ImageId, Pull, Template};
 use crate::service::time::Human;
@@ -89,8 +89,7 @@ impl Daemon {
         client: &bollard::Docker,
         image: &str,
     ) -> Result<Option<ImageId>, Failure> {
-        let inspect = client.inspect_image(image);
-        match self.ask(OP, LOOK_TIMEOUT, inspect).await {
+        match self.inspect_image(client, OP, image).await {
             Err(failure) if failure.is(404) => Ok(None),
             other => other.map(|image| image.id.map(ImageId)),
         }

@@ -1,9 +1,85 @@
-//! What an image says of itself, for whoever writes a configuration for it.
+//! Single containers and images, as far as they are read here.
 
-use super::{Docker, LOOK_TIMEOUT};
+use super::error::Failure;
+use super::json::target;
+use super::{Daemon, Docker};
 use crate::engine::EngineError;
+use crate::service::replica::ReplicaId;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct Container {
+    pub state: Option<State>,
+    pub config: Option<ContainerConfig>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct State {
+    /// Also while it is paused, except on Podman.
+    pub running: bool,
+    pub paused: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct ContainerConfig {
+    pub labels: Option<HashMap<String, String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct Image {
+    pub id: Option<String>,
+    config: Option<ImageConfig>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct ImageConfig {
+    exposed_ports: Option<BTreeMap<String, IgnoredAny>>,
+    volumes: Option<BTreeMap<String, IgnoredAny>>,
+    healthcheck: Option<Healthcheck>,
+}
+
+/// Times are nanoseconds.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Healthcheck {
+    test: Option<Vec<String>>,
+    interval: Option<i64>,
+    timeout: Option<i64>,
+    retries: Option<i64>,
+    start_period: Option<i64>,
+}
+
+impl Daemon {
+    pub(super) async fn inspect(
+        &self,
+        client: &bollard::Docker,
+        op: &'static str,
+        id: &ReplicaId,
+    ) -> Result<Container, Failure> {
+        let target = target(&["containers", &id.0, "json"], &[]);
+        self.get(client, op, target).await
+    }
+
+    pub(super) async fn inspect_image(
+        &self,
+        client: &bollard::Docker,
+        op: &'static str,
+        image: &str,
+    ) -> Result<Image, Failure> {
+        let target = target(&["images", image, "json"], &[]);
+        self.get(client, op, target).await
+    }
+}
+
+/// Facts for whoever writes a configuration for an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageFacts {
     /// Exposed over TCP, the lowest first.
@@ -27,18 +103,16 @@ impl Docker {
         daemon
             .resolve(image, crate::service::spec::Pull::Missing)
             .await?;
-        let inspected = client.inspect_image(image);
-        let inspected = daemon.ask(OP, LOOK_TIMEOUT, inspected).await?;
+        let inspected = daemon.inspect_image(&client, OP, image).await?;
         let config = inspected.config.unwrap_or_default();
         let ports = config.exposed_ports.unwrap_or_default();
-        let ports = ports.iter().filter_map(|port| {
+        let ports = ports.keys().filter_map(|port| {
             let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
             number.parse().ok().filter(|_| protocol == "tcp")
         });
         let mut ports: Vec<u16> = ports.collect();
         ports.sort_unstable();
-        let mut volumes = config.volumes.unwrap_or_default();
-        volumes.sort();
+        let volumes = config.volumes.unwrap_or_default();
         let health = config.healthcheck.unwrap_or_default();
         let nanos = |nanos: Option<i64>| {
             let nanos = u64::try_from(nanos?).ok().filter(|nanos| *nanos > 0)?;
@@ -46,7 +120,7 @@ impl Docker {
         };
         Ok(ImageFacts {
             ports,
-            volumes,
+            volumes: volumes.into_keys().collect(),
             healthcheck: health
                 .test
                 .map(|test| test.join(" "))

@@ -1,8 +1,8 @@
 //! Docker is the memory: what a replica is, written on its container and read back.
 
+use super::list::{Endpoint, Listed};
 use crate::service::replica::{Made, Observed, ReplicaId, RunState};
 use crate::service::spec::{ImageId, ServiceName, Slot, Spec, SpecHash, Version};
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, EndpointSettings};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -69,8 +69,8 @@ pub fn is_ours(instance: &str, labels: &HashMap<String, String>) -> bool {
 }
 
 /// A replica as Docker lists it. None: it is being removed. An error: the labels are broken.
-pub fn observed(container: &ContainerSummary) -> Result<Option<Observed>, String> {
-    let Some(state) = run_state(container) else {
+pub fn observed(container: &Listed) -> Result<Option<Observed>, String> {
+    let Some(state) = run_state(container)? else {
         return Ok(None);
     };
     let labels = container.labels.as_ref().ok_or("it has no labels")?;
@@ -113,20 +113,20 @@ fn read<T: FromStr>(labels: &HashMap<String, String>, key: &str) -> Result<T, St
         .map_err(|_| format!("the label {key} is `{value}`, which is not a number in its range"))
 }
 
-fn run_state(container: &ContainerSummary) -> Option<RunState> {
-    use ContainerSummaryStateEnum as Docker;
-    match container.state.unwrap_or(Docker::EMPTY) {
-        Docker::CREATED => Some(RunState::Created),
+/// Docker's words for states, and Podman's. None: it is being removed.
+fn run_state(container: &Listed) -> Result<Option<RunState>, String> {
+    Ok(Some(match container.state.as_deref().unwrap_or_default() {
+        "created" | "configured" | "initialized" => RunState::Created,
         // Being stopped by somebody; it still runs, and its end makes an event.
-        Docker::RUNNING | Docker::STOPPING => Some(RunState::Running),
-        Docker::PAUSED => Some(RunState::Paused),
-        // Only when somebody gave it a restart policy behind our back.
-        Docker::RESTARTING | Docker::EXITED | Docker::DEAD | Docker::EMPTY => {
-            let code = container.status.as_deref().and_then(exit_code);
-            Some(RunState::Exited { code })
-        }
-        Docker::REMOVING => None,
-    }
+        "running" | "stopping" => RunState::Running,
+        "paused" => RunState::Paused,
+        // "restarting" only when somebody gave it a restart policy behind our back.
+        "restarting" | "exited" | "stopped" | "dead" | "" => RunState::Exited {
+            code: container.status.as_deref().and_then(exit_code),
+        },
+        "removing" => return Ok(None),
+        other => return Err(format!("its state is `{other}`, which is unknown here")),
+    }))
 }
 
 /// The 137 of "Exited (137) 2 minutes ago".
@@ -137,12 +137,13 @@ fn exit_code(status: &str) -> Option<i64> {
 }
 
 /// The container's own addresses, those on its first network first, then the published port.
-fn addresses(container: &ContainerSummary, slot: Slot, port: u16) -> Vec<SocketAddr> {
+fn addresses(container: &Listed, slot: Slot, port: u16) -> Vec<SocketAddr> {
     let settings = container.network_settings.as_ref();
-    let mut networks: Vec<(&String, &EndpointSettings)> = settings
+    let mut networks: Vec<(&String, &Endpoint)> = settings
         .and_then(|settings| settings.networks.as_ref())
         .into_iter()
         .flatten()
+        .filter_map(|(name, endpoint)| Some((name, endpoint.as_ref()?)))
         .collect();
     let mode = container.host_config.as_ref();
     let first = match mode.and_then(|config| config.network_mode.as_deref()) {
@@ -163,10 +164,10 @@ fn addresses(container: &ContainerSummary, slot: Slot, port: u16) -> Vec<SocketA
 
 #[cfg(test)]
 mod tests {
+    use super::super::list::{HostConfig, NetworkSettings};
     use super::*;
-    use bollard::models::{ContainerSummaryHostConfig, ContainerSummaryNetworkSettings};
 
-    fn container(state: ContainerSummaryStateEnum, status: &str) -> ContainerSummary {
+    fn container(state: &str, status: &str) -> Listed {
         let mut labels = owned("test");
         for (key, value) in [
             (SERVICE, "web"),
@@ -177,36 +178,32 @@ mod tests {
         ] {
             labels.insert(key.into(), value.into());
         }
-        ContainerSummary {
+        Listed {
             id: Some("c0ffee".into()),
             labels: Some(labels),
-            state: Some(state),
+            state: Some(state.into()),
             status: Some(status.into()),
             ..Default::default()
         }
     }
 
-    fn on(networks: &[(&str, &str)]) -> Option<ContainerSummaryNetworkSettings> {
-        let endpoint = |ip: &str| EndpointSettings {
+    fn on(networks: &[(&str, &str)]) -> Option<NetworkSettings> {
+        let endpoint = |ip: &str| Endpoint {
             ip_address: Some(ip.into()),
             global_ipv6_address: Some(String::new()),
-            ..Default::default()
         };
         let networks = networks
             .iter()
-            .map(|(name, ip)| (name.to_string(), endpoint(ip)))
+            .map(|(name, ip)| (name.to_string(), Some(endpoint(ip))))
             .collect();
-        Some(ContainerSummaryNetworkSettings {
+        Some(NetworkSettings {
             networks: Some(networks),
         })
     }
 
     #[test]
     fn a_container_is_read_back_from_its_labels() {
-        let seen = observed(&container(
-            ContainerSummaryStateEnum::RUNNING,
-            "Up 2 seconds",
-        ));
+        let seen = observed(&container("running", "Up 2 seconds"));
         let seen = seen.unwrap().unwrap();
         assert_eq!(seen.service.as_str(), "web");
         assert_eq!((seen.slot, seen.generation), (8001, 1_767_225_600_000));
@@ -216,28 +213,22 @@ mod tests {
 
     #[test]
     fn states_are_those_of_the_process() {
-        use ContainerSummaryStateEnum as Docker;
         let exited = |code| Some(RunState::Exited { code });
         for (state, status, expected) in [
-            (Docker::CREATED, "Created", Some(RunState::Created)),
+            ("created", "Created", Some(RunState::Created)),
+            ("initialized", "Created", Some(RunState::Created)),
+            ("stopping", "Up", Some(RunState::Running)),
+            ("stopped", "Exited (3) 2 seconds ago", exited(Some(3))),
+            ("paused", "Up 2 hours (Paused)", Some(RunState::Paused)),
+            ("exited", "Exited (137) 2 minutes ago", exited(Some(137))),
+            ("exited", "", exited(None)),
+            ("dead", "Dead", exited(None)),
             (
-                Docker::PAUSED,
-                "Up 2 hours (Paused)",
-                Some(RunState::Paused),
-            ),
-            (
-                Docker::EXITED,
-                "Exited (137) 2 minutes ago",
-                exited(Some(137)),
-            ),
-            (Docker::EXITED, "", exited(None)),
-            (Docker::DEAD, "Dead", exited(None)),
-            (
-                Docker::RESTARTING,
+                "restarting",
                 "Restarting (1) 5 seconds ago",
                 exited(Some(1)),
             ),
-            (Docker::REMOVING, "Removal In Progress", None),
+            ("removing", "Removal In Progress", None),
         ] {
             let seen = observed(&container(state, status)).unwrap();
             assert_eq!(seen.map(|seen| seen.state), expected, "{status}");
@@ -246,8 +237,8 @@ mod tests {
 
     #[test]
     fn the_first_configured_network_is_dialled_first_and_the_published_port_last() {
-        let mut container = container(ContainerSummaryStateEnum::RUNNING, "Up");
-        container.host_config = Some(ContainerSummaryHostConfig {
+        let mut container = container("running", "Up");
+        container.host_config = Some(HostConfig {
             network_mode: Some("web".into()),
             ..Default::default()
         });
@@ -265,7 +256,7 @@ mod tests {
             (SERVICE, ""),
             (PORT, "x"),
         ] {
-            let mut container = container(ContainerSummaryStateEnum::RUNNING, "Up");
+            let mut container = container("running", "Up");
             let labels = container.labels.as_mut().unwrap();
             labels.insert(key.into(), value.into());
             assert!(observed(&container).unwrap_err().contains(key));

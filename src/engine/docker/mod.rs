@@ -11,7 +11,9 @@ mod heard;
 mod host;
 mod image;
 mod inspect;
+mod json;
 mod label;
+mod list;
 mod logs;
 mod pause;
 mod registry;
@@ -19,6 +21,9 @@ mod stop;
 mod usage;
 mod version;
 mod words;
+
+#[cfg(test)]
+mod scripted;
 
 pub use host::Host;
 pub use inspect::ImageFacts;
@@ -29,7 +34,6 @@ use crate::service::replica::{Observed, ReplicaId};
 use crate::service::spec::{ImageId, Pull, Slot, Spec};
 use crate::service::usage::Usage;
 use async_trait::async_trait;
-use bollard::query_parameters::ListContainersOptions;
 use error::Failure;
 use futures_util::stream::BoxStream;
 use heard::Heard;
@@ -73,7 +77,7 @@ impl Docker {
 #[async_trait]
 impl Engine for Docker {
     async fn observe(&self) -> Result<Vec<Observed>, EngineError> {
-        self.daemon.observe().await
+        Ok(self.daemon.observe().await?)
     }
 
     async fn start(
@@ -128,41 +132,6 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn observe(&self) -> Result<Vec<Observed>, EngineError> {
-        const OP: &str = "list the containers";
-        let client = self.client(OP).await?;
-        let options = ListContainersOptions {
-            all: true,
-            filters: Some(HashMap::from([label::filter(&self.instance)])),
-            ..Default::default()
-        };
-        let listed = client.list_containers(Some(options));
-        let listed = self.ask(OP, LOOK_TIMEOUT, listed).await?;
-
-        let mut seen = Vec::with_capacity(listed.len());
-        let mut broken = HashSet::new();
-        for container in &listed {
-            match label::observed(container) {
-                Ok(replica) => seen.extend(replica),
-                Err(why) => {
-                    let id = container.id.clone().unwrap_or_default();
-                    self.complain_once(&id, &why);
-                    broken.insert(id);
-                }
-            }
-        }
-        *held(&self.broken) = broken;
-        self.heard.correct(&mut seen);
-        Ok(seen)
-    }
-
-    fn complain_once(&self, id: &str, why: &str) {
-        if !held(&self.broken).contains(id) {
-            let id = ReplicaId::new(id);
-            log::warn!("container {id} is labelled as ours and is left alone: {why}");
-        }
-    }
-
     /// A client whose API version suits the daemon.
     async fn client(&self, op: &'static str) -> Result<bollard::Docker, Failure> {
         if let Some(client) = held(&self.client).clone() {
@@ -171,7 +140,7 @@ impl Daemon {
         let client = self.host.client();
         let client = client.map_err(|error| Failure::new(op, &self.host, error))?;
         let client = self
-            .ask(op, LOOK_TIMEOUT, client.negotiate_version())
+            .ask_engine(op, LOOK_TIMEOUT, client.negotiate_version())
             .await?;
         let client = version::pinned(client);
         log::debug!(
@@ -183,22 +152,53 @@ impl Daemon {
         Ok(client)
     }
 
-    /// Waits for one answer, and no longer than `limit`.
+    /// Waits for the answer about one thing, and no longer than `limit`.
+    ///
+    /// A single container can hang for ever in Docker while everything else works. So the end of
+    /// the time alone does not mean that the engine is away; a listing that fails as well does.
     async fn ask<T>(
         &self,
         op: &'static str,
         limit: Duration,
         call: impl Future<Output = Result<T, bollard::errors::Error>>,
     ) -> Result<T, Failure> {
-        let failure = match tokio::time::timeout(limit, call).await {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => Failure::new(op, &self.host, error),
-            Err(_) => Failure::timed_out(op, &self.host, limit),
-        };
-        if failure.unreachable() {
-            self.forget_client();
+        match tokio::time::timeout(limit, call).await {
+            Ok(answer) => self.settled(op, answer),
+            Err(_) => {
+                self.list(op).await?;
+                Err(Failure::stuck(op, limit))
+            }
         }
-        Err(failure)
+    }
+
+    /// Waits for an answer that the engine always has, as of who it is and what it runs.
+    async fn ask_engine<T>(
+        &self,
+        op: &'static str,
+        limit: Duration,
+        call: impl Future<Output = Result<T, bollard::errors::Error>>,
+    ) -> Result<T, Failure> {
+        match tokio::time::timeout(limit, call).await {
+            Ok(answer) => self.settled(op, answer),
+            Err(_) => {
+                self.forget_client();
+                Err(Failure::silent(op, &self.host, limit))
+            }
+        }
+    }
+
+    fn settled<T>(
+        &self,
+        op: &'static str,
+        answer: Result<T, bollard::errors::Error>,
+    ) -> Result<T, Failure> {
+        answer.map_err(|error| {
+            let failure = Failure::new(op, &self.host, error);
+            if failure.unreachable() {
+                self.forget_client();
+            }
+            failure
+        })
     }
 
     fn forget_client(&self) {
@@ -226,5 +226,38 @@ impl Turns {
             waiting.entry(thing).or_default().clone()
         };
         turn.lock_owned().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scripted::Scripted;
+    use super::*;
+    use crate::engine::ErrorKind;
+    use serde_json::json;
+    use std::future::pending;
+
+    #[tokio::test]
+    async fn a_call_that_hangs_while_lists_answer_is_one_containers_failure() {
+        let scripted = Scripted::new([("/containers/json", json!([]))]);
+        let daemon = scripted.daemon();
+        let limit = Duration::from_millis(5);
+        let hangs = daemon.ask("remove the container", limit, pending::<Result<(), _>>());
+        let error = EngineError::from(hangs.await.unwrap_err());
+        assert_eq!(error.kind, ErrorKind::Failed);
+        assert_eq!(
+            error.to_string(),
+            "remove the container: Docker did not finish this within 5ms, though it lists containers"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_does_not_even_list_is_away() {
+        let daemon = Scripted::new([]);
+        let hangs = daemon
+            .docker()
+            .stop(&ReplicaId::new("a"), Duration::ZERO)
+            .await;
+        assert_eq!(hangs.unwrap_err().kind, ErrorKind::Unreachable);
     }
 }

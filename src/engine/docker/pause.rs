@@ -3,7 +3,6 @@
 use super::{Daemon, LOOK_TIMEOUT};
 use crate::engine::EngineError;
 use crate::service::replica::{ReplicaId, RunState};
-use bollard::query_parameters::InspectContainerOptions;
 
 const PAUSE: &str = "pause the container";
 const RESUME: &str = "resume the container";
@@ -38,11 +37,8 @@ impl Daemon {
         let Ok(client) = self.client(op).await else {
             return false;
         };
-        let inspect = client.inspect_container(&id.0, None::<InspectContainerOptions>);
-        let container = self.ask(op, LOOK_TIMEOUT, inspect).await;
+        let container = self.inspect(&client, op, id).await;
         let state = container.ok().and_then(|container| container.state);
-        state.is_some_and(|state| {
-            state.running == Some(true) && state.paused.unwrap_or_default() == paused
-        })
+        state.is_some_and(|state| state.running && state.paused == paused)
     }
 }

@@ -1,11 +1,11 @@
 //! Ending a container: politely, then by force, then gone.
 
 use super::error::{Failure, failed};
-use super::{Daemon, LOOK_TIMEOUT, label};
+use super::{Daemon, label};
 use crate::engine::EngineError;
 use crate::service::replica::ReplicaId;
 use bollard::query_parameters::{
-    InspectContainerOptions, RemoveContainerOptions, StopContainerOptions, WaitContainerOptions,
+    RemoveContainerOptions, StopContainerOptions, WaitContainerOptions,
 };
 use futures_util::StreamExt;
 use std::time::Duration;
@@ -18,8 +18,7 @@ const OP: &str = "stop the container";
 impl Daemon {
     pub(super) async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError> {
         let client = self.client(OP).await?;
-        let inspect = client.inspect_container(&id.0, None::<InspectContainerOptions>);
-        let container = match self.ask(OP, LOOK_TIMEOUT, inspect).await {
+        let container = match self.inspect(&client, OP, id).await {
             Err(failure) if failure.is(404) => return Ok(()),
             other => other?,
         };
@@ -29,8 +28,8 @@ impl Daemon {
             return Err(failed(OP, message));
         }
         let state = container.state.unwrap_or_default();
-        if state.running == Some(true) && !grace.is_zero() {
-            if state.paused == Some(true)
+        if state.running && !grace.is_zero() {
+            if state.paused
                 && let Err(error) = self.resume(id).await
             {
                 log::debug!("container {id} goes by force: {error}");
@@ -107,5 +106,23 @@ impl Daemon {
             Err(failure) if failure.is(404) => Ok(()),
             other => other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::inspect::Container;
+    use super::super::json::parsed;
+
+    #[test]
+    fn a_container_in_a_state_of_podmans_can_be_stopped() {
+        let inspected = br#"{
+            "State": { "Status": "stopped", "Running": false, "Health": { "Status": "odd" } },
+            "Config": { "Labels": { "io.tidegate.managed": "true" } },
+            "HostConfig": { "RestartPolicy": { "Name": "whenever" } }
+        }"#;
+        let container: Container = parsed("look", inspected).unwrap();
+        assert!(!container.state.unwrap().running);
+        assert!(container.config.unwrap().labels.is_some());
     }
 }

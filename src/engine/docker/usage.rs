@@ -1,17 +1,52 @@
 //! What a container uses, as Docker counts it.
 
 use super::error::Failure;
-use super::{Daemon, Docker, LOOK_TIMEOUT};
+use super::json::target;
+use super::{Daemon, Docker};
 use crate::engine::{EngineError, ErrorKind};
 use crate::service::replica::ReplicaId;
 use crate::service::usage::Usage;
-use bollard::models::{ContainerMemoryStats, ContainerStatsResponse};
-use bollard::query_parameters::StatsOptions;
-use futures_util::StreamExt;
 use jiff::Timestamp;
+use serde::Deserialize;
 use std::time::Duration;
 
 const OP: &str = "measure a container";
+
+/// A reading, as far as it is used here.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Stats {
+    read: Option<String>,
+    cpu_stats: Option<CpuStats>,
+    memory_stats: Option<MemoryStats>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct CpuStats {
+    cpu_usage: Option<CpuUsage>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct CpuUsage {
+    total_usage: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct MemoryStats {
+    usage: Option<u64>,
+    limit: Option<u64>,
+    stats: Option<MemoryFigures>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct MemoryFigures {
+    total_inactive_file: Option<u64>,
+    inactive_file: Option<u64>,
+}
 
 impl Docker {
     pub(super) async fn measured(&self, id: &ReplicaId) -> Result<Usage, EngineError> {
@@ -25,20 +60,16 @@ impl Docker {
 }
 
 impl Daemon {
-    async fn stats(&self, id: &ReplicaId) -> Result<ContainerStatsResponse, Failure> {
+    async fn stats(&self, id: &ReplicaId) -> Result<Stats, Failure> {
         let client = self.client(OP).await?;
         // One reading at once, where Docker would else take two, a second apart.
-        let options = StatsOptions {
-            stream: false,
-            one_shot: true,
-        };
-        let mut stats = client.stats(&id.0, Some(options));
-        let first = async { stats.next().await.unwrap_or(Ok(Default::default())) };
-        self.ask(OP, LOOK_TIMEOUT, first).await
+        let query = [("stream", "false"), ("one-shot", "true")];
+        let target = target(&["containers", &id.0, "stats"], &query);
+        self.get(&client, OP, target).await
     }
 }
 
-fn usage(stats: &ContainerStatsResponse) -> Option<Usage> {
+fn usage(stats: &Stats) -> Option<Usage> {
     let read: Timestamp = stats.read.as_ref()?.parse().ok()?;
     let cpu = stats.cpu_stats.as_ref()?.cpu_usage.as_ref()?.total_usage?;
     let memory = stats.memory_stats.as_ref()?;
@@ -53,14 +84,14 @@ fn usage(stats: &ContainerStatsResponse) -> Option<Usage> {
 
 /// As `docker stats` shows it: without the file cache that nobody has asked for lately, by the
 /// name that it has in cgroups v1 or v2 (`cli/command/container/stats_helpers.go`).
-fn in_use(memory: &ContainerMemoryStats) -> Option<u64> {
+fn in_use(memory: &MemoryStats) -> Option<u64> {
     let usage = memory.usage?;
     let figures = memory.stats.as_ref();
     let inactive = figures.and_then(|figures| {
-        let v1 = figures.get("total_inactive_file");
-        v1.or_else(|| figures.get("inactive_file"))
+        let v1 = figures.total_inactive_file;
+        v1.or(figures.inactive_file)
     });
-    Some(usage.saturating_sub(inactive.copied().unwrap_or(0)))
+    Some(usage.saturating_sub(inactive.unwrap_or(0)))
 }
 
 #[cfg(test)]

@@ -25,8 +25,13 @@ fn versioned(uri: &Uri, version: ClientVersion) -> Option<Uri> {
     if asked.path().starts_with("/v1.") {
         return None;
     }
+    address(uri, version, asked.as_str())
+}
+
+/// `target` at the daemon of `uri`; none when it is no path with a query.
+pub fn address(uri: &Uri, version: ClientVersion, target: &str) -> Option<Uri> {
     let mut parts = uri.clone().into_parts();
-    parts.path_and_query = Some(PathAndQuery::try_from(format!("/v{version}{asked}")).ok()?);
+    parts.path_and_query = Some(PathAndQuery::try_from(format!("/v{version}{target}")).ok()?);
     Uri::from_parts(parts).ok()
 }
 

@@ -1,0 +1,136 @@
+//! The list of this instance's containers.
+
+use super::error::Failure;
+use super::json::{answer, parsed, target};
+use super::{Daemon, LOOK_TIMEOUT, held, label};
+use crate::service::replica::{Observed, ReplicaId};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+
+/// A container in Docker's list, as far as it is read here.
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Listed {
+    pub id: Option<String>,
+    #[serde(rename = "ImageID")]
+    pub image_id: Option<String>,
+    pub labels: Option<HashMap<String, String>>,
+    pub state: Option<String>,
+    pub status: Option<String>,
+    pub host_config: Option<HostConfig>,
+    pub network_settings: Option<NetworkSettings>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct HostConfig {
+    pub network_mode: Option<String>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct NetworkSettings {
+    pub networks: Option<HashMap<String, Option<Endpoint>>>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Endpoint {
+    #[serde(rename = "IPAddress")]
+    pub ip_address: Option<String>,
+    #[serde(rename = "GlobalIPv6Address")]
+    pub global_ipv6_address: Option<String>,
+}
+
+impl Daemon {
+    pub(super) async fn observe(&self) -> Result<Vec<Observed>, Failure> {
+        let listed = self.list("list the containers").await?;
+        let mut seen = Vec::with_capacity(listed.len());
+        let mut broken = HashSet::new();
+        for entry in &listed {
+            match Listed::deserialize(entry)
+                .map_err(|error| format!("Docker lists it in an unknown form: {error}"))
+                .and_then(|container| label::observed(&container))
+            {
+                Ok(replica) => seen.extend(replica),
+                Err(why) => {
+                    let id = entry.get("Id").and_then(Value::as_str).unwrap_or_default();
+                    self.complain_once(id, &why);
+                    broken.insert(id.to_owned());
+                }
+            }
+        }
+        *held(&self.broken) = broken;
+        self.heard.correct(&mut seen);
+        Ok(seen)
+    }
+
+    /// Every container with this instance's labels. One that cannot be read hides no other.
+    pub(super) async fn list(&self, op: &'static str) -> Result<Vec<Value>, Failure> {
+        let client = self.client(op).await?;
+        let (key, labels) = label::filter(&self.instance);
+        let filters = serde_json::json!({ key: labels }).to_string();
+        let query = [("all", "true"), ("filters", filters.as_str())];
+        let listed = answer(&client, target(&["containers", "json"], &query));
+        let listed = self.ask_engine(op, LOOK_TIMEOUT, listed).await?;
+        parsed(op, &listed)
+    }
+
+    fn complain_once(&self, id: &str, why: &str) {
+        if !held(&self.broken).contains(id) {
+            let id = ReplicaId::new(id);
+            log::warn!("container {id} is labelled as ours and is left alone: {why}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scripted::Scripted;
+    use super::*;
+    use crate::engine::Engine;
+    use crate::service::replica::RunState;
+    use serde_json::json;
+
+    fn container(id: &str, slot: u16, state: Value) -> Value {
+        json!({
+            "Id": id,
+            "State": state,
+            "Status": "Exited (3) 2 seconds ago",
+            "Ports": [{ "Type": "quic" }],
+            "NetworkSettings": { "Networks": { "podman": null } },
+            "Labels": {
+                "io.tidegate.managed": "true",
+                "io.tidegate.instance": "test",
+                "io.tidegate.service": "web",
+                "io.tidegate.slot": slot.to_string(),
+                "io.tidegate.spec": "abc",
+                "io.tidegate.generation": "1",
+                "io.tidegate.port": "80",
+            },
+        })
+    }
+
+    #[tokio::test]
+    async fn an_entry_in_an_unknown_form_hides_no_other() {
+        let list = json!([
+            container("a", 8000, json!("running")),
+            container("b", 8001, json!("stopped")),
+            container("c", 8002, json!("levitating")),
+            { "Id": "d", "Labels": [1] },
+            5,
+        ]);
+        let daemon = Scripted::new([("/containers/json", list)]);
+        let seen = daemon.docker().observe().await.unwrap();
+        let seen = seen.into_iter().map(|seen| (seen.slot, seen.state));
+        let exited = RunState::Exited { code: Some(3) };
+        assert_eq!(
+            seen.collect::<Vec<_>>(),
+            [(8000, RunState::Running), (8001, exited)]
+        );
+        let mut skipped: Vec<String> = held(&daemon.daemon().broken).iter().cloned().collect();
+        skipped.sort();
+        assert_eq!(skipped, ["", "c", "d"]);
+    }
+}
