@@ -33,6 +33,7 @@ mod schema; // the JSON Schema of the configuration
 mod simulation; // the control loop in a world of faults, thousands of times
 mod slow; // clients that are slow, silent or too many
 mod supervised; // under a supervisor that hears how it is doing, as systemd does
+mod terminal; // what a terminal gets of what containers say
 mod tidy; // the rules of the house
 mod tracing; // spans at a collector, and what replicas hear of them
 mod upgrade; // a new process in place of the running one

@@ -19,17 +19,18 @@ mod schema;
 mod simulate;
 mod status;
 mod stream;
+mod terminal;
 mod top;
 
 use crate::config::{self, Env, Flags, Overrides, Problems, Text};
 use crate::plugin::Registry;
 use clap::{Args, Parser, Subcommand};
 use std::fmt;
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+use terminal::{paint, safe_for};
 
 /// Failed while running.
 const FAILED: u8 = 1;
@@ -215,7 +216,9 @@ fn fail(code: u8, message: impl fmt::Display) -> ExitCode {
 /// The exit code is the same when nobody hears it.
 fn complain(message: impl fmt::Display) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{message}");
+    let mut err = std::io::stderr();
+    let message = message.to_string();
+    let _ = writeln!(err, "{}", safe_for(&err, &message));
 }
 
 /// Whether nobody reads standard output any more; what is printed is lost then.
@@ -224,20 +227,6 @@ fn is_reader_gone() -> bool {
 }
 
 static READER_GONE: AtomicBool = AtomicBool::new(false);
-
-/// In a colour of the terminal, if it is one and nobody minds.
-fn paint(text: &str, colour: u8) -> String {
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
-    match !plain && !is_dumb() && std::io::stdout().is_terminal() {
-        true => format!("\x1b[{colour}m{text}\x1b[0m"),
-        false => text.to_owned(),
-    }
-}
-
-/// A terminal that knows no more than to print.
-fn is_dumb() -> bool {
-    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
-}
 
 /// Ends the process when nobody reads its standard output any more, which printing alone notices
 /// only at the next line. For commands that follow something.
@@ -256,7 +245,9 @@ fn end_with_reader() {
 /// Prints to standard output. A reader that left, as in `tidegate status | head`, is no failure.
 fn print(text: impl fmt::Display) -> ExitCode {
     use std::io::Write;
-    match write!(std::io::stdout().lock(), "{text}") {
+    let mut out = std::io::stdout().lock();
+    let text = text.to_string();
+    match out.write_all(safe_for(&out, &text).as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
             READER_GONE.store(true, Ordering::Relaxed);

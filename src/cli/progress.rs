@@ -1,6 +1,7 @@
 //! What goes on, on a terminal in one line, elsewhere in a line for each step.
 
 use super::client::ClientError;
+use super::terminal::{is_dumb, safe_for};
 use std::fmt::Debug;
 use std::io::{IsTerminal, Write, stderr};
 use std::thread::sleep;
@@ -21,7 +22,7 @@ impl Progress {
     pub fn new(quiet: bool) -> Progress {
         Progress {
             quiet,
-            in_place: stderr().is_terminal() && !super::is_dumb(),
+            in_place: stderr().is_terminal() && !is_dumb(),
             last: None,
         }
     }
@@ -32,6 +33,7 @@ impl Progress {
             return;
         }
         let step = format!("{step:?}");
+        let line = safe_for(&stderr(), line);
         if self.in_place {
             // A line that wrapped could not be replaced.
             let _ = write!(stderr(), "\r\x1b[K\x1b[?7l{line}\x1b[?7h");

@@ -72,6 +72,24 @@ fn picture(top: &mut Top, width: u16, height: u16) -> String {
 }
 
 #[test]
+fn control_characters_of_containers_are_not_drawn() {
+    let mut top = top();
+    top.tell(told("shop: \x1b[2J\x1b]0;title\x07\u{9b}1m gone"));
+    let mut sick = service("shop\x1b[2J", 1, 2);
+    sick.because = vec!["\x1b[8mhidden".to_owned()];
+    sick.replicas[0].because = Some("\x1b[31mred".to_owned());
+    top.show(State {
+        full: true,
+        services: vec![sick],
+        ..State::default()
+    });
+    let picture = picture(&mut top, 100, 30);
+    assert!(picture.contains("gone"), "{picture}");
+    let control = picture.chars().find(|c| c.is_control() && *c != '\n');
+    assert_eq!(control, None, "{picture}");
+}
+
+#[test]
 fn services_replicas_and_what_happened_are_on_one_page() {
     let mut top = top();
     top.tell(told("shop: id-8002 on 8002 is sick: exited with code 137"));
