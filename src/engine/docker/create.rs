@@ -98,7 +98,7 @@ impl Daemon {
         };
         let created = match self.ask(CREATE, CREATE_TIMEOUT, create(name)).await {
             // The name is another's: one of ours on its way out, or a stranger's.
-            Err(failure) if failure.is(409) => {
+            Err(failure) if failure.says_name_is_taken() => {
                 self.ask(CREATE, CREATE_TIMEOUT, create(unique)).await?
             }
             other => other?,
@@ -200,8 +200,14 @@ fn container(spec: &Spec, template: &Template, slot: Slot) -> ContainerCreateBod
         host_port: Some(slot.to_string()),
     };
     let network = template.networks.first();
+    // Docker 28 forgets the name of an anonymous volume among binds, and keeps it for ever.
+    let (binds, anonymous): (Vec<String>, Vec<String>) = template
+        .volumes
+        .iter()
+        .cloned()
+        .partition(|volume| volume.contains(':'));
     let host_config = HostConfig {
-        binds: Some(template.volumes.clone()),
+        binds: Some(binds),
         memory: template.memory_bytes,
         nano_cpus: template.nano_cpus,
         network_mode: network.cloned(),
@@ -230,6 +236,7 @@ fn container(spec: &Spec, template: &Template, slot: Slot) -> ContainerCreateBod
         env: Some(environment.collect()),
         user: template.user.clone(),
         exposed_ports: Some(vec![inside]),
+        volumes: Some(anonymous),
         stop_timeout: i64::try_from(grace.as_millis().div_ceil(1_000)).ok(),
         host_config: Some(host_config),
         networking_config,

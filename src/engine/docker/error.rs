@@ -65,6 +65,12 @@ impl Failure {
         self.status == Some(status)
     }
 
+    /// Another container has the name. Podman says so with a status that can mean anything.
+    pub(super) fn says_name_is_taken(&self) -> bool {
+        let message = self.message().to_lowercase();
+        self.is(409) || message.contains("name") && message.contains("is already in use by")
+    }
+
     pub(super) fn unreachable(&self) -> bool {
         self.error.kind == ErrorKind::Unreachable
     }
@@ -209,6 +215,31 @@ mod tests {
             assert_eq!(said(500, message).kind, ErrorKind::PortTaken, "{message}");
         }
         assert_eq!(said(500, "no space left on device").kind, ErrorKind::Failed);
+    }
+
+    #[test]
+    fn a_taken_name_is_known_in_every_dialect() {
+        let says = |status_code, message: &str| {
+            let message = message.to_owned();
+            let error = Error::DockerResponseServerError {
+                status_code,
+                message,
+            };
+            Failure::new("create the container", &unix(), error).says_name_is_taken()
+        };
+        assert!(says(
+            409,
+            "Conflict. The container name \"/a\" is already in use by container \"b\"."
+        ));
+        assert!(says(
+            500,
+            "creating container storage: the container name \"a\" is already in use by b"
+        ));
+        assert!(!says(500, "no space left on device"));
+        assert!(!says(
+            500,
+            "listen tcp4 127.0.0.1:8000: bind: address already in use"
+        ));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::list::{Endpoint, Listed};
 use crate::service::replica::{Made, Observed, ReplicaId, RunState};
 use crate::service::spec::{ImageId, ServiceName, Slot, Spec, SpecHash, Version};
+use serde::Deserialize;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -84,7 +85,9 @@ pub fn observed(container: &Listed) -> Result<Option<Observed>, String> {
         made: made(labels),
         image: container.image_id.clone().map(ImageId),
         addresses: match state {
-            RunState::Running | RunState::Paused => addresses(container, slot, read(labels, PORT)?),
+            RunState::Running | RunState::Paused => {
+                addresses(container, labels, slot, read(labels, PORT)?)
+            }
             RunState::Created | RunState::Exited { .. } => Vec::new(),
         },
         state,
@@ -137,7 +140,12 @@ fn exit_code(status: &str) -> Option<i64> {
 }
 
 /// The container's own addresses, those on its first network first, then the published port.
-fn addresses(container: &Listed, slot: Slot, port: u16) -> Vec<SocketAddr> {
+fn addresses(
+    container: &Listed,
+    labels: &HashMap<String, String>,
+    slot: Slot,
+    port: u16,
+) -> Vec<SocketAddr> {
     let settings = container.network_settings.as_ref();
     let mut networks: Vec<(&String, &Endpoint)> = settings
         .and_then(|settings| settings.networks.as_ref())
@@ -150,6 +158,13 @@ fn addresses(container: &Listed, slot: Slot, port: u16) -> Vec<SocketAddr> {
         None | Some("default") => "bridge",
         Some(name) => name,
     };
+    // Podman names the kind of network here, and only the template has their order.
+    let wanted = networks_of(labels);
+    let is_network = networks.iter().any(|(name, _)| *name == first);
+    let first = match wanted.first() {
+        Some(wanted) if !is_network => wanted,
+        _ => first,
+    };
     networks.sort_by_key(|(name, _)| (*name != first, *name));
     let direct = networks
         .iter()
@@ -160,6 +175,17 @@ fn addresses(container: &Listed, slot: Slot, port: u16) -> Vec<SocketAddr> {
     let local = if first == "host" { port } else { slot };
     let published = SocketAddr::from((Ipv4Addr::LOCALHOST, local));
     direct.chain([published]).collect()
+}
+
+/// The networks that the container was made for, in their order.
+fn networks_of(labels: &HashMap<String, String>) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Networks {
+        networks: Vec<String>,
+    }
+    let template = labels.get(TEMPLATE).map(String::as_str);
+    let networks = template.and_then(|template| serde_json::from_str(template).ok());
+    networks.map_or_else(Vec::new, |Networks { networks }| networks)
 }
 
 #[cfg(test)]
@@ -240,12 +266,19 @@ mod tests {
         let mut container = container("running", "Up");
         container.host_config = Some(HostConfig {
             network_mode: Some("web".into()),
-            ..Default::default()
         });
         container.network_settings = on(&[("db", "10.1.0.2"), ("web", "10.9.0.2"), ("away", "")]);
         let seen = observed(&container).unwrap().unwrap();
         let addresses: Vec<_> = seen.addresses.iter().map(ToString::to_string).collect();
         assert_eq!(addresses, ["10.9.0.2:80", "10.1.0.2:80", "127.0.0.1:8001"]);
+
+        container.host_config = Some(HostConfig {
+            network_mode: Some("bridge".into()),
+        });
+        let labels = container.labels.as_mut().unwrap();
+        labels.insert(TEMPLATE.into(), r#"{"networks":["web","db"]}"#.into());
+        let seen = observed(&container).unwrap().unwrap();
+        assert_eq!(seen.addresses[0].to_string(), "10.9.0.2:80");
     }
 
     #[test]
