@@ -5,7 +5,7 @@ CARGO_HOME ?= $(HOME)/.cargo
 export PATH := $(CARGO_HOME)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run load build image container-image deb deb-test test loom fuzz deny chaos attack bench bench-instructions bench-scale micro mutants simulate replay fmt lint clean-containers
+.PHONY: help run load build image container-image deb deb-test test engines loom fuzz deny chaos attack bench bench-instructions bench-scale micro mutants simulate replay fmt lint clean-containers
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +43,11 @@ test: ## Run every test; some start containers
 	@scripts/setup --test
 	scripts/acts-image
 	cargo test --workspace
+
+engines: ## Play the engine's stories on every engine that runs here: two of Docker, and Podman
+	@scripts/setup
+	scripts/acts-image
+	scripts/engines $(ENGINES)
 
 loom: ## Check the lock-free code under every interleaving
 	cargo test --test main gate::
