@@ -315,7 +315,8 @@ async fn the_command_line_shows_what_happened_and_follows_over_an_upgrade() {
     let old = edge(&a).await;
     let shown = old.tidegate(&["events"]).await;
     assert_eq!(shown.code, Some(0), "{shown:?}");
-    assert!(shown.out.contains(" on 0 is ready\n"), "{shown:?}");
+    let ready = format!("legacy: {} is ready\n", a.address);
+    assert!(shown.out.contains(&ready), "{shown:?}");
     let shown = old
         .tidegate(&["events", "legacy", "-n", "1", "--json"])
         .await;

@@ -8,7 +8,7 @@ use http::Request;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -64,6 +64,51 @@ async fn answers(asked: Vec<JoinHandle<Answer>>) -> Vec<String> {
         .collect();
     answers.sort();
     answers
+}
+
+#[tokio::test]
+async fn a_request_that_fails_is_in_the_log_the_status_and_the_api() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = [0; 1024];
+                let _ = stream.read(&mut head).await;
+            });
+        }
+    });
+    let check = "    healthcheck: { type: tcp, interval: 100ms }\n";
+    let edge = Edge::start(&legacy(&[address], check)).await;
+    edge.ready().await;
+    let posts = (0..20).map(|_| {
+        let request = Request::builder().method("POST").uri("/");
+        send(edge.address, request, "x".to_owned())
+    });
+    for answer in futures_util::future::join_all(posts).await {
+        assert_eq!(answer.status, 502);
+    }
+    let why = "the replica closed the connection before it answered";
+    edge.says(&format!(
+        "legacy: a request failed with 502 at {address}: {why}"
+    ))
+    .await;
+    let log = edge.log();
+    let lines = log.lines().filter(|line| line.contains("a request failed"));
+    assert!(lines.clone().count() < 20, "{log}");
+    assert!(lines.clone().all(|line| line.contains("WARN")), "{log}");
+
+    let service = edge.service("legacy").await;
+    for error in [
+        &service["last_error"],
+        &service["replicas"][0]["last_error"],
+    ] {
+        assert_eq!(error["why"], why, "{service}");
+        assert_eq!(error["replica"], address.to_string(), "{service}");
+    }
+    let status = edge.tidegate(&["status"]).await;
+    let line = format!("ago at {address}: {why}");
+    assert!(status.out.contains(&line), "{status:?}");
 }
 
 #[tokio::test]

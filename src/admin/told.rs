@@ -202,6 +202,10 @@ impl About<'_> {
                 why: Some(words.join("\n")),
                 ..of_one("said_last", slot, id)
             },
+            Event::RequestFailed { slot, id, why, .. } => About {
+                why: Some(why.clone()),
+                ..of_one("request_failed", slot, id)
+            },
             Event::EngineUp => plain("engine_up"),
             Event::EngineDown { why } => About {
                 why: Some(why.clone()),

@@ -5,6 +5,7 @@ pub use super::told::Told;
 use super::history::{Falls, History};
 use super::numbers::{AllNumbers, Numbers};
 use crate::service::decided::Decided;
+use crate::service::fault::Faults;
 use crate::service::replica::ReplicaView;
 use crate::service::snapshot::{RolloutView, ServiceView, Snapshot};
 use crate::service::spec::Slot;
@@ -73,6 +74,9 @@ pub struct Service {
     /// How the last change of that goes, or went.
     #[serde(default)]
     pub rollout: Option<Rollout>,
+    /// The last request that its replicas failed: a client got 502 or 504, or no end.
+    #[serde(default)]
+    pub last_error: Option<LastError>,
     /// In slot order.
     pub replicas: Vec<Replica>,
 }
@@ -126,6 +130,9 @@ pub struct Replica {
     /// The last time that it did.
     #[serde(default)]
     pub last_failure: Option<LastFailure>,
+    /// The last request that it failed, also one that another replica answered.
+    #[serde(default)]
+    pub last_error: Option<LastError>,
     /// Why it is in this state.
     pub because: Option<String>,
 }
@@ -133,6 +140,15 @@ pub struct Replica {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LastFailure {
     pub time: String,
+    pub why: String,
+}
+
+/// A request that failed at a replica.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LastError {
+    pub time: String,
+    pub slot: u16,
+    pub replica: String,
     pub why: String,
 }
 
@@ -414,6 +430,7 @@ pub fn service(
             .map(ToString::to_string)
             .collect(),
         rollout: view.rollout.as_ref().map(rollout),
+        last_error: last_error(&view.load.faults),
         replicas,
     }
 }
@@ -440,8 +457,19 @@ fn replica(
             time: falls.time.clone(),
             why: falls.why.clone(),
         }),
+        last_error: live.and_then(|live| last_error(&live.faults)),
         because: view.because.clone(),
     }
+}
+
+fn last_error(faults: &Faults) -> Option<LastError> {
+    let fault = faults.last()?;
+    Some(LastError {
+        time: humantime::format_rfc3339_millis(fault.at).to_string(),
+        slot: fault.slot,
+        replica: fault.id.0.to_string(),
+        why: fault.why.clone(),
+    })
 }
 
 /// A container's generation is the time when it was made, in milliseconds, which its label keeps

@@ -60,8 +60,9 @@ impl Run {
 
 /// `TIDEGATE_LOG` says what is shown, as in `debug` or `tidegate=debug,pingora=warn`.
 fn start_logging() {
-    // Pingora's proxy has a line for each client that leaves in the midst of a request.
-    let default = "tidegate=info,pingora_proxy=off,warn";
+    // Pingora's proxy has a line for each client that leaves in the midst of a request, and its
+    // connectors one without any address for each idle connection that ended as it was wanted.
+    let default = "tidegate=info,pingora_proxy=off,pingora_core::connectors=off,warn";
     let filter = env_logger::Env::new().filter_or("TIDEGATE_LOG", default);
     env_logger::Builder::from_env(filter)
         .format_timestamp_millis()

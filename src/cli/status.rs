@@ -1,14 +1,17 @@
 //! `tidegate status`: what is running, and why it is as it is.
 
 use super::{FAILED, Running, fail, print, print_json};
-use crate::admin::view::{Overview, Replica, Rollout, Service};
+use crate::admin::view::{LastError, Overview, Replica, Rollout, Service};
 use crate::service::replica::ReplicaId;
 use clap::Args;
 use std::fmt::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Of a terminal that nobody made wider.
 const WIDTH: usize = 80;
+/// The table shows no older errors; the API does.
+const RECENT: Duration = Duration::from_secs(60 * 60);
 /// Of a reason that found no room behind its replica.
 const WHY_INDENT: &str = "          ";
 
@@ -82,6 +85,11 @@ fn write_service(out: &mut String, service: &Service) {
     }
     for reason in &service.because {
         let _ = writeln!(out, "  {reason}");
+    }
+    if let Some((ago, error)) = service.last_error.as_ref().and_then(recent) {
+        let at = ReplicaId::new(&error.replica);
+        let at = at.on(error.slot);
+        let _ = writeln!(out, "  a request failed {ago} ago at {at}: {}", error.why);
     }
     if service.replicas.is_empty() {
         return;
@@ -164,7 +172,18 @@ fn why(replica: &Replica) -> Option<String> {
         let ago = coarse(at.elapsed().unwrap_or_default().as_secs_f64());
         Some(format!("{ago} ago, the one before: {}", failure.why))
     };
-    replica.because.clone().or_else(before)
+    let failed = || {
+        let (ago, error) = recent(replica.last_error.as_ref()?)?;
+        Some(format!("{ago} ago, a request failed: {}", error.why))
+    };
+    replica.because.clone().or_else(before).or_else(failed)
+}
+
+/// An error that may still matter, and how long ago it was.
+fn recent(error: &LastError) -> Option<(String, &LastError)> {
+    let ago = humantime::parse_rfc3339(&error.time).ok()?.elapsed();
+    let ago = ago.unwrap_or_default();
+    (ago < RECENT).then(|| (coarse(ago.as_secs_f64()), error))
 }
 
 /// Seconds as `12ms` or `1.5s`, in three digits at most.
@@ -212,7 +231,7 @@ fn lines<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::admin::view::LastFailure;
-    use std::time::{Duration, SystemTime};
+    use std::time::SystemTime;
 
     #[test]
     fn the_table_shows_each_replica_with_its_reason() {
@@ -244,6 +263,12 @@ mod tests {
                 image: Some("acts:2 (5f2c1d0e9ab3)".to_owned()),
                 configured_image: Some("acts:1".to_owned()),
                 routes: vec!["*/api/v1".to_owned(), "*/app".to_owned()],
+                last_error: Some(LastError {
+                    time: humantime::format_rfc3339_millis(failed).to_string(),
+                    slot: 0,
+                    replica: "10.0.0.7:80".to_owned(),
+                    why: "it refuses connections".to_owned(),
+                }),
                 replicas: vec![
                     replica(8000, "ready", None),
                     Replica {
@@ -263,6 +288,7 @@ mod tests {
 acts  2 of 3 ready  80.5 req/s  p50 12ms  p99 1.2s  1.5% errors  4 in flight  1 held
   runs acts:2 (5f2c1d0e9ab3), where the configuration says acts:1; serves */api/v1, */app
   3 replicas are wanted
+  a request failed 3m ago at 10.0.0.7:80: it refuses connections
   SLOT  ID            STATE  AGE  IN FLIGHT  REQ/S  RESTARTS
   8000  0123456789ab  ready  75s  2          40.2   0
   8001  0123456789ab  ready  75s  2          40.2   1

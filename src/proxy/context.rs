@@ -7,6 +7,7 @@ use super::retry::Reach;
 use super::route::Target;
 use super::{Chain, Settings};
 use crate::plugin::Exchange;
+use crate::service::fault::Fault;
 use crate::service::lease::Lease;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -43,6 +44,8 @@ pub struct Context {
     pub reach: Reach,
     /// Why its tunnel was closed, when neither side did.
     pub cut: Option<String>,
+    /// The last attempt that failed.
+    pub fault: Option<Fault>,
     _in_flight: Passing,
 }
 
@@ -73,6 +76,7 @@ impl Context {
             dial: None,
             reach: Reach::Nowhere,
             cut: None,
+            fault: None,
             _in_flight: in_flight.enter(),
         }
     }

@@ -216,6 +216,7 @@ impl Edge {
         if self.dials_again(error, ctx) {
             return true;
         }
+        ctx.blame(error);
         // Nothing was sent, so any method may be tried elsewhere.
         let again = failure::is_connect(error) && self.may_retry(ctx);
         if !ctx.is_lost() {
@@ -243,6 +244,10 @@ impl Edge {
             is_idempotent: head.method.is_idempotent(),
         };
         let again = broken.may_go_elsewhere() && self.may_retry(ctx);
+        let is_stale = was_used && again;
+        if *error.esource() == ErrorSource::Upstream && !is_stale {
+            ctx.blame(error);
+        }
         if ctx.is_lost() {
             // It was taken back: nothing new is learnt of the replica.
         } else if was_used && failure::is_broken(error) {
@@ -334,6 +339,7 @@ impl Edge {
         error: Option<&Error>,
     ) {
         ctx.lease = None;
+        self.complain(ctx, status, error);
         let text = error.map(ToString::to_string).or(ctx.cut.take());
         let text = text.or_else(|| ctx.refused.map(|refusal| refusal.to_string()));
         let duration = ctx.started.elapsed();

@@ -138,6 +138,13 @@ impl Dial {
             Patience::Little => self.within.saturating_sub(self.took()).max(self.within / 2),
             Patience::Until(_) => self.within,
         };
+        let replica = &self.replica;
+        log::debug!(
+            "{}: a new connection to {}, at {}",
+            replica.service,
+            replica.id.on(replica.slot),
+            replica.address
+        );
         let dialled = timeout(within, connect(self.replica.address)).await;
         let error = match dialled {
             Ok(Ok(stream)) => {

@@ -41,6 +41,35 @@ pub fn status(error: &Error) -> u16 {
     status.as_u16()
 }
 
+/// A failure at a replica, in words.
+pub fn why(error: &Error) -> String {
+    let error = innermost(error);
+    let context = error.context.as_ref().map(|context| context.as_str());
+    let why = match (error.etype(), context) {
+        (ErrorType::ConnectRefused, _) => "it refuses connections",
+        (ErrorType::ConnectTimedout, _) => "no connection within connect_timeout",
+        (ErrorType::ConnectNoRoute, _) => "there is no route to it",
+        (ErrorType::ReadTimedout, _) => "no answer within read_timeout",
+        (ErrorType::WriteTimedout, _) => "it took nothing of the request within write_timeout",
+        (ErrorType::ConnectionClosed | ErrorType::ReadError, None) => {
+            "it closed the connection before its answer was complete"
+        }
+        (_, Some(context)) => context,
+        (etype, None) => return format!("it failed ({})", etype.as_str()),
+    };
+    match error.root_cause().downcast_ref::<io::Error>() {
+        Some(cause) if context == Some(why) => format!("{why}: {cause}"),
+        _ => why.to_owned(),
+    }
+}
+
+/// The error without what was said around it.
+fn innermost(error: &Error) -> &Error {
+    let cause = error.cause.as_ref();
+    let cause = cause.and_then(|cause| cause.downcast_ref::<Box<Error>>());
+    cause.map_or(error, |cause| innermost(cause))
+}
+
 /// Whether the stream below gave the client up for this.
 fn is_because(error: &Error, kind: io::ErrorKind) -> bool {
     let cause = error.root_cause().downcast_ref::<io::Error>();
@@ -87,6 +116,34 @@ pub fn lost() -> Box<Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_is_told_in_words() {
+        use ErrorType::*;
+        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+        for (error, expected) in [
+            (Error::new_up(ConnectRefused), "it refuses connections"),
+            (Error::new_up(ReadTimedout), "no answer within read_timeout"),
+            (
+                Error::because(ConnectRefused, "connecting to a replica", "no"),
+                "it refuses connections",
+            ),
+            (
+                Error::explain(InvalidHTTPHeader, "two different Content-Lengths"),
+                "two different Content-Lengths",
+            ),
+            (
+                Error::because(WriteError, "writing a request", reset),
+                "writing a request: connection reset",
+            ),
+            (
+                Error::new_up(ConnectionClosed).more_context("replica 127.0.0.1:8000"),
+                "it closed the connection before its answer was complete",
+            ),
+        ] {
+            assert_eq!(why(&error), expected);
+        }
+    }
 
     #[test]
     fn each_failure_has_its_status() {

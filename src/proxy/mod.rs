@@ -8,6 +8,7 @@
 mod answers;
 pub mod balance;
 mod caller;
+mod blame;
 mod connection;
 mod context;
 mod decide;

@@ -162,6 +162,17 @@ pub enum Event {
         service: ServiceName,
         ok: bool,
     },
+    /// A client got 502 or 504, or an answer without its end. One a service in ten seconds.
+    RequestFailed {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+        /// The status that the client got.
+        status: u16,
+        why: String,
+        /// Failures since the last of these.
+        left_out: u64,
+    },
     /// A client's connection was not let in. Frequent under attack; never logged.
     TurnedAway {
         reason: Barrier,
@@ -219,6 +230,7 @@ impl Event {
             | Event::ResumeFailed { .. }
             | Event::RolloutFailed { .. }
             | Event::SaidLast { .. }
+            | Event::RequestFailed { .. }
             | Event::EngineDown { .. }
             | Event::Reloaded { result: Err(_) } => log::Level::Warn,
             Event::Decided { .. } => log::Level::Debug,
@@ -253,6 +265,7 @@ impl Event {
             | Event::RolloutFailed { service, .. }
             | Event::RolledBack { service, .. }
             | Event::SaidLast { service, .. }
+            | Event::RequestFailed { service, .. }
             | Event::Checked { service, .. } => Some(service),
             Event::TurnedAway { .. }
             | Event::EngineUp
@@ -275,7 +288,11 @@ impl fmt::Display for Event {
                 write!(f, "{service}: skipping port {slot}: somebody else holds it")
             }
             Event::Adopted { service, slot, id } => {
-                write!(f, "{service}: adopted {id} on {slot}, already running")
+                write!(
+                    f,
+                    "{service}: adopted {at}, already running",
+                    at = id.on(*slot)
+                )
             }
             Event::Ready {
                 service,
@@ -285,8 +302,9 @@ impl fmt::Display for Event {
             } => {
                 write!(
                     f,
-                    "{service}: {id} on {slot} is ready, {} after its start",
-                    Human(*after)
+                    "{service}: {at} is ready, {} after its start",
+                    Human(*after),
+                    at = id.on(*slot)
                 )
             }
             Event::Ready {
@@ -295,7 +313,7 @@ impl fmt::Display for Event {
                 id,
                 after: None,
             } => {
-                write!(f, "{service}: {id} on {slot} is ready")
+                write!(f, "{service}: {at} is ready", at = id.on(*slot))
             }
             Event::NotReady {
                 service,
@@ -306,8 +324,9 @@ impl fmt::Display for Event {
             } => {
                 write!(
                     f,
-                    "{service}: {id} on {slot} is not healthy yet, {} after its start: {why}",
-                    Human(*after)
+                    "{service}: {at} is not healthy yet, {} after its start: {why}",
+                    Human(*after),
+                    at = id.on(*slot)
                 )
             }
             Event::Sick {
@@ -316,7 +335,7 @@ impl fmt::Display for Event {
                 id,
                 ailment,
             } => {
-                write!(f, "{service}: {id} on {slot} is sick: {ailment}")
+                write!(f, "{service}: {at} is sick: {ailment}", at = id.on(*slot))
             }
             Event::Ejected {
                 service,
@@ -327,8 +346,9 @@ impl fmt::Display for Event {
             } => {
                 write!(
                     f,
-                    "{service}: {id} on {slot} is passed over for {}: {row} answers of 5xx in a row, and others do better",
-                    Human(*during)
+                    "{service}: {at} is passed over for {}: {row} answers of 5xx in a row, and others do better",
+                    Human(*during),
+                    at = id.on(*slot)
                 )
             }
             Event::Draining {
@@ -340,7 +360,8 @@ impl fmt::Display for Event {
             } => {
                 write!(
                     f,
-                    "{service}: draining {id} on {slot} ({in_flight} in flight): {because}"
+                    "{service}: draining {at} ({in_flight} in flight): {because}",
+                    at = id.on(*slot)
                 )
             }
             Event::Returned {
@@ -348,7 +369,7 @@ impl fmt::Display for Event {
                 slot,
                 id,
                 because,
-            } => write!(f, "{service}: {id} on {slot} returns: {because}"),
+            } => write!(f, "{service}: {at} returns: {because}", at = id.on(*slot)),
             Event::Drained {
                 service,
                 slot,
@@ -356,7 +377,12 @@ impl fmt::Display for Event {
                 took,
                 left: 0,
             } => {
-                write!(f, "{service}: {id} on {slot} drained in {}", Human(*took))
+                write!(
+                    f,
+                    "{service}: {at} drained in {}",
+                    Human(*took),
+                    at = id.on(*slot)
+                )
             }
             Event::Drained {
                 service,
@@ -366,17 +392,18 @@ impl fmt::Display for Event {
                 left,
             } => write!(
                 f,
-                "{service}: {id} on {slot} still had {left} in flight after {}",
-                Human(*took)
+                "{service}: {at} still had {left} in flight after {}",
+                Human(*took),
+                at = id.on(*slot)
             ),
             Event::Paused {
                 service,
                 slot,
                 id,
                 because,
-            } => write!(f, "{service}: {id} on {slot} sleeps: {because}"),
+            } => write!(f, "{service}: {at} sleeps: {because}", at = id.on(*slot)),
             Event::Resumed { service, slot, id } => {
-                write!(f, "{service}: {id} on {slot} runs again")
+                write!(f, "{service}: {at} runs again", at = id.on(*slot))
             }
             Event::PauseFailed {
                 service,
@@ -385,22 +412,33 @@ impl fmt::Display for Event {
                 why,
             } => write!(
                 f,
-                "{service}: could not pause {id} on {slot}, so it is stopped instead: {why}"
+                "{service}: could not pause {at}, so it is stopped instead: {why}",
+                at = id.on(*slot)
             ),
             Event::ResumeFailed {
                 service,
                 slot,
                 id,
                 why,
-            } => write!(f, "{service}: could not resume {id} on {slot}: {why}"),
-            Event::Stopped { service, slot, id } => write!(f, "{service}: {id} on {slot} is gone"),
+            } => write!(
+                f,
+                "{service}: could not resume {at}: {why}",
+                at = id.on(*slot)
+            ),
+            Event::Stopped { service, slot, id } => {
+                write!(f, "{service}: {at} is gone", at = id.on(*slot))
+            }
             Event::StopFailed {
                 service,
                 slot,
                 id,
                 why,
             } => {
-                write!(f, "{service}: could not stop {id} on {slot}: {why}")
+                write!(
+                    f,
+                    "{service}: could not stop {at}: {why}",
+                    at = id.on(*slot)
+                )
             }
             Event::Scaled {
                 service,
@@ -447,9 +485,34 @@ impl fmt::Display for Event {
                 words,
             } => write!(
                 f,
-                "{service}: {id} on {slot} said last: {}",
-                words.join(" | ")
+                "{service}: {at} said last: {}",
+                words.join(" | "),
+                at = id.on(*slot)
             ),
+            Event::RequestFailed {
+                service,
+                slot,
+                id,
+                status,
+                why,
+                left_out,
+            } => {
+                let at = id.on(*slot);
+                match status {
+                    500.. => write!(
+                        f,
+                        "{service}: a request failed with {status} at {at}: {why}"
+                    )?,
+                    _ => write!(
+                        f,
+                        "{service}: an answer of {status} was cut off at {at}: {why}"
+                    )?,
+                }
+                match left_out {
+                    0 => Ok(()),
+                    more => write!(f, " ({more} more since the last of these lines)"),
+                }
+            }
             Event::Checked { service, ok } => write!(f, "{service}: health check ok={ok}"),
             Event::TurnedAway { reason } => {
                 write!(f, "turned away a connection: {}", reason.label())

@@ -2,6 +2,7 @@
 
 use super::answers::Answers;
 use super::budget::Budget;
+use super::fault::Faults;
 use super::latency::{Histogram, Latencies};
 use super::spec::Retries;
 use super::sync::{AtomicU64, Ordering};
@@ -26,6 +27,8 @@ pub struct ServiceLoad {
     latencies: Latencies,
     /// What clients got.
     pub answers: Answers,
+    /// Those of its replicas that reached a client.
+    pub faults: Faults,
     line: Semaphore,
     places: Notify,
     budget: Budget,
@@ -45,6 +48,7 @@ impl ServiceLoad {
             busy_micros: AtomicU64::new(0),
             latencies: Latencies::default(),
             answers: Answers::default(),
+            faults: Faults::default(),
             line: Semaphore::new(1),
             places: Notify::new(),
             budget: Budget::new(Instant::now()),

@@ -11,6 +11,7 @@ pub mod dials;
 pub mod doubt;
 pub mod environment;
 pub mod event;
+pub mod fault;
 pub mod gate;
 pub mod kept;
 pub mod latency;

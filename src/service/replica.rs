@@ -2,6 +2,7 @@
 
 use super::connections::Connections;
 use super::doubt::Doubt;
+use super::fault::Faults;
 use super::gate::Gate;
 use super::load::ServiceLoad;
 use super::outlier::Outlier;
@@ -31,6 +32,14 @@ impl ReplicaId {
             _ => &self.0,
         }
     }
+
+    /// With the slot, which of an address is only its position in a list.
+    pub fn on(&self, slot: Slot) -> impl fmt::Display + '_ {
+        fmt::from_fn(move |f| match self.0.parse::<SocketAddr>() {
+            Ok(_) => write!(f, "{self}"),
+            Err(_) => write!(f, "{self} on {slot}"),
+        })
+    }
 }
 
 impl fmt::Display for ReplicaId {
@@ -58,6 +67,8 @@ pub struct Replica {
     pub doubt: Arc<Doubt>,
     pub connections: Connections,
     pub outlier: Outlier,
+    /// Requests that it failed, also those that another one answered.
+    pub faults: Faults,
     requests: AtomicU64,
     created: Instant,
     /// When it became well again, in milliseconds after that.
@@ -91,6 +102,7 @@ impl Replica {
             doubt,
             connections: Connections::to(address),
             outlier: Outlier::default(),
+            faults: Faults::default(),
             requests: AtomicU64::new(0),
             created: Instant::now(),
             well_since: AtomicU64::new(0),

@@ -459,6 +459,7 @@ impl Book {
             | Event::RolloutFailed { .. }
             | Event::RolledBack { .. }
             | Event::SaidLast { .. }
+            | Event::RequestFailed { .. }
             | Event::TurnedAway { .. }
             | Event::Reloaded { .. }
             | Event::Decided { .. }

@@ -201,6 +201,8 @@ impl Events {
                 let result = if result.is_ok() { "success" } else { "failure" };
                 self.reloads.with_label_values(&[result]).inc();
             }
+            // Each failed request is counted when it is reported.
+            Event::RequestFailed { .. } => {}
             // The picture at scrape time shows where these lead to.
             Event::PortTaken { .. }
             | Event::Adopted { .. }

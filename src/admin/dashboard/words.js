@@ -96,6 +96,7 @@ const PLAIN = {
   resume_failed: (on) => `Could not resume ${on}`,
   stop_failed: (on) => `Could not stop ${on}`,
   said_last: (on) => `${on} said last`,
+  request_failed: (on) => `A request failed on ${on}`,
   engine_up: () => "The container engine answers",
   engine_down: () => "The container engine does not answer",
   reloaded: () => "Configuration reloaded",
@@ -121,7 +122,7 @@ export const short = (image) => (image ?? "").replace(/sha256:([0-9a-f]{12})[0-9
 /** Of what colour it is: `decision`, `good`, `move`, `bad` or `quiet`. */
 export function kind(what) {
   if (["scaled", "decided", "rolling", "rolled_out", "rolled_back", "reloaded"].includes(what)) return "decision";
-  if (["sick", "start_failed", "stop_failed", "pause_failed", "resume_failed", "said_last", "ejected", "port_taken", "rolling_back", "rollout_paused", "engine_down", "reload_failed"].includes(what)) return "bad";
+  if (["sick", "start_failed", "stop_failed", "pause_failed", "resume_failed", "said_last", "request_failed", "ejected", "port_taken", "rolling_back", "rollout_paused", "engine_down", "reload_failed"].includes(what)) return "bad";
   if (["ready", "returned", "resumed", "engine_up", "adopted"].includes(what)) return "good";
   if (what === "starting" || what === "draining") return "move";
   return "quiet";
