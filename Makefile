@@ -46,7 +46,6 @@ test: ## Run every test; some start containers
 
 engines: ## Play the engine's stories on every engine that runs here: two of Docker, and Podman
 	@scripts/setup
-	scripts/acts-image
 	scripts/engines $(ENGINES)
 
 loom: ## Check the lock-free code under every interleaving
