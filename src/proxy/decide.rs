@@ -244,7 +244,7 @@ impl Edge {
             is_idempotent: head.method.is_idempotent(),
         };
         let again = broken.may_go_elsewhere() && self.may_retry(ctx);
-        let is_stale = was_used && again;
+        let is_stale = was_used && failure::is_broken(error) && again;
         if *error.esource() == ErrorSource::Upstream && !is_stale {
             ctx.blame(error);
         }

@@ -7,8 +7,8 @@
 
 mod answers;
 pub mod balance;
-mod caller;
 mod blame;
+mod caller;
 mod connection;
 mod context;
 mod decide;
