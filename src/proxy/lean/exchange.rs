@@ -15,6 +15,7 @@ use crate::proxy::dial::Dial;
 use crate::proxy::hygiene::{self, Way};
 use crate::proxy::retry::{self, BODY_KEPT_BYTES, Reach};
 use crate::proxy::{Context, Edge, failure, headers};
+use crate::service::kept::Use;
 use bytes::{BufMut, BytesMut};
 use http::{Method, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -54,6 +55,7 @@ struct Request {
     bytes: BytesMut,
     /// The length of its head.
     head: usize,
+    used: Use,
 }
 
 /// A connection to a replica.
@@ -163,6 +165,7 @@ impl Edge {
         bytes.put_slice(b"\r\n");
         let request = Request {
             head: bytes.len(),
+            used: retry::used_for(head),
             bytes: {
                 bytes.put_slice(&body);
                 bytes
@@ -201,7 +204,7 @@ impl Edge {
         ctx: &mut Context,
         said: &mut Said,
     ) -> std::result::Result<(), (Box<Error>, Option<bool>)> {
-        let mut link = match self.link(client, head, ctx).await {
+        let mut link = match self.link(client, request.used, ctx).await {
             Ok(link) => link,
             Err(error) => return Err((error, None)),
         };
@@ -219,16 +222,11 @@ impl Edge {
         }
     }
 
-    async fn link(
-        &self,
-        client: &mut Client,
-        head: &RequestHeader,
-        ctx: &mut Context,
-    ) -> Result<Link> {
+    async fn link(&self, client: &mut Client, used: Use, ctx: &mut Context) -> Result<Link> {
         let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
             return Err(Error::new_in(ErrorType::InternalError));
         };
-        let kept = lease.reuse(retry::used_for(head));
+        let kept = lease.reuse(used);
         let is_used = kept.is_some();
         let stream = match kept {
             Some(stream) => stream,
@@ -268,7 +266,7 @@ impl Edge {
         said: &mut Said,
     ) -> Result<bool> {
         let connection = link.stream.as_raw_fd();
-        let may_go_elsewhere = retry::may_be_repeated(head);
+        let may_go_elsewhere = request.used == Use::MayBeRepeated;
         let lease = ctx.lease.as_mut();
         if !lease.is_some_and(|lease| lease.sends_on(connection, may_go_elsewhere)) {
             return Err(failure::lost());
