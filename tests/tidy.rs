@@ -10,7 +10,8 @@ use tidegate::service::store;
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("service", &[]),
     ("plan", &["service"]),
-    ("plugin", &["plan", "service"]),
+    ("plugin", &["log_writer", "plan", "service"]),
+    ("log_writer", &[]),
     ("plugins", &["plugin"]),
     ("engine", &["service"]),
     ("control", &["engine", "plan", "plugin", "service"]),
@@ -27,7 +28,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "admin", "app", "config", "control", "plan", "plugin", "service", "simulate",
+            "admin",
+            "app",
+            "config",
+            "control",
+            "log_writer",
+            "plan",
+            "plugin",
+            "service",
+            "simulate",
         ],
     ),
 ];

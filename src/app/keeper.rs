@@ -6,7 +6,7 @@ use super::holdings::{Holdings, Socket};
 use super::predecessor::{Predecessor, Talking};
 use super::successor::{Door, Knock, Successor};
 use super::supervisor::Supervisor;
-use super::{Observers, Options, managed_of, settings_of};
+use super::{Observers, Options, exit, managed_of, settings_of};
 use crate::admin::{Order, view};
 use crate::config::{self, Config, Env, Plugged};
 use crate::control::{Deployed, Handle, Hands};
@@ -133,7 +133,7 @@ impl Kept {
                 }
                 let taken = tokio::select! {
                     taken = keeper.take_over(predecessor) => taken,
-                    () = over(&mut shutdown) => std::process::exit(0),
+                    () = over(&mut shutdown) => exit(0),
                 };
                 match taken {
                     Ok(talking) => {
@@ -145,7 +145,7 @@ impl Kept {
                     }
                     Err(why) => {
                         log::error!("not taken over: {why}");
-                        std::process::exit(1);
+                        exit(1);
                     }
                 }
             }
@@ -521,7 +521,7 @@ impl Keeper {
         for observer in self.observers.all() {
             observer.flush();
         }
-        std::process::exit(0);
+        exit(0);
     }
 }
 

@@ -248,7 +248,13 @@ fn start(
     server.run(RunArgs {
         shutdown_signal: Box::new(signals),
     });
-    std::process::exit(0);
+    exit(0);
+}
+
+/// Ends the process once the last lines of the log are written.
+fn exit(code: i32) -> ! {
+    log::logger().flush();
+    std::process::exit(code)
 }
 
 fn system(error: &dyn fmt::Display) -> StartError {

@@ -1,6 +1,7 @@
 //! What runs inside Pingora's life beside the proxy.
 
 use super::doors::{self, Doors};
+use super::exit;
 use crate::admin::{self, Admin, Door};
 use crate::control::Control;
 use async_trait::async_trait;
@@ -104,7 +105,7 @@ impl Signals {
                         _ = term.recv() => log::info!("TERM: finishing what is in flight"),
                         _ = int.recv() => {
                             if *leave.borrow() {
-                                std::process::exit(130);
+                                exit(130);
                             }
                             log::info!("INT: finishing what is in flight; once more to leave at once");
                         }

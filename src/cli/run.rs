@@ -2,6 +2,7 @@
 
 use super::{ConfigFile, FAILED, ServiceFlags, fail, refuse};
 use crate::app::{self, Options, StartError, When};
+use crate::log_writer::process;
 use crate::plugin::Registry;
 use clap::{Args, ValueEnum};
 use std::process::ExitCode;
@@ -41,7 +42,9 @@ impl Run {
             Ok(text) => text,
             Err(code) => return code,
         };
-        start_logging();
+        if let Err(error) = process::start() {
+            return fail(FAILED, format_args!("no thread for the log: {error}"));
+        }
         let options = Options {
             overrides: self.service.overrides(),
             file: self.file.config,
@@ -51,23 +54,12 @@ impl Run {
                 Upgrade::OnQuit => When::OnQuit,
             }),
         };
-        match app::run(&text, options, registry) {
+        let error = app::run(&text, options, registry);
+        // What follows goes straight to the standard error.
+        log::logger().flush();
+        match error {
             StartError::Config(problems) => refuse(&problems),
             StartError::System(message) => fail(FAILED, message),
         }
     }
-}
-
-/// `TIDEGATE_LOG` says what is shown, as in `debug` or `tidegate=debug,pingora=warn`.
-fn start_logging() {
-    // Pingora's proxy has a line for each client that leaves in the midst of a request, and its
-    // connectors one without any address for each idle connection that ended as it was wanted.
-    let default = "tidegate=info,pingora_proxy=off,pingora_core::connectors=off,warn";
-    let filter = env_logger::Env::new().filter_or("TIDEGATE_LOG", default);
-    env_logger::Builder::from_env(filter)
-        .format_timestamp_millis()
-        .format_target(false)
-        // It would show the environment of every container, secrets included.
-        .filter_module("bollard", log::LevelFilter::Warn)
-        .init();
 }

@@ -60,6 +60,7 @@ pub mod prelude {
         Answer, Background, Exchange, Filter, Hooks, Observer, Plugin, PluginError, Probe, Record,
         Registry, Request, Response, Trace, Verdict, bytes, duration, testing,
     };
+    pub use crate::log_writer;
     pub use crate::plan::scaler::{Decision, Needs, Scaler};
     pub use crate::plan::window::{Sample, Window};
     pub use crate::service::event::{Barrier, Event};

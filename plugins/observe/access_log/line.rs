@@ -22,6 +22,7 @@ pub struct Entry {
     request_bytes: u64,
     response_bytes: u64,
     error: Option<Box<str>>,
+    format: Format,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -32,8 +33,8 @@ pub enum Format {
     Text,
 }
 
-impl From<&Record<'_>> for Entry {
-    fn from(record: &Record<'_>) -> Self {
+impl Entry {
+    pub fn new(record: &Record<'_>, format: Format) -> Self {
         Entry {
             time: SystemTime::now(),
             service: record.exchange.service.clone(),
@@ -49,19 +50,33 @@ impl From<&Record<'_>> for Entry {
             request_bytes: record.request_body_bytes,
             response_bytes: record.response_body_bytes,
             error: record.error.map(Box::from),
+            format,
         }
     }
 }
 
-impl Format {
-    pub fn write(self, entry: &Entry, out: &mut Vec<u8>) {
-        let line = Line::from(entry);
-        let written = match self {
+impl log_writer::Line for Entry {
+    fn bytes(&self) -> usize {
+        let texts = [&self.host, &self.error].into_iter().flatten();
+        size_of::<Entry>() + self.target.len() + texts.map(|text| text.len()).sum::<usize>()
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let line = Line::from(self);
+        let written = match self.format {
             Format::Json => serde_json::to_writer(&mut *out, &line).map_err(io::Error::from),
             Format::Text => write_text(&line, out),
         };
         written.expect("a vector takes everything");
         out.push(b'\n');
+    }
+
+    fn report_dropped(count: u64, _: &mut Vec<u8>) {
+        log::warn!("access-log: writing again; {count} lines were left out");
+    }
+
+    fn report_failure(output: &str, error: &io::Error) {
+        log::warn!("access-log: leaving lines out, cannot write to {output}: {error}");
     }
 }
 
@@ -145,10 +160,10 @@ mod tests {
     use super::*;
 
     fn line(format: Format, record: &Record<'_>) -> String {
-        let mut entry = Entry::from(record);
+        let mut entry = Entry::new(record, format);
         entry.time = SystemTime::UNIX_EPOCH;
         let mut out = vec![];
-        format.write(&entry, &mut out);
+        log_writer::Line::write(&entry, &mut out);
         String::from_utf8(out).unwrap()
     }
 

@@ -1,14 +1,15 @@
 mod line;
-mod writer;
 
+use crate::plugin::prelude::log_writer::{Output, Queue, Waiting, Writer};
 use crate::plugin::prelude::*;
 use line::{Entry, Format};
 use prometheus::IntCounter;
 use std::path::PathBuf;
-use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Weak};
 use tokio::signal::unix::{SignalKind, signal};
-use writer::{Message, Queue, Writer};
+
+/// To be woken for each line would cost more than to write it.
+const GATHERS_FOR: Duration = Duration::from_millis(10);
 
 /// Writes a line for every finished request, on a thread of its own.
 ///
@@ -46,25 +47,25 @@ impl Plugin for AccessLog {
         registered.expect("it is the only one");
         hooks.metrics(metrics);
 
-        let (queue, messages) = Queue::new();
+        let (queue, waiting) = Queue::new(dropped.clone());
         let queue = Arc::new(queue);
-        let writer = Writer::new(self.format, self.path, dropped.clone());
-        hooks.background(run(Arc::downgrade(&queue), messages, writer));
-        hooks.observer(Recorder { queue, dropped });
+        let output = self.path.map_or_else(Output::stdout, Output::file);
+        let writer = Writer::new(output, GATHERS_FOR, dropped);
+        hooks.background(run(Arc::downgrade(&queue), waiting, writer));
+        let format = self.format;
+        hooks.observer(Recorder { queue, format });
         Ok(())
     }
 }
 
 struct Recorder {
-    queue: Arc<Queue>,
-    dropped: IntCounter,
+    queue: Arc<Queue<Entry>>,
+    format: Format,
 }
 
 impl Observer for Recorder {
     fn request(&self, record: &Record<'_>) {
-        if !self.queue.push(Entry::from(record)) {
-            self.dropped.inc();
-        }
+        self.queue.push(Entry::new(record, self.format));
     }
 
     fn flush(&self) {
@@ -74,15 +75,17 @@ impl Observer for Recorder {
 
 /// Starts the writer's thread, then passes USR1 on to it. The thread outlives this task: until
 /// the [`Recorder`] is gone, it writes what requests in flight still have to say.
-async fn run(queue: Weak<Queue>, messages: Receiver<Message>, writer: Writer) {
+async fn run(queue: Weak<Queue<Entry>>, waiting: Waiting<Entry>, writer: Writer<Entry>) {
     let usr1 = signal(SignalKind::user_defined1());
-    let thread = std::thread::Builder::new().name("access-log".into());
-    if let Err(error) = thread.spawn(move || writer.run(&messages)) {
+    let Some(started) = queue
+        .upgrade()
+        .map(|queue| queue.start("access-log", writer, waiting))
+    else {
+        return;
+    };
+    if let Err(error) = started {
         log::error!("access-log: no lines are written, there is no thread for them: {error}");
         return;
-    }
-    if let Some(queue) = queue.upgrade() {
-        queue.started();
     }
     let guard = FlushOnDrop(queue);
     let mut usr1 = match usr1 {
@@ -93,12 +96,12 @@ async fn run(queue: Weak<Queue>, messages: Receiver<Message>, writer: Writer) {
         }
     };
     while usr1.recv().await.is_some() {
-        writer::reopen(&guard.0).await;
+        log_writer::reopen(&guard.0).await;
     }
 }
 
 /// Whoever ends the background task may end the process next.
-struct FlushOnDrop(Weak<Queue>);
+struct FlushOnDrop(Weak<Queue<Entry>>);
 
 impl Drop for FlushOnDrop {
     fn drop(&mut self) {
@@ -110,8 +113,8 @@ impl Drop for FlushOnDrop {
 
 #[cfg(test)]
 mod tests {
-    use super::writer::QUEUE_LINES_MAX;
     use super::*;
+    use log_writer::QUEUE_LINES_MAX;
     use std::fs;
     use std::path::Path;
 

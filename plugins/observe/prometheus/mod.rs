@@ -40,8 +40,13 @@ impl Plugin for Prometheus {
         let events = events::Events::new();
         let begun = events::SinceBegun::new(hooks.reader(), events.clone());
         let scrape = scrape::Scrape::new(hooks.reader());
-        let collectors: [Box<dyn Collector>; 3] =
-            [Box::new(process), Box::new(begun), Box::new(scrape)];
+        let log_lines = log_writer::dropped_log_lines().clone();
+        let collectors: [Box<dyn Collector>; 4] = [
+            Box::new(process),
+            Box::new(begun),
+            Box::new(scrape),
+            Box::new(log_lines),
+        ];
         for collector in collectors {
             metrics.register(collector).expect("each name is used once");
         }
