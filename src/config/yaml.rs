@@ -15,6 +15,9 @@ use std::collections::HashMap;
 const DEPTH_MAX: usize = 64;
 /// Counted with what aliases stand for, so that ten lines of them cannot fill the memory.
 const NODES_MAX: usize = 100_000;
+/// Of texts and of the paths to them, counted in the same way: a long text behind a thousand aliases
+/// is a thousand texts. Four times the largest file.
+const BYTES_MAX: usize = 16 << 20;
 
 /// A problem with the text: a key given twice, or the place where it stops being YAML.
 #[derive(Debug)]
@@ -105,6 +108,7 @@ struct Builder {
     anchors: HashMap<usize, (Value, String)>,
     documents: usize,
     nodes: usize,
+    bytes: usize,
     line: usize,
 }
 
@@ -122,6 +126,8 @@ impl Builder {
                     return self.key(&text, marker);
                 }
                 let path = self.path();
+                let bytes = path.len() + text.len();
+                self.count(Size { nodes: 0, bytes }, marker)?;
                 self.tree.places.add(&path, self.line);
                 let value = self.scalar(text, style, tag, &path, marker);
                 self.add(value, anchor, path, marker)?;
@@ -138,19 +144,40 @@ impl Builder {
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(marker)?,
             Event::Alias(anchor) => {
-                let Some((value, from)) = self.anchors.get(&anchor).cloned() else {
+                let Some((value, _)) = self.anchors.get(&anchor) else {
                     return Err(Fault::new(marker, "an alias inside of its own anchor"));
                 };
                 if self.wants_key() {
                     return Err(Fault::new(marker, "a key must be plain text"));
                 }
                 let path = self.path();
-                self.nodes += nodes(&value);
+                let size = size(value, path.len());
+                // Before anything is copied.
+                self.count(size, marker)?;
+                let Some((value, from)) = self.anchors.get(&anchor).cloned() else {
+                    return Ok(());
+                };
                 self.tree.places.add(&path, self.line);
                 self.tree.places.copy(&from, &path);
                 self.add(value, 0, path, marker)?;
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, more: Size, marker: &Marker) -> Result<(), Fault> {
+        self.nodes += more.nodes;
+        self.bytes += more.bytes;
+        if self.nodes > NODES_MAX {
+            return Err(Fault::new(marker, format!("more than {NODES_MAX} values")));
+        }
+        if self.bytes > BYTES_MAX {
+            let limit = BYTES_MAX >> 20;
+            let message = format!(
+                "more than {limit} MiB, counted with what aliases stand for; repeat less of it"
+            );
+            return Err(Fault::new(marker, message));
         }
         Ok(())
     }
@@ -252,6 +279,8 @@ impl Builder {
             ));
         }
         let path = self.path();
+        let bytes = path.len();
+        self.count(Size { nodes: 0, bytes }, marker)?;
         self.custom(tag.as_deref(), &path, marker);
         self.tree.places.add(&path, self.line);
         self.open.push(Open {
@@ -320,11 +349,9 @@ impl Builder {
         path: String,
         marker: &Marker,
     ) -> Result<(), Fault> {
-        self.nodes += 1;
-        if self.nodes > NODES_MAX {
-            return Err(Fault::new(marker, format!("more than {NODES_MAX} values")));
-        }
+        self.count(Size { nodes: 1, bytes: 0 }, marker)?;
         if anchor != 0 {
+            self.count(size(&value, path.len()), marker)?;
             self.anchors.insert(anchor, (value.clone(), path));
         }
         match self.open.last_mut().map(|open| &mut open.content) {
@@ -339,10 +366,32 @@ impl Builder {
     }
 }
 
-fn nodes(value: &Value) -> usize {
-    match value {
-        Value::Sequence(items) => 1 + items.iter().map(nodes).sum::<usize>(),
-        Value::Mapping(entries) => 1 + entries.values().map(nodes).sum::<usize>(),
-        _ => 1,
-    }
+/// What a value takes of the memory, with the paths of everything in it.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    nodes: usize,
+    bytes: usize,
+}
+
+fn size(value: &Value, path_bytes: usize) -> Size {
+    let parts: Vec<(&Value, usize)> = match value {
+        Value::Sequence(items) => items.iter().map(|item| (item, "[0]".len())).collect(),
+        Value::Mapping(entries) => entries
+            .iter()
+            .map(|(key, value)| (value, 1 + key.as_str().map_or(0, str::len)))
+            .collect(),
+        _ => Vec::new(),
+    };
+    let text = value.as_str().map_or(0, str::len);
+    let own = Size {
+        nodes: 1,
+        bytes: path_bytes + text,
+    };
+    parts.into_iter().fold(own, |sum, (part, step)| {
+        let part = size(part, path_bytes + step);
+        Size {
+            nodes: sum.nodes + part.nodes,
+            bytes: sum.bytes + part.bytes,
+        }
+    })
 }

@@ -102,6 +102,19 @@ fn what_would_fill_the_memory_or_the_stack_is_refused() {
     }
     let problems = try_load(&laughs).err().unwrap().to_string();
     assert!(problems.contains("more than 100000 values"), "{problems}");
+    let long = "x".repeat(2 << 20);
+    let many = |alias: &str| format!("[{}]", vec![alias; 3_000].join(", "));
+    for yaml in [
+        format!("a: &a {long}\nb: {}\n", many("*a")),
+        format!("a: &a {{ ? {long} : x }}\nb: {}\n", many("*a")),
+        format!("? {long}\n: {}\n", many("x")),
+        format!("b: {}{long}{}\n", "&a [".repeat(60), "]".repeat(60)),
+    ] {
+        let problems = try_load(&yaml).err().unwrap().to_string();
+        let first: String = problems.chars().take(200).collect();
+        let expected = "more than 16 MiB, counted with what aliases stand for; repeat less of it";
+        assert!(first.contains(expected), "{first}");
+    }
 }
 
 #[test]
