@@ -8,7 +8,7 @@ use crate::config::{Limits, Service};
 use crate::service::network::Network;
 use crate::service::spec::Source;
 use serde_yaml::{Mapping, Value};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// A head is a packet or two; a phone in a tunnel gets a few retransmissions.
@@ -69,6 +69,7 @@ pub fn front(
 /// Reports addresses of services where Tidegate itself listens: requests would go round for ever,
 /// or reach the admin API, which is nobody's business out there.
 pub fn loops(at: &At<'_>, services: &[Service], ours: &[SocketAddr]) {
+    let own = own_addresses();
     for service in services {
         let Source::Addresses(addresses) = &service.spec.source else {
             continue;
@@ -79,7 +80,8 @@ pub fn loops(at: &At<'_>, services: &[Service], ours: &[SocketAddr]) {
             .filter(|address| !address.ip().is_unspecified())
         {
             let is_ours = |ours: &SocketAddr| {
-                let is_here = ours.ip().is_unspecified() && address.ip().is_loopback();
+                let is_own = address.ip().is_loopback() || own.contains(&address.ip());
+                let is_here = ours.ip().is_unspecified() && is_own;
                 ours.port() == address.port() && (is_here || ours.ip() == address.ip())
             };
             if ours.iter().any(is_ours) {
@@ -90,6 +92,19 @@ pub fn loops(at: &At<'_>, services: &[Service], ours: &[SocketAddr]) {
             }
         }
     }
+}
+
+/// The addresses of this machine's interfaces; none where the system does not tell.
+fn own_addresses() -> Vec<IpAddr> {
+    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else {
+        return Vec::new();
+    };
+    let address = |interface: nix::ifaddrs::InterfaceAddress| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|address| address.ip().into());
+        v4.or_else(|| Some(address.as_sockaddr_in6()?.ip().into()))
+    };
+    interfaces.filter_map(address).collect()
 }
 
 fn limits(at: &At<'_>, typed: Option<Mapping>) -> Option<Limits> {

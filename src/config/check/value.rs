@@ -4,7 +4,7 @@ use crate::config::error::At;
 use crate::config::raw::Scalar;
 use crate::plugin::bytes;
 use bytesize::ByteSize;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -197,7 +197,13 @@ pub fn size(range: RangeInclusive<u64>) -> impl Fn(&Scalar) -> Result<u64, Fault
 
 pub fn address(typed: &Scalar) -> Result<SocketAddr, Fault> {
     let shown = typed.to_string();
-    shown.parse().map_err(|_| {
+    // `[::ffff:10.0.0.7]:80` is `10.0.0.7:80`, and is compared with others as that.
+    let parsed = shown.parse::<SocketAddr>();
+    let canonical = parsed.map(|parsed| match parsed.ip().to_canonical() {
+        IpAddr::V4(address) => SocketAddr::from((address, parsed.port())),
+        IpAddr::V6(_) => parsed,
+    });
+    canonical.map_err(|_| {
         let message = format!("expected an IP address and a port, found `{shown}`");
         let port = shown.strip_prefix(':').unwrap_or(&shown);
         if port.parse::<u16>().is_ok() {

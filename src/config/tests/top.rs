@@ -1,6 +1,6 @@
 //! The keys at the top.
 
-use super::{check, good, text};
+use super::{check, good, text, try_load};
 use crate::config::{Env, check as checks, state_dir};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -314,6 +314,35 @@ fn no_service_leads_back_to_tidegate_itself() {
                 "
             ),
         );
+    }
+    for (address, shown) in [
+        ("[::ffff:127.0.0.1]:9180", "127.0.0.1:9180"),
+        ("[::ffff:7f00:1]:80", "127.0.0.1:80"),
+    ] {
+        check(
+            &to(address),
+            &format!(
+                "
+                edge.yaml:1: services.web.addresses: at `{shown}` Tidegate itself listens
+                  hint: name the server that is to answer
+                "
+            ),
+        );
+    }
+    check(
+        &to("[::ffff:0.0.0.0]:9180"),
+        "
+        edge.yaml:1: services.web.addresses[1]: `0.0.0.0:9180` is an address to listen on, not one to dial
+          hint: for this machine itself: `127.0.0.1:9180`
+        ",
+    );
+    // An address of this machine, where it has one.
+    let route = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    if route.connect("192.0.2.1:9").is_ok() {
+        let own = route.local_addr().unwrap().ip();
+        let problems = try_load(&to(&format!("{own}:80"))).err().unwrap();
+        assert!(problems.to_string().contains("Tidegate itself listens"));
+        good(&to(&format!("{own}:9180")));
     }
     good(&to("127.0.0.2:9180"));
 }
