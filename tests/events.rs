@@ -8,7 +8,7 @@ use crate::support::upstream::Upstream;
 use http::Request;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
 const SOON: Duration = Duration::from_secs(20);
 const STREAM: &[(&str, &str)] = &[("accept", "text/event-stream")];
@@ -204,6 +204,14 @@ async fn there_are_places_for_so_many_streams_and_who_leaves_makes_room() {
     let refused = Stream::open(edge.admin, "/api/v1/events", STREAM).await;
     assert_eq!(refused.status, 503);
     assert_eq!(refused.headers["retry-after"], "5");
+    // Whoever may open the socket has places apart.
+    let socket = edge.folder.path().join("admin.sock");
+    let mut owner = tokio::net::UnixStream::connect(socket).await.unwrap();
+    let head = b"GET /api/v1/events?follow HTTP/1.1\r\nhost: a\r\n\r\n";
+    owner.write_all(head).await.unwrap();
+    let mut answer = [0; 12];
+    owner.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
     // The list needs no place.
     assert_eq!(get(edge.admin, "/api/v1/events").await.status, 200);
     streams.clear();

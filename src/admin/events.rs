@@ -2,24 +2,24 @@
 //! it if that is wanted.
 
 use super::live::Board;
-use super::{Admin, problem, view};
-use axum::Json;
+use super::{Admin, Door, problem, view};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event as Message, Sse};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use futures_util::stream;
 use serde::{Deserialize, Deserializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// Streams at once; each costs a task and what a slow reader leaves waiting.
-pub const STREAMS_MAX: usize = 64;
+/// Streams at once through one door; each costs a task and what a slow reader leaves waiting.
+const STREAMS_MAX: usize = 64;
 /// Messages that wait for a reader: one, so that who is slow gets the newest picture next and not
 /// those before it.
 const WAITING_MAX: usize = 1;
@@ -29,6 +29,30 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 /// Clients of a stream that ended come back after this.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Places for streams, apart for each door: strangers take none from the owner of the socket.
+#[derive(Clone)]
+pub struct Streams {
+    tcp: Arc<Semaphore>,
+    socket: Arc<Semaphore>,
+}
+
+impl Default for Streams {
+    fn default() -> Streams {
+        let [tcp, socket] = [(); 2].map(|()| Arc::new(Semaphore::new(STREAMS_MAX)));
+        Streams { tcp, socket }
+    }
+}
+
+impl Streams {
+    fn take(&self, door: Door) -> Option<OwnedSemaphorePermit> {
+        let places = match door {
+            Door::Tcp => &self.tcp,
+            Door::Socket => &self.socket,
+        };
+        Arc::clone(places).try_acquire_owned().ok()
+    }
+}
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +84,7 @@ fn flag<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
 
 pub async fn events(
     State(admin): State<Admin>,
+    Extension(door): Extension<Door>,
     headers: HeaderMap,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
@@ -82,7 +107,7 @@ pub async fn events(
             };
             (asked.after, asked.last) = (Some(id), None);
         }
-        return follow(admin, asked);
+        return follow(admin, door, asked);
     }
     let after = asked.after.unwrap_or_default();
     let part = admin.history.after(after, asked.service.as_deref());
@@ -109,8 +134,8 @@ fn newest(len: usize, last: Option<usize>) -> usize {
     last.map_or(0, |last| len.saturating_sub(last))
 }
 
-fn follow(admin: Admin, asked: Asked) -> Response {
-    let Ok(place) = Arc::clone(&admin.streams).try_acquire_owned() else {
+fn follow(admin: Admin, door: Door, asked: Asked) -> Response {
+    let Some(place) = admin.streams.take(door) else {
         let what =
             format!("{STREAMS_MAX} streams are open already; close one, or ask for the list");
         let problem = problem(StatusCode::SERVICE_UNAVAILABLE, what);

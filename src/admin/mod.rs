@@ -19,7 +19,7 @@ pub mod view;
 mod write;
 
 pub use door::{Door, Failures};
-pub use events::STREAMS_MAX;
+pub use events::Streams;
 pub use history::History;
 pub use live::Live;
 pub use serve::serve;
@@ -38,7 +38,7 @@ use axum::{Extension, Json, Router};
 use prometheus::{Encoder, TextEncoder};
 use serde::Serialize;
 use std::sync::{Arc, LazyLock};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 /// Everything the admin API reads and may ask for.
 #[derive(Clone)]
@@ -56,7 +56,7 @@ pub struct Admin {
     pub history: History,
     pub live: Live,
     /// Places for streams.
-    pub streams: Arc<Semaphore>,
+    pub streams: Streams,
 }
 
 /// Gathers the text of every installed plugin's metrics.

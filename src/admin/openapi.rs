@@ -337,7 +337,7 @@ fn write<T: JsonSchema>(
     mut answers: Vec<(u16, Value)>,
     schemas: &mut SchemaGenerator,
 ) -> Value {
-    for status in [401, 403, 422, 429, 503] {
+    for status in [401, 403, 422, 503] {
         answers.push((status, problem(schemas)));
     }
     let mut operation = read(id, what, parameters, answers, schemas);

@@ -1,17 +1,23 @@
 //! Connections to the admin API: few, and none of them for ever.
 
+use super::problem;
 use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::serve::Listener;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::collections::VecDeque;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{Sleep, sleep};
 
 /// For a whole head, counted from the end of the request before it.
@@ -23,6 +29,11 @@ const TAKES_WITHIN: Duration = Duration::from_secs(30);
 const FIRST_WORD_WITHIN: Duration = Duration::from_millis(200);
 /// Dashboards, scrapers, and whoever operates it.
 const CONNECTIONS_MAX: usize = 256;
+/// Beyond these, connections on which nothing but the health is answered, once. A new one takes the
+/// place of the oldest, so idle ones keep no probe out.
+const RESERVE_MAX: usize = 32;
+/// What the reserve answers.
+const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Serves whoever comes to `listener` as `router` has it for its address, until `over`; requests
 /// that have begun, or are on their way, are answered.
@@ -32,6 +43,7 @@ pub async fn serve<L: Listener>(
     over: impl Future<Output = ()>,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut reserve = Reserve::default();
     let (leave, leaving) = watch::channel(());
     let mut over = pin!(over);
     loop {
@@ -39,17 +51,21 @@ pub async fn serve<L: Listener>(
             () = &mut over => break,
             accepted = listener.accept() => accepted,
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            log::debug!("turned away a connection to the admin API: there are {CONNECTIONS_MAX}");
-            continue;
+        let place = Arc::clone(&places).try_acquire_owned().ok();
+        let (router, displaced) = match place {
+            Some(_) => (router(address), None),
+            None => (
+                router(address).layer(middleware::from_fn(only_health)),
+                Some(reserve.take()),
+            ),
         };
-        let router = router(address);
         let mut leaving = leaving.clone();
         tokio::spawn(async move {
             let mut served = pin!(
                 http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEAD_WITHIN)
+                    .keep_alive(displaced.is_none())
                     .serve_connection(
                         TokioIo::new(Impatient::new(stream)),
                         TowerToHyperService::new(router)
@@ -57,6 +73,7 @@ pub async fn serve<L: Listener>(
             );
             let served = tokio::select! {
                 served = &mut served => served,
+                () = is_displaced(displaced) => return,
                 () = async {
                     // Its other end is gone.
                     let _ = leaving.changed().await;
@@ -73,6 +90,40 @@ pub async fn serve<L: Listener>(
         });
     }
     drop(leave);
+}
+
+/// The connections beyond the ordinary ones, oldest first.
+#[derive(Default)]
+struct Reserve(VecDeque<oneshot::Sender<()>>);
+
+impl Reserve {
+    /// Resolves when a later connection takes the place.
+    fn take(&mut self) -> oneshot::Receiver<()> {
+        self.0.retain(|place| !place.is_closed());
+        if self.0.len() >= RESERVE_MAX {
+            self.0.pop_front();
+        }
+        let (place, displaced) = oneshot::channel();
+        self.0.push_back(place);
+        displaced
+    }
+}
+
+async fn is_displaced(place: Option<oneshot::Receiver<()>>) {
+    match place {
+        Some(displaced) => drop(displaced.await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn only_health(request: Request, next: Next) -> Response {
+    match HEALTH.contains(&request.uri().path()) {
+        true => next.run(request).await,
+        false => problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("{CONNECTIONS_MAX} connections are open already; close some"),
+        ),
+    }
 }
 
 /// A connection that breaks when its client takes nothing for a while, which hyper does not ask.
@@ -154,7 +205,7 @@ mod tests {
     use super::*;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-    use tokio::sync::{mpsc, oneshot};
+    use tokio::sync::mpsc;
     use tokio::task::yield_now;
     use tokio::time::Instant;
 
@@ -185,6 +236,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel(1);
         let router = Router::new()
             .route("/", get(async || "here"))
+            .route("/readyz", get(async || "ready"))
             .route("/much", get(async || vec![b'x'; 1 << 20]));
         tokio::spawn(serve(Few(receiver), move |()| router.clone(), over));
         sender
@@ -265,14 +317,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_than_so_many_are_let_in_and_places_come_back() {
+    async fn idle_connections_keep_out_others_but_no_probe_and_places_come_back() {
         let served = served();
         let mut kept = Vec::new();
-        for _ in 0..CONNECTIONS_MAX {
+        for _ in 0..CONNECTIONS_MAX + 2 * RESERVE_MAX {
             kept.push(connect(&served).await);
         }
-        let mut one_more = connect(&served).await;
-        assert_eq!(one_more.read(&mut [0]).await.unwrap(), 0, "closed at once");
+        for (head, status) in [
+            (HEAD, &b"HTTP/1.1 503"[..]),
+            (b"GET /readyz HTTP/1.1\r\nhost: a\r\n\r\n", b"HTTP/1.1 200"),
+        ] {
+            let mut one_more = connect(&served).await;
+            one_more.write_all(head).await.unwrap();
+            let mut answer = Vec::new();
+            one_more.read_to_end(&mut answer).await.unwrap();
+            assert!(answer.starts_with(status), "{answer:?}");
+        }
+        let displaced = &mut kept[CONNECTIONS_MAX];
+        assert_eq!(displaced.read(&mut [0]).await.unwrap(), 0, "closed");
         drop(kept);
         sleep(Duration::from_millis(1)).await;
         let mut stream = connect(&served).await;

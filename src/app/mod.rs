@@ -44,7 +44,7 @@ use services::{AdminListeners, AdminService, ControlService, Signals};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use supervisor::Supervisor;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Beyond every `timeouts.drain`.
 const LEAVE_AT_LAST_SECS: u64 = 2 * 24 * 60 * 60;
@@ -172,7 +172,7 @@ fn start(
         failures: Default::default(),
         history: observers.history.clone(),
         live: Default::default(),
-        streams: Arc::new(Semaphore::new(admin::STREAMS_MAX)),
+        streams: Default::default(),
     };
     let tcp = holdings.copies(config.admin.as_slice())?.pop();
     let admin_listeners = AdminListeners {

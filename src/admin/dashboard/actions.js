@@ -43,7 +43,6 @@ export class Actions {
       if (token === this.token) this.keep(null);
       throw new Error("That is not the token.");
     }
-    if (answer.status === 429) throw new Error(`Too many wrong tokens came from here. Wait ${answer.headers.get("retry-after") ?? 60} s.`);
     throw new Error(said.error ?? `Tidegate answered with ${answer.status}.`);
   }
 
