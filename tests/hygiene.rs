@@ -139,6 +139,10 @@ async fn what_has_no_reading_or_two_of_them_is_refused() {
         "/a/../b",
         "/a/%2e%2E/b",
         "/a/..;/b",
+        "/pa th",
+        "/a?b\u{1}c",
+        "/a?b\tc",
+        "/\u{e4}",
         "/a%2fb",
         "/a%5cb",
         "/a%00",
@@ -224,6 +228,8 @@ async fn route_and_replica_see_the_same_path() {
     edge.ready().await;
     for (typed, is_api, seen) in [
         ("/api/x?y=//", true, "/api/x?y=//"),
+        ("/api/<a>`?\"<b>", true, "/api/%3Ca%3E%60?%22%3Cb%3E"),
+        ("http://A:80/api/x", true, "/api/x"),
         ("//api//x", true, "/api/x"),
         ("/%61pi/x", true, "/api/x"),
         ("http://a/api/x", true, "/api/x"),
@@ -246,6 +252,73 @@ async fn route_and_replica_see_the_same_path() {
         let other: Vec<_> = there.take();
         assert!(other.is_empty(), "{typed}: {other:?}");
     }
+}
+
+#[tokio::test]
+async fn chunks_whose_size_is_only_nearly_one_are_refused() {
+    let web = Recorder::start().await;
+    let edge = edge(&web, "", "").await;
+    let chunked = request("POST /", &["Host: a", "Transfer-Encoding: chunked"]);
+    for line in ["5;", "5 ", "5;a@b", "5;a\0", "5;a\nb", "5\0", "5;a=", "0x5"] {
+        let text = format!("{chunked}{line}\r\nhello\r\n0\r\n\r\n");
+        assert_eq!(ask(&edge, &text).await.0, 400, "{line:?}");
+        let text = format!("{chunked}5\r\nhello\r\n{line}\r\nhello\r\n0\r\n\r\n");
+        assert_eq!(ask(&edge, &text).await.0, 400, "a second {line:?}");
+    }
+    for line in ["5", "5;a", "5 ; a=\"b;\""] {
+        let text = format!("{chunked}{line}\r\nhello\r\n0\r\n\r\n");
+        assert_eq!(ask(&edge, &text).await.0, 200, "{line:?}");
+    }
+}
+
+#[tokio::test]
+async fn escaped_slashes_pass_where_a_route_keeps_them() {
+    let (git, rest) = (Recorder::start().await, Recorder::start().await);
+    let edge = Edge::start(&format!(
+        "services:\n  git:\n    addresses: [\"{}\"]\n    routes: [{{ path: /git, encoded_slashes: keep }}, {{ path: /plain }}]\n  rest:\n    addresses: [\"{}\"]\n",
+        git.address, rest.address,
+    ))
+    .await;
+    edge.ready().await;
+    // On the short way and on the long one.
+    for method in ["GET", "POST"] {
+        let body = match method {
+            "POST" => "Transfer-Encoding: chunked",
+            _ => "X: 1",
+        };
+        for (path, expected) in [
+            ("/git/api/group%2Fproject?a=%2f", 200),
+            ("/git/%2e%2F%2f", 400),
+            ("/git/..%2fadmin", 400),
+            ("/git/a%5cb", 400),
+            ("/plain/a%2Fb", 400),
+            ("/a%2Fb", 400),
+        ] {
+            git.take();
+            let text = request(&format!("{method} {path}"), &["Host: a", body]);
+            let (status, _) = ask(&edge, &(text + "0\r\n\r\n")).await;
+            assert_eq!(status, expected, "{method} {path}");
+            let line = format!("{method} {path} HTTP/1.1\r\n");
+            match expected {
+                200 => assert!(git.take_one().starts_with(&line)),
+                _ => assert!(git.take().is_empty(), "{method} {path}"),
+            }
+        }
+    }
+    assert!(rest.take().iter().all(|sent| !sent.starts_with(b"POST")));
+}
+
+#[tokio::test]
+async fn a_later_http_1_is_answered_and_a_length_arrives_without_zeros() {
+    let web = Recorder::start().await;
+    let edge = edge(&web, "", "").await;
+    let later = "GET /later HTTP/1.2\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let (status, answer) = ask(&edge, later).await;
+    assert_eq!((status, answer.starts_with("HTTP/1.1 ")), (200, true));
+    assert!(web.take_one().starts_with("GET /later HTTP/1.1\r\n"));
+    let zeros = request("POST /", &["Host: a", "Content-Length: 010"]) + "0123456789";
+    assert_eq!(ask(&edge, &zeros).await.0, 200);
+    assert!(has_line(&web.take_one(), "content-length: 10"));
 }
 
 /// 4

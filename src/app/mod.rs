@@ -311,14 +311,23 @@ fn settings_of(config: &Config) -> Settings {
         }
         chain
     };
-    let targets = config.services.iter().map(|service| {
-        let target = Target {
-            service: service.spec.name.clone(),
-            forward: service.spec.forward.clone(),
-            scaler: service.scaler.clone(),
-            chain: chain(&service.plugins),
+    let targets = config.services.iter().flat_map(|service| {
+        let target = |keeps_encoded_slashes| {
+            Arc::new(Target {
+                service: service.spec.name.clone(),
+                forward: service.spec.forward.clone(),
+                scaler: service.scaler.clone(),
+                chain: chain(&service.plugins),
+                keeps_encoded_slashes,
+            })
         };
-        (service.spec.routes.clone(), Arc::new(target))
+        let routes = service.spec.routes.iter().cloned();
+        let (keeping, plain): (Vec<_>, Vec<_>) =
+            routes.partition(|route| route.keeps_encoded_slashes);
+        // Without routes a target claims everything.
+        let plain = (keeping.is_empty() || !plain.is_empty()).then(|| (plain, target(false)));
+        let keeping = (!keeping.is_empty()).then(|| (keeping, target(true)));
+        plain.into_iter().chain(keeping)
     });
     let of_limits = &config.server.limits;
     let all = room(of_limits.connections);

@@ -258,6 +258,7 @@ impl Shape for HashBy {}
 pub struct Route {
     pub host: Option<Scalar>,
     pub path: Option<Scalar>,
+    pub encoded_slashes: Option<Scalar>,
 }
 
 impl Shape for Route {}

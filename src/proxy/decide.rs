@@ -7,6 +7,7 @@ use super::caller::{self, Caller};
 use super::connection::Phase;
 use super::context::INTERIM_ANSWERS_MAX;
 use super::dial::{self, Patience};
+use super::hygiene::{Refusal, Slashes, Way};
 use super::retry::Broken;
 use super::route::Target;
 use super::{Context, Edge, failure, headers, hold, hygiene, waiting};
@@ -65,19 +66,31 @@ impl Edge {
     }
 
     /// Finds out who asks and, if that is clear, for what.
-    pub(super) fn introduce(&self, head: &RequestHeader, is_clean: bool, ctx: &mut Context) {
+    pub(super) fn introduce(
+        &self,
+        head: &RequestHeader,
+        clean: std::result::Result<Way, Refusal>,
+        ctx: &mut Context,
+    ) -> std::result::Result<Way, Refusal> {
         let settings = &ctx.settings;
         let peer = ctx.peer.as_ref().map(|peer| peer.address);
         let trusted = &settings.trusted_proxies;
         ctx.exchange.client = headers::client(head, peer, trusted);
         ctx.exchange.is_trusted = peer.is_some_and(|peer| any_contains(trusted, peer));
-        if is_clean {
+        let mut clean = clean;
+        if let Ok(Way::ToAService(slashes)) = clean {
             let host = host(head).unwrap_or_default();
             ctx.target = settings.routes.find(host, head.uri.path()).cloned();
+            let keeps = |target: &Arc<Target>| target.keeps_encoded_slashes;
+            if slashes == Slashes::Encoded && !ctx.target.as_ref().is_some_and(keeps) {
+                ctx.target = None;
+                clean = Err(Refusal::EncodedSlash);
+            }
             let forward = ctx.target.as_ref().map(|target| &target.forward);
             ctx.key = forward.and_then(|it| balance::key(it, &head.headers, ctx.exchange.client));
         }
         ctx.exchange.service = ctx.target.as_ref().map(|target| target.service.clone());
+        clean
     }
 
     /// Counts the request and gives it a replica, or says what to answer: there is none, and none

@@ -35,6 +35,7 @@ impl Stage {
             },
             scaler: None,
             chain: Chain::default(),
+            keeps_encoded_slashes: false,
         };
         let view = ServiceView {
             desired: 1,

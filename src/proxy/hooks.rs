@@ -63,12 +63,12 @@ impl ProxyHttp for Edge {
         if hygiene::ends_connection(session.req_header()) {
             session.set_keepalive(None);
         }
-        self.introduce(session.req_header(), clean == Ok(Way::ToAService), ctx);
+        let clean = self.introduce(session.req_header(), clean, ctx);
         if let Verdict::Answer(answer) = filter_request(session.req_header_mut(), ctx) {
             return respond(session, ctx, answer).await;
         }
         match clean {
-            Ok(Way::ToAService) => {}
+            Ok(Way::ToAService(_)) => {}
             Ok(Way::AnsweredHere) => return respond(session, ctx, options()).await,
             Err(refusal) => {
                 ctx.refused = Some(refusal);

@@ -17,6 +17,8 @@ pub struct Target {
     /// Decides which requests count; `None` counts none.
     pub scaler: Option<Arc<dyn Scaler>>,
     pub chain: Chain,
+    /// Passes `%2F` on as it is.
+    pub keeps_encoded_slashes: bool,
 }
 
 #[derive(Default)]
@@ -135,6 +137,7 @@ mod tests {
             forward: Forward::default(),
             scaler: None,
             chain: Chain::default(),
+            keeps_encoded_slashes: false,
         })
     }
 
@@ -145,6 +148,7 @@ mod tests {
                 RouteSpec {
                     host: (!host.is_empty()).then(|| host.to_owned()),
                     path: path.to_owned(),
+                    keeps_encoded_slashes: false,
                 }
             });
             (specs.collect(), target(service))
@@ -223,6 +227,7 @@ mod tests {
                 let spec = RouteSpec {
                     host: (!host.is_empty()).then(|| host.clone()),
                     path: if path.is_empty() { "/".to_owned() } else { path.clone() },
+                    keeps_encoded_slashes: false,
                 };
                 (vec![spec], target(&format!("{host}{path}")))
             }));

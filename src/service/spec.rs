@@ -308,6 +308,8 @@ pub struct RouteSpec {
     pub host: Option<String>,
     /// A prefix, matched by whole segments: `/api` claims `/api` and `/api/x`, not `/apis`.
     pub path: String,
+    /// Passes `%2F` in a path on as it is.
+    pub keeps_encoded_slashes: bool,
 }
 
 impl fmt::Display for RouteSpec {

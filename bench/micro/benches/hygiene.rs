@@ -52,7 +52,10 @@ pub fn measure(criterion: &mut Criterion) {
     let mut head = parsed(CLEAN);
     let allocated = allocation_counter::measure(|| {
         let passed = hygiene::request(black_box(&mut head), CLEAN.as_bytes(), &LIMITS);
-        assert_eq!(passed, Ok(hygiene::Way::ToAService));
+        assert_eq!(
+            passed,
+            Ok(hygiene::Way::ToAService(hygiene::Slashes::Plain))
+        );
     });
     assert_eq!(
         allocated.count_total, 0,

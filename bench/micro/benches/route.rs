@@ -12,12 +12,14 @@ fn routes(count: usize) -> Routes {
         let spec = RouteSpec {
             host: Some(format!("shop-{}.example.com", number / 10)),
             path: format!("/api/v1/part-{}", number % 10),
+            keeps_encoded_slashes: false,
         };
         let target = Target {
             service: ServiceName::new(format!("shop-{number}")),
             forward: Forward::default(),
             scaler: None,
             chain: Chain::default(),
+            keeps_encoded_slashes: false,
         };
         (vec![spec], Arc::new(target))
     }))

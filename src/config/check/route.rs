@@ -34,16 +34,30 @@ fn route(at: &At<'_>, value: Value) -> Option<RouteSpec> {
         return None;
     }
     let raw: raw::Route = at.shape(value);
-    let is_typed = raw.host.is_some() || raw.path.is_some();
+    let slashes = raw.encoded_slashes.as_ref();
+    let is_typed = raw.host.is_some() || raw.path.is_some() || slashes.is_some();
     let host = at.read("host", raw.host.as_ref(), None, |host| {
         host_of(host).map(Some)
     });
     let path = at.read("path", raw.path.as_ref(), "/".to_owned(), path_of);
+    let keeps_encoded_slashes = at.read("encoded_slashes", slashes, false, keeps_encoded_slashes);
     // Without a key that fits there is nothing to claim; what did not fit is reported.
     is_typed.then_some(RouteSpec {
         host: host?,
         path: path?,
+        keeps_encoded_slashes: keeps_encoded_slashes?,
     })
+}
+
+fn keeps_encoded_slashes(typed: &Scalar) -> Result<bool, Fault> {
+    match typed.to_string().as_str() {
+        "keep" => Ok(true),
+        "refuse" => Ok(false),
+        other => Err(Fault::hint(
+            format!("expected `keep` or `refuse`, found `{other}`"),
+            "with `keep`, `%2F` in a path goes to the service as it is",
+        )),
+    }
 }
 
 pub fn host_of(typed: &Scalar) -> Result<String, Fault> {
@@ -118,8 +132,9 @@ pub fn conflicts(at: &At<'_>, services: &[Outline]) {
     let everything = RouteSpec {
         host: None,
         path: "/".to_owned(),
+        keeps_encoded_slashes: false,
     };
-    let mut owners: HashMap<RouteSpec, (&ServiceName, bool)> = HashMap::new();
+    let mut owners: HashMap<(Option<&str>, &str), (&ServiceName, bool)> = HashMap::new();
     for Outline { name, routes, .. } in services {
         let Some(routes) = routes else {
             continue;
@@ -132,7 +147,7 @@ pub fn conflicts(at: &At<'_>, services: &[Outline]) {
             routes
         };
         for (index, claim) in claims.iter().enumerate() {
-            let (owner, owner_is_open) = match owners.entry(claim.clone()) {
+            let (owner, owner_is_open) = match owners.entry((claim.host.as_deref(), &claim.path)) {
                 Entry::Vacant(free) => {
                     free.insert((name, is_open));
                     continue;

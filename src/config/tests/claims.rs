@@ -30,6 +30,7 @@ routes:
 - {path: /a//b}
 - {path: /a/../b}
 - {path: /a, pth: /b}
+- {path: /a, encoded_slashes: yes}
 - [x]"),
         "
         edge.yaml:5: services.web.routes[0]: expected a mapping, found `/api`
@@ -58,7 +59,9 @@ routes:
         edge.yaml:17: services.web.routes[12].path: expected a path, found `/a/../b`
         edge.yaml:18: services.web.routes[13]: unknown key `pth`
           hint: did you mean `path`?
-        edge.yaml:19: services.web.routes[14]: expected a mapping, found a list
+        edge.yaml:19: services.web.routes[14].encoded_slashes: expected `keep` or `refuse`, found `yes`
+          hint: with `keep`, `%2F` in a path goes to the service as it is
+        edge.yaml:20: services.web.routes[15]: expected a mapping, found a list
         ",
     );
 }

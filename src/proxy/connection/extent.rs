@@ -3,6 +3,7 @@
 //! Bytes behind that end belong to the next request. Pingora would refuse the request under way
 //! for them, or lose them.
 
+use crate::proxy::hygiene::chunk_size;
 use std::io::{Error, ErrorKind, Result};
 
 /// A chunk's size line with its extensions, and a line of a trailer, is no longer.
@@ -92,17 +93,13 @@ fn within(left: &mut u64, there: usize) -> usize {
 /// Reads a line, which may turn out to be the last one.
 fn is_over(part: &mut Part, line: &mut Vec<u8>) -> Result<bool> {
     match part {
-        Part::Size => match httparse::parse_chunk_size(line) {
-            Ok(httparse::Status::Complete((_, size))) => {
-                *part = match size {
-                    0 => Part::Trailer(0),
-                    size => Part::Data(size),
-                };
-            }
-            // An extension with a line's end inside of it.
-            Ok(httparse::Status::Partial) => return Ok(false),
-            Err(_) => return Err(impossible()),
-        },
+        // Pingora's parser is content with less.
+        Part::Size => {
+            *part = match chunk_size(line).ok_or_else(impossible)? {
+                0 => Part::Trailer(0),
+                size => Part::Data(size),
+            };
+        }
         Part::End if line == b"\r\n" => *part = Part::Size,
         Part::Trailer(_) if line == b"\r\n" => return Ok(true),
         Part::Trailer(lines) if *lines < TRAILERS_MAX => *lines += 1,
@@ -171,6 +168,11 @@ mod tests {
             b"5\r\nhello!\r\n",
             b"5\r\nhello\n0\r\n\r\n",
             b"fffffffffffffffff\r\n",
+            b"5;\r\nhello\r\n0\r\n\r\n",
+            b"5 \r\nhello\r\n0\r\n\r\n",
+            b"5;a\0\r\nhello\r\n0\r\n\r\n",
+            b"5;a@\r\nhello\r\n0\r\n\r\n",
+            b"5;a\nb\r\nhello\r\n0\r\n\r\n",
             &[b'0'; LINE_MAX + 1],
             &endless,
         ] {

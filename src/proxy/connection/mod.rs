@@ -13,7 +13,7 @@ mod passed_on;
 mod places;
 mod proxy_header;
 mod unsent;
-mod words;
+pub mod words;
 
 pub use front::{Connected, Front};
 pub use guarded::{AHEAD_MAX, Guarded};

@@ -1,10 +1,11 @@
 //! Where a request ends: one way to say it, said once.
 
 use super::Refusal;
-use http::header;
+use http::{HeaderValue, header};
 use pingora::http::RequestHeader;
 
 const NOT_CHUNKED: Refusal = Refusal::Malformed("a Transfer-Encoding other than `chunked`");
+const IMPOSSIBLE_LENGTH: Refusal = Refusal::Malformed("an impossible Content-Length");
 const TWO_LENGTHS: Refusal = Refusal::Malformed("more than one word on the body's length");
 
 /// Every line of a head ends with CR and LF: of a lone LF some parsers make an end of line, and
@@ -23,7 +24,7 @@ pub fn lines(raw: &[u8]) -> Result<(), Refusal> {
 
 /// `raw` is asked for what the parser has resolved already: beside a `Transfer-Encoding` it drops
 /// every `Content-Length`.
-pub fn check(head: &RequestHeader, raw: &[u8]) -> Result<(), Refusal> {
+pub fn check(head: &mut RequestHeader, raw: &[u8]) -> Result<(), Refusal> {
     let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
     let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
     match (codings.next(), codings.next()) {
@@ -38,14 +39,33 @@ pub fn check(head: &RequestHeader, raw: &[u8]) -> Result<(), Refusal> {
     match (lengths.next(), lengths.next()) {
         (None, _) => Ok(()),
         (Some(length), None) => {
-            let digits = length.as_bytes();
-            // More digits than a 64-bit number has may wrap around somewhere.
-            match (1..=19).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) {
-                true => Ok(()),
-                false => Err(Refusal::Malformed("an impossible Content-Length")),
+            if !is_length(length.as_bytes()) {
+                return Err(IMPOSSIBLE_LENGTH);
             }
+            if let Some(shorter) = without_zeros(length) {
+                let set = head.insert_header(header::CONTENT_LENGTH, shorter);
+                set.map_err(|_| IMPOSSIBLE_LENGTH)?;
+            }
+            Ok(())
         }
         _ => Err(TWO_LENGTHS),
+    }
+}
+
+/// More digits than a 64-bit number has may wrap around somewhere.
+pub fn is_length(digits: &[u8]) -> bool {
+    (1..=19).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
+}
+
+/// A length without leading zeros, of which some programs make an octal number; `None`: as it is.
+pub fn without_zeros(length: &HeaderValue) -> Option<HeaderValue> {
+    let digits = length.as_bytes();
+    match digits {
+        [b'0', _, ..] => {
+            let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+            HeaderValue::from_bytes(&digits[zeros.min(digits.len() - 1)..]).ok()
+        }
+        _ => None,
     }
 }
 

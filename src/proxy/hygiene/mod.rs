@@ -4,16 +4,21 @@
 //! is brought into the common one, so that routes, filters and replicas see the same. A request
 //! that needs nothing of it costs no allocation.
 
+mod chunk;
 mod connection;
 mod framing;
 mod headers;
 mod host;
+mod line;
 mod method;
 mod response;
 mod target;
 
+pub use chunk::size as chunk_size;
 pub use connection::ends as ends_connection;
+pub use line::settle as request_line;
 pub use response::{clean as response, length as answer_length};
+pub use target::Slashes;
 
 use http::{StatusCode, Version, header};
 use pingora::http::RequestHeader;
@@ -34,6 +39,8 @@ pub struct Limits {
 pub enum Refusal {
     /// It has no reading, or more than one.
     Malformed(&'static str),
+    /// Its route does not keep escaped slashes.
+    EncodedSlash,
     Method,
     TargetTooLong,
     HeadersTooLarge,
@@ -42,7 +49,7 @@ pub enum Refusal {
 impl Refusal {
     pub fn status(self) -> StatusCode {
         match self {
-            Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
+            Refusal::Malformed(_) | Refusal::EncodedSlash => StatusCode::BAD_REQUEST,
             Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
             Refusal::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -54,6 +61,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Refusal::Malformed(why) => why,
+            Refusal::EncodedSlash => {
+                "an escaped slash, which a route lets pass with `encoded_slashes: keep`"
+            }
             Refusal::Method => "a method that ends here",
             Refusal::TargetTooLong => "too long a request target",
             Refusal::HeadersTooLarge => "too many headers, or too large ones",
@@ -68,7 +78,7 @@ pub fn is_host(text: &[u8]) -> bool {
 /// Where a clean request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    ToAService,
+    ToAService(Slashes),
     /// It asks this hop what it can do.
     AnsweredHere,
 }
@@ -83,10 +93,14 @@ pub fn request(head: &mut RequestHeader, raw: &[u8], limits: &Limits) -> Result<
     headers::fit(head, limits)?;
     method::check(&head.method)?;
     framing::check(head, raw)?;
-    let at_server = match target::read(&head.method, head.raw_path(), limits.target_bytes)? {
-        target::Read::AsItIs => false,
-        target::Read::Server => true,
-        target::Read::Rewritten { target, authority } => {
+    let slashes = match target::read(&head.method, head.raw_path(), limits.target_bytes)? {
+        target::Read::AsItIs(slashes) => Some(slashes),
+        target::Read::Server => None,
+        target::Read::Rewritten {
+            target,
+            authority,
+            slashes,
+        } => {
             if let Some(authority) = authority
                 && !head.headers.contains_key(header::HOST)
             {
@@ -95,7 +109,7 @@ pub fn request(head: &mut RequestHeader, raw: &[u8], limits: &Limits) -> Result<
             }
             let set = head.set_raw_path(&target);
             set.map_err(|_| Refusal::Malformed("an impossible request target"))?;
-            false
+            Some(slashes)
         }
     };
     match head.headers.get(header::HOST) {
@@ -108,9 +122,9 @@ pub fn request(head: &mut RequestHeader, raw: &[u8], limits: &Limits) -> Result<
     connection::settle(head)?;
     headers::drop_impostors(head);
     let is_last_hop = method::count_forwards(head)?;
-    Ok(match at_server || is_last_hop {
-        true => Way::AnsweredHere,
-        false => Way::ToAService,
+    Ok(match slashes {
+        Some(slashes) if !is_last_hop => Way::ToAService(slashes),
+        _ => Way::AnsweredHere,
     })
 }
 

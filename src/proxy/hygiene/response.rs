@@ -1,6 +1,7 @@
 //! An answer's head, as a replica sent it.
 
 use super::connection::tokens;
+use super::framing::{is_length, without_zeros};
 use http::{HeaderMap, HeaderName, StatusCode, Version, header};
 use pingora::http::ResponseHeader;
 
@@ -58,7 +59,9 @@ fn framing(head: &mut ResponseHeader) -> Result<(), &'static str> {
     let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
     match (lengths.next(), lengths.next()) {
         (None, _) => Ok(()),
-        (Some(length), None) if is_number(length.as_bytes()) => Ok(()),
+        (Some(length), None) if is_length(length.as_bytes()) && without_zeros(length).is_none() => {
+            Ok(())
+        }
         _ => {
             let one = length(&head.headers)?.unwrap_or_default();
             let set = head.insert_header(header::CONTENT_LENGTH, one);
@@ -73,7 +76,7 @@ pub fn length(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {
     let said = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     let mut found = None;
     for digits in said.map(<[u8]>::trim_ascii) {
-        if !is_number(digits) || found.is_some_and(|found| found != digits) {
+        if !is_length(digits) || found.is_some_and(|found| found != digits) {
             return Err(NO_LENGTH);
         }
         found = Some(digits);
@@ -81,8 +84,4 @@ pub fn length(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {
     let text = found.map(|found| str::from_utf8(found).unwrap_or_default());
     text.map(|text| text.parse().map_err(|_| NO_LENGTH))
         .transpose()
-}
-
-fn is_number(digits: &[u8]) -> bool {
-    (1..=19).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
 }

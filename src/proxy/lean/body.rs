@@ -1,6 +1,6 @@
 //! Where an answer's body ends, as the replica frames it, and how it is framed for the client.
 
-use crate::proxy::hygiene;
+use crate::proxy::hygiene::{self, chunk_size};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{StatusCode, header};
 use pingora::http::ResponseHeader;
@@ -71,17 +71,19 @@ impl Body {
                     }
                     return Ok(piece);
                 }
-                Body::Chunked(Chunk::Size) => match httparse::parse_chunk_size(inbox) {
-                    Ok(httparse::Status::Complete((read, size))) => {
-                        inbox.advance(read);
-                        *self = Body::Chunked(match size {
-                            0 => Chunk::Trailer(0),
-                            size => Chunk::Data(size),
-                        });
-                    }
-                    Ok(httparse::Status::Partial) if inbox.len() < LINE_MAX => return Ok(None),
-                    _ => return Err("an answer with an impossible chunk"),
-                },
+                Body::Chunked(Chunk::Size) => {
+                    let end = memchr::memchr(b'\n', &inbox[..inbox.len().min(LINE_MAX)]);
+                    let size = match end {
+                        None if inbox.len() < LINE_MAX => return Ok(None),
+                        None => None,
+                        Some(end) => chunk_size(&inbox.split_to(end + 1)),
+                    };
+                    *self = Body::Chunked(match size {
+                        None => return Err("an answer with an impossible chunk"),
+                        Some(0) => Chunk::Trailer(0),
+                        Some(size) => Chunk::Data(size),
+                    });
+                }
                 Body::Chunked(Chunk::End) => {
                     match inbox.get(..2) {
                         Some(b"\r\n") => inbox.advance(2),
@@ -224,6 +226,10 @@ mod tests {
             b"-1\r\n",
             b"5\r\nhello!\r\n",
             b"fffffffffffffffff\r\n",
+            b"5;\r\nhello\r\n",
+            b"5 \r\nhello\r\n",
+            b"5;a\0\r\nhello\r\n",
+            b"5;a\nb\r\nhello\r\n",
             &[b'0'; LINE_MAX + 1],
         ] {
             assert!(

@@ -3,9 +3,10 @@
 use super::head;
 use crate::proxy::REFUSED_BODY_DRAIN;
 use crate::proxy::caller::{self, Caller, Held};
-use crate::proxy::connection::{AHEAD_MAX, Alarm, Connection, Guarded, Phase};
+use crate::proxy::connection::{AHEAD_MAX, Alarm, Connection, Guarded, Phase, words};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::poll;
+use http::StatusCode;
 use pingora::protocols::{GetSocketDigest, SocketDigest};
 use pingora::{Error, ErrorType, Result};
 use std::future::poll_fn;
@@ -205,6 +206,13 @@ impl Client {
             }
         }
         Poll::Pending
+    }
+
+    /// Refuses what has no reading, and whatever may come behind it.
+    pub async fn refuse(mut self, status: StatusCode) {
+        self.connection.enter(Phase::Answer);
+        let _ = self.write(&words::of(status), REFUSED_BODY_DRAIN).await;
+        self.close(AHEAD_MAX).await;
     }
 
     /// Ends the connection in order. `unread` of a body is read first, so that the client sees its

@@ -12,7 +12,7 @@ use crate::proxy::decide::{
     Arrival, awaits_answer, content_length, filter_request, filter_response,
 };
 use crate::proxy::dial::Dial;
-use crate::proxy::hygiene::{self, Way};
+use crate::proxy::hygiene;
 use crate::proxy::retry::{self, BODY_KEPT_BYTES, Reach};
 use crate::proxy::{Context, Edge, failure, headers};
 use crate::service::kept::Use;
@@ -81,9 +81,9 @@ impl Edge {
         };
         let mut ctx = Context::new(self.settings.load_full(), &self.in_flight);
         ctx.peer = client.connection.peer.clone();
-        let is_clean =
-            hygiene::request(&mut head, &raw, &ctx.settings.limits) == Ok(Way::ToAService);
-        self.introduce(&head, is_clean, &mut ctx);
+        let clean = hygiene::request(&mut head, &raw, &ctx.settings.limits);
+        // One that is not clean has no target.
+        let _ = self.introduce(&head, clean, &mut ctx);
         let length = content_length(&head).unwrap_or(0);
         let is_short = ctx.target.as_ref().is_some_and(|target| {
             length <= target.forward.max_request_body_bytes.min(BODY_KEPT_BYTES)

@@ -16,6 +16,7 @@ mod head;
 
 use super::Edge;
 use super::connection::Guarded;
+use super::hygiene;
 use bytes::BytesMut;
 use client::{Arrived, Client};
 use pingora::apps::HttpServerApp;
@@ -66,9 +67,17 @@ async fn through_pingora<A: HttpServerApp>(
     mut client: Client,
     shutdown: &ShutdownWatch,
 ) -> Option<Client> {
-    // What is no head is refused, and nothing comes behind it.
     let end = head::end(&client.inbox, 0).unwrap_or(client.inbox.len());
-    let head = client.inbox.split_to(end);
+    let mut head = client.inbox.split_to(end);
+    match hygiene::request_line(&head) {
+        Ok(None) => {}
+        Ok(Some(settled)) => head = BytesMut::from(&settled[..]),
+        Err(refusal) => {
+            client.refuse(refusal.status()).await;
+            return None;
+        }
+    }
+    // What is no head is refused, and nothing comes behind it.
     client.stream.lend(client.inbox);
     let mut session = ServerSession::new_http1(client.stream);
     session.set_pipelined_prefix(head);
