@@ -20,7 +20,7 @@ fn root() -> &'static Path {
 }
 
 /// Every Markdown file of the repository, by its path in it.
-fn documents() -> Vec<(PathBuf, String)> {
+pub fn documents() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root().to_path_buf()];
     while let Some(folder) = folders.pop() {
@@ -73,7 +73,7 @@ fn load(name: String, content: String) -> (Config, Writer) {
 }
 
 /// The ```yaml blocks of a document as files, each named by its first line.
-fn snippets(path: &Path, text: &str) -> Vec<(String, String)> {
+pub fn snippets(path: &Path, text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let lines: Vec<&str> = text.lines().collect();
     for (index, line) in lines.iter().enumerate() {

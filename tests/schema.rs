@@ -1,5 +1,6 @@
 //! The JSON Schema of the configuration, held against files that are right and files that are not.
 
+use crate::documents::{documents, snippets};
 use crate::support::edge::tidegate;
 use serde_json::{Value, json};
 use std::fs;
@@ -62,6 +63,26 @@ fn every_shipped_file_is_as_it_says() {
             .collect();
         assert!(errors.is_empty(), "{name}: {errors:?}");
     }
+}
+
+#[test]
+fn every_yaml_snippet_of_the_documents_is_as_it_says() {
+    // The plugin that plugins/README.md writes.
+    let registry = tidegate::plugins::standard();
+    let schema = config::schema(registry.names().chain(["geo"]));
+    let validator = jsonschema::draft202012::new(&schema).expect("a schema");
+    let mut refused = Vec::new();
+    let mut count = 0;
+    for (path, text) in documents() {
+        for (name, content) in snippets(&path, &text) {
+            let value: Value = serde_yaml::from_str(&content).expect("YAML");
+            let errors = validator.iter_errors(&value);
+            refused.extend(errors.map(|it| format!("{name}: {}: {it}", it.instance_path())));
+            count += 1;
+        }
+    }
+    assert!(count > 30, "{count}");
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
 }
 
 #[test]

@@ -92,6 +92,7 @@ const HEALTH: &Part = &Part {
 };
 
 const SCALE: &Part = &Part {
+    inside: &[("policies", Inside::Plugins)],
     is_open: true,
     ..part(keys::<raw::Scale>)
 };
@@ -202,9 +203,11 @@ impl Entry {
             return json!({ "type": "boolean" });
         }
         if let Some(choices) = choices(value) {
-            return json!({ "enum": choices });
+            return choices;
         }
-        if let Some((low, high)) = value.split_once(" to ") {
+        if value.starts_with(|c: char| c.is_ascii_digit())
+            && let Some((low, high)) = value.split_once(" to ")
+        {
             return range(low, high);
         }
         match value {
@@ -218,17 +221,51 @@ impl Entry {
     }
 }
 
-/// Of "`a` or `b`" and the like.
-fn choices(value: &str) -> Option<Vec<&str>> {
+/// Of "`a` or `b`", "`a`, `b` or `{ c: NAME }`" and the like.
+fn choices(value: &str) -> Option<Value> {
     let mut parts = value.split('`');
     let outside = parts.clone().step_by(2).map(str::trim);
     let only_joins = outside.clone().all(|text| ["", ",", "or"].contains(&text));
     parts.next();
-    let words: Vec<&str> = parts.step_by(2).collect();
-    let are_words = words
+    let examples: Vec<&str> = parts.step_by(2).collect();
+    let are_choices = examples
         .iter()
-        .all(|word| word.starts_with(|c: char| c.is_ascii_lowercase()));
-    (only_joins && are_words && words.len() > 1).then_some(words)
+        .all(|example| example.starts_with(|c: char| c.is_ascii_lowercase() || c == '{'));
+    if !only_joins || !are_choices || examples.len() < 2 {
+        return None;
+    }
+    let (mappings, words): (Vec<&str>, Vec<&str>) = examples
+        .into_iter()
+        .partition(|example| example.starts_with('{'));
+    let words = json!({ "enum": words });
+    if mappings.is_empty() {
+        return Some(words);
+    }
+    let mappings = mappings.into_iter().filter_map(|example| {
+        let example: Value = serde_yaml::from_str(example).ok()?;
+        Some(like(&example))
+    });
+    let all: Vec<Value> = std::iter::once(words).chain(mappings).collect();
+    Some(json!({ "anyOf": all }))
+}
+
+/// What has the keys of an example; `NAME` in it stands for any text.
+fn like(example: &Value) -> Value {
+    match example {
+        Value::Object(keys) => {
+            let properties = keys.iter().map(|(key, value)| (key.clone(), like(value)));
+            json!({
+                "type": "object",
+                "properties": properties.collect::<Map<String, Value>>(),
+                "required": keys.keys().collect::<Vec<_>>(),
+                "additionalProperties": false,
+            })
+        }
+        Value::String(name) if name.chars().all(|c| c.is_ascii_uppercase()) => {
+            json!({ "type": "string" })
+        }
+        other => json!({ "const": other }),
+    }
 }
 
 fn range(low: &str, high: &str) -> Value {
@@ -389,6 +426,19 @@ mod tests {
             schema("`a`, `b-c` or `d`"),
             json!({ "enum": ["a", "b-c", "d"] })
         );
+        let either = schema("`a`, `{ b: c }` or `{ b: { d: NAME } }`");
+        let validator = jsonschema::draft202012::new(&either).expect("a schema");
+        for (value, is_valid) in [
+            (json!("a"), true),
+            (json!({ "b": "c" }), true),
+            (json!({ "b": { "d": "x-user" } }), true),
+            (json!("b"), false),
+            (json!({ "b": "e" }), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(validator.is_valid(&value), is_valid, "{value}");
+        }
+        assert_eq!(schema("mapping of names to files")["type"], "object");
         assert_eq!(schema("1 KiB to 1 MiB"), size());
         assert_eq!(
             schema("`name`, `1000` or `1000:1000`")["type"],
