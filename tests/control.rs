@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tidegate::control::{Control, Deployed, Hands, Managed};
+use tidegate::control::{Control, Deployed, Hands, ImageNote, Images, Managed, forecast};
 use tidegate::engine::ErrorKind;
 use tidegate::engine::fake::FakeEngine;
 use tidegate::plugin::{Combined, Hooks, Probe, Registry, Scaler};
@@ -61,6 +61,8 @@ scenarios! {
     an_upgrade_takes_over_what_runs_and_stops_nothing_before_the_old_process_is_gone
     an_upgrade_waits_for_what_is_under_way
     a_deploy_by_hand_outlives_a_restart_until_the_file_changes
+    an_edit_of_the_file_keeps_the_image_that_was_deployed_by_hand
+    a_deploy_that_fails_goes_back_to_the_image_deployed_by_hand_before
     a_deploy_that_breaks_goes_back_to_the_very_image_that_ran
     a_deploy_that_breaks_may_be_told_to_pause
     a_tag_that_moved_is_rolled_out_by_a_deploy
@@ -179,8 +181,10 @@ impl Stage {
             }
             "reload" => {
                 let handle = self.running().handle.clone();
-                handle.reconfigure(self.services.clone()).await;
+                let notes = handle.reconfigure(self.services.clone(), images(arguments));
+                self.note_images(&notes.await);
             }
+            "plan" => self.plan(images(arguments)).await,
             "restart" => {
                 let running = self.running.take().expect("it runs");
                 let _ = running.over.send(true);
@@ -257,6 +261,27 @@ impl Stage {
         });
     }
 
+    fn note_images(&self, notes: &[ImageNote]) {
+        for note in notes {
+            self.note(&format!("   {note}"));
+        }
+    }
+
+    /// As `tidegate plan`, which looks at the engine alone.
+    async fn plan(&self, images: Images) {
+        let clock = self.clock + self.began.elapsed();
+        let forecasts = forecast(&self.engine, &self.services, images, clock);
+        for forecast in forecasts.await.expect("the engine answers") {
+            self.note_images(forecast.image.as_slice());
+            self.note(&format!(
+                "   {}: {} steps, changed: {:?}",
+                forecast.service,
+                forecast.actions.len(),
+                forecast.changed
+            ));
+        }
+    }
+
     fn sick(&self) -> std::sync::MutexGuard<'_, BTreeSet<Slot>> {
         self.sick.lock().expect("no panic")
     }
@@ -289,7 +314,9 @@ impl Stage {
         }
         let (over, shutdown) = watch::channel(false);
         let task = tokio::spawn(control.run(shutdown));
-        handle.reconfigure(self.services.clone()).await;
+        handle
+            .reconfigure(self.services.clone(), Images::Keep)
+            .await;
         Running {
             handle,
             reader,
@@ -342,7 +369,7 @@ impl Stage {
             user: None,
             secrets: Default::default(),
             nano_cpus: None,
-            memory_bytes: None,
+            memory_bytes: value("memory", "").parse().ok(),
         });
         let spec = Spec {
             name: ServiceName::new(name),
@@ -378,6 +405,7 @@ impl Stage {
             pull: Pull::Missing,
             alias: None,
             declared: None,
+            manual: None,
             wanted: None,
             forward: Forward::default(),
         };
@@ -449,6 +477,14 @@ impl Stage {
 
     fn note(&self, line: &str) {
         write_line(&self.log, self.began, line);
+    }
+}
+
+/// `image-from-file`, or nothing.
+fn images(arguments: &[&str]) -> Images {
+    match arguments {
+        ["image-from-file"] => Images::FromFile,
+        _ => Images::Keep,
     }
 }
 

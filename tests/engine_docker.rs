@@ -437,6 +437,7 @@ impl Bench {
             pull: Pull::Missing,
             alias: None,
             declared: None,
+            manual: None,
             wanted: None,
             forward: Forward::default(),
         };

@@ -215,28 +215,17 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
         ),
     );
     let reloaded = answer::<view::Reloaded>(schemas, "The configuration is in use");
+    let what = "Read the configuration again";
+    let mut reload = write::<view::Reload>("reload", what, &[], vec![(200, reloaded)], schemas);
+    reload["requestBody"]["required"] = false.into();
+    add("/api/v1/reload", "post", reload);
     let valid = answer::<view::Token>(schemas, "It is right");
-    for (path, id, what, answer) in [
-        (
-            "/api/v1/reload",
-            "reload",
-            "Read the configuration again",
-            reloaded,
-        ),
-        (
-            "/api/v1/token",
-            "token",
-            "Whether the token is right; changes nothing",
-            valid,
-        ),
-    ] {
-        let answers = vec![(200, answer)];
-        let mut operation = write::<view::Drain>(id, what, &[], answers, schemas);
-        operation
-            .as_object_mut()
-            .and_then(|operation| operation.remove("requestBody"));
-        add(path, "post", operation);
+    let what = "Whether the token is right; changes nothing";
+    let mut token = write::<view::Drain>("token", what, &[], vec![(200, valid)], schemas);
+    if let Some(operation) = token.as_object_mut() {
+        operation.remove("requestBody");
     }
+    add("/api/v1/token", "post", token);
 
     for (path, id, what) in [
         ("/", "dashboard", "The dashboard"),

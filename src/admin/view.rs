@@ -68,6 +68,9 @@ pub struct Service {
     /// or an update went back.
     #[serde(default)]
     pub configured_image: Option<String>,
+    /// While its replicas fail one after another.
+    #[serde(default)]
+    pub last_words: Option<LastWords>,
     /// What it claims, as in `shop.example.com/api` or `*/`; empty: whatever nobody else does.
     #[serde(default)]
     pub routes: Vec<String>,
@@ -79,6 +82,13 @@ pub struct Service {
     pub last_error: Option<LastError>,
     /// In slot order.
     pub replicas: Vec<Replica>,
+}
+
+/// The last lines of a replica that failed and is gone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LastWords {
+    pub slot: u16,
+    pub lines: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -243,6 +253,15 @@ pub struct Token {
 pub struct Reloaded {
     /// What is different now, in a sentence.
     pub changed: String,
+}
+
+/// What `POST …/reload` takes; nothing at all is the same as an empty object.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reload {
+    /// Also replaces images that were deployed by hand by those of the file.
+    #[serde(default)]
+    pub image_from_file: bool,
 }
 
 /// What `POST …/deploy` takes.
@@ -423,6 +442,10 @@ pub fn service(
         because: view.because.clone(),
         image: view.image.clone(),
         configured_image: view.configured_image.clone(),
+        last_words: view.last_words.as_ref().map(|words| LastWords {
+            slot: words.slot,
+            lines: words.lines.clone(),
+        }),
         routes: view
             .spec
             .iter()

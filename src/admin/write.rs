@@ -2,6 +2,7 @@
 
 use super::{Admin, problem, view};
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -10,7 +11,11 @@ use tokio::sync::oneshot;
 
 /// Asks the composition root, which answers with what became of it, or why nothing did.
 pub enum Order {
-    Reload(Reply<String>),
+    Reload {
+        /// Images deployed by hand go, too.
+        image_from_file: bool,
+        reply: Reply<String>,
+    },
     Deploy {
         service: String,
         /// `None`: the configured one.
@@ -37,8 +42,20 @@ pub async fn token() -> Json<view::Token> {
     Json(view::Token { valid: true })
 }
 
-pub async fn reload(State(admin): State<Admin>) -> Response {
-    match ask(&admin, Order::Reload).await {
+pub async fn reload(State(admin): State<Admin>, body: Bytes) -> Response {
+    let read = match body.is_empty() {
+        true => Ok(view::Reload::default()),
+        false => serde_json::from_slice(&body),
+    };
+    let view::Reload { image_from_file } = match read {
+        Ok(read) => read,
+        Err(why) => return problem(StatusCode::UNPROCESSABLE_ENTITY, why.to_string()),
+    };
+    let order = |reply| Order::Reload {
+        image_from_file,
+        reply,
+    };
+    match ask(&admin, order).await {
         Ok(changed) => Json(view::Reloaded { changed }).into_response(),
         Err(refusal) => *refusal,
     }

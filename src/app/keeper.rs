@@ -8,8 +8,8 @@ use super::successor::{Door, Knock, Successor};
 use super::supervisor::Supervisor;
 use super::{Observers, Options, exit, managed_of, settings_of};
 use crate::admin::{Order, view};
-use crate::config::{self, Config, Env, Plugged};
-use crate::control::{Deployed, Handle, Hands};
+use crate::config::{self, Config, Diff, Env, Plugged};
+use crate::control::{Deployed, Handle, Hands, ImageNote, Images};
 use crate::plugin::Registry;
 use crate::proxy::{Connected, InFlight, Settings};
 use crate::service::event::Event;
@@ -117,7 +117,8 @@ impl Kept {
             return;
         };
         keeper.tasks.start(background);
-        keeper.handle.reconfigure(managed_of(&keeper.config)).await;
+        let services = managed_of(&keeper.config);
+        keeper.handle.reconfigure(services, Images::Keep).await;
         let mut before = None;
         match predecessor {
             None => {
@@ -154,7 +155,7 @@ impl Kept {
         let successor = loop {
             tokio::select! {
                 _ = hup.recv() => {
-                    let _ = keeper.reload().await;
+                    let _ = keeper.reload(Images::Keep).await;
                 }
                 Some(order) = orders.recv() => keeper.obey(order).await,
                 _ = quit.recv() => if !door.quit() {
@@ -398,8 +399,15 @@ impl Keeper {
     async fn obey(&mut self, order: Order) {
         let handle = self.handle.clone();
         match order {
-            Order::Reload(reply) => {
-                let _ = reply.send(self.reload().await);
+            Order::Reload {
+                image_from_file,
+                reply,
+            } => {
+                let images = match image_from_file {
+                    true => Images::FromFile,
+                    false => Images::Keep,
+                };
+                let _ = reply.send(self.reload(images).await);
             }
             Order::Deploy {
                 service,
@@ -448,9 +456,9 @@ impl Keeper {
     }
 
     /// A bad file changes nothing and says why; a good one is swapped in whole.
-    async fn reload(&mut self) -> Result<String, String> {
+    async fn reload(&mut self, images: Images) -> Result<String, String> {
         self.supervisor.reloading();
-        let result = self.try_reload().await;
+        let result = self.try_reload(images).await;
         self.supervisor.reloaded(result.is_ok());
         self.observers.tell(&Event::Reloaded {
             result: result.clone(),
@@ -458,7 +466,7 @@ impl Keeper {
         result
     }
 
-    async fn try_reload(&mut self) -> Result<String, String> {
+    async fn try_reload(&mut self, images: Images) -> Result<String, String> {
         let text = config::find(self.options.file.clone(), &Env::process())
             .map_err(|problems| problems.to_string())?;
         let mut new = config::load(
@@ -473,17 +481,17 @@ impl Keeper {
             let locked = self.holdings.lock_instance();
             locked.map_err(|error| error.to_string())?;
         }
-        let changed = config::diff(&self.config, &new).to_string();
+        let changed = config::diff(&self.config, &new);
         let background = std::mem::take(&mut new.background);
         // Routes first: a service that left is drained only when no route leads to it any more.
         self.settings.store(Arc::new(settings_of(&new)));
         self.observers.replace(&new);
         self.tasks.keep_only(&new);
         self.tasks.start(background);
-        self.handle.reconfigure(managed_of(&new)).await;
+        let notes = self.handle.reconfigure(managed_of(&new), images).await;
         new.keep_what_needs_a_restart(&self.config);
         self.config = new;
-        Ok(changed)
+        Ok(described(&notes, &changed))
     }
 
     /// Leaves as soon as nothing is in flight. Containers stay, unless `--rm` was given.
@@ -523,6 +531,15 @@ impl Keeper {
         }
         exit(0);
     }
+}
+
+/// The difference that a reload made, images first.
+fn described(notes: &[ImageNote], changed: &Diff) -> String {
+    let mut parts: Vec<String> = notes.iter().map(ImageNote::to_string).collect();
+    if parts.is_empty() || !changed.is_empty() {
+        parts.push(changed.to_string());
+    }
+    parts.join("; ")
 }
 
 /// Waits until it `is` so for a while, or for the deadline.

@@ -21,7 +21,7 @@ pub use logs::{Said, Wanted, logs};
 
 use crate::admin::{self, Admin};
 use crate::config::{self, Config, Overrides, Plugged, Problems, Text};
-use crate::control::{self, Control, Forecast, Managed, Sink};
+use crate::control::{self, Control, Forecast, Images, Managed, Sink};
 use crate::engine::docker::Docker;
 use crate::plugin::{Observer, Registry};
 use crate::proxy::route::{Routes, Target};
@@ -43,6 +43,7 @@ use preflight::{admin_token, connections as room, install_signal_handlers, raise
 use services::{AdminListeners, AdminService, ControlService, Signals};
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 use supervisor::Supervisor;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -99,14 +100,15 @@ pub fn image_facts(image: &str) -> Result<ImageFacts, StartError> {
 }
 
 /// What `run` would do first with this configuration.
-pub fn forecast(config: &Config) -> Result<Vec<Forecast>, StartError> {
+pub fn forecast(config: &Config, images: Images) -> Result<Vec<Forecast>, StartError> {
     let docker = Docker::connect(&config.instance).map_err(|error| system(&error))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| system(&error))?;
     let services = managed_of(config);
-    let forecast = control::forecast(&docker, &services);
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH);
+    let forecast = control::forecast(&docker, &services, images, clock.unwrap_or_default());
     runtime.block_on(forecast).map_err(|error| system(&error))
 }
 

@@ -1,6 +1,7 @@
 //! Talks to the running Tidegate over its unix socket.
 
 use crate::admin::view::Problem;
+use crate::service::time::Human;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::HeaderValue;
@@ -34,6 +35,8 @@ pub enum ClientError {
     },
     /// It said no, and why.
     Refused(StatusCode, String),
+    /// No answer within this time.
+    Silent(Duration),
     Broken(String),
 }
 
@@ -58,6 +61,9 @@ impl fmt::Display for ClientError {
                 }
             }
             ClientError::Refused(_, why) => f.write_str(why),
+            ClientError::Silent(within) => {
+                write!(f, "no answer within {}", Human(*within))
+            }
             ClientError::Broken(why) => write!(f, "the running Tidegate answered strangely: {why}"),
         }
     }
@@ -74,8 +80,12 @@ impl Client {
         self.call(Method::GET, path, None, ANSWER_WITHIN)
     }
 
-    pub fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.call(Method::POST, path, None, ANSWER_WITHIN)
+    pub fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        order: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.order_within(path, order, ANSWER_WITHIN)
     }
 
     /// Posts an order that may wait for a registry.
@@ -84,9 +94,18 @@ impl Client {
         path: &str,
         order: &impl Serialize,
     ) -> Result<T, ClientError> {
+        self.order_within(path, order, PULLED_WITHIN)
+    }
+
+    pub fn order_within<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        order: &impl Serialize,
+        within: Duration,
+    ) -> Result<T, ClientError> {
         let order =
             serde_json::to_vec(order).map_err(|error| ClientError::Broken(error.to_string()))?;
-        self.call(Method::POST, path, Some(order), PULLED_WITHIN)
+        self.call(Method::POST, path, Some(order), within)
     }
 
     fn call<T: DeserializeOwned>(
@@ -99,7 +118,7 @@ impl Client {
         block_on(async {
             tokio::time::timeout(within, self.exchange(method, path, body))
                 .await
-                .unwrap_or_else(|_| Err(ClientError::Broken("no answer in time".to_owned())))
+                .unwrap_or(Err(ClientError::Silent(within)))
         })
     }
 

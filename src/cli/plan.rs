@@ -5,7 +5,7 @@ use super::{
 };
 use crate::app;
 use crate::config;
-use crate::control::Forecast;
+use crate::control::{Forecast, ImageNote, Images};
 use crate::plan::Action;
 use crate::plugin::Registry;
 use crate::service::store;
@@ -20,6 +20,9 @@ pub struct Plan {
     file: ConfigFile,
     #[command(flatten)]
     service: ServiceFlags,
+    /// As after `reload --image-from-file`: images deployed by hand are replaced by the file's
+    #[arg(long)]
+    image_from_file: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -31,6 +34,9 @@ struct Step {
     action: &'static str,
     slot: u16,
     because: String,
+    /// How the service will differ from what it runs now, the image first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    differences: Vec<String>,
 }
 
 impl Plan {
@@ -45,7 +51,11 @@ impl Plan {
             Ok(config) => config,
             Err(problems) => return refuse(&problems),
         };
-        let forecasts = match app::forecast(&config) {
+        let images = match self.image_from_file {
+            true => Images::FromFile,
+            false => Images::Keep,
+        };
+        let forecasts = match app::forecast(&config, images) {
             Ok(forecasts) => forecasts,
             Err(error) => return fail(FAILED, error),
         };
@@ -77,17 +87,35 @@ fn steps(forecast: &Forecast) -> impl Iterator<Item = Step> {
             action: verb,
             slot: *slot,
             because: because.to_string(),
+            differences: differences_of(forecast),
         }
     })
 }
 
+/// Each on a line of its own.
+fn differences(forecasts: &[Forecast]) -> String {
+    let lines = forecasts.iter().flat_map(differences_of);
+    lines.map(|line| line + "\n").collect()
+}
+
+fn differences_of(forecast: &Forecast) -> Vec<String> {
+    let image = forecast.image.as_ref().map(ImageNote::to_string);
+    let others = match forecast.changed.as_slice() {
+        [] => None,
+        keys => Some(format!("{}: {} changed", forecast.service, keys.join(", "))),
+    };
+    image.into_iter().chain(others).collect()
+}
+
 fn lines(steps: &[Step], forecasts: &[Forecast]) -> String {
-    let mut out = String::new();
+    let mut out = differences(forecasts);
+    let nothing_to_do = steps.is_empty() && forecasts.iter().all(|it| it.because.is_empty());
     for Step {
         service,
         action,
         slot,
         because,
+        ..
     } in steps
     {
         let _ = writeln!(out, "{service}: {action} {slot}: {because}");
@@ -97,7 +125,7 @@ fn lines(steps: &[Step], forecasts: &[Forecast]) -> String {
             let _ = writeln!(out, "{}: {reason}", forecast.service);
         }
     }
-    if out.is_empty() {
+    if nothing_to_do {
         out.push_str("nothing to do\n");
     }
     out

@@ -2,13 +2,16 @@
 
 use super::client::ClientError;
 use super::{BAD_CONFIGURATION, FAILED, Running, fail, print, print_json};
-use crate::admin::view::Reloaded;
+use crate::admin::view::{self, Reloaded};
 use clap::Args;
 use hyper::StatusCode;
 use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct Reload {
+    /// Run the file's images again, also where another one was deployed by hand
+    #[arg(long)]
+    image_from_file: bool,
     #[command(flatten)]
     running: Running,
 }
@@ -19,7 +22,10 @@ impl Reload {
             Ok(client) => client,
             Err(code) => return code,
         };
-        match client.post::<Reloaded>("/api/v1/reload") {
+        let order = view::Reload {
+            image_from_file: self.image_from_file,
+        };
+        match client.post::<Reloaded>("/api/v1/reload", &order) {
             Ok(reloaded) if self.running.output.json => print_json(&reloaded),
             Ok(reloaded) => print(format_args!("reloaded: {}\n", reloaded.changed)),
             Err(ClientError::Refused(StatusCode::UNPROCESSABLE_ENTITY, why)) => {

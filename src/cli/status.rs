@@ -3,6 +3,7 @@
 use super::{FAILED, Running, fail, print, print_json};
 use crate::admin::view::{LastError, Overview, Replica, Rollout, Service};
 use crate::service::replica::ReplicaId;
+use crate::service::time::Coarse;
 use clap::Args;
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -14,6 +15,8 @@ const WIDTH: usize = 80;
 const RECENT: Duration = Duration::from_secs(60 * 60);
 /// Of a reason that found no room behind its replica.
 const WHY_INDENT: &str = "          ";
+/// Lines of a failed replica, as many as events have; `logs` shows more.
+const LAST_WORDS: usize = 3;
 
 #[derive(Args)]
 pub struct Status {
@@ -91,6 +94,7 @@ fn write_service(out: &mut String, service: &Service) {
         let at = at.on(error.slot);
         let _ = writeln!(out, "  a request failed {ago} ago at {at}: {}", error.why);
     }
+    write_last_words(out, service);
     if service.replicas.is_empty() {
         return;
     }
@@ -113,6 +117,22 @@ fn write_service(out: &mut String, service: &Service) {
             Some(why) if line.len() + 2 + why.len() <= WIDTH => writeln!(out, "{line}  {why}"),
             Some(why) => writeln!(out, "{line}\n{WHY_INDENT}{why}"),
         };
+    }
+}
+
+/// Of a replica that failed and is gone, or of the first that failed in a rollout.
+fn write_last_words(out: &mut String, service: &Service) {
+    let rollout = service.rollout.as_ref().filter(|it| it.stage != "done");
+    let failures = rollout.into_iter().flat_map(|it| &it.failures);
+    let mut failures = failures.filter(|failure| !failure.last_words.is_empty());
+    let of_rollout = failures.next().map(|it| (it.slot, &it.last_words));
+    let now = service.last_words.as_ref();
+    let Some((slot, lines)) = now.map(|it| (it.slot, &it.lines)).or(of_rollout) else {
+        return;
+    };
+    let _ = writeln!(out, "  the one on {slot} wrote last:");
+    for line in &lines[lines.len().saturating_sub(LAST_WORDS)..] {
+        let _ = writeln!(out, "    {line}");
     }
 }
 
@@ -198,13 +218,7 @@ pub fn latency(seconds: f64) -> String {
 
 /// A time of which only the size matters, as in `75s`, `40m`, `30h` or `12d`.
 pub fn coarse(seconds: f64) -> String {
-    let seconds = seconds.max(0.0) as u64;
-    match (seconds, seconds / 60, seconds / 3_600) {
-        (0..120, _, _) => format!("{seconds}s"),
-        (_, minutes @ 0..120, _) => format!("{minutes}m"),
-        (_, _, hours @ 0..48) => format!("{hours}h"),
-        (_, _, hours) => format!("{}d", hours / 24),
-    }
+    Coarse(Duration::from_secs(seconds.max(0.0) as u64)).to_string()
 }
 
 /// Columns as wide as their widest cell, the last one as it comes.

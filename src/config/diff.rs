@@ -1,6 +1,7 @@
 //! What a reload changes, as a value.
 
 use super::{Config, Plugged, Service};
+use crate::service::difference::changed_keys;
 use crate::service::spec::{ServiceName, Source, Template};
 use std::fmt;
 use std::sync::Arc;
@@ -147,26 +148,8 @@ fn changes(old: &Service, new: &Service) -> Vec<Change> {
 }
 
 fn template_changes(before: &Template, after: &Template) -> Vec<Change> {
-    let variables = |template: &Template, of_files: bool| {
-        let mut variables = template.environment.clone();
-        variables.retain(|name, _| template.secrets.contains(name) == of_files);
-        variables
-    };
-    let differs = |of_files| variables(before, of_files) != variables(after, of_files);
-    let flags = [
-        ("image", before.image != after.image),
-        ("port", before.port != after.port),
-        ("command", before.command != after.command),
-        ("entrypoint", before.entrypoint != after.entrypoint),
-        ("environment", differs(false)),
-        ("secrets", differs(true)),
-        ("volumes", before.volumes != after.volumes),
-        ("networks", before.networks != after.networks),
-        ("user", before.user != after.user),
-        ("cpus", before.nano_cpus != after.nano_cpus),
-        ("memory", before.memory_bytes != after.memory_bytes),
-    ];
-    chosen(&flags).into_iter().map(Change::Template).collect()
+    let keys = changed_keys(before, after).into_iter();
+    keys.map(Change::Template).collect()
 }
 
 fn chosen<T: Copy>(flags: &[(T, bool)]) -> Vec<T> {

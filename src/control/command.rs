@@ -1,6 +1,7 @@
 //! What other tasks may ask of the control loop, and how.
 
 use super::Input;
+use super::images::{ImageNote, Images};
 use super::managed::Managed;
 use super::version::Deployed;
 use crate::service::replica::ReplicaId;
@@ -13,7 +14,8 @@ pub(super) enum Command {
     /// Replaces the whole set of services.
     Reconfigure {
         services: Vec<Managed>,
-        done: oneshot::Sender<()>,
+        images: Images,
+        done: oneshot::Sender<Vec<ImageNote>>,
     },
     /// Rolls out another image of a service, or what its image's name stands for now.
     Deploy {
@@ -68,11 +70,18 @@ impl From<mpsc::Sender<Input>> for Handle {
 
 impl Handle {
     /// Replaces the services and waits until the first snapshot with them is published.
-    pub async fn reconfigure(&self, services: Vec<Managed>) {
+    /// Returns the images that change, and those deployed by hand that stay.
+    pub async fn reconfigure(&self, services: Vec<Managed>, images: Images) -> Vec<ImageNote> {
         let (done, finished) = oneshot::channel();
-        let command = Command::Reconfigure { services, done };
-        if self.0.send(Input::Command(command)).await.is_ok() {
-            let _ = finished.await;
+        let command = Command::Reconfigure {
+            services,
+            images,
+            done,
+        };
+        let sent = self.0.send(Input::Command(command)).await;
+        match sent {
+            Ok(()) => finished.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
         }
     }
 

@@ -1,12 +1,14 @@
 //! What the control loop would do next, without doing it.
 
 use super::Managed;
-use super::version::in_use;
+use super::images::{ImageNote, Images};
+use super::version::{in_use, version_of};
 use crate::engine::{Engine, EngineError};
 use crate::plan::backoff::Backoff;
 use crate::plan::{Action, Condition, Input, Reason, Rest, Roll, Seen, plan};
+use crate::service::difference::changed_keys;
 use crate::service::replica::{Ailment, Observed, RunState};
-use crate::service::spec::{Order, ServiceName, SpecHash};
+use crate::service::spec::{Order, ServiceName, Version};
 use crate::service::time::Moment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,15 +16,21 @@ use std::time::Duration;
 /// The first steps for one service; what follows depends on how they go.
 pub struct Forecast {
     pub service: ServiceName,
+    /// Which image it will run, when that is another one or not the file's.
+    pub image: Option<ImageNote>,
+    /// Other keys of what its replicas are made from that have changed since.
+    pub changed: Vec<&'static str>,
     pub actions: Vec<Action>,
     pub because: Vec<Reason>,
 }
 
 /// Looks at the engine once and plans each service, taking whatever runs for healthy and the
-/// traffic for what it was.
+/// traffic for what it was. `clock` is the time of day.
 pub async fn forecast(
     engine: &dyn Engine,
     services: &[Managed],
+    images: Images,
+    clock: Duration,
 ) -> Result<Vec<Forecast>, EngineError> {
     let containers = services
         .iter()
@@ -41,14 +49,22 @@ pub async fn forecast(
         .into_iter()
         .map(|managed| {
             let name = &managed.spec.name;
-            of_service(name, Some(managed), &seen.remove(name).unwrap_or_default())
+            let seen = seen.remove(name).unwrap_or_default();
+            of_service(name, Some(managed), &seen, images, clock)
         })
         .collect();
-    forecasts.extend(seen.iter().map(|(name, left)| of_service(name, None, left)));
+    let left = seen.iter();
+    forecasts.extend(left.map(|(name, left)| of_service(name, None, left, images, clock)));
     Ok(forecasts)
 }
 
-fn of_service(name: &ServiceName, managed: Option<&Managed>, seen: &[Observed]) -> Forecast {
+fn of_service(
+    name: &ServiceName,
+    managed: Option<&Managed>,
+    seen: &[Observed],
+    images: Images,
+    clock: Duration,
+) -> Forecast {
     let template = managed.and_then(|managed| managed.spec.template());
     let terms = managed.and_then(|managed| managed.spec.sleep.as_ref());
     let runs = |it: &&Observed| it.state == RunState::Running;
@@ -61,10 +77,18 @@ fn of_service(name: &ServiceName, managed: Option<&Managed>, seen: &[Observed]) 
     let asleep = |it: &Observed| terms.is_some() && it.state == RunState::Paused;
     let alive = seen.iter().filter(|it| runs(it) || asleep(it));
     let newest = alive.max_by_key(|observed| observed.generation);
-    let hash: Option<SpecHash> = template.map(|template| match in_use(template, newest) {
-        Some(version) => version.hash,
-        None => template.hash(),
+    let to = template.map(|template| match in_use(template, newest) {
+        Some(version) if images == Images::Keep || version.is_named_like(template) => version,
+        _ => Version::of(template.clone()),
     });
+    let from = newest.zip(template);
+    let from = from.and_then(|(newest, template)| version_of(newest, template));
+    let image = from.as_ref().zip(to.as_ref()).zip(template);
+    let image =
+        image.and_then(|((from, to), template)| ImageNote::of(name, from, to, template, clock));
+    let changed = from.as_ref().zip(to.as_ref());
+    let changed = changed.map_or(Vec::new(), |(from, to)| changed_besides_image(from, to));
+    let hash = to.map(|to| to.hash);
     let replicas: Vec<Seen> = seen
         .iter()
         .map(|observed| Seen {
@@ -105,7 +129,19 @@ fn of_service(name: &ServiceName, managed: Option<&Managed>, seen: &[Observed]) 
     });
     Forecast {
         service: name.clone(),
+        image,
+        changed,
         actions: plan.actions,
         because: plan.because,
     }
+}
+
+/// The values of secrets are in no label: `from` has those of now, and only its name tells.
+fn changed_besides_image(from: &Version, to: &Version) -> Vec<&'static str> {
+    let mut changed = changed_keys(&from.template, &to.template);
+    changed.retain(|key| *key != "image");
+    if !from.has_its_secrets() && !changed.contains(&"secrets") {
+        changed.push("secrets");
+    }
+    changed
 }

@@ -1,6 +1,7 @@
 //! One service under control: what is wanted, what was seen, what is under way.
 
 use super::checks::Check;
+use super::images::Images;
 use super::probing::{self, Verdict};
 use super::rollout::{Remedy, Rollout};
 use super::starts::Start;
@@ -16,6 +17,7 @@ use crate::service::decided::Decisions;
 use crate::service::event::Event;
 use crate::service::load::{Cursor, ServiceLoad};
 use crate::service::replica::{Ailment, Observed, Phase, ReplicaId, RunState};
+use crate::service::snapshot::LastWords;
 use crate::service::spec::{ServiceName, Slot, Source, Spec, SpecHash, Template, Version};
 use crate::service::store::Writer;
 use crate::service::time::Moment;
@@ -73,6 +75,7 @@ pub(super) struct State {
     pub(super) backoff: Backoff,
     /// Counts while `backoff` does: a replica that never came to be is in no list.
     pub(super) last_failure: Option<Reason>,
+    pub(super) last_words: Option<Arc<LastWords>>,
     /// Ports that were somebody else's, and when.
     pub(super) taken: BTreeMap<Slot, Moment>,
     pub(super) starting: BTreeMap<Slot, Start>,
@@ -82,7 +85,12 @@ pub(super) struct State {
 
 impl State {
     pub fn new(managed: Managed, writer: &Writer, now: Moment, sink: &Sink) -> State {
-        State::orphan(managed.spec.name.clone(), writer).reconfigured(managed, now, sink)
+        State::orphan(managed.spec.name.clone(), writer).reconfigured(
+            managed,
+            Images::Keep,
+            now,
+            sink,
+        )
     }
 
     /// A service that exists only as containers left behind.
@@ -90,6 +98,7 @@ impl State {
         State {
             backoff: Backoff::new(name.as_str()),
             last_failure: None,
+            last_words: None,
             name,
             managed: None,
             declared: None,
@@ -118,7 +127,13 @@ impl State {
         }
     }
 
-    pub fn reconfigured(mut self, managed: Managed, now: Moment, sink: &Sink) -> State {
+    pub fn reconfigured(
+        mut self,
+        managed: Managed,
+        images: Images,
+        now: Moment,
+        sink: &Sink,
+    ) -> State {
         let asked = self.check();
         let made_from = self.version.as_ref().map(|version| version.hash.clone());
         if self.managed.is_none() {
@@ -162,11 +177,19 @@ impl State {
                 self.version = None;
                 self.rollout = None;
             }
-            (Some(declared), Some(version)) if changed && !version.is_named_like(declared) => {
-                let to = Version::of(declared.clone());
-                self.roll_to(to, now, sink);
-            }
             (Some(declared), None) => self.make_from(Version::of(declared.clone())),
+            (Some(declared), Some(version)) if changed || images == Images::FromFile => {
+                let to = images.under(version, declared);
+                if version.is_named_like(&to.template) {
+                    let manual = to.manual;
+                    self.make_from(Version {
+                        manual,
+                        ..version.clone()
+                    });
+                } else {
+                    self.roll_to(to, now, sink);
+                }
+            }
             (Some(_), Some(version)) => self.make_from(version.clone()),
         }
         self.recheck(asked, made_from);
@@ -613,6 +636,10 @@ impl State {
         if let Some(rollout) = &mut self.rollout {
             rollout.said_last(id, &words);
         }
+        self.last_words = Some(Arc::new(LastWords {
+            slot,
+            lines: words.clone(),
+        }));
         let last = words.len().saturating_sub(WORDS_LOGGED);
         sink(&Event::SaidLast {
             service: self.name.clone(),

@@ -11,6 +11,7 @@ mod checks;
 mod command;
 mod count;
 mod forecast;
+mod images;
 mod listing;
 mod managed;
 mod measuring;
@@ -25,6 +26,7 @@ mod view;
 
 pub use command::{Handle, Hands};
 pub use forecast::{Forecast, forecast};
+pub use images::{ImageNote, Images};
 pub use managed::Managed;
 pub use version::Deployed;
 
@@ -297,13 +299,19 @@ impl Control {
         }
     }
 
-    fn reconfigure(&mut self, services: Vec<Managed>) {
-        let now = self.now();
+    fn reconfigure(&mut self, services: Vec<Managed>, images: Images) -> Vec<ImageNote> {
+        let (now, clock) = (self.now(), (self.clock)());
+        let mut notes = Vec::new();
         let mut old = std::mem::take(&mut self.services);
         for managed in services {
             let name = managed.spec.name.clone();
             let state = match old.remove(&name) {
-                Some(state) => state.reconfigured(managed, now, &self.sink),
+                Some(state) => {
+                    let before = state.version.clone();
+                    let state = state.reconfigured(managed, images, now, &self.sink);
+                    notes.extend(before.and_then(|before| state.image_note(&before, clock)));
+                    state
+                }
                 None => State::new(managed, &self.writer, now, &self.sink),
             };
             self.services.insert(name, state);
@@ -316,6 +324,7 @@ impl Control {
             state.adopt_fixed(&self.sender, &self.sink, now);
         }
         self.observing.wanted = true;
+        notes
     }
 
     /// Plans and acts until nothing more is to be done now, publishes, and says when to look

@@ -13,10 +13,14 @@ use tokio::sync::oneshot;
 impl Control {
     pub(super) fn ordered(&mut self, command: Command) {
         match command {
-            Command::Reconfigure { services, done } => {
-                self.reconfigure(services);
+            Command::Reconfigure {
+                services,
+                images,
+                done,
+            } => {
+                let notes = self.reconfigure(services, images);
                 self.settle();
-                let _ = done.send(());
+                let _ = done.send(notes);
             }
             Command::Deploy {
                 service,
@@ -101,14 +105,14 @@ impl Control {
         result: Result<ImageId, EngineError>,
         done: oneshot::Sender<Result<Deployed, String>>,
     ) {
-        let (now, sink) = (self.now(), Arc::clone(&self.sink));
+        let (now, clock, sink) = (self.now(), (self.clock)(), Arc::clone(&self.sink));
         let deployed = result.map_err(|error| error.to_string()).and_then(|id| {
             let state = self.in_hand(service.as_str())?;
             let template = Template {
                 image_id: Some(id),
                 ..template
             };
-            Ok(state.deploy(template, now, &sink))
+            Ok(state.deploy(template, now, clock, &sink))
         });
         // Whoever asked finds it under way in the next snapshot.
         self.settle();

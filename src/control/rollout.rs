@@ -230,6 +230,7 @@ mod tests {
         Version {
             hash: SpecHash::new(image),
             template,
+            manual: None,
         }
     }
 

@@ -1,16 +1,19 @@
 //! Which version of a service its containers are made from, and the way from one to the next.
 
 use super::Sink;
+use super::images::ImageNote;
 use super::managed::State;
 use super::rollout::{Count, Rollout};
 use super::tracked::Tracked;
 use crate::plan::Roll;
 use crate::plan::backoff::Backoff;
 use crate::service::event::Event;
+use crate::service::manual::ManualDeploy;
 use crate::service::replica::{Observed, Phase, ReplicaId, RunState};
 use crate::service::spec::{Slot, Source, Spec, SpecHash, Template, Update, Version};
 use crate::service::time::Moment;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What became of a wish to deploy something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +39,26 @@ impl State {
     }
 
     /// Rolls out what is made from this template.
-    pub(super) fn deploy(&mut self, template: Template, now: Moment, sink: &Sink) -> Deployed {
-        let to = Version::of(template);
+    pub(super) fn deploy(
+        &mut self,
+        template: Template,
+        now: Moment,
+        clock: Duration,
+        sink: &Sink,
+    ) -> Deployed {
+        // The file may have changed while the image was resolved.
+        let declared = self.declared.as_ref().unwrap_or(&template);
+        let to = Version {
+            manual: Some(ManualDeploy {
+                file_image: declared.image.clone(),
+                at: clock.as_secs(),
+            }),
+            ..Version::of(Template {
+                image: template.image.clone(),
+                image_id: template.image_id.clone(),
+                ..declared.clone()
+            })
+        };
         let name = to.to_string();
         let under_way = self.rollout.as_ref().filter(|rollout| !rollout.is_over());
         let runs = self.version.as_ref().is_some_and(|version| {
@@ -52,6 +73,14 @@ impl State {
                     && containers.all(|tracked| same_image(&tracked.observed))
         });
         if runs && under_way.is_none() {
+            // It went back to this one, and now is wanted so.
+            if let Some(version) = self.version.clone()
+                && version.manual.is_none()
+                && version.template.image != declared.image
+            {
+                let manual = to.manual;
+                self.make_from(Version { manual, ..version });
+            }
             return Deployed::Runs(name);
         }
         if !runs {
@@ -125,10 +154,17 @@ impl State {
             source: Source::Container(template),
             alias: Some(version.hash.clone()),
             declared: Some(declared.hash()),
+            manual: version.manual.clone(),
             ..Spec::clone(&managed.spec)
         };
         managed.spec = Arc::new(spec);
         self.version = Some(version);
+    }
+
+    /// Says when a change of the file left another image, or left one deployed by hand.
+    pub(super) fn image_note(&self, before: &Version, clock: Duration) -> Option<ImageNote> {
+        let (declared, version) = (self.declared.as_ref()?, self.version.as_ref()?);
+        ImageNote::of(&self.name, before, version, declared, clock)
     }
 
     /// The version with the very image that its containers run, so that going back to it means
@@ -244,17 +280,26 @@ pub(super) fn in_use(declared: &Template, newest: Option<&Observed>) -> Option<V
     let version = version_of(newest, declared)?;
     let made = newest.made.as_ref()?;
     let is_same = version.is_named_like(declared) && version.has_its_secrets();
-    let is_wanted = made.declared == declared.hash() || is_same;
-    is_wanted.then_some(version)
+    if made.declared == declared.hash() || is_same {
+        let manual = version.manual.clone();
+        return Some(Version {
+            manual: manual.filter(|manual| manual.file_image == declared.image),
+            ..version
+        });
+    }
+    // The file has changed since, but not its image.
+    let edited = version.under(declared);
+    edited.manual.is_some().then_some(edited)
 }
 
 /// The values of secrets are those of now, because no label has them.
-fn version_of(observed: &Observed, declared: &Template) -> Option<Version> {
+pub(super) fn version_of(observed: &Observed, declared: &Template) -> Option<Version> {
     let made = observed.made.as_ref()?;
     let template = Template::from_label(&made.template, declared)?;
     Some(Version {
         hash: observed.spec.clone(),
         template,
+        manual: made.manual.clone(),
     })
 }
 
@@ -283,6 +328,7 @@ mod tests {
             made: Some(Made {
                 declared: declared.hash(),
                 template: version.template.to_label().into(),
+                manual: version.manual.clone(),
                 wanted: None,
             }),
             image: None,

@@ -29,6 +29,11 @@ impl State {
         let bounds = self.managed.as_ref().map(|managed| managed.spec.bounds);
         let mut because = vec![self.scaled_because.clone()];
         because.extend(self.because.iter().map(Reason::to_string));
+        // Nothing is planned before its first answer.
+        let is_told = self.because.contains(&Reason::EngineDown);
+        if engine_lost.is_some() && self.needs_engine() && !is_told {
+            because.push(Reason::EngineDown.to_string());
+        }
         let serving = self.least_bad(now).len() as u32;
         if serving > 0 {
             because.push(Reason::LeastBad { serving }.to_string());
@@ -60,6 +65,10 @@ impl State {
             ring: LazyRing::default(),
             image: self.version.as_ref().map(Version::to_string),
             configured_image: self.configured_image(),
+            last_words: self
+                .last_words
+                .clone()
+                .filter(|_| self.backoff.failures() > 0),
             spec: self
                 .managed
                 .as_ref()

@@ -269,6 +269,7 @@ impl FakeEngine {
             made: Some(Made {
                 declared: spec.declared().unwrap_or_else(|| version.hash.clone()),
                 template: version.template.to_label().into(),
+                manual: version.manual.clone(),
                 wanted: spec.wanted,
             }),
             spec: version.hash,

@@ -129,6 +129,7 @@ mod testing {
             pull: Pull::Missing,
             alias: None,
             declared: None,
+            manual: None,
             wanted: None,
             forward: Forward::default(),
         }

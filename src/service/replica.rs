@@ -5,6 +5,7 @@ use super::doubt::Doubt;
 use super::fault::Faults;
 use super::gate::Gate;
 use super::load::ServiceLoad;
+use super::manual::ManualDeploy;
 use super::outlier::Outlier;
 use super::spec::{ImageId, OutlierDetection, ServiceName, Slot, SpecHash};
 use super::sync::{AtomicU64, Ordering};
@@ -247,6 +248,8 @@ pub struct Made {
     pub declared: SpecHash,
     /// A template as JSON.
     pub template: Arc<str>,
+    /// `None`: the image was the file's.
+    pub manual: Option<ManualDeploy>,
     /// How many replicas were wanted then; `None`: nobody wrote it down.
     pub wanted: Option<u32>,
 }

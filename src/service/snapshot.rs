@@ -51,6 +51,8 @@ pub struct ServiceView {
     pub image: Option<String>,
     /// What the configuration says instead, when that is another image.
     pub configured_image: Option<String>,
+    /// While its replicas fail one after another.
+    pub last_words: Option<Arc<LastWords>>,
     /// `None` once the service left the configuration.
     pub spec: Option<Arc<Spec>>,
     /// How the last change of what containers are made from goes, or went.
@@ -78,11 +80,19 @@ impl ServiceView {
             decisions: Decisions::default(),
             image: None,
             configured_image: None,
+            last_words: None,
             spec: None,
             rollout: None,
             ring: LazyRing::default(),
         }
     }
+}
+
+/// The last lines of a replica that failed and is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastWords {
+    pub slot: Slot,
+    pub lines: Vec<String>,
 }
 
 /// A change of what a service's containers are made from.

@@ -2,6 +2,7 @@
 
 use super::environment::Environment;
 use super::gate::UNLIMITED;
+use super::manual::ManualDeploy;
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
@@ -74,6 +75,8 @@ pub struct Spec {
     /// The template that the configuration asks for, while another one is in use: deployed by
     /// hand, or gone back to.
     pub declared: Option<SpecHash>,
+    /// `None`: the template's image is the file's.
+    pub manual: Option<ManualDeploy>,
     /// How many replicas were wanted when one is made from this, for who has to know it later.
     pub wanted: Option<u32>,
     pub forward: Forward,
@@ -86,6 +89,7 @@ impl Spec {
         Some(Version {
             hash: self.alias.clone().unwrap_or_else(|| template.hash()),
             template,
+            manual: self.manual.clone(),
         })
     }
 
@@ -204,6 +208,8 @@ impl fmt::Display for ImageId {
 pub struct Version {
     pub hash: SpecHash,
     pub template: Template,
+    /// `None`: its image is the file's.
+    pub manual: Option<ManualDeploy>,
 }
 
 impl Version {
@@ -211,6 +217,25 @@ impl Version {
         Version {
             hash: template.hash(),
             template,
+            manual: None,
+        }
+    }
+
+    /// The version that `declared` asks for while this one is in use: an image deployed by hand
+    /// stays, unless the file's image has changed since.
+    pub fn under(&self, declared: &Template) -> Version {
+        let is_kept = |manual: &&ManualDeploy| manual.file_image == declared.image;
+        let Some(manual) = self.manual.as_ref().filter(is_kept) else {
+            return Version::of(declared.clone());
+        };
+        let template = Template {
+            image: self.template.image.clone(),
+            image_id: self.template.image_id.clone(),
+            ..declared.clone()
+        };
+        Version {
+            manual: Some(manual.clone()),
+            ..Version::of(template)
         }
     }
 

@@ -59,6 +59,21 @@ impl fmt::Display for Human {
     }
 }
 
+/// A duration of which only the size matters: `75s`, `40m`, `30h`, `12d`.
+pub struct Coarse(pub Duration);
+
+impl fmt::Display for Coarse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        match (seconds, seconds / 60, seconds / 3_600) {
+            (0..120, _, _) => write!(f, "{seconds}s"),
+            (_, minutes @ 0..120, _) => write!(f, "{minutes}m"),
+            (_, _, hours @ 0..48) => write!(f, "{hours}h"),
+            (_, _, hours) => write!(f, "{}d", hours / 24),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate::control::{Control, Handle, Managed};
+use tidegate::control::{Control, Handle, Images, Managed};
 use tidegate::engine::fake::FakeEngine;
 use tidegate::plugin::{Hooks, Probe, Registry, Scaler};
 use tidegate::service::event::Event;
@@ -495,7 +495,7 @@ impl Stage {
         self.book.lock().configuring(config);
         self.book.lock().reloaded = true;
         let handle = self.life.as_ref().expect("alive").handle.clone();
-        handle.reconfigure(managed).await;
+        handle.reconfigure(managed, Images::Keep).await;
         self.book.lock().configured();
         self.judge();
     }
@@ -912,6 +912,7 @@ impl Declared {
             pull: Pull::Missing,
             alias: None,
             declared: None,
+            manual: None,
             wanted: None,
             forward: Forward::default(),
         }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate::control::{Control, Managed};
+use tidegate::control::{Control, Images, Managed};
 use tidegate::engine::fake::FakeEngine;
 use tidegate::plugin::Probe;
 use tidegate::service::spec::{
@@ -67,6 +67,7 @@ fn managed(number: u16) -> Managed {
         pull: Pull::Missing,
         alias: None,
         declared: None,
+        manual: None,
         wanted: None,
         forward: Forward::default(),
     };
@@ -96,7 +97,7 @@ async fn settled_share() -> (usize, f64) {
     let (_over, shutdown) = watch::channel(false);
     let loop_ = tokio::spawn(control.run(shutdown));
     handle
-        .reconfigure((0..SERVICES).map(managed).collect())
+        .reconfigure((0..SERVICES).map(managed).collect(), Images::Keep)
         .await;
     let all = usize::from(SERVICES * EACH);
     let up = async {

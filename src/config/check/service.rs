@@ -154,6 +154,7 @@ pub fn service(
             pull: pull?,
             alias: None,
             declared: None,
+            manual: None,
             wanted: None,
             forward: forward?,
         };

@@ -1,6 +1,7 @@
 //! Docker is the memory: what a replica is, written on its container and read back.
 
 use super::list::{Endpoint, Listed};
+use crate::service::manual::ManualDeploy;
 use crate::service::replica::{Made, Observed, ReplicaId, RunState};
 use crate::service::spec::{ImageId, ServiceName, Slot, Spec, SpecHash, Version};
 use serde::Deserialize;
@@ -18,6 +19,8 @@ pub const GENERATION: &str = "io.tidegate.generation";
 /// after a deploy by hand or when an update went back, and a restart must not undo either.
 pub const DECLARED: &str = "io.tidegate.declared";
 pub const TEMPLATE: &str = "io.tidegate.template";
+/// The file's image when another one was deployed by hand, and when that was, as JSON.
+pub const DEPLOYED: &str = "io.tidegate.deployed";
 /// How many replicas were wanted when this one was made: of those that a restart finds, some may
 /// have gone ahead of a rollout.
 pub const WANTED: &str = "io.tidegate.wanted";
@@ -50,6 +53,12 @@ pub fn replica(
         (DECLARED.into(), declared.as_str().into()),
         (TEMPLATE.into(), version.template.to_label()),
     ]);
+    labels.extend(
+        version
+            .manual
+            .as_ref()
+            .map(|manual| (DEPLOYED.into(), manual.to_label())),
+    );
     labels.extend(
         spec.wanted
             .map(|wanted| (WANTED.into(), wanted.to_string())),
@@ -98,6 +107,9 @@ fn made(labels: &HashMap<String, String>) -> Option<Made> {
     Some(Made {
         declared: SpecHash::new(labels.get(DECLARED)?),
         template: labels.get(TEMPLATE)?.as_str().into(),
+        manual: labels
+            .get(DEPLOYED)
+            .and_then(|label| ManualDeploy::from_label(label)),
         wanted: labels.get(WANTED).and_then(|wanted| wanted.parse().ok()),
     })
 }
