@@ -2,8 +2,10 @@
 
 use crate::containers::{Acts, Load};
 use crate::support::docker::{docker, forget_image};
+use crate::support::until;
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Images of the example service's own making; gone when the story is over.
 struct Images {
@@ -45,6 +47,14 @@ fn images(acts: &Acts) -> BTreeSet<String> {
     let containers = acts.containers();
     let image = |id: &String| docker(&["inspect", "-f", "{{.Config.Image}}", id]);
     containers.iter().map(image).collect()
+}
+
+async fn rolled_out(acts: &Acts) {
+    until("the rollout is done", Duration::from_secs(60), || async {
+        let service = acts.edge.service("acts").await;
+        (service["rollout"]["stage"] == "done").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -121,6 +131,72 @@ async fn a_broken_version_changes_nothing_and_says_why() {
         status.out.contains(" was rolled back to acts:latest "),
         "{status:?}"
     );
+}
+
+#[tokio::test]
+async fn a_deploy_that_cannot_end_is_left_with_its_reasons_after_the_time_given() {
+    let more = "    environment: { ACTS_LISTEN: nonsense }\n";
+    let acts = Acts::start(22320, more).await;
+    let mut made = Images::of(&acts);
+    let second = made.tag("2", "ACTS_VERSION=2");
+    let arguments = ["deploy", "acts", "--image", &second, "--timeout", "3s"];
+    let deployed = acts.edge.tidegate(&arguments).await;
+    assert_eq!(deployed.code, Some(1), "{deployed:?}");
+    for words in [
+        "acts: not done within 3s: ",
+        "exited with code",
+        "hint: it goes on",
+    ] {
+        assert!(deployed.err.contains(words), "{words}: {deployed:?}");
+    }
+    // The same words as in the events, though no container lasts.
+    let last = "ACTS_LISTEN is `nonsense`, expected an address";
+    for arguments in [&["status"][..], &["logs", "acts"]] {
+        let shown = acts.edge.tidegate(arguments).await;
+        assert!(shown.out.contains(last), "{shown:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_edit_of_the_file_keeps_the_image_that_was_deployed_by_hand() {
+    let mut acts = Acts::start(22340, "").await;
+    let mut made = Images::of(&acts);
+    let second = made.tag("2", "ACTS_VERSION=2");
+    let both = |one: &str| BTreeSet::from([one.to_owned()]);
+    acts.shows(1).await;
+    let arguments = ["deploy", "acts", "--image", &second];
+    assert_eq!(acts.edge.tidegate(&arguments).await.code, Some(0));
+
+    acts.write("    memory: 200MiB\n");
+    let stays = format!("acts: image {second} stays (deployed by hand ");
+    let planned = acts.edge.tidegate(&["plan"]).await;
+    assert_eq!(planned.code, Some(3), "{planned:?}");
+    assert!(planned.out.starts_with(&stays), "{planned:?}");
+    assert!(
+        planned.out.contains("acts: memory changed\n"),
+        "{planned:?}"
+    );
+    let reloaded = acts.edge.tidegate(&["reload"]).await;
+    assert!(reloaded.out.contains(&stays), "{reloaded:?}");
+    rolled_out(&acts).await;
+    acts.shows(1).await;
+    assert_eq!(images(&acts), both(&second));
+
+    acts.edge.crash();
+    acts.write("    memory: 300MiB\n");
+    acts.edge.spawn(&[]);
+    acts.edge.listening().await;
+    rolled_out(&acts).await;
+    acts.shows(1).await;
+    assert_eq!(images(&acts), both(&second));
+
+    let back = format!("acts: image {second} → acts:latest (the file's; deployed by hand ");
+    let arguments = ["reload", "--image-from-file"];
+    let reloaded = acts.edge.tidegate(&arguments).await;
+    assert!(reloaded.out.contains(&back), "{reloaded:?}");
+    rolled_out(&acts).await;
+    acts.shows(1).await;
+    assert_eq!(images(&acts), both("acts:latest"));
 }
 
 #[tokio::test]

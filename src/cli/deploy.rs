@@ -1,33 +1,32 @@
 //! `tidegate deploy`: another image, replica by replica, or back.
 
 use super::client::{self, Client, ClientError};
-use super::progress::{Progress, patient};
+use super::waiting::{Unfinished, Waiting, Watch, patient, reasons};
 use super::{FAILED, Running, fail, print, print_json};
-use crate::admin::view::{self, Replica, Rollout, Service};
+use crate::admin::view::{self, Rollout, Service};
 use crate::service::time::Human;
 use clap::Args;
 use std::fmt::Write;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// As shells have it for SIGINT.
 const INTERRUPTED: i32 = 130;
-
-/// In seconds.
-const LATE: f64 = 2.0;
 
 #[derive(Args)]
 pub struct Deploy {
     /// The service
     #[arg(value_name = "SERVICE")]
     service: String,
-    /// The image to run [default: the configured one, as its tag stands now]
+    /// The image to run [default: the file's, as its tag stands now]
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
-    /// Return as soon as it has begun
-    #[arg(short, long)]
-    detach: bool,
+    /// Go back to the file's image; the default
+    #[arg(long, conflicts_with = "image")]
+    image_from_file: bool,
+    #[command(flatten)]
+    waiting: Waiting,
     #[command(flatten)]
     running: Running,
 }
@@ -42,13 +41,19 @@ impl Deploy {
         let order = view::Deploy {
             image: self.image.clone(),
         };
-        let deployed: view::Deployed = match client.order(&format!("{path}/deploy"), &order) {
+        let name = &self.service;
+        let (began, timeout) = (Instant::now(), self.waiting.timeout);
+        let ordered = client.order_within(&format!("{path}/deploy"), &order, timeout);
+        let deployed: view::Deployed = match ordered {
             Ok(deployed) => deployed,
+            Err(ClientError::Silent(within)) => {
+                let image = self.image.as_deref().unwrap_or("its image");
+                return fail(FAILED, unresolved(name, image, within));
+            }
             Err(error) => return fail(FAILED, error),
         };
-        let name = &self.service;
         let version = &deployed.version;
-        if !deployed.begun || self.detach {
+        if !deployed.begun || self.waiting.no_wait {
             return match (self.running.output.json, deployed.begun) {
                 (true, _) => print_json(&deployed),
                 (_, true) => print(format_args!("{name}: {version} is on its way\n")),
@@ -58,7 +63,8 @@ impl Deploy {
             };
         }
         mention_at_interrupt(name);
-        match follow(&client, &path, version, self.running.output.json) {
+        let watch = Watch::new(name, self.running.output.json, began, timeout);
+        match follow(&client, &path, version, watch) {
             Ok(service) if self.running.output.json => {
                 let code = print_json(&service.rollout);
                 if ended_well(&service, version) {
@@ -69,9 +75,20 @@ impl Deploy {
             }
             Ok(service) if ended_well(&service, version) => print(done(&service, version)),
             Ok(service) => fail(FAILED, failed(&service, version)),
-            Err(error) => fail(FAILED, error),
+            Err(unfinished) => {
+                let then = format!("`tidegate deploy {name} --image IMAGE` goes back or elsewhere");
+                fail(FAILED, unfinished.message(name, &then))
+            }
         }
     }
+}
+
+fn unresolved(name: &str, image: &str, within: Duration) -> String {
+    format!(
+        "{name}: the registry did not say within {} what {image} is\n  hint: it is still asked, \
+         and the deploy begins when it answers; `tidegate status` shows that",
+        Human(within)
+    )
 }
 
 /// Whoever stops watching learns that nothing else stops.
@@ -94,32 +111,37 @@ fn mention_at_interrupt(name: &str) {
 }
 
 /// Shows how it goes until it is over.
-fn follow(client: &Client, path: &str, version: &str, quiet: bool) -> Result<Service, ClientError> {
-    let mut progress = Progress::new(quiet);
+fn follow(
+    client: &Client,
+    path: &str,
+    version: &str,
+    mut watch: Watch,
+) -> Result<Service, Unfinished> {
     loop {
         let service: Service = patient(|| client.get(path))?;
         let Some(rollout) = &service.rollout else {
             // There was nothing to be replaced.
             if service.ready >= service.desired {
+                watch.end();
                 return Ok(service);
             }
-            progress.show(&service.because.join("; "), &service.ready);
-            progress.wait();
+            let state = format!("{} of {} ready", service.ready, service.desired);
+            watch.show(state, reasons(&service));
+            watch.wait()?;
             continue;
         };
         let is_over = ["done", "rolled back", "paused"].contains(&rollout.stage.as_str());
         if is_over || service.asleep || rollout.to != version {
-            progress.end();
+            watch.end();
             return Ok(service);
         }
-        let late = late(&service).map(|replica| replica.because.clone());
-        let at = (rollout.stage.clone(), rollout.ready, rollout.others, late);
-        progress.show(&line(&service, rollout), &at);
-        progress.wait();
+        let why = rollout.why.clone().into_iter();
+        watch.show(state(rollout), why.chain(reasons(&service)).collect());
+        watch.wait()?;
     }
 }
 
-fn line(service: &Service, rollout: &Rollout) -> String {
+fn state(rollout: &Rollout) -> String {
     let Rollout {
         stage,
         ready,
@@ -127,26 +149,10 @@ fn line(service: &Service, rollout: &Rollout) -> String {
         others,
         ..
     } = rollout;
-    let mut line = format!("{}: {stage}: {ready} of {wanted} ready", service.name);
-    if *others > 0 {
-        let _ = write!(line, ", {others} to be replaced");
+    match others {
+        0 => format!("{stage}: {ready} of {wanted} ready"),
+        _ => format!("{stage}: {ready} of {wanted} ready, {others} to be replaced"),
     }
-    // The first reason is the scaler's.
-    if let Some(why) = service.because.get(1) {
-        let _ = write!(line, " ({why})");
-    }
-    if let Some(replica) = late(service) {
-        let why = replica.because.as_deref().unwrap_or_default();
-        let _ = write!(line, "; {}: {why}", replica.slot);
-    }
-    line
-}
-
-/// A new replica that most would have been ready instead of; it says by then why it is not.
-fn late(service: &Service) -> Option<&Replica> {
-    service.replicas.iter().find(|replica| {
-        replica.state == "starting" && replica.since_seconds > LATE && replica.because.is_some()
-    })
 }
 
 /// A rollout of something else says nothing of this one.

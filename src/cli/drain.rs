@@ -1,11 +1,12 @@
 //! `tidegate drain`: another replica in the place of one.
 
-use super::client::{Client, ClientError};
-use super::progress::{Progress, patient};
+use super::client::Client;
+use super::waiting::{Unfinished, Waiting, Watch, patient, reasons};
 use super::{FAILED, Running, fail, print, print_json};
 use crate::admin::view::{self, Service};
 use clap::Args;
 use std::process::ExitCode;
+use std::time::Instant;
 
 #[derive(Args)]
 pub struct Drain {
@@ -15,9 +16,8 @@ pub struct Drain {
     /// The host port of the replica, as `status` shows it under SLOT
     #[arg(value_name = "PORT")]
     slot: u16,
-    /// Return as soon as it has begun
-    #[arg(short, long)]
-    detach: bool,
+    #[command(flatten)]
+    waiting: Waiting,
     #[command(flatten)]
     running: Running,
 }
@@ -29,30 +29,36 @@ impl Drain {
             Err(code) => return code,
         };
         let (name, slot) = (&self.service, self.slot);
+        let (began, no_wait) = (Instant::now(), self.waiting.no_wait);
         let path = format!("/api/v1/services/{name}");
         let order = view::Drain { slot };
         let drained: view::Drained = match client.order(&format!("{path}/drain"), &order) {
             Ok(drained) => drained,
             Err(error) => return fail(FAILED, error),
         };
-        if !self.detach
-            && let Err(error) = self.follow(&client, &path, &drained.id)
-        {
-            return fail(FAILED, error);
+        let watch = Watch::new(name, self.running.output.json, began, self.waiting.timeout);
+        if !no_wait && let Err(unfinished) = self.follow(&client, &path, &drained.id, watch) {
+            let then = format!("`tidegate logs {name}` what its replicas write");
+            return fail(FAILED, unfinished.message(name, &then));
         }
         if self.running.output.json {
             return print_json(&drained);
         }
-        match self.detach {
+        match no_wait {
             true => print(format_args!("{name}: {slot} is being replaced\n")),
             false => print(format_args!("{name}: {slot} was replaced\n")),
         }
     }
 
     /// Shows how it goes until another replica sits in its place.
-    fn follow(&self, client: &Client, path: &str, id: &str) -> Result<(), ClientError> {
-        let (name, slot) = (&self.service, self.slot);
-        let mut progress = Progress::new(self.running.output.json);
+    fn follow(
+        &self,
+        client: &Client,
+        path: &str,
+        id: &str,
+        mut watch: Watch,
+    ) -> Result<(), Unfinished> {
+        let slot = self.slot;
         loop {
             let service: Service = patient(|| client.get(path))?;
             let mut replicas = service.replicas.iter();
@@ -61,13 +67,13 @@ impl Drain {
             let settled =
                 awake.count() as u32 == service.desired && service.ready >= service.desired;
             if left.is_none() && settled {
-                progress.end();
+                watch.end();
                 return Ok(());
             }
             let state = left.map_or("gone; the port gets a new one", |it| it.state.as_str());
-            let line = format!("{name}: {slot} is {state}, {} ready", service.ready);
-            progress.show(&line, &line);
-            progress.wait();
+            let state = format!("{slot} is {state}, {} ready", service.ready);
+            watch.show(state, reasons(&service));
+            watch.wait()?;
         }
     }
 }

@@ -21,6 +21,7 @@ mod status;
 mod stream;
 mod terminal;
 mod top;
+mod waiting;
 
 use crate::config::{self, Env, Flags, Overrides, Problems, Text};
 use crate::plugin::Registry;
@@ -108,6 +109,7 @@ struct ServiceFlags {
     #[arg(long, value_name = "ADDR")]
     listen: Vec<SocketAddr>,
     /// The path whose answer of 200 says that all is well, or `tcp`: a connection is enough
+    /// [default: any answer below 500]
     #[arg(long, value_name = "PATH|tcp")]
     healthcheck: Option<String>,
     /// The fewest replicas

@@ -1,16 +1,8 @@
 //! What goes on, on a terminal in one line, elsewhere in a line for each step.
 
-use super::client::ClientError;
 use super::terminal::{is_dumb, safe_for};
 use std::fmt::Debug;
 use std::io::{IsTerminal, Write, stderr};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-
-/// Often enough to look alive.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// The process may be making way for a new one.
-const AWAY_FOR: Duration = Duration::from_secs(15);
 
 pub struct Progress {
     quiet: bool,
@@ -43,24 +35,9 @@ impl Progress {
         self.last = Some(step);
     }
 
-    pub fn wait(&self) {
-        sleep(LOOK_EVERY);
-    }
-
     pub fn end(&mut self) {
         if self.in_place && self.last.is_some() {
             let _ = write!(stderr(), "\r\x1b[K");
-        }
-    }
-}
-
-/// Asks again for a while when nobody answers.
-pub fn patient<T>(ask: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
-    let began = Instant::now();
-    loop {
-        match ask() {
-            Err(ClientError::NotReached { .. }) if began.elapsed() < AWAY_FOR => sleep(LOOK_EVERY),
-            other => return other,
         }
     }
 }

@@ -1,11 +1,12 @@
 //! `tidegate scale`: so many replicas until told otherwise, or as the policy decides.
 
-use super::client::{Client, ClientError};
-use super::progress::{Progress, patient};
+use super::client::Client;
+use super::waiting::{Unfinished, Waiting, Watch, patient, reasons};
 use super::{FAILED, Running, fail, print, print_json};
 use crate::admin::view::{self, Auto, Count, Service};
 use clap::Args;
 use std::process::ExitCode;
+use std::time::Instant;
 
 #[derive(Args)]
 pub struct Scale {
@@ -15,9 +16,8 @@ pub struct Scale {
     /// How many replicas, from `scale.min` to `scale.max`; `auto`: as the policy decides
     #[arg(value_name = "N|auto", value_parser = count)]
     replicas: Count,
-    /// Return as soon as it has begun
-    #[arg(short, long)]
-    detach: bool,
+    #[command(flatten)]
+    waiting: Waiting,
     #[command(flatten)]
     running: Running,
 }
@@ -39,6 +39,7 @@ impl Scale {
             Err(code) => return code,
         };
         let name = &self.service;
+        let (began, no_wait) = (Instant::now(), self.waiting.no_wait);
         let path = format!("/api/v1/services/{name}");
         let order = view::Scale {
             replicas: self.replicas,
@@ -48,16 +49,17 @@ impl Scale {
             Err(error) => return fail(FAILED, error),
         };
         let json = self.running.output.json;
-        if scaled.by_hand.is_some()
-            && !self.detach
-            && let Err(error) = follow(&client, &path, scaled.desired, json)
-        {
-            return fail(FAILED, error);
+        if scaled.by_hand.is_some() && !no_wait {
+            let watch = Watch::new(name, json, began, self.waiting.timeout);
+            if let Err(unfinished) = follow(&client, &path, scaled.desired, watch) {
+                let then = format!("`tidegate scale {name} auto` lets the policy decide again");
+                return fail(FAILED, unfinished.message(name, &then));
+            }
         }
         let wanted = scaled.desired;
         match (json, scaled.by_hand) {
             (true, _) => print_json(&scaled),
-            (_, Some(_)) if self.detach => print(format_args!(
+            (_, Some(_)) if no_wait => print(format_args!(
                 "{name}: {} by hand, on the way\n",
                 many(wanted)
             )),
@@ -81,20 +83,16 @@ fn many(replicas: u32) -> String {
 }
 
 /// Shows how it goes until so many are ready, or somebody wants another number.
-fn follow(client: &Client, path: &str, wanted: u32, quiet: bool) -> Result<(), ClientError> {
-    let mut progress = Progress::new(quiet);
+fn follow(client: &Client, path: &str, wanted: u32, mut watch: Watch) -> Result<(), Unfinished> {
     loop {
         let service: Service = patient(|| client.get(path))?;
         let is_there = service.ready == wanted && service.replicas.len() as u32 == wanted;
         if is_there || service.desired != wanted {
-            progress.end();
+            watch.end();
             return Ok(());
         }
-        // The first reason is why so many are wanted.
-        let why = service.because.get(1);
-        let why = why.map_or(String::new(), |why| format!(" ({why})"));
-        let line = format!("{}: {} of {wanted} ready{why}", service.name, service.ready);
-        progress.show(&line, &service.ready);
-        progress.wait();
+        let state = format!("{} of {wanted} ready", service.ready);
+        watch.show(state, reasons(&service));
+        watch.wait()?;
     }
 }
