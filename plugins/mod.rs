@@ -11,6 +11,7 @@ pub fn standard() -> Registry {
     Registry::new()
         .with::<filter::replica_header::ReplicaHeader>()
         .with::<filter::request_id::RequestId>()
+        .with::<health::answers::Answers>()
         .with::<health::http::Http>()
         .with::<health::tcp::Tcp>()
         .with::<observe::access_log::AccessLog>()

@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 async fn edge(upstream: &Upstream) -> Edge {
     let services = format!(
-        "services: {{ legacy: {{ addresses: [\"{}\"], healthcheck: {{ type: http, interval: 100ms }} }} }}\n",
+        "services: {{ legacy: {{ addresses: [\"{}\"], healthcheck: {{ type: http, path: /api/v1/_health, interval: 100ms }} }} }}\n",
         upstream.address
     );
     let edge = Edge::start(&services).await;

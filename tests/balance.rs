@@ -18,7 +18,7 @@ async fn edge_before(upstreams: &[&Upstream], more: &str) -> Edge {
         .map(|upstream| format!("\"{}\"", upstream.address))
         .collect();
     let edge = Edge::start(&format!(
-        "services:\n  web:\n    addresses: [{}]\n    healthcheck: {{ type: http }}\n{more}",
+        "services:\n  web:\n    addresses: [{}]\n    healthcheck: {{ type: http, path: /api/v1/_health }}\n{more}",
         addresses.join(", ")
     ))
     .await;

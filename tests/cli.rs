@@ -31,7 +31,7 @@ services:
 
 fn fixed(upstream: &Upstream, more: &str) -> String {
     format!(
-        "services:\n  legacy:\n    addresses: [\"{}\"]\n    healthcheck: {{ type: http, interval: 100ms }}\n{more}",
+        "services:\n  legacy:\n    addresses: [\"{}\"]\n    healthcheck: {{ type: http, path: /api/v1/_health, interval: 100ms }}\n{more}",
         upstream.address
     )
 }
@@ -342,6 +342,33 @@ async fn without_a_docker_socket_it_runs_says_so_and_serves_what_needs_none() {
     says(&status.out, &["the container engine does not answer"]);
     let planned = edge.tidegate(&["plan"]).await;
     refuses(&planned, 1, &["there is no Docker socket"]);
+}
+
+#[tokio::test]
+async fn scale_ends_with_the_reason_when_nothing_can_start_and_does_not_wait_when_told() {
+    let web = "services: { web: { image: web, scale: { max: 3 } } }\n";
+    let edge = Edge::prepare(web).with("DOCKER_HOST", "unix:///nonexistent/docker.sock");
+    let edge = edge.spawned().await;
+    let scaled = edge
+        .tidegate(&["scale", "web", "2", "--timeout", "1s"])
+        .await;
+    refuses(
+        &scaled,
+        1,
+        &[
+            "web: not done within 1s: 0 of 2 ready\n",
+            "\n  the container engine does not answer; waiting for it\n",
+            "it goes on without being watched",
+            "`tidegate scale web auto`",
+        ],
+    );
+    let reason = "web: the container engine does not answer";
+    assert_eq!(scaled.err.matches(reason).count(), 1, "{scaled:?}");
+    // The order outlives whoever waited for it.
+    assert_eq!(edge.service("web").await["by_hand"], 2);
+    let scaled = edge.tidegate(&["scale", "web", "3", "--no-wait"]).await;
+    assert_eq!(scaled.out, "web: 3 replicas by hand, on the way\n");
+    assert_eq!(scaled.code, Some(0), "{scaled:?}");
 }
 
 #[tokio::test]

@@ -184,8 +184,7 @@ async fn whatever_ends_a_container_it_is_replaced_on_its_port() {
 
 #[tokio::test]
 async fn a_replica_that_hangs_is_replaced() {
-    let more =
-        "    environment: { ACTS_HANG_AFTER_MS: 1500 }\n    healthcheck: { timeout: 300ms }\n";
+    let more = "    environment: { ACTS_HANG_AFTER_MS: 1500 }\n    healthcheck: { path: /api/v1/_health, timeout: 300ms }\n";
     let acts = Acts::start(22040, more).await;
     acts.shows(1).await;
     let old = acts.ids().await.remove(0);
@@ -421,7 +420,7 @@ async fn a_single_replica_is_replaced_and_every_get_waits_for_the_new_one() {
 
 #[tokio::test]
 async fn a_request_does_not_wait_for_longer_than_it_may() {
-    let more = "    environment: { ACTS_FAIL_HEALTH: 1 }\n    hold: { timeout: 500ms }\n";
+    let more = "    environment: { ACTS_FAIL_HEALTH: 1 }\n    healthcheck: { path: /api/v1/_health }\n    hold: { timeout: 500ms }\n";
     let acts = Acts::start(22220, more).await;
     let answer = acts.edge.get("/api/v1/categories").await;
     assert_eq!(

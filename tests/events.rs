@@ -21,7 +21,7 @@ async fn edge(upstream: &Upstream) -> Edge {
 
 fn services(upstream: &Upstream) -> String {
     format!(
-        "services: {{ legacy: {{ addresses: [\"{}\"], healthcheck: {{ type: http, interval: 100ms }} }} }}\n",
+        "services: {{ legacy: {{ addresses: [\"{}\"], healthcheck: {{ type: http, path: /api/v1/_health, interval: 100ms }} }} }}\n",
         upstream.address
     )
 }

@@ -21,7 +21,8 @@ fn legacy(addresses: &[SocketAddr], more: &str) -> String {
     format!("services:\n  legacy:\n    addresses: [{addresses}]\n{more}")
 }
 
-const HTTP: &str = "    healthcheck: { type: http, interval: 100ms, timeout: 500ms }\n";
+const HTTP: &str =
+    "    healthcheck: { type: http, path: /api/v1/_health, interval: 100ms, timeout: 500ms }\n";
 
 /// Two replicas, both ready.
 async fn a_and_b(more: &str) -> (Upstream, Upstream, Edge) {
@@ -275,7 +276,7 @@ async fn nobody_waits_for_a_full_replica_while_another_one_is_idle() {
 async fn retries_end_with_the_budget_and_with_the_attempts() {
     for retries in ["budget: 0%, min_per_second: 0", "attempts: 1"] {
         let more = format!(
-            "    healthcheck: {{ type: http, interval: 60s }}\n    retries: {{ {retries} }}\n"
+            "    healthcheck: {{ type: http, path: /api/v1/_health, interval: 60s }}\n    retries: {{ {retries} }}\n"
         );
         let (_a, b, edge) = a_and_b(&more).await;
         b.stop().await;
@@ -304,7 +305,8 @@ async fn retries_end_with_the_budget_and_with_the_attempts() {
 #[tokio::test]
 async fn an_answer_of_5xx_has_the_replica_asked_after_its_health_at_once() {
     // By its own clock the health check would look in a minute.
-    let (a, b, edge) = a_and_b("    healthcheck: { type: http, interval: 60s }\n").await;
+    let (a, b, edge) =
+        a_and_b("    healthcheck: { type: http, path: /api/v1/_health, interval: 60s }\n").await;
     b.set_healthy(false);
     b.set_failing(true);
     let mut answers = Vec::new();

@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(30);
 fn before(upstream: &Upstream) -> Edge {
     Edge::prepare(&format!(
         "services:\n  legacy:\n    addresses: [\"{}\"]\n    \
-         healthcheck: {{ type: http, interval: 100ms }}\n",
+         healthcheck: {{ type: http, path: /api/v1/_health, interval: 100ms }}\n",
         upstream.address
     ))
 }

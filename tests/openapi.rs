@@ -72,7 +72,7 @@ fn closed(schema: &Value) -> Value {
 
 async fn edge(upstream: &Upstream) -> Edge {
     let services = format!(
-        "services: {{ legacy: {{ addresses: [\"{}\"], healthcheck: {{ type: http, interval: 100ms }} }} }}\n",
+        "services: {{ legacy: {{ addresses: [\"{}\"], healthcheck: {{ type: http, path: /api/v1/_health, interval: 100ms }} }} }}\n",
         upstream.address
     );
     let edge = Edge::start(&services).await;

@@ -16,7 +16,7 @@ fn legacy(upstreams: &[&Upstream], more: &str) -> String {
         .map(|upstream| format!("\"{}\"", upstream.address))
         .collect();
     format!(
-        "services:\n  legacy:\n    addresses: [{}]\n    healthcheck: {{ type: http, interval: 100ms, timeout: 500ms }}\n{more}",
+        "services:\n  legacy:\n    addresses: [{}]\n    healthcheck: {{ type: http, path: /api/v1/_health, interval: 100ms, timeout: 500ms }}\n{more}",
         addresses.join(", ")
     )
 }

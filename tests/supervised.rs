@@ -108,7 +108,7 @@ fn before(upstream: &Upstream) -> Edge {
 fn services(upstream: &Upstream, more: &str) -> String {
     format!(
         "services:\n  legacy:\n    addresses: [\"{}\"]\n    \
-         healthcheck: {{ type: http, interval: 100ms }}\n{more}",
+         healthcheck: {{ type: http, path: /api/v1/_health, interval: 100ms }}\n{more}",
         upstream.address
     )
 }

@@ -88,7 +88,7 @@ fn configuration(collector: SocketAddr, upstream: &Upstream, more: &str) -> Stri
         "plugins:\n  - otlp:\n      endpoint: http://{collector}/otel/\n      \
          headers: {{ authorization: Bearer abc }}\n      service_name: the-edge\n\
          services:\n  web:\n    addresses: [\"{}\"]\n    \
-         healthcheck: {{ type: http, interval: 100ms }}\n{more}",
+         healthcheck: {{ type: http, path: /api/v1/_health, interval: 100ms }}\n{more}",
         upstream.address
     )
 }

@@ -24,7 +24,7 @@ const HAND_OVER: &str = "--upgrade=on-quit";
 
 fn fixed(upstream: &Upstream, more: &str) -> String {
     format!(
-        "services:\n  legacy:\n    addresses: [\"{}\"]\n    healthcheck: {{ type: http, interval: 100ms }}\n{more}",
+        "services:\n  legacy:\n    addresses: [\"{}\"]\n    healthcheck: {{ type: http, path: /api/v1/_health, interval: 100ms }}\n{more}",
         upstream.address
     )
 }

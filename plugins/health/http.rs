@@ -7,7 +7,7 @@ use pingora_load_balancing::health_check::{HealthCheck, HttpHealthCheck};
 use serde::de::{Deserializer, SeqAccess, Unexpected, Visitor};
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// A replica is healthy when it answers `GET path` with an expected status.
 ///
@@ -28,10 +28,10 @@ pub struct Http {
 }
 
 fn default_path() -> String {
-    "/api/v1/_health".into()
+    "/".into()
 }
 
-fn default_host() -> String {
+pub(super) fn default_host() -> String {
     "localhost".into()
 }
 
@@ -39,17 +39,10 @@ impl Plugin for Http {
     const NAME: &'static str = "http";
 
     fn install(self, hooks: &mut Hooks) -> Result<(), PluginError> {
-        if !self.path.starts_with('/') {
-            return Err(PluginError::new("`path` must begin with a slash"));
-        }
-        let request = request(&self.path, &self.host)
-            .map_err(|_| PluginError::new("`path` or `host` holds characters that HTTP forbids"))?;
-        hooks.probe(HttpProbe {
-            request,
-            expect: self.expect,
-            asked: format!("GET {}", self.path),
-            check: OnceLock::new(),
-        });
+        let expect = self.expect;
+        let is_expected = move |status| expect.holds(status);
+        let asked = Asked::new(&self.path, &self.host, LAST_RESORT, is_expected)?;
+        hooks.probe(asked);
         Ok(())
     }
 }
@@ -61,14 +54,37 @@ fn request(path: &str, host: &str) -> pingora::Result<RequestHeader> {
     Ok(request)
 }
 
-struct HttpProbe {
+/// A request and the statuses that are a healthy answer to it.
+pub(super) struct Asked {
     request: RequestHeader,
-    expect: Expect,
-    asked: String,
+    /// The longest silence before an answer.
+    silence: Duration,
+    is_well: Arc<dyn Fn(u16) -> bool + Send + Sync>,
+    path: String,
     check: OnceLock<HttpHealthCheck>,
 }
 
-impl HttpProbe {
+impl Asked {
+    pub fn new(
+        path: &str,
+        host: &str,
+        silence: Duration,
+        is_well: impl Fn(u16) -> bool + Send + Sync + 'static,
+    ) -> Result<Asked, PluginError> {
+        if !path.starts_with('/') {
+            return Err(PluginError::new("`path` must begin with a slash"));
+        }
+        let request = request(path, host)
+            .map_err(|_| PluginError::new("`path` or `host` holds characters that HTTP forbids"))?;
+        Ok(Asked {
+            request,
+            silence,
+            is_well: Arc::new(is_well),
+            path: path.to_owned(),
+            check: OnceLock::new(),
+        })
+    }
+
     fn health_check(&self) -> HttpHealthCheck {
         // A plain HTTP check trusts nobody; without this each would parse the certificates of
         // every authority that the platform knows, twice.
@@ -78,38 +94,43 @@ impl HttpProbe {
         let mut check = HttpHealthCheck::new_custom("localhost", false, connector);
         check.req = self.request.clone();
         check.peer_template.options.connection_timeout = Some(LAST_RESORT);
-        check.peer_template.options.read_timeout = Some(LAST_RESORT);
+        check.peer_template.options.read_timeout = Some(self.silence);
         check.peer_template.options.write_timeout = Some(LAST_RESORT);
-        let expect = self.expect.clone();
+        let is_well = Arc::clone(&self.is_well);
         check.validator = Some(Box::new(move |answer: &ResponseHeader| {
             let status = answer.status.as_u16();
-            match expect.holds(status) {
+            match is_well(status) {
                 true => Ok(()),
                 false => Error::e_explain(ErrorType::HTTPStatus(status), "unexpected status"),
             }
         }));
         check
     }
+
+    pub async fn check(&self, address: SocketAddr) -> pingora::Result<()> {
+        let check = self.check.get_or_init(|| self.health_check());
+        check.check(&backend(address)).await
+    }
+
+    pub fn in_words(&self, error: &Error) -> String {
+        let path = &self.path;
+        match error.etype() {
+            // Mostly a path that this image does not know.
+            ErrorType::HTTPStatus(404) => format!(
+                "answered 404 to GET {path}; `healthcheck.path` or `--healthcheck` says what is \
+                 asked"
+            ),
+            ErrorType::HTTPStatus(status) => format!("answered {status} to GET {path}"),
+            _ => in_words(error),
+        }
+    }
 }
 
 #[async_trait]
-impl Probe for HttpProbe {
+impl Probe for Asked {
     async fn check(&self, address: SocketAddr) -> Result<(), String> {
-        let check = self.check.get_or_init(|| self.health_check());
-        let Err(error) = check.check(&backend(address)).await else {
-            return Ok(());
-        };
-        Err(match error.etype() {
-            // Mostly a path that this image does not know.
-            ErrorType::HTTPStatus(404) => {
-                format!(
-                    "answered 404 to {}; `healthcheck.path` or `--healthcheck` says what is asked",
-                    self.asked
-                )
-            }
-            ErrorType::HTTPStatus(status) => format!("answered {status} to {}", self.asked),
-            _ => in_words(&error),
-        })
+        let checked = Asked::check(self, address).await;
+        checked.map_err(|error| self.in_words(&error))
     }
 }
 
@@ -206,7 +227,7 @@ mod tests {
         let told = |text: &str| Err(text.to_string());
         for (yaml, answer, verdict) in [
             ("", OK, Ok(())),
-            ("", BROKEN, told("answered 500 to GET /api/v1/_health")),
+            ("", BROKEN, told("answered 500 to GET /")),
             ("path: /up", EMPTY, told("answered 204 to GET /up")),
             ("expect: 2xx", EMPTY, Ok(())),
             ("expect: [200, 204]", EMPTY, Ok(())),

@@ -1,5 +1,6 @@
 //! Probes: ask a replica whether it is well.
 
+pub mod answers;
 pub mod http;
 pub mod tcp;
 

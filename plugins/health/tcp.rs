@@ -26,7 +26,7 @@ impl Plugin for Tcp {
     }
 }
 
-struct TcpProbe;
+pub(super) struct TcpProbe;
 
 #[async_trait]
 impl Probe for TcpProbe {

@@ -1,6 +1,8 @@
 //! `tidegate logs`: what the replicas of a service write, each line with its slot.
 
+use super::client::Client;
 use super::{ConfigFile, FAILED, Output, fail, paint, print};
+use crate::admin::view::{LastWords, Service};
 use crate::app::{self, Said, Wanted};
 use crate::config::{self, Env, Flags, Overrides, Text};
 use crate::plugin::Registry;
@@ -63,13 +65,18 @@ impl Logs {
         }
         let mut code = ExitCode::SUCCESS;
         let mut gone = false;
+        // Replicas that fail one after another are removed with their logs.
+        let last_words = self.last_words(&text);
+        if let Some(words) = &last_words {
+            code = print(self.before(words));
+        }
         let logs = app::logs(&wanted, |said| {
             code = print(self.line(said));
             gone = super::is_reader_gone();
             code == ExitCode::SUCCESS && !gone
         });
         match logs {
-            Ok(0) => fail(
+            Ok(0) if last_words.is_none() => fail(
                 FAILED,
                 format_args!("`{name}` has no container here\n  hint: `tidegate status` says why"),
             ),
@@ -104,6 +111,30 @@ impl Logs {
         }
     }
 
+    /// As the running Tidegate remembers them; there may be none to ask.
+    fn last_words(&self, text: &Text) -> Option<LastWords> {
+        let client = Client::new(&config::state_dir(text, &Env::process()));
+        let path = format!("/api/v1/services/{}", self.service);
+        let service: Service = client.get(&path).ok()?;
+        service.last_words
+    }
+
+    fn before(&self, words: &LastWords) -> String {
+        let slot = words.slot;
+        if self.output.json {
+            let lines = words.lines.iter();
+            let lines = lines.map(|line| json!({ "slot": slot, "gone": true, "line": line }));
+            return lines.map(|line| format!("{line}\n")).collect();
+        }
+        let mut out = format!("the last lines of a replica on {slot} that failed and is gone:\n");
+        let slot = colour(slot);
+        for line in &words.lines {
+            out += &format!("{slot} {line}\n");
+        }
+        out.push('\n');
+        out
+    }
+
     fn line(&self, said: &Said) -> String {
         let Said { slot, id, line } = said;
         if self.output.json {
@@ -116,11 +147,15 @@ impl Logs {
             });
             return format!("{line}\n");
         }
-        // A colour for each slot, as far as there are any.
-        let slot = paint(&format!("{slot} |"), 31 + (slot % 6) as u8);
+        let slot = colour(*slot);
         match self.timestamps {
             true => format!("{slot} {} {}\n", line.time, line.text),
             false => format!("{slot} {}\n", line.text),
         }
     }
+}
+
+/// Each slot has a colour of its own, as far as there are any.
+fn colour(slot: u16) -> String {
+    paint(&format!("{slot} |"), 31 + (slot % 6) as u8)
 }

@@ -226,7 +226,7 @@ impl Overrides {
             };
             let name = name_of(image);
             tree.places.give(&join("services", &name), origin);
-            services.insert(name.into(), Value::Mapping(Mapping::new()));
+            services.insert(name.into(), default_service());
         }
         let is_container = |service: &Value| service.get("addresses").is_none();
         let mut containers: Vec<(&str, &mut Value)> = services
@@ -326,6 +326,17 @@ impl Misplaced {
             "leave it out, and write it into the file",
         );
     }
+}
+
+/// A service that only the command line names. The path of its health check is the one of the
+/// specification that Tidegate descends from; images that do not know it answer 404, which is well.
+fn default_service() -> Value {
+    let health = [
+        ("type".into(), "answers".into()),
+        ("path".into(), "/api/v1/_health".into()),
+    ];
+    let health = Value::Mapping(health.into_iter().collect());
+    Value::Mapping([("healthcheck".into(), health)].into_iter().collect())
 }
 
 fn entry<'v>(value: &'v mut Value, key: &str) -> Option<&'v mut Value> {

@@ -520,7 +520,9 @@ fn health(keys: &Mapping, port: u16, labels: &Labels, service: &mut Service) {
         start_period: text("start_period"),
     };
     let (value, remark) = translate(&told, port);
-    service.insert("healthcheck", value, "");
+    if let Some(value) = value {
+        service.insert("healthcheck", value, "");
+    }
     service.remarks.extend(remark);
 }
 

@@ -17,8 +17,8 @@ pub struct Told {
 }
 
 /// The same as Tidegate asks it, and what is left to say. A command that asks a URL of its own
-/// container is translated, any other one becomes a connection.
-pub fn translate(told: &Told, port: u16) -> (Value, Option<String>) {
+/// container is translated, any other one becomes the default.
+pub fn translate(told: &Told, port: u16) -> (Option<Value>, Option<String>) {
     let mut keys = Vec::new();
     let mut remark = None;
     let mut key = |name: &str, value: String, why: &str| {
@@ -29,21 +29,13 @@ pub fn translate(told: &Told, port: u16) -> (Value, Option<String>) {
     match (path, test) {
         (Some(path), _) => key("path", quoted(&path), "asked with GET; 200 is well"),
         (None, Some(test)) => {
-            key(
-                "type",
-                "tcp".to_owned(),
-                "well when it accepts a connection",
-            );
             remark = Some(format!(
                 "its own health check runs inside, which Tidegate does not do: {test}\n\
-                 better than a connection is a path: healthcheck: {{ path: /healthz }}"
+                 any answer below 500 is well; better is a path: healthcheck: {{ path: /healthz }}"
             ));
         }
-        (None, None) => key(
-            "type",
-            "tcp".to_owned(),
-            "better, if it has one: `path: /healthz`",
-        ),
+        // Any answer below 500 is well.
+        (None, None) => {}
     }
     for (name, value) in [
         ("interval", &told.interval),
@@ -55,7 +47,8 @@ pub fn translate(told: &Told, port: u16) -> (Value, Option<String>) {
             key(name, value.clone(), "");
         }
     }
-    (Value::Block(keys), remark)
+    let value = (!keys.is_empty()).then_some(Value::Block(keys));
+    (value, remark)
 }
 
 /// Names that a container has for itself.

@@ -160,7 +160,9 @@ fn about_image(image: &str, facts: &ImageFacts) -> Draft {
         start_period: facts.start_period.map(health::duration),
     };
     let (healthcheck, remark) = health::translate(&told, port);
-    service.insert("healthcheck", healthcheck, "");
+    if let Some(healthcheck) = healthcheck {
+        service.insert("healthcheck", healthcheck, "");
+    }
     service.remarks.extend(remark);
     let (scale, why) = match volumes.as_slice() {
         [] => ("{ min: 1, max: 10 }", MORE),

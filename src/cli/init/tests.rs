@@ -148,8 +148,6 @@ services:
     first_port: 8000 # replicas are on 127.0.0.1, here and upward
     routes: [{ host: wiki.localhost }] # in place of a rule that routes cannot say
     volumes: [shop_pages:/pages, /var/run/docker.sock:/var/run/docker.sock] # every replica shares them; named as Compose does, what is in them stays
-    healthcheck:
-      type: tcp # better, if it has one: `path: /healthz`
     scale: { min: 1, max: 1 } # more when several may write to these volumes at once
     networks: [shop_default] # where Compose's services are
     # Compose published port 3000; clients come in by `listen` now, port 80
@@ -161,8 +159,6 @@ services:
     port: 8080 # inside the container
     first_port: 8100 # replicas are on 127.0.0.1, here and upward
     volumes: [shop_pages:/pages:ro] # every replica shares them; named as Compose does, what is in them stays
-    healthcheck:
-      type: tcp # better, if it has one: `path: /healthz`
     scale: { min: 1, max: 10 } # more when traffic asks for it
     networks: [shop_default] # where Compose's services are
     # Compose published port 8080; clients come in by `listen` now, port 80
@@ -176,8 +172,6 @@ services:
     first_port: 8200 # replicas are on 127.0.0.1, here and upward
     routes: [{ host: a.example.com }, { host: b.example.com }] # from VIRTUAL_HOST
     environment: [\"VIRTUAL_HOST=a.example.com, b.example.com\",\"VIRTUAL_PORT=8080\"]
-    healthcheck:
-      type: tcp # better, if it has one: `path: /healthz`
     scale: { min: 1, max: 10 } # more when traffic asks for it
     networks: [shop_default] # where Compose's services are
 
@@ -186,8 +180,6 @@ services:
     port: 80 # nothing says it: what the program listens on inside the container
     first_port: 8300 # replicas are on 127.0.0.1, here and upward
     routes: [{ host: shop.example.com }] # from the labels for Traefik
-    healthcheck:
-      type: tcp # better, if it has one: `path: /healthz`
     scale: { min: 1, max: 10 } # more when traffic asks for it
     networks: [shop_default] # where Compose's services are
 
@@ -271,5 +263,5 @@ services:
 fn an_image_that_says_nothing_gets_a_file_that_runs() {
     let text = about_image("web", &ImageFacts::default()).text();
     assert_eq!(problems(&text, &registry()), None, "{text}");
-    assert!(text.contains("type: tcp"), "{text}");
+    assert!(!text.contains("healthcheck"), "{text}");
 }

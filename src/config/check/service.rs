@@ -78,7 +78,7 @@ pub fn service(
         None if has_routes => None,
         typed => routes(&at.key("routes"), typed.unwrap_or_default()),
     };
-    let default = if is_fixed { "tcp" } else { "http" };
+    let default = if is_fixed { "tcp" } else { "answers" };
     let in_health = at.key("healthcheck");
     let health = mapping(&in_health, raw.healthcheck.take(), "{ type: tcp }");
     let health = health.and_then(|typed| health_of(&in_health, name, typed, default, installer));
@@ -267,6 +267,8 @@ fn health_of(
         Duration::from_secs(30),
         duration,
     );
+    // A path is asked for a health check of its own, which knows when all is well.
+    let default = if typed.is_empty() { default } else { "http" };
     let plugged = installer.named(
         at,
         raw.r#type.as_ref(),

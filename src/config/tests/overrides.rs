@@ -51,6 +51,10 @@ fn an_image_is_enough_to_start() {
     assert_eq!(spec.template().unwrap().image, "ghcr.io/team/my_app:1.2");
     assert_eq!(spec.template().unwrap().port, 8080);
     assert_eq!((spec.bounds.min, spec.bounds.max), (2, 3));
+    // The specification's path, and images that do not know it are well, too.
+    let probe = &config.services[0].probe_plugin;
+    assert_eq!(probe.name, "answers");
+    assert_eq!(probe.values["path"], "/api/v1/_health");
 }
 
 #[test]

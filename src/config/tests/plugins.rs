@@ -21,7 +21,7 @@ fn what_is_always_there_comes_first_unless_it_is_listed() {
         .plugged()
         .map(|plugged| plugged.name.as_str())
         .collect();
-    assert_eq!(all, ["request-id", "clock", "http", "requests"]);
+    assert_eq!(all, ["request-id", "clock", "answers", "requests"]);
     let config = good(&format!(
         "plugins: [limit: {{requests: 5}}, request-id: {{header: x-id}}, access-log:]\n{}",
         web("")
@@ -53,7 +53,7 @@ fn entries_of_the_list_are_checked() {
         edge.yaml:2: plugins[0]: unknown plugin `acces-log`
           hint: did you mean `access-log`?
         edge.yaml:3: plugins[1]: unknown plugin `nonsense`
-          hint: the plugins of this build: `http`, `tcp`, `requests`, `request-id`, `limit`, `access-log`, `clock`, `busy`
+          hint: the plugins of this build: `http`, `tcp`, `requests`, `request-id`, `limit`, `access-log`, `clock`, `busy`, `answers`
         edge.yaml:4: plugins[2].limit: `requests` is missing
         edge.yaml:5: plugins[3]: `limit` is listed twice
           hint: keep one of the two, with the values of both
@@ -147,7 +147,7 @@ fn a_health_check_is_one_and_a_policy_too() {
         &web("healthcheck: {type: requests}\nscale: {policy: http}"),
         "
         edge.yaml:4: services.web.healthcheck.type: `requests` is not a health check
-          hint: the health checks of this build: `http`, `tcp`
+          hint: the health checks of this build: `http`, `tcp`, `answers`
         edge.yaml:5: services.web.scale.policy: `http` is not a scaling policy
           hint: the scaling policies of this build: `requests`, `busy`
         ",
@@ -188,7 +188,7 @@ fn a_reload_keeps_the_plugins_that_did_not_change() {
         Arc::ptr_eq(&find(&old), &find(&new))
     };
     assert!(!kept("limit"));
-    for name in ["request-id", "clock", "access-log", "http", "requests"] {
+    for name in ["request-id", "clock", "access-log", "answers", "requests"] {
         assert!(kept(name), "{name}");
     }
     assert!(

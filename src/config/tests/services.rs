@@ -28,7 +28,7 @@ fn a_container_needs_no_more_than_an_image() {
         Duration::from_secs(60 * 60)
     );
     assert_eq!(spec.forward.max_request_body_bytes, 100 << 20);
-    assert_eq!(service.probe_plugin.name, "http");
+    assert_eq!(service.probe_plugin.name, "answers");
     assert_eq!(service.scaler_plugins[0].name, "requests");
     assert!(service.scaler.is_some());
 }
@@ -41,6 +41,24 @@ fn fixed_addresses_are_probed_by_tcp_and_not_scaled() {
     assert_eq!(service.spec.bounds, Bounds { min: 2, max: 2 });
     assert_eq!(service.probe_plugin.name, "tcp");
     assert!(service.scaler.is_none() && service.scaler_plugins.is_empty());
+}
+
+#[test]
+fn any_answer_is_well_until_a_path_is_named() {
+    let probe = |text: &str| good(text).services[0].probe_plugin.name.clone();
+    for (health, name) in [
+        ("{interval: 2s}", "answers"),
+        ("{path: /up}", "http"),
+        ("{type: answers, path: /up}", "answers"),
+    ] {
+        assert_eq!(
+            probe(&web(&format!("healthcheck: {health}"))),
+            name,
+            "{health}"
+        );
+    }
+    let addresses = "services: {old: {addresses: ['10.0.0.7:8080'], healthcheck: {path: /up}}}";
+    assert_eq!(probe(addresses), "http");
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub fn registry() -> Registry {
         .with::<AccessLog>()
         .with::<Clock>()
         .with::<Busy>()
+        .with::<Answers>()
 }
 
 #[derive(Deserialize)]
@@ -30,6 +31,22 @@ impl Plugin for Http {
         if self.path.contains(' ') {
             return Err(PluginError::new(format!("`{}` is not a path", self.path)));
         }
+        hooks.probe(Always);
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answers {
+    #[serde(default, rename = "path")]
+    _path: String,
+}
+
+impl Plugin for Answers {
+    const NAME: &'static str = "answers";
+
+    fn install(self, hooks: &mut Hooks) -> Result<(), PluginError> {
         hooks.probe(Always);
         Ok(())
     }
