@@ -49,6 +49,11 @@ scenarios! {
     nothing_happens_while_the_engine_is_away
     a_restart_adopts_what_runs_and_scales_nothing_down
     starts_are_bounded_over_all_services
+    a_pull_that_takes_long_holds_nobody_else_up
+    starts_that_hang_hold_nobody_else_up
+    a_start_that_hangs_is_tried_on_the_next_port
+    a_container_that_cannot_be_removed_costs_its_port_and_no_replica
+    a_removal_that_hangs_costs_its_port_and_no_replica
     a_start_that_finds_the_engine_away_waits_for_it
     a_stop_that_fails_is_repeated_though_the_replica_is_wanted_again
     what_somebody_else_removes_is_replaced_in_its_place
@@ -206,6 +211,15 @@ impl Stage {
                 if let Err(why) = asked.await {
                     self.note(&format!("   refused: {why}"));
                 }
+            }
+            "pull-time" => self.engine.pull_time(arguments[0], duration(arguments[1])),
+            "hang-starts" => self.engine.hang_starts(arguments[0], true),
+            "end-hang-starts" => self.engine.hang_starts(arguments[0], false),
+            "hang-stops" => self.engine.hang_stops(slot(arguments[0]), true),
+            "break-stops" => self.engine.break_stops(slot(arguments[0]), true),
+            "mend-stops" => {
+                self.engine.hang_stops(slot(arguments[0]), false);
+                self.engine.break_stops(slot(arguments[0]), false);
             }
             "tag" => self.engine.tag(arguments[0], arguments[1]),
             "miss-image" => self.engine.miss_image(arguments[0]),

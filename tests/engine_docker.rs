@@ -456,6 +456,7 @@ impl Bench {
     }
 
     async fn start(&self, slot: Slot) -> Result<ReplicaId, EngineError> {
+        self.engine.fetch_image(&self.spec).await?;
         self.engine.start(&self.spec, slot, GENERATION).await
     }
 

@@ -75,6 +75,7 @@ impl Plan {
 fn steps(forecast: &Forecast) -> impl Iterator<Item = Step> {
     forecast.actions.iter().map(|action| {
         let (verb, slot, because) = match action {
+            Action::FetchImage { slot, because } => ("fetch the image", slot, because),
             Action::Start { slot, because } => ("start", slot, because),
             Action::Drain { slot, because, .. } => ("drain", slot, because),
             Action::Return { slot, because, .. } => ("return", slot, because),

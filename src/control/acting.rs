@@ -1,7 +1,7 @@
 //! What the engine is told to do, and what becomes of it.
 
 use super::{Control, Input};
-use crate::engine::{EngineError, ErrorKind};
+use crate::engine::EngineError;
 use crate::plan::{Action, Reason};
 use crate::service::event::Event;
 use crate::service::replica::ReplicaId;
@@ -9,6 +9,13 @@ use crate::service::spec::{ServiceName, Slot};
 use crate::service::time::Moment;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A call that got no answer. When a listing gets one, the failure was the call's own.
+pub(super) struct Unanswered {
+    pub(super) generation: u64,
+    pub(super) slot: Slot,
+    pub(super) why: String,
+}
 
 impl Control {
     pub(super) fn act(&mut self, service: &ServiceName, action: Action, now: Moment) {
@@ -18,6 +25,7 @@ impl Control {
         let sender = self.sender.clone();
         let service = service.clone();
         match action {
+            Action::FetchImage { slot, .. } => self.fetch_image(&service, slot, generation),
             Action::Start { slot, because } => {
                 let Some(spec) = state.starting(slot, generation, now, because) else {
                     return;
@@ -52,8 +60,9 @@ impl Control {
             Action::Stop {
                 id, grace, because, ..
             } => {
-                let slot = state.stopping(&id, &because, now, &self.sink);
-                let failed = slot.filter(|_| matches!(because, Reason::Ailing(_)));
+                let is_first = state.is_first_stop(&id);
+                let slot = state.stopping(&id, &because, grace, now, &self.sink);
+                let failed = slot.filter(|_| is_first && matches!(because, Reason::Ailing(_)));
                 tokio::spawn(async move {
                     if let Some(slot) = failed {
                         let said = Input::SaidLast {
@@ -108,12 +117,7 @@ impl Control {
         };
         match result {
             Ok(_) => state.start_done(slot, sequence),
-            Err(error) => {
-                state.start_failed(slot, &error, sequence, now, &self.sink);
-                if error.kind == ErrorKind::Unreachable {
-                    return self.engine_is_away(&error);
-                }
-            }
+            Err(error) => state.start_failed(slot, &error, sequence, now, &self.sink),
         }
         self.observing.wanted = true;
     }
@@ -128,14 +132,8 @@ impl Control {
         if let Some(state) = self.services.get_mut(service) {
             state.stopped(id, &result, now, &self.sink);
         }
-        match result {
-            Err(error) if error.kind == ErrorKind::Unreachable => {
-                return self.engine_is_away(&error);
-            }
-            Err(_) => {}
-            Ok(()) => {
-                self.gone.insert(id.clone(), self.observing.sequence);
-            }
+        if result.is_ok() {
+            self.gone.insert(id.clone(), self.observing.sequence);
         }
         self.observing.wanted = true;
     }
@@ -152,11 +150,6 @@ impl Control {
             state.frozen(id, paused, &result, sequence, now, &self.sink);
             // One that runs again is asked after its health at once.
             state.probe_all(&self.sender, &self.sink);
-        }
-        if let Err(error) = result
-            && error.kind == ErrorKind::Unreachable
-        {
-            return self.engine_is_away(&error);
         }
         self.observing.wanted = true;
     }

@@ -5,7 +5,7 @@ use super::images::{ImageNote, Images};
 use super::version::{in_use, version_of};
 use crate::engine::{Engine, EngineError};
 use crate::plan::backoff::Backoff;
-use crate::plan::{Action, Condition, Input, Reason, Rest, Roll, Seen, plan};
+use crate::plan::{Action, Condition, Image, Input, Reason, Rest, Roll, Seen, plan};
 use crate::service::difference::changed_keys;
 use crate::service::replica::{Ailment, Observed, RunState};
 use crate::service::spec::{Order, ServiceName, Version};
@@ -107,6 +107,8 @@ fn of_service(
     let plan = plan(&Input {
         replicas: &replicas,
         starting: BTreeSet::new(),
+        hanging: BTreeSet::new(),
+        image: Image::Here,
         taken: BTreeSet::new(),
         first_slot: template.map_or(0, |template| template.first_port),
         wanted: managed.map(|managed| match terms {
@@ -124,6 +126,7 @@ fn of_service(
         check_round: Duration::ZERO,
         backoff: &Backoff::default(),
         starts_left: u32::MAX,
+        reserve: false,
         engine_up: true,
         now,
     });

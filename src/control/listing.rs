@@ -26,8 +26,6 @@ pub(super) struct Observing {
     pub(super) wanted: bool,
     pub(super) next: Moment,
     pub(super) seen_once: bool,
-    /// The last listing that began before a call found the engine away: not a sign of its return.
-    pub(super) lost: u64,
     /// Nothing is planned before a listing that began after this one.
     pub(super) plans_after: u64,
     /// Whether there was one.
@@ -61,9 +59,6 @@ impl Control {
             Ok(seen) => seen,
             Err(error) => return self.engine_is_away(&error),
         };
-        if sequence <= self.observing.lost {
-            return;
-        }
         let first = !self.observing.seen_once;
         if !self.engine_up || first {
             (self.sink)(&Event::EngineUp);
@@ -116,8 +111,9 @@ impl Control {
         }
     }
 
-    /// Nothing more is attempted until a listing that begins from now on says that it is back.
-    pub(super) fn engine_is_away(&mut self, error: &EngineError) {
+    /// Nothing more is attempted until a listing says that it is back. Only listings decide that:
+    /// a single call that gets no answer may be stuck on its container.
+    fn engine_is_away(&mut self, error: &EngineError) {
         if self.engine_up {
             (self.sink)(&Event::EngineDown {
                 why: error.to_string(),
@@ -126,7 +122,7 @@ impl Control {
         self.engine_up = false;
         let now = self.now();
         self.engine_lost.get_or_insert(now);
-        self.observing.lost = self.observing.sequence;
         self.observing.next = self.now() + ENGINE_RETRY_EVERY;
+        self.services.values_mut().for_each(State::excuse_calls);
     }
 }

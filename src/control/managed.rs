@@ -1,7 +1,9 @@
 //! One service under control: what is wanted, what was seen, what is under way.
 
 use super::checks::Check;
+use super::fetching::Image;
 use super::images::Images;
+use super::permits::Permits;
 use super::probing::{self, Verdict};
 use super::rollout::{Remedy, Rollout};
 use super::starts::Start;
@@ -26,8 +28,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// A stop that failed is tried again after this.
-const STOP_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// In place of the time at which a port was found taken: nothing that runs is moved to it, and
+/// the next replica that is missing gets it.
+const FREE_WHEN_NEEDED: Moment = Moment::from_secs(0);
 /// Lines of what a replica said last that are logged; `deploy` shows more.
 const WORDS_LOGGED: usize = 3;
 /// For containers whose service nobody configures any more, so nobody says otherwise.
@@ -79,6 +82,9 @@ pub(super) struct State {
     /// Ports that were somebody else's, and when.
     pub(super) taken: BTreeMap<Slot, Moment>,
     pub(super) starting: BTreeMap<Slot, Start>,
+    /// When its last start began.
+    pub(super) started_last: Moment,
+    pub(super) image: Image,
     pub(super) replicas: BTreeMap<ReplicaId, Tracked>,
     pub(super) because: Vec<Reason>,
 }
@@ -122,6 +128,8 @@ impl State {
             decisions: Decisions::default(),
             taken: BTreeMap::new(),
             starting: BTreeMap::new(),
+            started_last: Moment::default(),
+            image: Image::Unknown,
             replicas: BTreeMap::new(),
             because: Vec::new(),
         }
@@ -211,11 +219,12 @@ impl State {
     }
 
     pub fn needs_engine(&self) -> bool {
-        let runs_containers = self
-            .managed
-            .as_ref()
-            .is_some_and(|managed| managed.spec.template().is_some());
-        runs_containers || !self.is_empty()
+        self.runs_containers() || !self.is_empty()
+    }
+
+    pub fn runs_containers(&self) -> bool {
+        let managed = self.managed.as_ref();
+        managed.is_some_and(|managed| managed.spec.template().is_some())
     }
 
     /// Whether there is anything to plan: for containers of a service that has addresses now,
@@ -233,7 +242,7 @@ impl State {
     /// Whether something was begun that only this process knows of.
     pub fn is_busy(&self) -> bool {
         let busy = |tracked: &Tracked| {
-            matches!(tracked.stop, Some(Stop::UnderWay))
+            matches!(tracked.stop, Some(Stop::UnderWay { .. }))
                 || matches!(tracked.sleep, Some(Sleep::FallingAsleep | Sleep::Waking))
         };
         self.starts_under_way() > 0 || self.replicas.values().any(busy)
@@ -274,12 +283,15 @@ impl State {
         self.replicas.retain(|id, tracked| {
             let there = seen.iter().any(|observed| observed.id == *id);
             // One that is being stopped stays until the engine says that it is done.
-            if there || tracked.is_address || matches!(tracked.stop, Some(Stop::UnderWay)) {
+            if there || tracked.is_address || matches!(tracked.stop, Some(Stop::UnderWay { .. })) {
                 return true;
             }
             let fall = tracked.fail(&self.name, Ailment::Exited { code: None }, now, sink);
             // Somebody removed it, which says nothing about its image.
             fallen.extend(fall.map(Fall::without_blame));
+            if tracked.is_stuck(now) {
+                self.taken.insert(tracked.observed.slot, FREE_WHEN_NEEDED);
+            }
             tracked.dismiss(Duration::ZERO);
             sink(&Event::Stopped {
                 service: self.name.clone(),
@@ -419,9 +431,7 @@ impl State {
             blames_image,
         } = fall;
         if blames_image {
-            self.backoff.failed(generation, now);
-            let why = why.clone();
-            self.last_failure = Some(Reason::LastFailure { slot, why });
+            self.slow_down(generation, slot, why.clone(), now);
         }
         let is_new = self.version.as_ref().is_some_and(|new| new.hash == spec);
         let Some(rollout) = self.rollout.as_mut().filter(|_| is_new) else {
@@ -447,6 +457,12 @@ impl State {
         self.make_from(from);
     }
 
+    /// Notes a failure for the brake.
+    pub(super) fn slow_down(&mut self, generation: u64, slot: Slot, why: String, now: Moment) {
+        self.backoff.failed(generation, now);
+        self.last_failure = Some(Reason::LastFailure { slot, why });
+    }
+
     pub fn stopped(
         &mut self,
         id: &ReplicaId,
@@ -461,18 +477,23 @@ impl State {
         let id = id.clone();
         match result {
             Ok(()) => {
+                if tracked.is_stuck(now) {
+                    self.taken.insert(slot, FREE_WHEN_NEEDED);
+                }
                 tracked.dismiss(Duration::ZERO);
                 self.replicas.remove(&id);
                 sink(&Event::Stopped { service, slot, id });
             }
             Err(error) => {
-                tracked.stop = Some(Stop::RetryAt(now + STOP_RETRY_AFTER));
-                sink(&Event::StopFailed {
-                    service,
-                    slot,
-                    id,
-                    why: error.to_string(),
-                });
+                let why = error.to_string();
+                if tracked.stop_failed(why.clone(), now) {
+                    sink(&Event::StopFailed {
+                        service,
+                        slot,
+                        id,
+                        why,
+                    });
+                }
             }
         }
     }
@@ -513,7 +534,7 @@ impl State {
     pub fn input<'a>(
         &'a self,
         replicas: &'a [Seen],
-        starts_left: u32,
+        permits: &Permits,
         engine_up: bool,
         now: Moment,
     ) -> Input<'a> {
@@ -524,6 +545,8 @@ impl State {
         Input {
             replicas,
             starting: self.starting.keys().copied().collect(),
+            hanging: self.hanging(now),
+            image: self.image(),
             taken: self.taken.keys().copied().collect(),
             first_slot: template.map_or(0, |template| template.first_port),
             wanted: self
@@ -535,7 +558,8 @@ impl State {
             roll: self.roll(),
             check_round: self.check_round(),
             backoff: &self.backoff,
-            starts_left,
+            starts_left: permits.share(),
+            reserve: permits.has_reserve(),
             engine_up,
             now,
         }
@@ -548,14 +572,14 @@ impl State {
             .replicas
             .values()
             .filter_map(|tracked| match tracked.stop {
-                Some(Stop::RetryAt(at)) => Some(at),
-                _ => None,
+                Some(Stop::RetryAt(at) | Stop::UnderWay { hangs_at: at }) => Some(at),
+                None => None,
             });
         let unwell = self.replicas.values().filter(|tracked| tracked.is_unwell());
         let patience = self.patience();
         let serves = unwell.map(|tracked| tracked.since + patience);
         let rollout = self.rollout.as_ref().and_then(|rollout| rollout.wake(now));
-        let turns = retries.chain(serves).chain(rollout);
+        let turns = retries.chain(serves).chain(rollout).chain(self.hangs_at());
         turns.filter(|at| *at > now).min()
     }
 
@@ -598,11 +622,17 @@ impl State {
         });
     }
 
+    pub fn is_first_stop(&self, id: &ReplicaId) -> bool {
+        let tracked = self.replicas.get(id);
+        tracked.is_some_and(|tracked| tracked.stop_failures == 0)
+    }
+
     /// Returns the slot of what is stopped.
     pub fn stopping(
         &mut self,
         id: &ReplicaId,
         because: &Reason,
+        grace: Duration,
         now: Moment,
         sink: &Sink,
     ) -> Option<Slot> {
@@ -621,7 +651,7 @@ impl State {
             replica.gate.close();
         }
         tracked.sleep = None;
-        tracked.stop = Some(Stop::UnderWay);
+        tracked.stop_begins(grace, now);
         tracked.prober = None;
         tracked.since = now;
         tracked.because = Some(because.to_string());

@@ -10,12 +10,14 @@ mod by_hand;
 mod checks;
 mod command;
 mod count;
+mod fetching;
 mod forecast;
 mod images;
 mod listing;
 mod managed;
 mod measuring;
 mod orders;
+mod permits;
 mod probing;
 mod rollout;
 mod sleeping;
@@ -41,9 +43,11 @@ use crate::service::time::Moment;
 use acting::wall_clock;
 use command::Command;
 use futures_util::StreamExt;
+use fetching::Fetch;
 use listing::Observing;
 use managed::State;
 use measuring::{Measured, Measuring};
+use permits::Permits;
 use probing::Verdict;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,6 +88,11 @@ enum Input {
         service: ServiceName,
         slot: Slot,
         result: Result<ReplicaId, EngineError>,
+    },
+    /// The image that a replica needs is there, or cannot be had.
+    Fetched {
+        fetch: Fetch,
+        result: Result<(), EngineError>,
     },
     /// What an image's name stands for, so that it can be deployed.
     Resolved {
@@ -258,6 +267,7 @@ impl Control {
                 result,
                 done,
             } => self.resolved(&service, *template, result, done),
+            Input::Fetched { fetch, result } => self.fetched(&fetch, result),
             Input::SaidLast {
                 service,
                 slot,
@@ -384,17 +394,15 @@ impl Control {
     fn plan_and_act(&mut self, now: Moment) -> (bool, Option<Moment>) {
         let mut acted = false;
         let mut wake: Option<Moment> = None;
-        let starting: u32 = self.services.values().map(State::starts_under_way).sum();
-        let mut starts_left = self.starts_max.saturating_sub(starting);
-        let names: Vec<ServiceName> = self.services.keys().cloned().collect();
-        for name in names {
+        let mut permits = Permits::of(&self.services, self.starts_max, now);
+        for name in permits::turns(&self.services) {
             let state = self.services.get_mut(&name).expect("taken from the keys");
             if !state.is_planned() {
                 state.because.clear();
                 continue;
             }
             let seen = state.seen(now);
-            let mut plan = plan::plan(&state.input(&seen, starts_left, self.engine_up, now));
+            let mut plan = plan::plan(&state.input(&seen, &permits, self.engine_up, now));
             if self.hands == Hands::Careful {
                 plan.postpone_planned_stops();
             }
@@ -409,7 +417,7 @@ impl Control {
             for action in plan.actions {
                 acted = true;
                 if matches!(action, Action::Start { .. }) {
-                    starts_left = starts_left.saturating_sub(1);
+                    permits.take();
                 }
                 self.act(&name, action, now);
             }

@@ -163,9 +163,8 @@ impl State {
                 tracked.observed.state = RunState::Running;
                 sink(&Event::Resumed { service, slot, id });
             }
-            // The next listing tells.
             (_, Err(error)) if error.kind == ErrorKind::Unreachable => {
-                tracked.sleep = Some(Sleep::Asleep);
+                tracked.sleep = Some(Sleep::Unsure);
             }
             (true, Err(error)) => {
                 tracked.runs_again(now);
@@ -246,6 +245,9 @@ impl Tracked {
         };
         if self.stop.is_some() || matches!(self.health, Health::Failed(_)) {
             return false;
+        }
+        if self.sleep == Some(Sleep::Unsure) && sequence > self.paused_after {
+            self.sleep = Some(Sleep::Asleep);
         }
         let is_settled = matches!(self.sleep, None | Some(Sleep::Asleep));
         if !is_settled || sequence <= self.paused_after {

@@ -1,6 +1,8 @@
 //! Starts that the engine does not show for certain yet, and ports that were somebody else's.
 
 use super::Sink;
+use super::acting::Unanswered;
+use super::fetching::Image;
 use super::managed::State;
 use super::tracked::{Fall, Tracked};
 use crate::engine::{EngineError, ErrorKind};
@@ -8,11 +10,16 @@ use crate::plan::Reason;
 use crate::service::event::Event;
 use crate::service::spec::{Slot, Spec, SpecHash};
 use crate::service::time::Moment;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A port that was somebody else's for so long is tried again, when a replica is missing anyway.
 const TAKEN_FOR: Duration = Duration::from_secs(60);
+
+/// A start that takes so long may never return: while nothing of its service is ready, another
+/// port is tried. Once it has failed, its port counts as taken.
+pub(super) const START_HANGS_AFTER: Duration = Duration::from_secs(10);
 
 /// A start that the engine does not show for certain yet.
 pub(super) struct Start {
@@ -23,6 +30,8 @@ pub(super) struct Start {
     /// Whether a listing has shown the replica.
     pub(super) shown: bool,
     pub(super) failed: bool,
+    /// The failure, when the engine did not answer.
+    unanswered: Option<String>,
     /// Once it has ended, well or not: only a listing that began later is sure to show what came
     /// of it.
     shown_after: Option<u64>,
@@ -39,6 +48,10 @@ impl Start {
             ready_since: None,
             blames_image: true,
         }
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.shown_after.is_none()
     }
 
     pub(super) fn is_surely_shown(&self, sequence: u64) -> bool {
@@ -65,15 +78,50 @@ impl State {
             because,
             shown: false,
             failed: false,
+            unanswered: None,
             shown_after: None,
         };
+        self.started_last = now;
         self.starting.insert(slot, start);
         Some(Arc::new(spec))
     }
 
     pub fn starts_under_way(&self) -> u32 {
-        let under_way = |start: &&Start| start.shown_after.is_none();
-        self.starting.values().filter(under_way).count() as u32
+        self.starts_since(Moment::default())
+    }
+
+    /// Those that are under way and began at that time, or later.
+    pub fn starts_since(&self, since: Moment) -> u32 {
+        let starts = self.starting.values();
+        let counted = starts.filter(|start| start.is_under_way() && start.since >= since);
+        counted.count() as u32
+    }
+
+    /// Slots whose start may never return.
+    pub(super) fn hanging(&self, now: Moment) -> BTreeSet<Slot> {
+        let hangs = |start: &Start| {
+            start.is_under_way() && !start.shown && now.since(start.since) >= START_HANGS_AFTER
+        };
+        let starts = self.starting.iter();
+        let hanging = starts.filter(|(_, start)| hangs(start));
+        hanging.map(|(slot, _)| *slot).collect()
+    }
+
+    /// When the next start will have taken so long that it may never return.
+    pub(super) fn hangs_at(&self) -> impl Iterator<Item = Moment> {
+        let starts = self.starting.values();
+        let under_way = starts.filter(|start| start.is_under_way());
+        under_way.map(|start| start.since + START_HANGS_AFTER)
+    }
+
+    /// The engine is away, so that no call got an answer says nothing of the service.
+    pub(super) fn excuse_calls(&mut self) {
+        for start in self.starting.values_mut() {
+            start.unanswered = None;
+        }
+        if matches!(self.image, Image::Unanswered { .. }) {
+            self.image = Image::Unknown;
+        }
     }
 
     pub fn start_done(&mut self, slot: Slot, sequence: u64) {
@@ -107,26 +155,38 @@ impl State {
         };
         start.failed = true;
         start.shown_after = Some(sequence);
+        let hung = now.since(start.since) >= START_HANGS_AFTER;
+        if taken || hung && error.kind != ErrorKind::PortTaken {
+            self.taken.insert(slot, now);
+        }
         match error.kind {
-            ErrorKind::PortTaken if taken => {
-                self.taken.insert(slot, now);
-            }
+            ErrorKind::PortTaken if taken => {}
             // By a start of an earlier life, which came through after all.
             ErrorKind::PortTaken => {}
             ErrorKind::Failed => {
+                // It may have been removed meanwhile.
+                self.image = Image::Unknown;
                 let fall = start.fall(slot, error.to_string());
                 self.fell(fall, now, sink);
             }
-            // Says nothing about the image; the engine's return is awaited anyway.
-            ErrorKind::Unreachable => {}
+            // A listing tells whether the engine is away.
+            ErrorKind::Unreachable => start.unanswered = Some(error.to_string()),
         }
     }
 
     /// Forgets the starts that are done and that this listing was sure to show.
     pub(super) fn forget_starts(&mut self, sequence: u64, sink: &Sink, now: Moment) {
         let mut fallen: Vec<Fall> = Vec::new();
+        let mut unanswered = Vec::from_iter(self.unanswered_fetch(sequence));
         self.starting.retain(|slot, start| {
             let surely_shown = start.is_surely_shown(sequence);
+            if surely_shown && let Some(why) = start.unanswered.take() {
+                unanswered.push(Unanswered {
+                    generation: start.generation,
+                    slot: *slot,
+                    why,
+                });
+            }
             if surely_shown && !start.shown && !start.failed {
                 let why = "it was removed as soon as it ran".to_owned();
                 sink(&Event::StartFailed {
@@ -141,12 +201,17 @@ impl State {
         for fall in fallen {
             self.fell(fall, now, sink);
         }
+        for call in unanswered {
+            // Nobody knows of what, so it slows the service down and ends no rollout.
+            self.slow_down(call.generation, call.slot, call.why, now);
+        }
     }
 
     /// Only when a start is due anyway: nothing that runs is moved to find out.
     pub(super) fn forgive_ports(&mut self, now: Moment) {
         let unseen = self.starting.values().filter(|start| !start.shown);
-        if self.containers().count() + unseen.count() < self.wanted as usize {
+        let there = self.containers().filter(|tracked| !tracked.is_stuck(now));
+        if there.count() + unseen.count() < self.wanted as usize {
             self.taken.retain(|_, since| now.since(*since) < TAKEN_FOR);
         }
     }

@@ -29,6 +29,10 @@ pub struct Tracked {
     pub health: Health,
     pub drain: Option<Drain>,
     pub stop: Option<Stop>,
+    /// Stops that failed.
+    pub stop_failures: u32,
+    /// The last one's failure.
+    pub stop_error: Option<String>,
     /// Paused, by us or found so.
     pub sleep: Option<Sleep>,
     /// Listings up to this one may not know whether it is paused.
@@ -58,12 +62,26 @@ pub enum Sleep {
     FallingAsleep,
     Asleep,
     Waking,
+    /// The engine was asked for a change and did not answer: the next listing tells.
+    Unsure,
 }
 
 pub enum Stop {
-    UnderWay,
+    UnderWay {
+        /// By then it takes so long that it may never return.
+        hangs_at: Moment,
+    },
     RetryAt(Moment),
 }
+
+/// The first failure may be one of a moment; after the second one another port is used.
+const STUCK_AFTER_FAILURES: u32 = 2;
+/// Added to the grace period. Killing, unmounting and deleting takes a tenth of a second; a
+/// replica that is wanted need not wait for a disk that takes longer than this.
+const STOP_HANGS_AFTER: Duration = Duration::from_secs(5);
+/// A stop that failed is tried again after this, and after twice as long each time.
+const STOP_RETRY_AFTER: Duration = Duration::from_secs(1);
+const STOP_RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 impl Tracked {
     pub fn new(observed: Observed, now: Moment) -> Tracked {
@@ -75,6 +93,8 @@ impl Tracked {
             health: Health::Unknown,
             drain: None,
             stop: None,
+            stop_failures: 0,
+            stop_error: None,
             sleep: None,
             paused_after: 0,
             is_to_go: false,
@@ -145,7 +165,49 @@ impl Tracked {
         }
     }
 
+    // === its removal ===
+
+    pub fn stop_begins(&mut self, grace: Duration, now: Moment) {
+        let hangs_at = now + grace + STOP_HANGS_AFTER;
+        self.stop = Some(Stop::UnderWay { hangs_at });
+    }
+
+    /// Returns whether that is news: one line a change, not one an attempt.
+    pub fn stop_failed(&mut self, why: String, now: Moment) -> bool {
+        let doublings = self.stop_failures.min(16);
+        let after = STOP_RETRY_AFTER.saturating_mul(1 << doublings);
+        self.stop = Some(Stop::RetryAt(now + after.min(STOP_RETRY_AFTER_MAX)));
+        self.stop_failures = self.stop_failures.saturating_add(1);
+        self.because = Some(format!("cannot be removed: {why}"));
+        self.stop_error.replace(why) != self.stop_error
+    }
+
+    /// Its removal failed more than once, or hangs.
+    pub fn is_stuck(&self, now: Moment) -> bool {
+        match self.stop {
+            None => false,
+            Some(Stop::UnderWay { hangs_at }) if hangs_at <= now => true,
+            Some(_) => self.stop_failures >= STUCK_AFTER_FAILURES,
+        }
+    }
+
+    fn stuck(&self) -> Condition {
+        Condition::Stuck {
+            why: self
+                .stop_error
+                .clone()
+                .unwrap_or_else(|| "the engine does not answer".to_owned()),
+            again_at: match self.stop {
+                Some(Stop::RetryAt(at)) => Some(at),
+                _ => None,
+            },
+        }
+    }
+
     pub fn condition(&self, now: Moment) -> Condition {
+        if self.is_stuck(now) {
+            return self.stuck();
+        }
         match (&self.stop, &self.health, &self.drain) {
             (Some(Stop::RetryAt(at)), Health::Failed(ailment), _) if *at <= now => {
                 Condition::Sick(ailment.clone())

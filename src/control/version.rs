@@ -232,7 +232,7 @@ impl State {
 
     /// Notices when everything is new, or old again.
     pub(super) fn follow_rollout(&mut self, now: Moment, sink: &Sink) {
-        let count = self.count();
+        let count = self.count(now);
         let Some(rollout) = &mut self.rollout else {
             return;
         };
@@ -254,7 +254,7 @@ impl State {
         });
     }
 
-    pub(super) fn count(&self) -> Count {
+    pub(super) fn count(&self, now: Moment) -> Count {
         let version = self.version.as_ref();
         let is_new = |spec: &SpecHash| version.is_some_and(|version| version.hash == *spec);
         let mut count = Count {
@@ -264,7 +264,8 @@ impl State {
         };
         for tracked in self.containers() {
             if !is_new(&tracked.observed.spec) {
-                count.others += 1;
+                // One that cannot be removed is out of rotation and ends no rollout.
+                count.others += u32::from(!tracked.is_stuck(now));
             } else if tracked.phase() == Phase::Ready {
                 count.ready += 1;
             }

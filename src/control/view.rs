@@ -76,7 +76,7 @@ impl State {
             rollout: self
                 .rollout
                 .as_ref()
-                .map(|rollout| rollout.view(self.count(), now)),
+                .map(|rollout| rollout.view(self.count(now), now)),
         }
     }
 
@@ -110,6 +110,7 @@ impl State {
         let hopeless = |reason: &Reason| match reason {
             Reason::WaitsForBackoff { left, .. } => *left > patience,
             Reason::NoPort { .. } => true,
+            Reason::Pulling { since, .. } => *since > patience,
             // A restart of the engine takes seconds; after that, nobody knows.
             Reason::EngineDown => engine_lost.is_some_and(|at| now.since(at) > patience),
             _ => false,

@@ -6,16 +6,21 @@
 use super::{Engine, EngineError, ErrorKind};
 use crate::service::replica::{Made, Observed, ReplicaId, RunState};
 use crate::service::spec::{ImageId, Pull, ServiceName, Slot, Spec};
+use crate::service::time::Human;
 use crate::service::usage::Usage;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+
+/// A call that hangs is given up after this.
+const START_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// What each replica may have.
 const FAKE_MEMORY_BYTES: u64 = 1 << 30;
@@ -69,10 +74,19 @@ struct World {
     pause_time: Duration,
     pause_failures: usize,
     taken_ports: BTreeSet<Slot>,
+    /// Containers that carry our labels and are not ours; they show in no listing.
+    strangers: BTreeMap<ReplicaId, Slot>,
     unreachable: bool,
     /// What names of images stand for; any other stands for itself.
     images: HashMap<String, ImageId>,
     missing_images: BTreeSet<String>,
+    /// How long images take that are not on this machine.
+    pull_times: HashMap<String, Duration>,
+    /// When those that are being pulled will be there.
+    pulls: HashMap<String, Instant>,
+    starts_hang: BTreeSet<ServiceName>,
+    stops_hang: BTreeSet<Slot>,
+    stops_fail: BTreeSet<Slot>,
     loads: HashMap<Slot, Load>,
 }
 
@@ -161,6 +175,39 @@ impl FakeEngine {
         self.world().missing_images.insert(image.to_owned());
     }
 
+    /// The image is not on this machine; pulling it takes so long.
+    pub fn pull_time(&self, image: &str, time: Duration) {
+        self.world().pull_times.insert(image.to_owned(), time);
+    }
+
+    /// Whether starts of this service that begin from now on never return.
+    pub fn hang_starts(&self, service: &str, hang: bool) {
+        let service = ServiceName::new(service);
+        let mut world = self.world();
+        match hang {
+            true => world.starts_hang.insert(service),
+            false => world.starts_hang.remove(&service),
+        };
+    }
+
+    /// Whether removals from this slot never return.
+    pub fn hang_stops(&self, slot: Slot, hang: bool) {
+        let mut world = self.world();
+        match hang {
+            true => world.stops_hang.insert(slot),
+            false => world.stops_hang.remove(&slot),
+        };
+    }
+
+    /// Whether removals from this slot fail.
+    pub fn break_stops(&self, slot: Slot, broken: bool) {
+        let mut world = self.world();
+        match broken {
+            true => world.stops_fail.insert(slot),
+            false => world.stops_fail.remove(&slot),
+        };
+    }
+
     /// From now on the replica in this slot uses so much.
     pub fn load(&self, slot: Slot, millicores: u32, memory_bytes: u64) {
         let since = self.born.elapsed();
@@ -181,6 +228,29 @@ impl FakeEngine {
 
     pub fn free_port(&self, slot: Slot) {
         self.world().taken_ports.remove(&slot);
+    }
+
+    /// Somebody runs a container with our labels on this slot's port.
+    pub fn run_stranger(&self, slot: Slot) -> ReplicaId {
+        let mut world = self.world();
+        world.made += 1;
+        let id = ReplicaId::new(format!("strange-{}", world.made));
+        world.strangers.insert(id.clone(), slot);
+        drop(world);
+        self.announce();
+        id
+    }
+
+    /// Those that still run, and nobody but the test ends them.
+    pub fn strangers(&self) -> Vec<(ReplicaId, Slot)> {
+        let world = self.world();
+        let strangers = world.strangers.iter();
+        strangers.map(|(id, slot)| (id.clone(), *slot)).collect()
+    }
+
+    pub fn end_stranger(&self, id: &ReplicaId) {
+        self.world().strangers.remove(id);
+        self.announce();
     }
 
     /// Every call fails until it is reachable again; replicas live on meanwhile.
@@ -255,6 +325,10 @@ impl FakeEngine {
         };
         let mut world = self.reach(OP)?;
         let pinned = version.template.image_id.clone();
+        if pinned.is_none() && world.pull_times.contains_key(&version.template.image) {
+            let message = format!("image `{}` is not on this machine", version.template.image);
+            return Err(error(ErrorKind::Failed, OP, &message));
+        }
         let image = match pinned {
             Some(pinned) => pinned,
             None => world.image(OP, &version.template.image)?,
@@ -291,7 +365,8 @@ impl FakeEngine {
         let slot = world.replicas[found].slot;
         let mut replicas = world.replicas.iter();
         let ours = replicas.any(|other| other.slot == slot && is_live(other));
-        if ours || world.taken_ports.contains(&slot) {
+        let strange = world.strangers.values().any(|other| *other == slot);
+        if ours || strange || world.taken_ports.contains(&slot) {
             let message = format!("port {slot} is already allocated");
             return Err(error(ErrorKind::PortTaken, OP, &message));
         }
@@ -411,6 +486,11 @@ fn error(kind: ErrorKind, op: &'static str, message: &str) -> EngineError {
     }
 }
 
+fn timed_out(op: &'static str, limit: Duration) -> EngineError {
+    let message = format!("no answer within {}", Human(limit));
+    error(ErrorKind::Failed, op, &message)
+}
+
 #[async_trait]
 impl Engine for FakeEngine {
     async fn observe(&self) -> Result<Vec<Observed>, EngineError> {
@@ -421,6 +501,26 @@ impl Engine for FakeEngine {
         };
         wait(time).await;
         self.reach(OP).map(|_| picture)
+    }
+
+    async fn fetch_image(&self, spec: &Spec) -> Result<(), EngineError> {
+        const OP: &str = "find the image";
+        let Some(template) = spec.template().filter(|it| it.image_id.is_none()) else {
+            return self.reach(OP).map(drop);
+        };
+        let image = template.image.as_str();
+        let there_at = {
+            let mut world = self.reach(OP)?;
+            let takes = world.pull_times.get(image).copied().unwrap_or_default();
+            let there_at = Instant::now() + takes;
+            *world.pulls.entry(image.to_owned()).or_insert(there_at)
+        };
+        wait(there_at.saturating_duration_since(Instant::now())).await;
+        self.world().pulls.remove(image);
+        let mut world = self.reach(OP)?;
+        world.image(OP, image)?;
+        world.pull_times.remove(image);
+        Ok(())
     }
 
     async fn start(
@@ -435,8 +535,13 @@ impl Engine for FakeEngine {
             slot,
             generation,
         };
+        let hangs = self.asked(OP, asked)?.starts_hang.contains(&spec.name);
+        if hangs {
+            wait(START_LIMIT).await;
+            return Err(timed_out(OP, START_LIMIT));
+        }
         let (time, failure) = {
-            let mut world = self.asked(OP, asked)?;
+            let mut world = self.world();
             let by_slot = world.slot_start_times.get(&slot).copied();
             let by_service = world.start_times.get(&spec.name).copied();
             let time = by_slot.or(by_service).unwrap_or_default();
@@ -500,22 +605,36 @@ impl Engine for FakeEngine {
             id: id.clone(),
             grace,
         };
-        let time = {
+        let (time, hangs, fails) = {
             let world = self.asked(OP, asked)?;
             let mut replicas = world.replicas.iter();
+            let slot = replicas.find(|replica| replica.id == *id).map(|it| it.slot);
+            let in_slot = |slots: &BTreeSet<Slot>| slot.is_some_and(|slot| slots.contains(&slot));
+            let mut replicas = world.replicas.iter();
             let runs = replicas.any(|replica| replica.id == *id && is_live(replica));
-            if runs {
+            let time = if runs {
                 world.stop_time.min(grace)
             } else {
                 Duration::ZERO
-            }
+            };
+            (time, in_slot(&world.stops_hang), in_slot(&world.stops_fail))
         };
         wait(time).await;
+        if hangs {
+            wait(STOP_LIMIT).await;
+            return Err(timed_out(OP, STOP_LIMIT));
+        }
         let mut world = self.reach(OP)?;
+        if fails {
+            drop(world);
+            self.end(id)?;
+            return Err(error(ErrorKind::Failed, OP, "device or resource busy"));
+        }
         if let Some(left) = world.stop_failures.checked_sub(1) {
             world.stop_failures = left;
             return Err(error(ErrorKind::Failed, OP, "the script says so"));
         }
+        world.strangers.remove(id);
         drop(world);
         self.discard(id);
         Ok(())

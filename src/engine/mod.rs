@@ -23,8 +23,12 @@ pub trait Engine: Send + Sync + 'static {
     /// not returned yet may show as nothing, as created or as running.
     async fn observe(&self) -> Result<Vec<Observed>, EngineError>;
 
-    /// Makes and starts one replica. When it fails, nothing is left behind, if the engine can be
-    /// reached for that.
+    /// Sees to it that the image is on the machine, which takes as long as a pull; everybody who
+    /// asks for the same one meanwhile shares that pull.
+    async fn fetch_image(&self, spec: &Spec) -> Result<(), EngineError>;
+
+    /// Makes and starts one replica from an image that is on the machine. When it fails, nothing
+    /// is left behind, if the engine can be reached for that.
     async fn start(
         &self,
         spec: &Spec,
@@ -90,7 +94,8 @@ pub struct EngineError {
 pub enum ErrorKind {
     /// The host port belongs to somebody else: try another slot.
     PortTaken,
-    /// The engine does not answer, or may not be spoken to: nothing can be known or done.
+    /// No answer, or the engine may not be spoken to. A listing tells whether that is the
+    /// engine's failure or this one call's.
     Unreachable,
     /// Anything else; may succeed later, so it is tried again with back-off.
     Failed,

@@ -12,5 +12,5 @@ pub mod scaler;
 pub mod window;
 
 pub use reason::Reason;
-pub use replicas::{Action, Condition, Input, Plan, Roll, Seen, plan};
+pub use replicas::{Action, Condition, Image, Input, Plan, Roll, Seen, plan};
 pub use rest::{Depth, Rest};

@@ -57,6 +57,18 @@ pub enum Reason {
         why: String,
     },
     WaitsForStarts,
+    /// Nothing can be started before its image is on the machine.
+    Pulling {
+        image: String,
+        since: Duration,
+    },
+    /// A container that cannot be removed holds a port.
+    CannotRemove {
+        slot: Slot,
+        why: String,
+        /// Until the next attempt; `None`: one is under way.
+        left: Option<Duration>,
+    },
     /// It fails its health check, and so do all others.
     WaitsForOthers {
         slot: Slot,
@@ -139,6 +151,28 @@ impl fmt::Display for Reason {
                 write!(f, "the last failure was on {slot}: {why}")
             }
             Reason::WaitsForStarts => f.write_str("waiting for other starts to finish"),
+            Reason::Pulling { image, since } => {
+                write!(f, "pulling {image}, since {} ago", Human(*since))
+            }
+            Reason::CannotRemove {
+                slot,
+                why,
+                left: None,
+            } => write!(
+                f,
+                "the container on {slot} cannot be removed, so the next free port is used: {why}; \
+                 trying again"
+            ),
+            Reason::CannotRemove {
+                slot,
+                why,
+                left: Some(left),
+            } => write!(
+                f,
+                "the container on {slot} cannot be removed, so the next free port is used: {why}; \
+                 trying again in {}",
+                Human(*left)
+            ),
             Reason::WaitsForOthers { slot } => write!(
                 f,
                 "{slot} fails its health check and waits: one is replaced at a time while none is \

@@ -17,12 +17,19 @@ use std::time::Duration;
 /// still had to say it would have said to the health check.
 pub const SICK_GRACE: Duration = Duration::from_millis(500);
 
+/// While so many starts of a service hang, another one would hang as well.
+const HANGING_MAX: usize = 2;
+
 /// A service as it is. Everything the decision depends on, and nothing else.
 #[derive(Clone, Debug)]
 pub struct Input<'a> {
     pub replicas: &'a [Seen],
     /// Slots on which a start is under way that the engine does not show yet.
     pub starting: BTreeSet<Slot>,
+    /// Of these, the ones whose start takes so long that it may never return.
+    pub hanging: BTreeSet<Slot>,
+    /// Whether a start would find the image.
+    pub image: Image,
     /// Slots whose port belongs to somebody else.
     pub taken: BTreeSet<Slot>,
     pub first_slot: Slot,
@@ -37,8 +44,22 @@ pub struct Input<'a> {
     pub backoff: &'a Backoff,
     /// How many more starts the host may bear at once.
     pub starts_left: u32,
+    /// One more start is possible for a service that has nothing ready and nothing on its way.
+    pub reserve: bool,
     pub engine_up: bool,
     pub now: Moment,
+}
+
+/// The image that the next replica is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Image {
+    Here,
+    Unknown,
+    /// Being looked for since then, which includes a pull.
+    Coming {
+        name: String,
+        since: Moment,
+    },
 }
 
 /// How replicas that are to be replaced make way for others.
@@ -83,6 +104,12 @@ pub enum Condition {
     Stopping,
     /// It was told to stop, and nobody knows what became of that.
     StopFailed,
+    /// Its removal failed again or hangs, so its port counts as taken.
+    Stuck {
+        why: String,
+        /// `None`: a removal is under way.
+        again_at: Option<Moment>,
+    },
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,6 +123,8 @@ pub struct Plan {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
+    /// Has the image pulled unless it is on the machine; a replica on the slot needs it.
+    FetchImage { slot: Slot, because: Reason },
     /// Makes a replica on a free slot.
     Start { slot: Slot, because: Reason },
     /// Takes a ready replica out of rotation.
@@ -143,7 +172,10 @@ impl Plan {
     pub fn postpone_planned_stops(&mut self) {
         let before = self.actions.len();
         self.actions.retain(|action| match action {
-            Action::Start { .. } | Action::Return { .. } | Action::Resume { .. } => true,
+            Action::FetchImage { .. }
+            | Action::Start { .. }
+            | Action::Return { .. }
+            | Action::Resume { .. } => true,
             Action::Drain { .. } | Action::Pause { .. } => false,
             Action::Stop { because, .. } => matches!(because, Reason::Ailing(_)),
         });
@@ -189,7 +221,8 @@ struct Targets {
 impl Targets {
     fn choose(input: &Input<'_>, plan: &mut Plan) -> Targets {
         let wanted = input.wanted.unwrap_or(0);
-        let mut free = (input.first_slot..=LAST_PORT).filter(|slot| !input.taken.contains(slot));
+        let taken = taken(input);
+        let mut free = (input.first_slot..=LAST_PORT).filter(|slot| !taken.contains(slot));
         let mut slots: BTreeSet<Slot> = free.by_ref().take(wanted as usize).collect();
         if (slots.len() as u32) < wanted {
             plan.waits(Reason::NoPort {
@@ -223,6 +256,12 @@ impl Targets {
         }
     }
 
+    fn is_wanted(&self) -> Reason {
+        Reason::BelowWanted {
+            wanted: self.wanted,
+        }
+    }
+
     fn keeps(&self, replica: &Seen) -> bool {
         replica.current && self.slots.contains(&replica.slot)
     }
@@ -244,6 +283,9 @@ fn stop_what_is_sick_or_drained(input: &Input<'_>, targets: &Targets, plan: &mut
                 grace: input.stop_grace_period,
                 because: Reason::StopFailed,
             }),
+            Condition::Stuck { why, again_at } => {
+                retry_removal(input, replica, why, *again_at, plan)
+            }
             // A start that nobody waits for any more has no requests to finish.
             Condition::Starting
                 if !targets.keeps(replica) && !may_be_ready_first(input, targets, replica) =>
@@ -289,6 +331,47 @@ fn stop_what_is_sick_or_drained(input: &Input<'_>, targets: &Targets, plan: &mut
             | Condition::Asleep { settled: false }
             | Condition::Stopping => {}
         }
+    }
+}
+
+/// Ports on which no replica can be made.
+fn taken(input: &Input<'_>) -> BTreeSet<Slot> {
+    let stuck = |replica: &&Seen| matches!(replica.condition, Condition::Stuck { .. });
+    let stuck = input.replicas.iter().filter(stuck);
+    let mut taken = input.taken.clone();
+    taken.extend(stuck.map(|replica| replica.slot));
+    // A start that may still return keeps its place, as long as others serve.
+    if ready(input) == 0 {
+        taken.extend(&input.hanging);
+    }
+    taken
+}
+
+/// Asks again for the removal of what holds a port, and says what is in the way.
+pub(super) fn retry_removal(
+    input: &Input<'_>,
+    replica: &Seen,
+    why: &str,
+    again_at: Option<Moment>,
+    plan: &mut Plan,
+) {
+    plan.waits(Reason::CannotRemove {
+        slot: replica.slot,
+        why: why.to_owned(),
+        left: again_at
+            .filter(|at| *at > input.now)
+            .map(|at| Reason::left(at, input.now)),
+    });
+    match again_at {
+        Some(at) if at <= input.now => plan.actions.push(Action::Stop {
+            id: replica.id.clone(),
+            slot: replica.slot,
+            // The signal was sent before.
+            grace: SICK_GRACE.min(input.stop_grace_period),
+            because: Reason::StopFailed,
+        }),
+        Some(at) => plan.wake_at(at),
+        None => {}
     }
 }
 
@@ -426,6 +509,13 @@ fn drain_what_is_too_many_or_old(input: &Input<'_>, targets: &Targets, plan: &mu
             });
             return;
         }
+        // Where old ones make room for new ones, these must be able to start.
+        if is_old
+            && targets.missing > 0
+            && !has_image(input, replica.slot, targets.is_wanted(), plan)
+        {
+            return;
+        }
         staying -= 1;
         plan.actions.push(Action::Drain {
             id: replica.id.clone(),
@@ -436,11 +526,18 @@ fn drain_what_is_too_many_or_old(input: &Input<'_>, targets: &Targets, plan: &mu
 }
 
 fn start_what_is_missing(input: &Input<'_>, targets: &Targets, plan: &mut Plan) {
+    let starting = |replica: &&Seen| replica.condition == Condition::Starting;
+    let pending = input.starting.difference(&input.hanging).count();
+    let under_way = pending + input.replicas.iter().filter(starting).count();
     let mut left = input.starts_left;
+    if input.reserve && under_way == 0 && ready(input) == 0 {
+        left = left.max(1);
+    }
+    if input.hanging.len() >= HANGING_MAX {
+        left = 0;
+    }
     if input.backoff.is_in_a_row() {
         // Whatever it is that they fail of, one is enough to find out whether it is over.
-        let starting = |replica: &&Seen| replica.condition == Condition::Starting;
-        let under_way = input.starting.len() + input.replicas.iter().filter(starting).count();
         left = left.min(1u32.saturating_sub(under_way as u32));
     }
     let held: BTreeSet<Slot> = input.replicas.iter().map(|replica| replica.slot).collect();
@@ -454,6 +551,9 @@ fn start_what_is_missing(input: &Input<'_>, targets: &Targets, plan: &mut Plan) 
                 failures: input.backoff.failures(),
                 left: Reason::left(until, input.now),
             });
+            return;
+        }
+        if !has_image(input, slot, targets.is_wanted(), plan) {
             return;
         }
         if left == 0 {
@@ -472,6 +572,24 @@ fn start_what_is_missing(input: &Input<'_>, targets: &Targets, plan: &mut Plan) 
         };
         plan.actions.push(Action::Start { slot, because });
     }
+}
+
+/// Whether a start on this slot would find its image; if not, has it fetched.
+pub(super) fn has_image(input: &Input<'_>, slot: Slot, because: Reason, plan: &mut Plan) -> bool {
+    match &input.image {
+        Image::Here => return true,
+        Image::Unknown => {
+            let is_fetch = |action: &Action| matches!(action, Action::FetchImage { .. });
+            if !plan.actions.iter().any(is_fetch) {
+                plan.actions.push(Action::FetchImage { slot, because });
+            }
+        }
+        Image::Coming { name, since } => plan.waits(Reason::Pulling {
+            image: name.clone(),
+            since: input.now.since(*since),
+        }),
+    }
+    false
 }
 
 fn ready(input: &Input<'_>) -> u32 {

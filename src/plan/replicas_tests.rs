@@ -7,12 +7,15 @@ use proptest::prelude::*;
 struct Picture {
     replicas: Vec<Seen>,
     starting: BTreeSet<Slot>,
+    hanging: BTreeSet<Slot>,
+    image: Image,
     taken: BTreeSet<Slot>,
     first_slot: Slot,
     wanted: Option<u32>,
     roll: Roll,
     backoff: Backoff,
     starts_left: u32,
+    reserve: bool,
     engine_up: bool,
     depth: Depth,
 }
@@ -24,6 +27,8 @@ fn picture(words: &str) -> Picture {
     let mut picture = Picture {
         replicas: Vec::new(),
         starting: BTreeSet::new(),
+        hanging: BTreeSet::new(),
+        image: Image::Here,
         taken: BTreeSet::new(),
         first_slot: 8000,
         wanted: Some(1),
@@ -34,6 +39,7 @@ fn picture(words: &str) -> Picture {
         },
         backoff: Backoff::default(),
         starts_left: 4,
+        reserve: true,
         engine_up: true,
         depth: Depth::Awake,
     };
@@ -50,9 +56,18 @@ fn picture(words: &str) -> Picture {
                 why: "answered 500".to_owned(),
             },
         };
+        let stuck = |again_at| Condition::Stuck {
+            why: "resource busy".to_owned(),
+            again_at,
+        };
         let condition = match condition {
             "pending" => {
                 picture.starting.insert(slot);
+                continue;
+            }
+            "hanging" => {
+                picture.starting.insert(slot);
+                picture.hanging.insert(slot);
                 continue;
             }
             "taken" => {
@@ -72,6 +87,9 @@ fn picture(words: &str) -> Picture {
             "asleep" | "old-asleep" => Condition::Asleep { settled: true },
             "falling-asleep" => Condition::Asleep { settled: false },
             "stop-failed" => Condition::StopFailed,
+            "stuck" => stuck(Some(NOW + Duration::from_secs(4))),
+            "stuck-due" => stuck(Some(NOW)),
+            "hangs" => stuck(None),
             other => panic!("unknown condition {other}"),
         };
         picture.replicas.push(Seen {
@@ -133,6 +151,17 @@ impl Picture {
         self
     }
 
+    /// No start is left, not even the one that is kept for services with nothing ready.
+    fn no_starts_left(mut self) -> Self {
+        (self.starts_left, self.reserve) = (0, false);
+        self
+    }
+
+    fn image(mut self, image: Image) -> Self {
+        self.image = image;
+        self
+    }
+
     fn engine_down(mut self) -> Self {
         self.engine_up = false;
         self
@@ -149,6 +178,8 @@ impl Picture {
         Input {
             replicas: &self.replicas,
             starting: self.starting.clone(),
+            hanging: self.hanging.clone(),
+            image: self.image.clone(),
             taken: self.taken.clone(),
             first_slot: self.first_slot,
             wanted: self.wanted,
@@ -158,6 +189,7 @@ impl Picture {
             check_round: Duration::from_secs(2),
             backoff: &self.backoff,
             starts_left: self.starts_left,
+            reserve: self.reserve,
             engine_up: self.engine_up,
             now: NOW,
         }
@@ -174,6 +206,7 @@ fn check(picture: Picture, expected: &[&str]) {
 
 fn line(action: &Action) -> String {
     match action {
+        Action::FetchImage { slot, .. } => format!("fetch the image for {slot}"),
         Action::Start { slot, because } => format!("start {slot}: {because}"),
         Action::Drain { slot, because, .. } => format!("drain {slot}: {because}"),
         Action::Return { slot, because, .. } => format!("return {slot}: {because}"),
@@ -271,6 +304,82 @@ fn a_stop_that_failed_is_repeated_though_the_replica_is_wanted_again() {
     check(
         picture("8000=ready 8001=stop-failed").wanted(2),
         &["stop 8001: the last attempt to stop it failed"],
+    );
+}
+
+const CANNOT: &str =
+    "cannot be removed, so the next free port is used: resource busy; trying again";
+
+#[test]
+fn a_removal_that_fails_or_hangs_costs_a_port_and_no_replica() {
+    let start = "start 8001: 1 replica is wanted";
+    let held = format!("the container on 8000 {CANNOT}");
+    check(picture("8000=hangs"), &[start, &format!("- {held}")]);
+    let waits = format!("- {held} in 4s");
+    check(picture("8000=stuck"), &[start, &waits]);
+    check(picture("8000=stuck 8001=ready"), &[&waits]);
+    let again = "stop 8000: the last attempt to stop it failed";
+    let due = format!("- {held}");
+    check(picture("8000=stuck-due 8001=ready"), &[again, &due]);
+    // Also while the service sleeps, or is gone.
+    check(picture("8000=stuck-due").idle_for_long(), &[again, &due]);
+    check(picture("8000=stuck-due").removed(), &[again, &due]);
+}
+
+#[test]
+fn a_start_that_hangs_costs_a_port_only_while_nothing_is_ready() {
+    let start = "start 8001: 1 replica is wanted";
+    check(
+        picture("8000=hanging").no_starts_left(),
+        &["- waiting for other starts to finish"],
+    );
+    check(picture("8000=hanging").starts_left(0), &[start]);
+    check(picture("8000=hanging 8001=pending").starts_left(0), &[]);
+    check(picture("8000=hanging 8001=ready").wanted(2), &[]);
+    let waits = "- waiting for other starts to finish";
+    check(
+        picture("8000=hanging 8001=hanging").starts_left(0),
+        &[waits],
+    );
+    let mut in_a_row = picture("8000=hanging").starts_left(0);
+    in_a_row.backoff.failed(0, NOW - Duration::from_secs(100));
+    in_a_row.backoff.failed(0, NOW - Duration::from_secs(100));
+    check(in_a_row, &[start]);
+}
+
+#[test]
+fn one_start_is_kept_for_a_service_with_nothing_ready_and_nothing_on_its_way() {
+    let waits = "- waiting for other starts to finish";
+    check(
+        picture("").wanted(2).starts_left(0),
+        &["start 8000: 2 replicas are wanted", waits],
+    );
+    check(picture("8000=pending").wanted(2).starts_left(0), &[waits]);
+    check(picture("8000=starting").wanted(2).starts_left(0), &[waits]);
+    check(picture("8000=ready").wanted(2).starts_left(0), &[waits]);
+}
+
+#[test]
+fn nothing_starts_before_its_image_is_here() {
+    let coming = || Image::Coming {
+        name: "web:2".to_owned(),
+        since: NOW - Duration::from_secs(12),
+    };
+    let pulling = "- pulling web:2, since 12s ago";
+    check(
+        picture("").wanted(3).image(Image::Unknown),
+        &["fetch the image for 8000"],
+    );
+    check(picture("").wanted(3).image(coming()), &[pulling]);
+    // What runs stays meanwhile, also where it would have to make room.
+    let old = || picture("8000=old").stop_first();
+    check(old().image(Image::Unknown), &["fetch the image for 8000"]);
+    check(old().image(coming()), &[pulling]);
+    check(old(), &["drain 8000: it is to be replaced"]);
+    // Whoever wakes a service should not have to wait for a pull.
+    check(
+        picture("").idle_for_long().image(Image::Unknown),
+        &["fetch the image for 8000"],
     );
 }
 
@@ -584,6 +693,7 @@ fn carry_out(picture: &mut Picture, plan: &Plan) {
                 current: true,
                 condition: Condition::Ready,
             }),
+            Action::FetchImage { .. } => picture.image = Image::Here,
             Action::Stop { id, .. } => picture.replicas.retain(|replica| replica.id != *id),
             Action::Drain { id, .. } => set(
                 picture,
@@ -615,6 +725,13 @@ fn any_condition() -> impl Strategy<Value = Condition> {
         1 => Just(Condition::Starting),
         1 => Just(Condition::Stopping),
         1 => Just(Condition::StopFailed),
+        1 => prop::option::of(-1..3i64).prop_map(|secs| Condition::Stuck {
+            why: "resource busy".to_owned(),
+            again_at: secs.map(|secs| match u64::try_from(secs) {
+                Ok(secs) => NOW + Duration::from_secs(secs),
+                Err(_) => NOW - Duration::from_secs(1),
+            }),
+        }),
         1 => prop::bool::ANY.prop_map(|settled| Condition::Asleep { settled }),
         1 => Just(Condition::Sick(Ailment::Paused)),
         1 => (0..4u64).prop_map(|secs| Condition::Unwell {
@@ -704,7 +821,8 @@ proptest! {
                 prop_assert!(starts.insert(*slot));
             }
         }
-        prop_assert!(starts.len() as u32 <= picture.starts_left);
+        let reserve = u32::from(picture.reserve);
+        prop_assert!(starts.len() as u32 <= picture.starts_left.max(reserve));
     }
 
     #[test]
@@ -721,7 +839,8 @@ proptest! {
                 Condition::Sick(_)
                 | Condition::Unwell { .. }
                 | Condition::Starting
-                | Condition::StopFailed => {}
+                | Condition::StopFailed
+                | Condition::Stuck { .. } => {}
             }
         }
     }
@@ -738,6 +857,7 @@ proptest! {
                     Condition::Starting => replica.condition = Condition::Ready,
                     Condition::Draining { in_flight, .. } => *in_flight = 0,
                     Condition::Asleep { settled } => *settled = true,
+                    Condition::Stuck { .. } => replica.condition = Condition::Stopping,
                     _ => {}
                 }
             }

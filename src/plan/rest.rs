@@ -5,7 +5,9 @@
 //! are KEDA's and Knative's scale to zero.
 
 use super::reason::Reason;
-use super::replicas::{Action, Condition, Input, Plan, finish_draining, sick_grace};
+use super::replicas::{
+    Action, Condition, Input, Plan, finish_draining, has_image, retry_removal, sick_grace,
+};
 use crate::service::spec::SleepTerms;
 use crate::service::time::Moment;
 use std::time::Duration;
@@ -91,6 +93,10 @@ pub(super) fn put_to_sleep(input: &Input<'_>, plan: &mut Plan) {
         Depth::Paused { idle, stop_at } => (idle, Some(stop_at)),
         Depth::Stopped { idle } => (idle, None),
     };
+    // A request that wakes it should not have to wait for a pull.
+    if input.backoff.until(input.now).is_none() {
+        has_image(input, input.first_slot, Reason::Idle { idle }, plan);
+    }
     let mut paused = 0;
     for replica in input.replicas {
         let (id, slot) = (replica.id.clone(), replica.slot);
@@ -112,6 +118,9 @@ pub(super) fn put_to_sleep(input: &Input<'_>, plan: &mut Plan) {
                 plan.actions.push(stop(sick_grace(input, ailment), because));
             }
             Condition::StopFailed => plan.actions.push(stop(grace, Reason::StopFailed)),
+            Condition::Stuck { why, again_at } => {
+                retry_removal(input, replica, why, *again_at, plan);
+            }
             Condition::Draining { since, in_flight } => {
                 finish_draining(input, replica, *since, *in_flight, plan);
             }

@@ -6,7 +6,7 @@ use super::{Model, NANOS, Outcome, Second, nanos};
 use crate::plan::backoff::{Backoff, SETTLED_AFTER};
 use crate::plan::scaler::{Scaler, learn, turn};
 use crate::plan::window::{Sample, Window};
-use crate::plan::{Action, Condition, Depth, Input, Roll, Seen, plan};
+use crate::plan::{Action, Condition, Depth, Image, Input, Roll, Seen, plan};
 use crate::service::latency::Histogram;
 use crate::service::replica::{Ailment, ReplicaId};
 use crate::service::spec::{Order, Slot};
@@ -376,6 +376,8 @@ impl<'a> World<'a> {
             let plan = plan(&Input {
                 replicas: &seen,
                 starting: BTreeSet::new(),
+                hanging: BTreeSet::new(),
+                image: Image::Here,
                 taken: BTreeSet::new(),
                 first_slot: FIRST_SLOT,
                 wanted: Some(self.wanted),
@@ -389,6 +391,7 @@ impl<'a> World<'a> {
                 check_round: Duration::ZERO,
                 backoff: &self.backoff,
                 starts_left: u32::MAX,
+                reserve: false,
                 engine_up: true,
                 now: moment(self.now),
             });
@@ -447,7 +450,8 @@ impl<'a> World<'a> {
                 let since = self.now;
                 self.set(&id, State::Draining { since });
             }
-            // Only services that sleep are paused, and here none does.
+            // Only services that sleep are paused, and here none does; every image is here.
+            Action::FetchImage { .. } => {}
             Action::Pause { .. } | Action::Resume { .. } => {}
             Action::Return { id, .. } => {
                 let since = self.now;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tidegate::engine::EngineError;
 use tidegate::service::event::Event;
 use tidegate::service::replica::{Ailment, Phase, ReplicaId};
-use tidegate::service::snapshot::Snapshot;
+use tidegate::service::snapshot::{ServiceView, Snapshot};
 use tidegate::service::spec::{Bounds, Order, ServiceName, Slot, Spec};
 use tokio::time::Instant;
 
@@ -23,6 +23,19 @@ const PATIENCE: Duration = Duration::from_secs(12);
 const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(1);
 
+/// A start without slow calls, and the health checks that follow.
+const START_TIME: Duration = Duration::from_secs(3);
+/// A service with nothing ready is healed within its start time and this, whatever others do.
+const HEALED_AFTER: Duration = Duration::from_secs(5);
+/// A removal of its own that fails or hangs is given up on within this.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(6);
+/// A start or a removal that takes as long may have led to another port.
+const MAY_HANG: Duration = Duration::from_secs(5);
+/// Later on, a start counts no more.
+const START_HANGS_AFTER: Duration = Duration::from_secs(10);
+/// Starts that take long give their place to services with nothing ready, up to twice as many.
+const CROWDED: u32 = 2;
+
 /// No service replaces more at a time.
 pub const PARALLELISM_MAX: u32 = 3;
 
@@ -32,6 +45,13 @@ fn may_miss(spec: &Spec) -> u32 {
         Order::StartFirst => 0,
         Order::StopFirst => spec.update.parallelism,
     }
+}
+
+/// What becomes of a removal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Stuck {
+    Fails,
+    Hangs,
 }
 
 #[derive(Clone)]
@@ -57,6 +77,15 @@ pub struct Book {
     pub failing: bool,
     /// Whether nothing goes wrong but what is planned: then nobody ever gets sick.
     pub planned: bool,
+    /// Services whose starts get no answer.
+    pub hanging: BTreeSet<ServiceName>,
+    /// Slots from which nothing can be removed.
+    pub stuck: BTreeMap<Slot, Stuck>,
+    /// A service to which nothing happens but that it loses its containers, while others are in
+    /// all kinds of trouble.
+    pub witness: Option<ServiceName>,
+    /// Since when the witness has nothing ready, and whether a removal of its own is stuck.
+    down: Option<(Instant, bool)>,
     pub log: Vec<String>,
     /// The first promise that was broken.
     pub broken: Option<String>,
@@ -76,12 +105,15 @@ pub struct Book {
     pub life: u32,
     life_began: Instant,
     starts: Vec<(u32, ServiceName, Slot)>,
+    starts_began: BTreeMap<(u32, ServiceName, Slot), Instant>,
     recent_starts: VecDeque<(Instant, Slot)>,
     open: BTreeMap<(ServiceName, Slot), ()>,
     wanted: BTreeMap<ServiceName, u32>,
     floor: BTreeMap<ServiceName, u32>,
     /// How many the life before wanted last: of those that run, some may have gone ahead.
     wanted_before: BTreeMap<ServiceName, u32>,
+    /// How many were wanted when the last container was made.
+    made_for: BTreeMap<ServiceName, Option<u32>>,
     /// As many were ready once, and are to stay so.
     kept: BTreeMap<ServiceName, u32>,
     down_since: Option<Instant>,
@@ -91,25 +123,32 @@ pub struct Book {
     pub observations: u64,
     pub actions: u64,
     pub reloaded: bool,
+    /// How many starts took so long that another port may have been tried.
+    given_up_ever: usize,
 }
 
 /// One container that Tidegate made.
 #[derive(Clone)]
 pub struct Known {
     pub service: ServiceName,
+    slot: Slot,
     /// Requests in flight.
     pub held: u32,
     pub made: Instant,
     pub life: u32,
     /// Somebody restarted it, so what was in flight is lost anyway.
     pub restarted: bool,
+    /// Somebody paused it, so what was in flight may get no answer.
+    pub paused: bool,
     ready: bool,
+    pub ready_since: Option<Instant>,
     sick: bool,
     /// It runs and fails its health check, so it may recover, and serve while none is better.
     unwell: bool,
     draining: Option<Instant>,
     /// The life that is stopping it.
     stopping: Option<u32>,
+    stopping_since: Option<Instant>,
     stop_failed: Option<Instant>,
     stopped: bool,
 }
@@ -122,6 +161,10 @@ impl Book {
             slow: true,
             failing: true,
             planned: false,
+            hanging: BTreeSet::new(),
+            stuck: BTreeMap::new(),
+            witness: None,
+            down: None,
             log: Vec::new(),
             broken: None,
             began: now,
@@ -135,11 +178,13 @@ impl Book {
             life: 0,
             life_began: now,
             starts: Vec::new(),
+            starts_began: BTreeMap::new(),
             recent_starts: VecDeque::new(),
             open: BTreeMap::new(),
             wanted: BTreeMap::new(),
             floor: BTreeMap::new(),
             wanted_before: BTreeMap::new(),
+            made_for: BTreeMap::new(),
             kept: BTreeMap::new(),
             down_since: None,
             taken: BTreeSet::new(),
@@ -148,6 +193,7 @@ impl Book {
             observations: 0,
             actions: 0,
             reloaded: false,
+            given_up_ever: 0,
         }
     }
 
@@ -231,8 +277,13 @@ impl Book {
         let twice = self.starts.contains(&start);
         self.promise(!twice, || format!("two starts under way on {slot}"));
         self.starts.push(start.clone());
-        let under_way = self.starts.iter().filter(|start| start.0 == life).count();
-        self.promise(under_way <= STARTS_MAX as usize, || {
+        self.starts_began.insert(start.clone(), Instant::now());
+        let prompt = |start: &&(u32, ServiceName, Slot)| {
+            let began = self.starts_began.get(start);
+            start.0 == life && began.is_some_and(|at| at.elapsed() < START_HANGS_AFTER)
+        };
+        let under_way = self.starts.iter().filter(prompt).count();
+        self.promise(under_way <= (STARTS_MAX * CROWDED) as usize, || {
             format!("{under_way} starts are under way")
         });
         let now = Instant::now();
@@ -246,19 +297,25 @@ impl Book {
         start
     }
 
-    pub fn made(&mut self, life: u32, id: &ReplicaId, service: &ServiceName, slot: Slot) {
+    pub fn made(&mut self, life: u32, id: &ReplicaId, spec: &Spec, slot: Slot) {
+        let service = &spec.name;
+        self.made_for.insert(service.clone(), spec.wanted);
         self.note(format!("   {service}: made {id} on {slot}, life {life}"));
         let known = Known {
             service: service.clone(),
+            slot,
             held: 0,
             made: Instant::now(),
             life,
             restarted: false,
+            paused: false,
             ready: false,
+            ready_since: None,
             sick: false,
             unwell: false,
             draining: None,
             stopping: None,
+            stopping_since: None,
             stop_failed: None,
             stopped: false,
         };
@@ -271,7 +328,12 @@ impl Book {
         result: &Result<ReplicaId, EngineError>,
     ) {
         self.starts.retain(|other| *other != start);
+        let began = self.starts_began.remove(&start);
         let (life, service, slot) = start;
+        if life == self.life && began.is_some_and(|since| since.elapsed() >= MAY_HANG) {
+            self.taken.insert(slot);
+            self.given_up_ever += 1;
+        }
         match result {
             Ok(id) => self.note(format!("   {service}: {id} runs on {slot}, life {life}")),
             Err(error) => self.note(format!(
@@ -303,7 +365,8 @@ impl Book {
         let again = known.stop_failed.is_some_and(|at| at.elapsed() < SECOND);
         self.promise(!again, || format!("stopped {id} again at once"));
         // A stop that failed may be repeated, whatever is still in flight.
-        let free = known.held == 0 || known.sick || known.restarted || known.stop_failed.is_some();
+        let lost = known.sick || known.restarted || known.paused;
+        let free = known.held == 0 || lost || known.stop_failed.is_some();
         let overdue = known.draining.is_some_and(|since| {
             let grace = self.shortest_grace(&known.service, since);
             since.elapsed() >= grace
@@ -311,7 +374,9 @@ impl Book {
         self.promise(free || overdue, || {
             format!("stopped {id} with {} in flight", known.held)
         });
-        self.replicas.get_mut(id).expect("known").stopping = Some(life);
+        let known = self.replicas.get_mut(id).expect("known");
+        known.stopping = Some(life);
+        known.stopping_since = Some(Instant::now());
     }
 
     /// The shortest grace period that the service had since then.
@@ -334,10 +399,48 @@ impl Book {
             && known.stopping == Some(life)
         {
             known.stopping = None;
+            let took = known.stopping_since.take().map(|since| since.elapsed());
             if life == self.life {
                 known.stop_failed = result.is_err().then(Instant::now);
+                if result.is_err() || took >= Some(MAY_HANG) {
+                    self.taken.insert(known.slot);
+                }
             }
         }
+    }
+
+    /// Ports that may have been left to calls that take long.
+    fn given_up(&self) -> u32 {
+        let hangs = |since: &Instant| since.elapsed() >= MAY_HANG;
+        let stops = self.replicas.values();
+        let stops = stops.filter(|known| known.stopping_since.as_ref().is_some_and(hangs));
+        let starts = self.starts_began.values().filter(|since| hangs(since));
+        (stops.count() + starts.count()) as u32
+    }
+
+    /// Somebody who looks sees that the promise of a quick replacement is kept.
+    fn judge_witness(&mut self, view: &ServiceView) {
+        let stuck = self.replicas.values().any(|known| {
+            let is_stopping = known.stopping.is_some() || known.stop_failed.is_some();
+            known.service == view.name && is_stopping && self.stuck.contains_key(&known.slot)
+        });
+        let is_down = view.ready.is_empty() && view.desired > 0;
+        let Some((since, was_stuck)) = self.down else {
+            self.down = is_down.then(|| (Instant::now(), stuck));
+            return;
+        };
+        let stuck = stuck || was_stuck;
+        self.down = is_down.then_some((since, stuck));
+        let given_up = if stuck {
+            GIVEN_UP_AFTER
+        } else {
+            Duration::ZERO
+        };
+        let (name, since) = (&view.name, since.elapsed());
+        let because = view.because.join("; ");
+        self.promise(since <= START_TIME + HEALED_AFTER + given_up, || {
+            format!("{name} has had nothing ready for {since:?}, stuck: {stuck} ({because})")
+        });
     }
 
     /// Something is done to containers.
@@ -385,6 +488,7 @@ impl Book {
                     let well = !known.sick || known.unwell;
                     let fine = well && !known.stopped && known.draining.is_none();
                     known.ready = true;
+                    known.ready_since = Some(Instant::now());
                     (known.sick, known.unwell) = (false, false);
                     (fine, "became ready though it is sick, draining or gone")
                 });
@@ -498,7 +602,7 @@ impl Book {
         self.promise(!unanswered, || {
             format!("the start before on {slot} has no outcome")
         });
-        let taken = self.taken.len() as u32;
+        let taken = self.taken.len() as u32 + self.given_up();
         let within = |config: &Config| {
             let spec = config.get(service)?;
             let first = u32::from(spec.template()?.first_port);
@@ -588,6 +692,9 @@ impl Book {
                 let fine = fine && known.stopping != Some(self.life);
                 self.promise(fine, || format!("{id} is in rotation and should not be"));
             }
+            if self.witness.as_ref() == Some(name) {
+                self.judge_witness(view);
+            }
             self.wanted.insert(name.clone(), view.desired);
             let bounds: Vec<Option<Bounds>> = self
                 .configs
@@ -614,6 +721,9 @@ impl Book {
             let floor = self.floor.get(name).copied().unwrap_or(0);
             let before = self.wanted_before.get(name);
             let floor = before.map_or(floor, |before| floor.min(*before));
+            // All that an earlier life left of what it wanted.
+            let made_for = self.made_for.get(name).copied().flatten();
+            let floor = made_for.map_or(floor, |made_for| floor.min(made_for));
             let removed = bounds.contains(&None);
             if !self.reloaded && !removed && self.life_began.elapsed() < INTERVAL {
                 let max = bounds.iter().flatten().map(|bounds| bounds.max).min();
@@ -652,7 +762,8 @@ impl Book {
         let ranges = self.first_ports.get(service).map_or(1, BTreeSet::len);
         // Starts of an earlier life that the engine carried out all the same.
         let late = if self.life > 1 { max } else { 0 };
-        let most = max * ranges + PARALLELISM_MAX as usize + late;
+        // Beside a start that hangs, and comes through after all, there is another one.
+        let most = max * ranges + PARALLELISM_MAX as usize + late + self.given_up_ever;
         self.promise(staying <= most, || {
             format!("{service}: {staying} containers, {most} at most")
         });

@@ -1,6 +1,6 @@
 //! The engine as the control loop meets it: slow, failing halfway, forgetful of what changed.
 
-use super::book::Shared;
+use super::book::{Shared, Stuck};
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
@@ -10,6 +10,10 @@ use tidegate::engine::{Engine, EngineError, ErrorKind};
 use tidegate::service::replica::{Observed, ReplicaId};
 use tidegate::service::spec::{ImageId, Pull, Slot, Spec};
 use tokio::sync::watch;
+
+/// A call that hangs is given up after this.
+const START_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// One life of Tidegate's connection to the engine.
 pub struct Client {
@@ -128,6 +132,17 @@ impl Engine for Client {
         self.live(&fate, call).await
     }
 
+    async fn fetch_image(&self, spec: &Spec) -> Result<(), EngineError> {
+        const OP: &str = "find the image";
+        let fate = self.fate(20_000, &[ErrorKind::Failed, ErrorKind::Unreachable]);
+        let call = async {
+            fate.at(Point::Before, OP).await?;
+            self.engine.fetch_image(spec).await?;
+            fate.at(Point::After, OP).await
+        };
+        self.live(&fate, call).await
+    }
+
     async fn start(
         &self,
         spec: &Spec,
@@ -198,6 +213,7 @@ impl Engine for Client {
             self.book.lock().stop_begins(self.life, id);
             fate.at(Point::Before, OP).await?;
             self.engine.end(id)?;
+            self.is_stuck(id, OP).await?;
             fate.at(Point::Between, OP).await?;
             self.engine.stop(id, grace).await?;
             fate.at(Point::After, OP).await
@@ -232,6 +248,19 @@ impl Engine for Client {
 }
 
 impl Client {
+    /// Fails or hangs, where that was done to the replica's slot.
+    async fn is_stuck(&self, id: &ReplicaId, op: &'static str) -> Result<(), EngineError> {
+        let replicas = self.engine.replicas();
+        let slot = replicas.iter().find(|it| it.id == *id).map(|it| it.slot);
+        let stuck = slot.and_then(|slot| self.book.lock().stuck.get(&slot).copied());
+        match stuck {
+            None => return Ok(()),
+            Some(Stuck::Fails) => {}
+            Some(Stuck::Hangs) => tokio::time::sleep(STOP_LIMIT).await,
+        }
+        Err(error(ErrorKind::Failed, op))
+    }
+
     async fn start_in_steps(
         &self,
         fate: &Fate,
@@ -242,7 +271,20 @@ impl Client {
     ) -> Result<ReplicaId, EngineError> {
         fate.at(Point::Before, op).await?;
         let id = self.engine.create(spec, slot, generation)?;
-        self.book.lock().made(self.life, &id, &spec.name, slot);
+        self.book.lock().made(self.life, &id, spec, slot);
+        let hangs = self.book.lock().hanging.contains(&spec.name);
+        if hangs {
+            tokio::time::sleep(START_LIMIT).await;
+            let (kind, forgotten) = {
+                let rng = &mut self.book.lock().rng;
+                let kinds = [ErrorKind::Failed, ErrorKind::Unreachable];
+                (rng.pick(&kinds).expect("not empty"), rng.percent(50))
+            };
+            if !forgotten {
+                self.engine.discard(&id);
+            }
+            return Err(error(kind, op));
+        }
         let launched = match fate.at(Point::Between, op).await {
             Ok(()) => self.engine.launch(&id),
             Err(error) => Err(error),

@@ -1,6 +1,6 @@
 //! One run: a world, its faults, and what must be true when they are over.
 
-use super::book::{INTERVAL, PARALLELISM_MAX, STARTS_MAX, Shared};
+use super::book::{INTERVAL, PARALLELISM_MAX, STARTS_MAX, Shared, Stuck};
 use super::client::Client;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,8 +30,9 @@ const FIRST_PORTS: [Slot; 5] = [8000, 8020, 8040, 8060, 8080];
 /// From the end of all faults until everything is as declared: the longest back-off, slow calls
 /// that are still on their way, a start period, and a roll through all replicas.
 const HEALED_WITHIN: Duration = Duration::from_secs(240);
-/// Requests in flight, and slow calls that are still on their way.
-const GONE_WITHIN: Duration = Duration::from_secs(90);
+/// Requests in flight, slow calls that are still on their way, and the longest pause after a
+/// removal that failed.
+const GONE_WITHIN: Duration = Duration::from_secs(150);
 /// A start that nothing disturbs.
 const WOKEN_WITHIN: Duration = Duration::from_secs(5);
 /// After that nothing happens any more.
@@ -71,6 +72,9 @@ struct Stage {
     /// Who was served last, to see that the turns are taken in order.
     served: BTreeMap<ServiceName, (Arc<Cursor>, Slot)>,
     taken: BTreeSet<Slot>,
+    /// Images that have to be pulled, so that no two are the same.
+    pulled: usize,
+    strangers: usize,
     life: Option<Life>,
 }
 
@@ -119,6 +123,8 @@ impl Stage {
             held: Vec::new(),
             served: BTreeMap::new(),
             taken: BTreeSet::new(),
+            pulled: 0,
+            strangers: 0,
             life: None,
         }
     }
@@ -131,6 +137,11 @@ impl Stage {
             kinds = PLANNED.collect();
             let mut book = self.book.lock();
             (book.planned, book.failing) = (true, false);
+        } else if self.below(4) == 0 {
+            kinds = WITNESSED.collect();
+            let mut book = self.book.lock();
+            (book.slow, book.failing) = (false, false);
+            book.witness = Some(ServiceName::new(WITNESS));
         }
         self.begin().await;
         let steps = 20 + self.below(80);
@@ -221,8 +232,119 @@ impl Stage {
             17 | 18 => self.traffic(),
             19 => self.deploy().await,
             20 => self.drain().await,
-            _ => self.hold(),
+            21..24 => self.hold(),
+            24 => self.hang_starts(),
+            25 => self.pull().await,
+            26 => self.jam(),
+            27 => self.run_stranger(),
+            28 => self.cut_down(),
+            _ => self.requests_for_others(),
         }
+    }
+
+    /// Starts of one service get no answer from now on, or do again.
+    fn hang_starts(&mut self) {
+        let Some(name) = self.pick(&NAMES).filter(|name| !self.is_witness(name)) else {
+            return;
+        };
+        let name = ServiceName::new(name);
+        let mut book = self.book.lock();
+        let hang = !book.hanging.remove(&name);
+        if hang {
+            book.hanging.insert(name.clone());
+        }
+        book.note(format!("-- starts of {name} hang: {hang}"));
+    }
+
+    /// A service gets an image that takes long to pull.
+    async fn pull(&mut self) {
+        let name = self.pick(&NAMES).expect("not empty");
+        if self.is_witness(name) || !self.services.contains_key(name) {
+            return;
+        }
+        self.pulled += 1;
+        let image = PULLED + self.pulled;
+        let takes = self.book.lock().rng.millis(1_000, 60_000);
+        self.engine.pull_time(&format!("{name}:{image}"), takes);
+        self.services.get_mut(name).expect("just seen").image = image;
+        self.note(&format!(
+            "-- reload: {name}: an image that takes {takes:?} to pull"
+        ));
+        self.configure().await;
+    }
+
+    /// Removals from a slot fail or hang from now on, or work again.
+    fn jam(&mut self) {
+        let slots: Vec<Slot> = self.engine.replicas().iter().map(|it| it.slot).collect();
+        let Some(slot) = self.pick(&slots) else {
+            return;
+        };
+        let mut book = self.book.lock();
+        let stuck = match book.stuck.remove(&slot) {
+            Some(_) => None,
+            None => book.rng.pick(&[Stuck::Fails, Stuck::Hangs]),
+        };
+        book.stuck.extend(stuck.map(|stuck| (slot, stuck)));
+        book.note(format!("-- removals from {slot}: {stuck:?}"));
+    }
+
+    /// With our labels, on a port that a replica may want.
+    fn run_stranger(&mut self) {
+        let first = self.pick(&FIRST_PORTS).expect("not empty");
+        let slot = first + self.below(4) as Slot;
+        let replicas = self.engine.replicas();
+        let ours = replicas
+            .iter()
+            .any(|it| it.slot == slot && !it.addresses.is_empty());
+        if !ours && self.taken.insert(slot) {
+            let id = self.engine.run_stranger(slot);
+            self.strangers += 1;
+            self.note(&format!("-- the stranger {id} is on {slot}"));
+        }
+    }
+
+    fn is_witness(&self, name: &str) -> bool {
+        let book = self.book.lock();
+        book.witness.as_ref().is_some_and(|it| it.as_str() == name)
+    }
+
+    /// The witness loses all its containers, if these have lasted for so long that it may not
+    /// be called a crash loop.
+    fn cut_down(&mut self) {
+        let replicas = self.engine.replicas();
+        let its: Vec<&Observed> = replicas
+            .iter()
+            .filter(|it| self.is_witness(it.service.as_str()))
+            .collect();
+        let lasted = |it: &&Observed| {
+            let book = self.book.lock();
+            let since = book
+                .replicas
+                .get(&it.id)
+                .and_then(|known| known.ready_since);
+            since.is_some_and(|since| since.elapsed() > LASTED)
+        };
+        let alive = || its.iter().filter(|it| it.state == RunState::Running);
+        if alive().next().is_none() || !alive().all(lasted) {
+            return;
+        }
+        self.note(&format!("-- every container of {WITNESS} exits"));
+        for one in alive() {
+            self.engine.exit(one.slot, 137);
+        }
+    }
+
+    fn requests_for_others(&mut self) {
+        let replicas = self.engine.replicas();
+        let others = replicas
+            .iter()
+            .filter(|it| !self.is_witness(it.service.as_str()) && it.state == RunState::Running);
+        let others: Vec<&Observed> = others.collect();
+        if let Some(one) = self.pick(&others) {
+            self.note(&format!("-- {} on {} exits", one.id, one.slot));
+            self.engine.exit(one.slot, 1);
+        }
+        self.traffic();
     }
 
     /// Something befalls one container, whatever it is in the middle of.
@@ -234,6 +356,7 @@ impl Stage {
             self.note(&format!("-- {} on {} is {what}", one.id, one.slot));
             if let Some(known) = self.book.lock().replicas.get_mut(&one.id) {
                 known.restarted |= what == "restarted";
+                known.paused |= what == "paused";
             }
             befall(&self.engine, one.slot);
         }
@@ -297,6 +420,15 @@ impl Stage {
         if self.taken.remove(&slot) {
             self.note(&format!("-- port {slot} is free"));
             self.engine.free_port(slot);
+            for (id, _) in self
+                .engine
+                .strangers()
+                .into_iter()
+                .filter(|it| it.1 == slot)
+            {
+                self.engine.end_stranger(&id);
+                self.strangers -= 1;
+            }
         } else if !ours {
             self.note(&format!("-- port {slot} is taken"));
             self.taken.insert(slot);
@@ -506,7 +638,11 @@ impl Stage {
         if self.services.is_empty() {
             for name in NAMES {
                 if self.below(4) > 0 || name == "a" {
-                    let service = self.any_service();
+                    let mut service = self.any_service();
+                    if self.is_witness(name) {
+                        service.sleep = None;
+                        service.min = service.min.max(1);
+                    }
                     self.note(&format!("{name}: {service:?}"));
                     self.services.insert(name, service);
                 }
@@ -666,7 +802,12 @@ impl Stage {
 
     fn calm(&mut self) {
         self.note("-- all faults cease");
-        self.book.lock().slow = false;
+        {
+            let mut book = self.book.lock();
+            book.slow = false;
+            book.hanging.clear();
+            book.stuck.clear();
+        }
         self.health.sick.lock().clear();
         self.engine.reachable(true);
     }
@@ -834,6 +975,10 @@ impl Stage {
             self.configure().await;
             sleep(GONE_WITHIN).await;
         }
+        let strangers = self.engine.strangers().len();
+        self.promise(strangers == self.strangers, || {
+            format!("{strangers} of {} strangers are left", self.strangers)
+        });
         let mut left = self.engine.replicas();
         // Calls of an earlier life may come through when nobody looks any more.
         left.retain(|replica| {
@@ -844,10 +989,17 @@ impl Stage {
     }
 }
 
-/// As many kinds as `fault` tells apart.
-const FAULTS: usize = 24;
+/// As many kinds as `fault` tells apart, in a life without a witness.
+const FAULTS: usize = 28;
 /// The kinds that happen in every good life.
-const PLANNED: std::ops::Range<usize> = 12..FAULTS;
+const PLANNED: std::ops::Range<usize> = 12..24;
+/// The kinds that may not be felt by a service that they do not happen to.
+const WITNESSED: std::ops::Range<usize> = 24..30;
+const WITNESS: &str = "a";
+/// Longer than what counts as a crash loop.
+const LASTED: Duration = Duration::from_secs(6);
+/// Images up to this one are on the machine.
+const PULLED: usize = 100;
 
 async fn look(mut reader: Reader, book: Shared, life: u32) {
     while reader.changed().await.is_ok() {

@@ -40,7 +40,7 @@ impl Daemon {
         };
         let template = &version.template;
         let client = self.client(CREATE).await?;
-        let image = self.image_for(&client, template).await?;
+        let image = self.image_on_machine(&client, template).await?;
         for network in &template.networks {
             let made = self.ensure_network(&client, network).await;
             made.map_err(|failure| failure.about(network))?;

@@ -1,17 +1,19 @@
 //! The image: the local one as it is, else pulled.
 
-use super::Daemon;
 use super::error::{Failure, failed};
 use super::registry::Logins;
+use super::{Daemon, LOOK_TIMEOUT, held};
 use crate::engine::EngineError;
-use crate::service::spec::{ImageId, Pull, Template};
+use crate::service::spec::{ImageId, Pull, Spec, Template};
 use crate::service::time::Human;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptions;
 use bytesize::ByteSize;
-use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+use futures_util::{FutureExt, StreamExt};
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -26,27 +28,49 @@ const OP: &str = "find the image";
 
 impl Daemon {
     /// What an image's name stands for: now in its registry, or on this machine.
-    pub(super) async fn resolve(&self, image: &str, pull: Pull) -> Result<ImageId, EngineError> {
+    pub(super) async fn resolve(
+        self: &Arc<Self>,
+        image: &str,
+        pull: Pull,
+    ) -> Result<ImageId, EngineError> {
         let client = self.client(OP).await?;
         if pull == Pull::Always {
-            let _turn = self.turns.take(format!("image {image}")).await;
-            self.pull(&client, image).await?;
+            self.pull_shared(image).await?;
         }
         self.ensure_image(&client, image).await
     }
 
+    /// Pulls the image unless it is on this machine. Content that was pinned has no name in a
+    /// registry, so it cannot be pulled.
+    pub(super) async fn fetch_image(self: &Arc<Self>, spec: &Spec) -> Result<(), EngineError> {
+        let client = self.client(OP).await?;
+        match spec.template() {
+            None => Ok(()),
+            Some(template) if template.image_id.is_some() => {
+                self.image_on_machine(&client, template).await.map(drop)
+            }
+            Some(template) => self.ensure_image(&client, &template.image).await.map(drop),
+        }
+    }
+
     /// What a container is to be made from: the image's name while it stands for the content
     /// that was deployed, because people read names, and else the content's own.
-    pub(super) async fn image_for(
+    pub(super) async fn image_on_machine(
         &self,
         client: &bollard::Docker,
         template: &Template,
     ) -> Result<String, EngineError> {
+        let found = self.find_image(client, &template.image).await?;
         let Some(pinned) = &template.image_id else {
-            self.ensure_image(client, &template.image).await?;
-            return Ok(template.image.clone());
+            return match found {
+                Some(_) => Ok(template.image.clone()),
+                None => {
+                    let message = format!("image `{}` is not on this machine", template.image);
+                    Err(failed(OP, message))
+                }
+            };
         };
-        if self.find_image(client, &template.image).await?.as_ref() == Some(pinned) {
+        if found.as_ref() == Some(pinned) {
             return Ok(template.image.clone());
         }
         match self.find_image(client, &pinned.0).await? {
@@ -63,18 +87,14 @@ impl Daemon {
     }
 
     async fn ensure_image(
-        &self,
+        self: &Arc<Self>,
         client: &bollard::Docker,
         image: &str,
     ) -> Result<ImageId, EngineError> {
         if let Some(found) = self.find_image(client, image).await? {
             return Ok(found);
         }
-        let _turn = self.turns.take(format!("image {image}")).await;
-        if let Some(found) = self.find_image(client, image).await? {
-            return Ok(found);
-        }
-        self.pull(client, image).await?;
+        self.pull_shared(image).await?;
         match self.find_image(client, image).await? {
             Some(found) => Ok(found),
             None => Err(failed(
@@ -82,6 +102,19 @@ impl Daemon {
                 format!("image `{image}` was pulled and is not there"),
             )),
         }
+    }
+
+    /// One pull an image at a time: its end, good or bad, is that of everybody who waits for it.
+    async fn pull_shared(self: &Arc<Self>, image: &str) -> Result<(), EngineError> {
+        let pull = self.pulls.find_or_begin(image, || {
+            let (daemon, image) = (Arc::clone(self), image.to_owned());
+            async move {
+                let client = daemon.client(OP).await?;
+                daemon.pull(&client, &image).await
+            }
+            .boxed()
+        });
+        pull.await
     }
 
     async fn find_image(
@@ -133,6 +166,28 @@ impl Daemon {
         }
         log::info!("pulled {image} in {:.1} s", begun.elapsed().as_secs_f64());
         Ok(())
+    }
+}
+
+type Pulled = BoxFuture<'static, Result<(), EngineError>>;
+
+/// Pulls that somebody waits for, by image. One that nobody waits for any more ends.
+#[derive(Default)]
+pub(super) struct Pulls {
+    under_way: Mutex<HashMap<String, WeakShared<Pulled>>>,
+}
+
+impl Pulls {
+    fn find_or_begin(&self, image: &str, begin: impl FnOnce() -> Pulled) -> Shared<Pulled> {
+        let mut under_way = held(&self.under_way);
+        under_way.retain(|_, pull| pull.upgrade().is_some_and(|pull| pull.peek().is_none()));
+        if let Some(pull) = under_way.get(image).and_then(WeakShared::upgrade) {
+            return pull;
+        }
+        let pull = begin().shared();
+        let weak = pull.downgrade().expect("it has not ended yet");
+        under_way.insert(image.to_owned(), weak);
+        pull
     }
 }
 
@@ -226,6 +281,7 @@ impl fmt::Display for Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn an_image_is_asked_for_by_name_and_tag() {
@@ -239,6 +295,31 @@ mod tests {
         ] {
             assert_eq!(name_and_tag(image), (name, tag), "{image}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_want_the_same_image_at_the_same_time_share_its_pull() {
+        let (pulls, begun) = (Pulls::default(), Arc::new(AtomicUsize::new(0)));
+        let pull = |image: &str| {
+            let begun = Arc::clone(&begun);
+            pulls.find_or_begin(image, || {
+                begun.fetch_add(1, Ordering::Relaxed);
+                async {
+                    tokio::time::sleep(Duration::from_secs(60)).await;
+                    Err(failed(OP, "no such image".to_owned()))
+                }
+                .boxed()
+            })
+        };
+        let ended = futures_util::future::join_all(["a", "a", "b", "a"].map(pull)).await;
+        assert!(ended.iter().all(Result::is_err));
+        assert_eq!(begun.load(Ordering::Relaxed), 2);
+        // One that has ended says nothing of the next.
+        drop(pull("a"));
+        assert_eq!(begun.load(Ordering::Relaxed), 3);
+        // One that nobody waits for has ended.
+        drop(pull("a"));
+        assert_eq!(begun.load(Ordering::Relaxed), 4);
     }
 
     #[test]

@@ -37,6 +37,7 @@ use async_trait::async_trait;
 use error::Failure;
 use futures_util::stream::BoxStream;
 use heard::Heard;
+use image::Pulls;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -66,6 +67,7 @@ impl Docker {
             client: Mutex::new(None),
             heard: Heard::default(),
             turns: Turns::default(),
+            pulls: Pulls::default(),
             broken: Mutex::new(HashSet::new()),
         };
         Ok(Docker {
@@ -78,6 +80,10 @@ impl Docker {
 impl Engine for Docker {
     async fn observe(&self) -> Result<Vec<Observed>, EngineError> {
         Ok(self.daemon.observe().await?)
+    }
+
+    async fn fetch_image(&self, spec: &Spec) -> Result<(), EngineError> {
+        self.daemon.fetch_image(spec).await
     }
 
     async fn start(
@@ -127,6 +133,7 @@ struct Daemon {
     client: Mutex<Option<bollard::Docker>>,
     heard: Heard,
     turns: Turns,
+    pulls: Pulls,
     /// Containers whose broken labels have been complained about.
     broken: Mutex<HashSet<String>>,
 }
@@ -211,8 +218,7 @@ fn held<T>(lock: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lets one task at a time make each named thing, so that ten replicas of a new service pull
-/// their image once.
+/// Lets one task at a time make each named thing.
 #[derive(Default)]
 struct Turns {
     waiting: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
