@@ -2,6 +2,7 @@
 
 use crate::edge::Kind;
 use crate::promise::Promise;
+use crate::wire::Jam;
 use nix::sys::signal::Signal;
 
 pub struct Event {
@@ -24,6 +25,10 @@ pub struct Needs {
     pub engine: Option<bool>,
     /// A server for WebSockets.
     pub echo: bool,
+    /// A wire to the engine that can be jammed.
+    pub wire: bool,
+    /// A log that nobody reads.
+    pub stalled_log: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,6 +52,8 @@ pub enum Happening {
     EdgeLeaves,
     EdgeIsKilled,
     Upgrade { at_quit: bool },
+    Jammed(Jam),
+    LogStall,
 }
 
 /// For both edges, three replicas; what is planned fails nobody.
@@ -60,6 +67,8 @@ const fn event(name: &'static str, about: &'static str, happening: Happening) ->
             held: false,
             engine: None,
             echo: false,
+            wire: false,
+            stalled_log: false,
         },
         with_peer: true,
         happening,
@@ -104,6 +113,22 @@ impl Event {
     const fn with_echo(self) -> Event {
         let needs = Needs {
             echo: true,
+            ..self.needs
+        };
+        Event { needs, ..self }
+    }
+
+    const fn on_wire(self) -> Event {
+        let needs = Needs {
+            wire: true,
+            ..self.needs
+        };
+        Event { needs, ..self }
+    }
+
+    const fn with_stalled_log(self) -> Event {
+        let needs = Needs {
+            stalled_log: true,
             ..self.needs
         };
         Event { needs, ..self }
@@ -184,6 +209,38 @@ pub static EVENTS: &[Event] = &[
         H::CutOff,
     )
     .promising(Promise::NO_GET_FAILS.p99_within_two_checks()),
+    event(
+        "stuck-removal",
+        "the only replica dies, and cannot be removed",
+        H::Jammed(Jam::Removals),
+    )
+    .alone()
+    .on_wire()
+    .promising(Promise::ONLY_INSIDE_FAILS.healing_on_another_port()),
+    event(
+        "stuck-start",
+        "the same, while starts of another service hang",
+        H::Jammed(Jam::Starts),
+    )
+    .alone()
+    .on_wire()
+    .promising(Promise::ONLY_INSIDE_FAILS.healing().waiting_for_a_start()),
+    event(
+        "slow-pull",
+        "the same, while another service's image is pulled",
+        H::Jammed(Jam::Pulls),
+    )
+    .alone()
+    .on_wire()
+    .promising(Promise::ONLY_INSIDE_FAILS.healing().waiting_for_a_start()),
+    event(
+        "log-stall",
+        "the same, while nobody reads the edge's log",
+        H::LogStall,
+    )
+    .alone()
+    .with_stalled_log()
+    .promising(Promise::ONLY_INSIDE_FAILS.healing().waiting_for_a_start()),
     event("crash", "the program answers 500 to everything", H::Crash)
         .promising(Promise::ONLY_UNTIL_NOTICED_FAILS),
     event(

@@ -1,10 +1,11 @@
 //! Lets an event happen, and says what followed for the replicas.
 
 use crate::docker::Docker;
-use crate::edge::{self, Edge, Eye, IMAGE, Replica, Tidegate, Wish, all_ready};
+use crate::edge::{self, Edge, Eye, IMAGE, Neighbour, Replica, Tidegate, Wish, all_ready};
 use crate::engine::Engine;
 use crate::events::{Event, Happening};
 use crate::tunnels::{self, Echo, Tunnels};
+use crate::wire::{Jam, Wire};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Serialize, Serializer};
@@ -26,13 +27,17 @@ const ENGINE_AWAY: Duration = Duration::from_secs(1);
 
 const NO_PICTURE: &str = "the edge does not say what runs";
 const NOT_WITH_PEERS: &str = "that does not happen behind a peer";
+const NO_WIRE: &str = "there is no wire to the engine";
 const NO_ENGINE: &str = "there is no engine of our own";
 const GOOD: &str = "acts:chaos";
 const BROKEN: &str = "acts:chaos-broken";
+/// Nobody is asked for it: the pull hangs before.
+const ABSENT: &str = "localhost:1/chaos-absent:1";
 
 /// Everything that an event can happen to. Dropped in this order.
 pub struct Scene {
     pub edge: Edge,
+    pub wire: Option<Wire>,
     pub made: Vec<Image>,
     pub engine: Option<Engine>,
     /// It serves as long as it is there.
@@ -156,6 +161,9 @@ impl Event {
             | Happening::DockerPause
             | Happening::CutOff
             | Happening::Crash => self.happen_to_replica(&eye, &scene.docker).await,
+            Happening::Jammed(_) | Happening::LogStall => {
+                self.happen_amid_trouble(&eye, scene).await
+            }
             _ => {
                 let long = scene.long;
                 let Edge::Tidegate(edge) = &mut scene.edge else {
@@ -179,7 +187,7 @@ impl Event {
         let count = self.replicas as usize;
         let as_it_was = Wish {
             replicas: self.replicas,
-            environment: None,
+            ..Wish::default()
         };
         let is_as_it_was = |seen: &[Replica]| all_ready(seen, count);
         let old = eye.look().await.ok_or(NO_PICTURE)?;
@@ -308,12 +316,54 @@ impl Event {
         }
     }
 
+    /// The only replica dies while something else is stuck.
+    async fn happen_amid_trouble(&self, eye: &Eye, scene: &mut Scene) -> Outcome {
+        let Edge::Tidegate(edge) = &mut scene.edge else {
+            return Err(NOT_WITH_PEERS.to_owned());
+        };
+        let beside = |image| Wish {
+            replicas: self.replicas,
+            environment: None,
+            neighbour: Some(Neighbour { image }),
+        };
+        if let Happening::Jammed(jam) = self.happening {
+            let wire = scene.wire.as_ref().ok_or(NO_WIRE)?;
+            wire.jam(jam);
+            match jam {
+                Jam::Removals => {}
+                Jam::Starts => {
+                    edge.reload(&beside(IMAGE)).await?;
+                    wire.hangs(2).await?;
+                }
+                Jam::Pulls => {
+                    edge.reload(&beside(ABSENT)).await?;
+                    wire.hangs(1).await?;
+                }
+            }
+        } else {
+            edge.stall_log()?;
+        }
+        let seen = eye.look().await.ok_or(NO_PICTURE)?;
+        let victim = seen.first().ok_or(NO_PICTURE)?;
+        let pid = pid_of(&scene.docker, victim).await?;
+        // What cannot be removed stays in the picture.
+        let is_full = |seen: &[Replica]| {
+            let ready = seen.iter().filter(|replica| replica.ready);
+            ready.clone().count() == self.replicas as usize
+                && ready.clone().all(|it| it.id != victim.id)
+        };
+        let die = async {
+            end(&pid)?;
+            Ok(done())
+        };
+        eye.through(PATIENCE, is_full, die).await
+    }
+
     /// Something befalls one container; full strength is as many as before.
     async fn happen_to_replica(&self, eye: &Eye, docker: &Docker) -> Outcome {
         let replicas = eye.look().await.ok_or(NO_PICTURE)?;
         let victim = &replicas[replicas.len() / 2];
-        let inspect = ["inspect", "--format", "{{.State.Pid}}", &victim.id];
-        let pid = docker.run(&inspect).await?;
+        let pid = pid_of(docker, victim).await?;
         let (replaced, patience) = match eye {
             Eye::Admin(_) => (true, PATIENCE),
             Eye::Statistics { .. } => (false, PATIENCE_WITH_PEERS),
@@ -341,11 +391,7 @@ impl Event {
             Happening::DockerPause => &["pause", id],
             Happening::CutOff => &["network", "disconnect", "bridge", id],
             Happening::Crash => return edge::crash(victim).await,
-            Happening::KillProcess => {
-                let pid = pid.parse().map_err(|_| format!("`{pid}` is no process"))?;
-                return kill(Pid::from_raw(pid), Signal::SIGKILL)
-                    .map_err(|why| format!("kill -9 {pid}: {why}; it takes root"));
-            }
+            Happening::KillProcess => return end(pid),
             _ => return Err(format!("{} does not befall a replica", self.name)),
         };
         docker.run(command).await?;
@@ -359,7 +405,7 @@ const RELOAD_TAKES: Duration = Duration::from_millis(15);
 async fn reloads(edge: &mut Edge, replicas: u32) -> Result<Told, String> {
     let as_it_was = Wish {
         replicas,
-        environment: None,
+        ..Wish::default()
     };
     for _ in 0..RELOADS {
         match edge {
@@ -369,6 +415,17 @@ async fn reloads(edge: &mut Edge, replicas: u32) -> Result<Told, String> {
         sleep(BETWEEN_RELOADS).await;
     }
     Ok(done())
+}
+
+async fn pid_of(docker: &Docker, replica: &Replica) -> Result<String, String> {
+    let inspect = ["inspect", "--format", "{{.State.Pid}}", &replica.id];
+    docker.run(&inspect).await
+}
+
+fn end(pid: &str) -> Result<(), String> {
+    let pid = pid.parse().map_err(|_| format!("`{pid}` is no process"))?;
+    let killed = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    killed.map_err(|why| format!("kill -9 {pid}: {why}; it takes root"))
 }
 
 async fn starts(edge: &Edge) -> Option<(f64, Duration)> {

@@ -16,6 +16,7 @@ mod promise;
 mod row;
 mod table;
 mod tunnels;
+mod wire;
 
 use clap::{Parser, ValueEnum};
 use edge::{Haproxy, Kind};

@@ -1,13 +1,14 @@
 //! One event with load before, during and after.
 
 use crate::docker::Docker;
-use crate::edge::{Edge, Haproxy, Kind, Setup, Tidegate, all_ready};
+use crate::edge::{Edge, Haproxy, Kind, NEIGHBOUR, Setup, Tidegate, all_ready};
 use crate::engine::Engine;
 use crate::events::Event;
 use crate::happen::{Scene, Strength};
 use crate::load::{Load, MIX};
 use crate::row::Row;
 use crate::tunnels::Echo;
+use crate::wire::Wire;
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -83,11 +84,17 @@ async fn start(kind: Kind, event: &Event, conditions: &Conditions) -> Result<Sce
         true => Some(Echo::start().await?),
         false => None,
     };
+    let wire = match event.needs.wire {
+        true => Some(Wire::new(NEIGHBOUR).map_err(|why| format!("a wire to Docker: {why}"))?),
+        false => None,
+    };
     let setup = Setup {
         tidegate: conditions.tidegate.clone(),
         port: conditions.port,
         replicas: event.replicas,
         docker: docker.clone(),
+        wire: wire.as_ref().map(Wire::path),
+        stalls: event.needs.stalled_log,
         held: event.needs.held,
         echo: echo.as_ref().map(|echo| echo.address),
         logs_requests: conditions.logs.is_some(),
@@ -101,6 +108,7 @@ async fn start(kind: Kind, event: &Event, conditions: &Conditions) -> Result<Sce
         Strength::Never => Err(format!("it did not start; its log:\n{}", edge.log())),
         _ => Ok(Scene {
             edge,
+            wire,
             engine,
             made: Vec::new(),
             _echo: echo,

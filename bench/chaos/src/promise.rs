@@ -10,6 +10,8 @@ const HEALS_WITHIN: Duration = Duration::from_secs(1);
 /// Beside that time, no request waits longer: for a second until the failure is noticed, and
 /// half of one for the slowest answer on a busy machine.
 const WAITS_WITHIN: Duration = Duration::from_millis(1500);
+/// A removal that failed is tried once more, a second later, before another port is used.
+const GIVES_A_PORT_UP_WITHIN: Duration = Duration::from_millis(1500);
 /// One and a half times the interval and the timeout of a health check, a second each.
 const TWO_CHECKS: Duration = Duration::from_secs(3);
 /// A bad answer has a replica asked after its health at once, and at most every 100 ms.
@@ -23,6 +25,7 @@ pub struct Promise {
     p99_max: Option<Duration>,
     heals: bool,
     waits: bool,
+    another_port: bool,
 }
 
 /// Which requests may fail.
@@ -57,6 +60,7 @@ const fn only(fails: Fails) -> Promise {
         p99_max: None,
         heals: false,
         waits: false,
+        another_port: false,
     }
 }
 
@@ -71,6 +75,16 @@ impl Promise {
     pub const fn healing(self) -> Promise {
         Promise {
             heals: true,
+            ..self
+        }
+    }
+
+    /// The same two, and a port that has to be given up first.
+    pub const fn healing_on_another_port(self) -> Promise {
+        Promise {
+            heals: true,
+            waits: true,
+            another_port: true,
             ..self
         }
     }
@@ -144,7 +158,10 @@ impl Promise {
             let p99 = seen.p99;
             demand(p99 < max, format!("p99 is {p99:.2?} and not below {max:?}"));
         }
-        let start = seen.happened.start_time.unwrap_or_default();
+        let mut start = seen.happened.start_time.unwrap_or_default();
+        if self.another_port {
+            start += GIVES_A_PORT_UP_WITHIN;
+        }
         if self.heals {
             let max = HEALS_WITHIN + start;
             let kept = matches!(seen.happened.strength, Strength::After(after) if after <= max);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::time::Duration;
 use tidegate::plan::backoff::Backoff;
-use tidegate::plan::{Condition, Depth, Input, Roll, Seen, plan};
+use tidegate::plan::{Condition, Depth, Image, Input, Roll, Seen, plan};
 use tidegate::service::replica::ReplicaId;
 use tidegate::service::spec::{Order, Slot};
 use tidegate::service::time::Moment;
@@ -26,6 +26,8 @@ fn input<'a>(replicas: &'a [Seen], backoff: &'a Backoff, wanted: u32) -> Input<'
     Input {
         replicas,
         starting: BTreeSet::new(),
+        hanging: BTreeSet::new(),
+        image: Image::Here,
         taken: BTreeSet::new(),
         first_slot: FIRST,
         wanted: Some(wanted),
@@ -39,6 +41,7 @@ fn input<'a>(replicas: &'a [Seen], backoff: &'a Backoff, wanted: u32) -> Input<'
         check_round: Duration::from_secs(2),
         backoff,
         starts_left: 4,
+        reserve: true,
         engine_up: true,
         now: Moment::from_secs(1000),
     }

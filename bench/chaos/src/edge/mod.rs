@@ -2,10 +2,11 @@
 
 mod haproxy;
 mod held;
+mod stalled;
 mod tidegate;
 
 pub use haproxy::Haproxy;
-pub use tidegate::{Tidegate, Wish};
+pub use tidegate::{NEIGHBOUR, Neighbour, Tidegate, Wish};
 
 use crate::docker::Docker;
 use crate::happen::Strength;
@@ -64,6 +65,10 @@ pub struct Setup {
     pub port: u16,
     pub replicas: u32,
     pub docker: Docker,
+    /// The socket on which the edge meets the engine, when it is another one.
+    pub wire: Option<PathBuf>,
+    /// Whether its log is a pipe that nobody reads.
+    pub stalls: bool,
     /// Whether somebody else holds the socket on which it listens.
     pub held: bool,
     /// The server behind `tunnels::PATH`, if there is one.

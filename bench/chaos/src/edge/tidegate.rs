@@ -1,6 +1,7 @@
 //! The program under test, with a folder, an instance and ports of its own.
 
 use super::held::Held;
+use super::stalled::Stalled;
 use super::{ANSWER_DELAY_MS, Eye, IMAGE, Replica, Setup, fetch};
 use crate::tunnels;
 use nix::sys::signal::{Signal, kill};
@@ -16,6 +17,10 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 const SERVICE: &str = "acts";
+/// Comes before it in the alphabet.
+pub const NEIGHBOUR: &str = "a-neighbour";
+/// More than there may be starts at once.
+const NEIGHBOURS: u32 = 6;
 const STARTS: &str = "tidegate_container_start_duration_seconds";
 /// It has 60 s for what is in flight, and nothing here takes as long.
 const LEAVES_WITHIN: Duration = Duration::from_secs(30);
@@ -31,6 +36,7 @@ pub struct Tidegate {
     instance: String,
     setup: Setup,
     held: Option<Held>,
+    stalled: Option<Stalled>,
     child: Option<Child>,
     folder: TempDir,
 }
@@ -41,6 +47,13 @@ pub struct Wish {
     pub replicas: u32,
     /// Beside what every replica gets.
     pub environment: Option<(&'static str, &'static str)>,
+    /// Another service, which nobody asks for.
+    pub neighbour: Option<Neighbour>,
+}
+
+#[derive(Clone, Copy)]
+pub struct Neighbour {
+    pub image: &'static str,
 }
 
 impl Tidegate {
@@ -48,19 +61,24 @@ impl Tidegate {
         let folder = TempDir::with_prefix("chaos-").map_err(|why| why.to_string())?;
         let address = ([127, 0, 0, 1], setup.port).into();
         let held = setup.held.then(|| Held::bind(address)).transpose();
+        let stalled = match setup.stalls {
+            true => Some(Stalled::make(folder.path().join("log.pipe"))?),
+            false => None,
+        };
         let mut edge = Tidegate {
             address,
             admin: ([127, 0, 0, 1], setup.port + 1).into(),
             first_port: setup.port + 10,
             instance: format!("chaos-{}-{}", std::process::id(), setup.port),
             held: held.map_err(|why| format!("holding {address}: {why}"))?,
+            stalled,
             setup,
             child: None,
             folder,
         };
         edge.write(&Wish {
             replicas: edge.setup.replicas,
-            environment: None,
+            ..Wish::default()
         })?;
         edge.spawn()?;
         Ok(edge)
@@ -85,6 +103,14 @@ impl Tidegate {
         );
         if let Some((name, value)) = wish.environment {
             text += &format!("      {name}: \"{value}\"\n");
+        }
+        if let Some(Neighbour { image }) = wish.neighbour {
+            text += &format!(
+                "  {NEIGHBOUR}:\n    image: {image}\n    first_port: {}\n    \
+                 routes: [{{ path: /{NEIGHBOUR} }}]\n    \
+                 scale: {{ min: {NEIGHBOURS}, max: {NEIGHBOURS} }}\n",
+                self.first_port + 60,
+            );
         }
         if let Some(echo) = self.setup.echo {
             text += &format!(
@@ -117,7 +143,9 @@ impl Tidegate {
             .stdin(Stdio::null())
             .process_group(0)
             .kill_on_drop(true);
-        if let Some(host) = &self.setup.docker.host {
+        if let Some(wire) = &self.setup.wire {
+            command.env("DOCKER_HOST", format!("unix://{}", wire.display()));
+        } else if let Some(host) = &self.setup.docker.host {
             command.env("DOCKER_HOST", host);
         }
         if self.setup.logs_requests {
@@ -143,6 +171,10 @@ impl Tidegate {
             if let Some(held) = &self.held {
                 command = held.pass_to(&command)?;
             }
+            let log = match &self.stalled {
+                Some(stalled) => stalled.writer()?,
+                None => log,
+            };
             command
                 .stdout(output)
                 .stderr(log)
@@ -201,6 +233,14 @@ impl Tidegate {
             (Some(0), _) => Ok(true),
             (Some(1), _) => Ok(false),
             (_, said) => Err(format!("`tidegate deploy`: {said}")),
+        }
+    }
+
+    /// From now on nobody reads what it logs.
+    pub fn stall_log(&self) -> Result<(), String> {
+        match &self.stalled {
+            Some(stalled) => stalled.fill(),
+            None => Err("its log is a file".to_owned()),
         }
     }
 
