@@ -33,6 +33,8 @@ const HEALED_WITHIN: Duration = Duration::from_secs(240);
 /// Requests in flight, slow calls that are still on their way, and the longest pause after a
 /// removal that failed.
 const GONE_WITHIN: Duration = Duration::from_secs(150);
+/// The control loop's own.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
 /// A start that nothing disturbs.
 const WOKEN_WITHIN: Duration = Duration::from_secs(5);
 /// After that nothing happens any more.
@@ -775,6 +777,8 @@ impl Stage {
         if self.book.lock().broken.is_some() {
             return;
         }
+        // What failed before it fell asleep is forgotten.
+        sleep(LONGEST_BACK_OFF).await;
         for (name, service) in self.services.clone() {
             if service.sleep.is_none() || service.fixed {
                 continue;
@@ -866,6 +870,12 @@ impl Stage {
             .collect();
         if !strays.is_empty() {
             return Err(format!("left behind: {strays:?}"));
+        }
+        let mut views = snapshot.services.values();
+        let is_pulled =
+            |view: &&Arc<ServiceView>| view.because.iter().any(|it| it.starts_with("pulling "));
+        if let Some(view) = views.find(is_pulled) {
+            return Err(format!("{}: {:?}", view.name, view.because));
         }
         let open = self.book.lock().open_starts();
         match open.is_empty() {
