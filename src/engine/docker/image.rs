@@ -2,7 +2,7 @@
 
 use super::error::{Failure, failed};
 use super::registry::Logins;
-use super::{Daemon, LOOK_TIMEOUT, held};
+use super::{Daemon, held};
 use crate::engine::EngineError;
 use crate::service::spec::{ImageId, Pull, Spec, Template};
 use crate::service::time::Human;
