@@ -301,19 +301,61 @@ async fn two_processes_do_not_share_a_state_folder() {
 async fn two_processes_do_not_control_the_same_containers() {
     let web = |port| format!("services: {{ web: {{ image: web, first_port: {port} }} }}\n");
     let first = Edge::start(&web(25900)).await;
+    // However the way to the daemon is spelled.
+    for host in ["", "unix:///var/run/docker.sock", "unix:///run/docker.sock"] {
+        let mut second = Edge::prepare("").with("DOCKER_HOST", host);
+        second.instance.clone_from(&first.instance);
+        second.write(&web(25950));
+        let (code, said) = second.refused().await;
+        assert_eq!(code, Some(1), "{said}");
+        let process = format!("another tidegate (process {})", first.pid());
+        let hint = "its own `instance`";
+        says(
+            &said,
+            &[&process, "controls the containers", &first.instance, hint],
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_lock_holds_from_another_network_too_and_is_gone_with_its_process() {
+    let web = "services: { web: { image: web, first_port: 25960 } }\n";
+    let mut first = Edge::start(web).await;
+    let folder = Path::new("/run/tidegate");
+    let instance = first.instance.clone();
+    let of_first = || {
+        let files = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut names = files.map(|file| file.file_name().to_string_lossy().into_owned());
+        names.find(|name| name.starts_with(&instance))
+    };
+    let file = of_first().expect("the lock");
+    let mode = fs::metadata(folder.join(&file))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
     let mut second = Edge::prepare("");
     second.instance.clone_from(&first.instance);
-    second.write(&web(25950));
-    let (code, said) = second.refused().await;
-    assert_eq!(code, Some(1), "{said}");
-    says(
-        &said,
-        &[
-            "controls the containers",
-            &first.instance,
-            "its own `instance`",
-        ],
-    );
+    second.write(web);
+    let file = second.file();
+    let command = second.command(&["run", "-c", file.to_str().expect("text")]);
+    let mut elsewhere = std::process::Command::new("unshare");
+    elsewhere
+        .arg("--net")
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => elsewhere.env(name, value),
+            None => elsewhere.env_remove(name),
+        };
+    }
+    let ran = ran(elsewhere).await;
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    says(&ran.err, &["controls the containers", &first.instance]);
+    first.signal(Signal::SIGTERM);
+    assert_eq!(first.ended(SOON).await, Some(0));
+    assert_eq!(of_first(), None);
 }
 
 // === the engine's troubles ===

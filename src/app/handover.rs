@@ -42,7 +42,7 @@ pub enum When {
 pub enum Holding {
     Listener(SocketAddr),
     StateLock,
-    /// With the name that says what is locked.
+    /// One half of it, with the name that says which, and of what.
     InstanceLock(String),
 }
 

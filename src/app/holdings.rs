@@ -4,17 +4,20 @@
 //! it; then there is no moment at which nobody does.
 
 use super::handover::Holding;
-use super::preflight::{bind, instance_lock_name, lock_instance, lock_state_dir};
+use super::instance_lock::InstanceLock;
+use super::preflight::{bind, engine, lock_state_dir};
 use super::{StartError, passed, predecessor, system};
 use crate::config::Config;
+use crate::engine::docker::{Claim, Host};
 use socket2::SockRef;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Seek, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What the kernel keeps for a client beyond what is on its way to it. Left alone it keeps up to
 /// 4 MiB (`net.ipv4.tcp_wmem`) for each that does not read, and when all of them fill
@@ -27,8 +30,7 @@ pub struct Holdings {
     pub listeners: Vec<(SocketAddr, TcpListener)>,
     pub state_lock: File,
     /// Held while any service has containers.
-    pub instance_lock: Option<UnixListener>,
-    instance: String,
+    instance_lock: Arc<InstanceLock>,
     /// From the process before this one, until it is known which are wanted.
     inherited: Vec<(SocketAddr, TcpListener)>,
     /// From a supervisor, until the same is known.
@@ -43,16 +45,12 @@ impl Holdings {
         passed: Vec<(SocketAddr, TcpListener)>,
     ) -> Result<Holdings, StartError> {
         let mut state_lock = None;
-        let mut instance_lock = None;
+        let mut halves = Vec::new();
         let mut inherited = Vec::new();
-        let name = instance_lock_name(&config.instance);
         for (holding, descriptor) in handed.into_iter().flatten() {
             match holding {
                 Holding::StateLock => state_lock = Some(File::from(descriptor)),
-                Holding::InstanceLock(other) if other == name => {
-                    instance_lock = Some(UnixListener::from(descriptor));
-                }
-                Holding::InstanceLock(_) => {}
+                Holding::InstanceLock(half) => halves.push((half, descriptor)),
                 Holding::Listener(address) => {
                     inherited.push((address, TcpListener::from(descriptor)));
                 }
@@ -62,18 +60,36 @@ impl Holdings {
             Some(lock) => lock,
             None => lock_state_dir(&config.state_dir)?,
         };
-        let mut holdings = Holdings {
+        let socket = match Host::from_env() {
+            Ok(Host::Unix(socket)) => Some(socket),
+            _ => None,
+        };
+        let state_dir = &config.state_dir;
+        let instance_lock = InstanceLock::new(&config.instance, state_dir, socket.as_deref());
+        instance_lock.inherit(halves);
+        let holdings = Holdings {
             listeners: Vec::new(),
+            instance_lock: Arc::new(instance_lock),
             state_lock,
-            instance_lock: instance_lock.filter(|_| config.has_containers()),
-            instance: config.instance.clone(),
             inherited,
             passed,
         };
         if config.has_containers() {
             holdings.lock_instance()?;
+            if let Some(engine) = engine(&config.instance)? {
+                let lock = &holdings.instance_lock;
+                lock.meet(&engine).map_err(StartError::System)?;
+            }
         }
         Ok(holdings)
+    }
+
+    /// What the engine asks before it uses a daemon.
+    pub fn claim(&self) -> Claim {
+        let lock = Arc::clone(&self.instance_lock);
+        // Among what the engine says of its failures, which are one line each.
+        let in_a_line = |why: String| why.replace("\n  hint: ", "; ");
+        Arc::new(move |engine| lock.meet(engine).map_err(in_a_line))
     }
 
     /// Opens the listeners that were neither inherited nor passed, and closes the inherited ones
@@ -103,11 +119,18 @@ impl Holdings {
     }
 
     /// Does nothing when it is locked already.
-    pub fn lock_instance(&mut self) -> Result<(), StartError> {
-        if self.instance_lock.is_none() {
-            self.instance_lock = Some(lock_instance(&self.instance)?);
-        }
-        Ok(())
+    pub fn lock_instance(&self) -> Result<(), StartError> {
+        self.instance_lock.want().map_err(StartError::System)
+    }
+
+    /// What nobody needs any more once this process has ended without a successor.
+    pub fn tidy_up(&self) {
+        self.instance_lock.tidy_up();
+    }
+
+    /// The descriptors of the lock on the instance, by name.
+    pub fn instance_halves(&self) -> Vec<(String, Arc<OwnedFd>)> {
+        self.instance_lock.halves()
     }
 
     /// A second handle for each of `addresses`.
@@ -124,25 +147,28 @@ impl Holdings {
     }
 
     /// Everything, with its name.
-    pub fn all(&self) -> (Vec<Holding>, Vec<BorrowedFd<'_>>) {
+    pub fn all<'a>(
+        &'a self,
+        halves: &'a [(String, Arc<OwnedFd>)],
+    ) -> (Vec<Holding>, Vec<BorrowedFd<'a>>) {
         let listeners = self
             .listeners
             .iter()
             .map(|(address, listener)| (Holding::Listener(*address), listener.as_fd()));
-        let instance = self.instance_lock.iter().map(|lock| {
-            let name = instance_lock_name(&self.instance);
-            (Holding::InstanceLock(name), lock.as_fd())
-        });
+        let instance = halves
+            .iter()
+            .map(|(name, half)| (Holding::InstanceLock(name.clone()), half.as_fd()));
         let state = std::iter::once((Holding::StateLock, self.state_lock.as_fd()));
         listeners.chain(instance).chain(state).unzip()
     }
 
     /// Writes down who runs, for the message to whoever else tries, and for whoever looks.
-    pub fn sign(&self) -> io::Result<()> {
+    pub fn sign(&mut self) -> io::Result<()> {
         let mut file = &self.state_lock;
         file.set_len(0)?;
         file.rewind()?;
-        writeln!(file, "{}", std::process::id())
+        writeln!(file, "{}", std::process::id())?;
+        self.instance_lock.sign()
     }
 }
 

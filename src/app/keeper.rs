@@ -299,7 +299,8 @@ impl Keeper {
 
     /// Gives a successor its own handle of everything that it must hold; nothing is lost by it.
     async fn show_holdings(&mut self, mut successor: Successor) -> Option<Successor> {
-        let (holdings, descriptors) = self.holdings.all();
+        let halves = self.holdings.instance_halves();
+        let (holdings, descriptors) = self.holdings.all(&halves);
         let message = Message::Holdings {
             pid: std::process::id(),
             holdings,
@@ -392,7 +393,7 @@ impl Keeper {
             () = over(shutdown) => {}
         }
         self.options.remove = false;
-        self.leave_by(deadline, Duration::ZERO).await;
+        self.leave_by(deadline, Duration::ZERO, false).await;
     }
 
     /// What may take long goes on by itself.
@@ -504,11 +505,11 @@ impl Keeper {
         self.doors.send_replace(Doors::Shut);
         // Nobody should hold them, except for whoever passed them to this process.
         self.holdings.listeners.clear();
-        self.leave_by(deadline, FIRST_WORD_WITHIN).await;
+        self.leave_by(deadline, FIRST_WORD_WITHIN, true).await;
     }
 
     /// Connections on which nothing is asked are left after `idle`.
-    async fn leave_by(self, deadline: Instant, idle: Duration) {
+    async fn leave_by(self, deadline: Instant, idle: Duration, is_last: bool) {
         let patience = Instant::now() + idle;
         let nothing = || {
             let nobody = || self.connected.count() == 0;
@@ -528,6 +529,9 @@ impl Keeper {
         }
         for observer in self.observers.all() {
             observer.flush();
+        }
+        if is_last {
+            self.holdings.tidy_up();
         }
         exit(0);
     }

@@ -6,6 +6,7 @@
 mod doors;
 mod handover;
 mod holdings;
+mod instance_lock;
 mod keeper;
 mod logs;
 mod passed;
@@ -133,6 +134,7 @@ fn start(
     let upgrade_socket = Socket::bind(config.state_dir.join("upgrade.sock"))?;
     raise_open_files();
     let docker = Docker::connect(&config.instance).map_err(|error| system(&error))?;
+    let docker = docker.claiming(holdings.claim());
     if predecessor.is_none() {
         let placed = holdings.sign().and_then(|()| admin_socket.place());
         placed

@@ -1,15 +1,17 @@
 //! What must be right before anything starts.
 
 use super::{StartError, system};
+use crate::engine::docker::Docker;
 use std::fs;
 use std::io::{self, Read, Seek, Write};
 use std::net::TcpListener;
-use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// An engine that needs longer is away, for now.
+const ENGINE_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// Each proxied request takes two descriptors.
 const OPEN_FILES: u64 = 1 << 20;
 /// For listeners, logs, the engine, the admin API and those who are turned away.
@@ -81,24 +83,18 @@ pub fn lock_state_dir(dir: &Path) -> Result<fs::File, StartError> {
     }
 }
 
-/// Two processes must not control the same containers, whatever folder their state is in. The
-/// lock is a name in the kernel's socket namespace, so it ends with the process, however that
-/// ends.
-pub fn lock_instance(instance: &str) -> Result<UnixListener, StartError> {
-    let name = instance_lock_name(instance);
-    let address = SocketAddr::from_abstract_name(name).map_err(|error| system(&error))?;
-    UnixListener::bind_addr(&address).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => StartError::System(format!(
-            "another tidegate controls the containers of the instance `{instance}`\n  hint: stop \
-             it, or give this one its own `instance`"
-        )),
-        _ => system(&error),
+/// Who the daemon is; `None`: nobody answers yet.
+pub fn engine(instance: &str) -> Result<Option<String>, StartError> {
+    // A client of its own: its connections end with this runtime.
+    let docker = Docker::connect(instance).map_err(|error| system(&error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| system(&error))?;
+    runtime.block_on(async {
+        let asked = tokio::time::timeout(ENGINE_ANSWERS_WITHIN, docker.identity());
+        Ok(asked.await.ok().and_then(Result::ok))
     })
-}
-
-pub fn instance_lock_name(instance: &str) -> String {
-    let engine = std::env::var("DOCKER_HOST").unwrap_or_default();
-    format!("tidegate {instance} {engine}")
 }
 
 /// The token from the environment, else the one in the state folder, made when it is missing.

@@ -339,6 +339,7 @@ impl Drop for Edge {
         // The last one of several that share them removes the containers.
         if self.has_containers.load(Ordering::Relaxed) && Arc::strong_count(&self.folder) == 1 {
             docker::clean(&format!("label=io.tidegate.instance={}", self.instance));
+            forget_lock(&self.instance);
         }
         if std::thread::panicking() {
             eprintln!(
@@ -348,6 +349,17 @@ impl Drop for Edge {
                     .map(|log| log.join("\n"))
                     .unwrap_or_default()
             );
+        }
+    }
+}
+
+/// One that was killed leaves its lock's file behind.
+fn forget_lock(instance: &str) {
+    let files = std::fs::read_dir("/run/tidegate").into_iter().flatten();
+    for file in files.flatten() {
+        let name = file.file_name();
+        if name.to_string_lossy().starts_with(&format!("{instance}-")) {
+            let _ = std::fs::remove_file(file.path());
         }
     }
 }

@@ -61,6 +61,19 @@ impl Failure {
         failed(op, message).into()
     }
 
+    /// The daemon answers, and somebody else has the use of it.
+    pub(super) fn not_for_us(op: &'static str, message: String) -> Failure {
+        let error = EngineError {
+            kind: ErrorKind::Unreachable,
+            op,
+            message,
+        };
+        Failure {
+            status: None,
+            error,
+        }
+    }
+
     pub(super) fn is(&self, status: u16) -> bool {
         self.status == Some(status)
     }

@@ -81,6 +81,19 @@ impl Host {
         }
     }
 
+    /// The same for every spelling of it.
+    pub(super) fn place(&self) -> String {
+        match self {
+            Host::Unix(path) => {
+                let real = std::fs::canonicalize(path);
+                format!("unix://{}", real.as_deref().unwrap_or(path).display())
+            }
+            Host::Tcp(authority) | Host::Tls(authority, _) => {
+                format!("tcp://{}", authority.to_ascii_lowercase())
+            }
+        }
+    }
+
     /// What can be found wrong without a connection. A missing socket is not: it may come.
     pub(super) fn check(&self) -> Result<(), EngineError> {
         let Host::Tls(_, certs) = self else {
@@ -173,6 +186,21 @@ mod tests {
             ("HOME", "/me"),
         ];
         assert_eq!(host(&vars), tls("box:1", "/me/.docker"));
+    }
+
+    #[test]
+    fn a_place_is_the_same_however_it_is_spelled() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("docker.sock");
+        std::fs::write(&socket, "").unwrap();
+        let link = folder.path().join("link.sock");
+        std::os::unix::fs::symlink(&socket, &link).unwrap();
+        assert_eq!(Host::Unix(link).place(), Host::Unix(socket).place());
+        let tcp = Host::Tcp("Box:2376".into());
+        let tls = Host::Tls("box:2376".into(), "/certs".into());
+        assert_eq!(tcp.place(), tls.place());
+        let gone = Host::Unix("/nowhere/docker.sock".into());
+        assert_eq!(gone.place(), "unix:///nowhere/docker.sock");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod error;
 mod event;
 mod heard;
 mod host;
+mod identity;
 mod image;
 mod inspect;
 mod json;
@@ -37,6 +38,7 @@ use async_trait::async_trait;
 use error::Failure;
 use futures_util::stream::BoxStream;
 use heard::Heard;
+pub use identity::Claim;
 use image::Pulls;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,10 +71,22 @@ impl Docker {
             turns: Turns::default(),
             pulls: Pulls::default(),
             broken: Mutex::new(HashSet::new()),
+            claim: None,
         };
         Ok(Docker {
             daemon: Arc::new(daemon),
         })
+    }
+
+    /// Has `claim` asked, with the daemon's identity, before anything else is asked of a daemon
+    /// that was away. What it refuses is left alone.
+    pub fn claiming(mut self, claim: Claim) -> Docker {
+        self.alone().claim = Some(claim);
+        self
+    }
+
+    fn alone(&mut self) -> &mut Daemon {
+        Arc::get_mut(&mut self.daemon).expect("nobody has a copy while it is made")
     }
 }
 
@@ -136,6 +150,7 @@ struct Daemon {
     pulls: Pulls,
     /// Containers whose broken labels have been complained about.
     broken: Mutex<HashSet<String>>,
+    claim: Option<Claim>,
 }
 
 impl Daemon {
@@ -150,6 +165,7 @@ impl Daemon {
             .ask_engine(op, LOOK_TIMEOUT, client.negotiate_version())
             .await?;
         let client = version::pinned(client);
+        self.claim(op, &client).await?;
         log::debug!(
             "Docker answers at {}, API {}",
             self.host,

@@ -1,0 +1,61 @@
+//! Which daemon this is, however `DOCKER_HOST` spells the way to it.
+
+use super::error::Failure;
+use super::{Daemon, Docker, LOOK_TIMEOUT};
+use crate::engine::EngineError;
+use std::sync::Arc;
+
+/// Asked with a daemon's identity before that daemon is used; an error says why it may not be.
+pub type Claim = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+
+const OP: &str = "ask who the daemon is";
+
+impl Docker {
+    /// The daemon's own id. One that has none, or does not tell, goes by its place.
+    pub async fn identity(&self) -> Result<String, EngineError> {
+        let client = self.daemon.client(OP).await?;
+        Ok(self.daemon.identity(OP, &client).await?)
+    }
+}
+
+impl Daemon {
+    pub(super) async fn claim(
+        &self,
+        op: &'static str,
+        client: &bollard::Docker,
+    ) -> Result<(), Failure> {
+        let Some(claim) = &self.claim else {
+            return Ok(());
+        };
+        let identity = self.identity(op, client).await?;
+        claim(&identity).map_err(|why| Failure::not_for_us(op, why))
+    }
+
+    async fn identity(
+        &self,
+        op: &'static str,
+        client: &bollard::Docker,
+    ) -> Result<String, Failure> {
+        let first = self.id(op, client).await?;
+        // Podman makes up another one for each answer.
+        let is_kept = first.is_some() && self.id(op, client).await? == first;
+        let id = first.filter(|_| is_kept);
+        Ok(id.unwrap_or_else(|| self.host.place()))
+    }
+
+    async fn id(
+        &self,
+        op: &'static str,
+        client: &bollard::Docker,
+    ) -> Result<Option<String>, Failure> {
+        match self.ask(op, LOOK_TIMEOUT, client.info()).await {
+            Ok(info) => Ok(info.id.filter(|id| !id.is_empty())),
+            Err(failure) if failure.unreachable() => Err(failure),
+            // A filter in front of the daemon may keep this from us.
+            Err(failure) => {
+                log::debug!("the daemon does not say who it is: {}", failure.message());
+                Ok(None)
+            }
+        }
+    }
+}
