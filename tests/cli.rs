@@ -319,9 +319,14 @@ async fn two_processes_do_not_control_the_same_containers() {
 
 #[tokio::test]
 async fn the_lock_holds_from_another_network_too_and_is_gone_with_its_process() {
+    if !nix::unistd::geteuid().is_root() {
+        // Nobody else makes networks.
+        return;
+    }
     let web = "services: { web: { image: web, first_port: 25960 } }\n";
     let mut first = Edge::start(web).await;
     let folder = Path::new("/run/tidegate");
+    first.says("the container engine answers").await;
     let instance = first.instance.clone();
     let of_first = || {
         let files = fs::read_dir(folder).into_iter().flatten().flatten();

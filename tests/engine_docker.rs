@@ -19,8 +19,8 @@ use tokio::time::timeout;
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
-const GRACE: Duration = Duration::from_millis(200);
-const GENERATION: u64 = 1_767_225_600_000;
+pub const GRACE: Duration = Duration::from_millis(200);
+pub const GENERATION: u64 = 1_767_225_600_000;
 
 #[tokio::test]
 async fn a_container_is_started_seen_answers_and_is_gone_after_its_stop() {
@@ -393,15 +393,19 @@ async fn a_daemon_that_goes_and_comes_back_is_told_and_found_again() {
 }
 
 /// A service of its own on a real daemon.
-struct Bench {
-    engine: Docker,
-    instance: String,
-    spec: Spec,
+pub struct Bench {
+    pub engine: Docker,
+    pub instance: String,
+    pub spec: Spec,
+    _removal: Removal,
 }
+
+/// Removes what a test made when it is over, however it ends.
+struct Removal(String);
 
 impl Bench {
     /// `port`: the first of those that belong to this test.
-    fn new(name: &str, port: Slot) -> Bench {
+    pub fn new(name: &str, port: Slot) -> Bench {
         let instance = format!("test-{name}-{}", std::process::id());
         let second = Duration::from_secs(1);
         let template = Template {
@@ -443,51 +447,52 @@ impl Bench {
         };
         Bench {
             engine: Docker::connect(&instance).unwrap(),
+            _removal: Removal(instance.clone()),
             instance,
             spec,
         }
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Template)) -> Bench {
+    pub fn with(mut self, change: impl FnOnce(&mut Template)) -> Bench {
         if let Source::Container(template) = &mut self.spec.source {
             change(template);
         }
         self
     }
 
-    async fn start(&self, slot: Slot) -> Result<ReplicaId, EngineError> {
+    pub async fn start(&self, slot: Slot) -> Result<ReplicaId, EngineError> {
         self.engine.fetch_image(&self.spec).await?;
         self.engine.start(&self.spec, slot, GENERATION).await
     }
 
-    async fn stop(&self, id: &ReplicaId) {
+    pub async fn stop(&self, id: &ReplicaId) {
         self.engine.stop(id, GRACE).await.unwrap();
     }
 
     /// All there is, in slot order.
-    async fn seen(&self) -> Vec<Observed> {
+    pub async fn seen(&self) -> Vec<Observed> {
         let mut seen = self.engine.observe().await.unwrap();
         seen.sort_by_key(|replica| replica.slot);
         seen
     }
 
-    async fn only(&self) -> Observed {
+    pub async fn only(&self) -> Observed {
         let mut seen = self.seen().await;
         assert_eq!(seen.len(), 1, "{seen:?}");
         seen.remove(0)
     }
 
     /// Makes a container behind the engine's back.
-    fn by_hand(&self, args: &[&str]) -> String {
+    pub fn by_hand(&self, args: &[&str]) -> String {
         let label = format!("tidegate.test={}", self.instance);
         docker(&[&["create", "--label", &label], args, &[image::tiny()]].concat())
     }
 }
 
-impl Drop for Bench {
+impl Drop for Removal {
     fn drop(&mut self) {
         for label in ["io.tidegate.instance", "tidegate.test"] {
-            clean(&format!("label={label}={}", self.instance));
+            clean(&format!("label={label}={}", self.0));
         }
     }
 }

@@ -22,6 +22,7 @@ mod held; // clients that leave while their requests wait, or when they were sen
 mod held_socket; // down and up again behind a socket that somebody else holds
 mod hygiene; // what must not get through to a replica, nor back
 mod idle; // connections to replicas that nobody uses for a while
+mod labels; // labels that images and strangers bring along, on a real daemon
 mod log; // what is logged, when nothing reads it
 mod manual; // what docs/ shows: messages, commands, files of before and after
 mod monitoring; // the alerts and the Grafana dashboard, held against the real metrics

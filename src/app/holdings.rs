@@ -5,10 +5,11 @@
 
 use super::handover::Holding;
 use super::instance_lock::InstanceLock;
-use super::preflight::{bind, engine, lock_state_dir};
+use super::key::Key;
+use super::preflight::{bind, engine, lock_state_dir, signed_by};
 use super::{StartError, passed, predecessor, system};
 use crate::config::Config;
-use crate::engine::docker::{Claim, Host};
+use crate::engine::docker::{Claim, Host, Seal};
 use socket2::SockRef;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Seek, Write};
@@ -31,6 +32,7 @@ pub struct Holdings {
     pub state_lock: File,
     /// Held while any service has containers.
     instance_lock: Arc<InstanceLock>,
+    key: Key,
     /// From the process before this one, until it is known which are wanted.
     inherited: Vec<(SocketAddr, TcpListener)>,
     /// From a supervisor, until the same is known.
@@ -70,6 +72,7 @@ impl Holdings {
         let holdings = Holdings {
             listeners: Vec::new(),
             instance_lock: Arc::new(instance_lock),
+            key: Key::open(&config.state_dir, signed_by(&state_lock))?,
             state_lock,
             inherited,
             passed,
@@ -82,6 +85,11 @@ impl Holdings {
             }
         }
         Ok(holdings)
+    }
+
+    /// What the engine seals with.
+    pub fn seal(&self) -> Arc<Seal> {
+        self.key.seal()
     }
 
     /// What the engine asks before it uses a daemon.
@@ -168,7 +176,8 @@ impl Holdings {
         file.set_len(0)?;
         file.rewind()?;
         writeln!(file, "{}", std::process::id())?;
-        self.instance_lock.sign()
+        self.instance_lock.sign()?;
+        self.key.sign()
     }
 }
 

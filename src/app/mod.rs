@@ -8,6 +8,7 @@ mod handover;
 mod holdings;
 mod instance_lock;
 mod keeper;
+mod key;
 mod logs;
 mod passed;
 mod predecessor;
@@ -102,7 +103,10 @@ pub fn image_facts(image: &str) -> Result<ImageFacts, StartError> {
 
 /// What `run` would do first with this configuration.
 pub fn forecast(config: &Config, images: Images) -> Result<Vec<Forecast>, StartError> {
-    let docker = Docker::connect(&config.instance).map_err(|error| system(&error))?;
+    let mut docker = Docker::connect(&config.instance).map_err(|error| system(&error))?;
+    if let Some(seal) = key::look(&config.state_dir) {
+        docker = docker.sealing(seal);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -134,7 +138,7 @@ fn start(
     let upgrade_socket = Socket::bind(config.state_dir.join("upgrade.sock"))?;
     raise_open_files();
     let docker = Docker::connect(&config.instance).map_err(|error| system(&error))?;
-    let docker = docker.claiming(holdings.claim());
+    let docker = docker.sealing(holdings.seal()).claiming(holdings.claim());
     if predecessor.is_none() {
         let placed = holdings.sign().and_then(|()| admin_socket.place());
         placed

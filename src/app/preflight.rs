@@ -83,6 +83,14 @@ pub fn lock_state_dir(dir: &Path) -> Result<fs::File, StartError> {
     }
 }
 
+/// The process that signed the lock last; `None`: nobody has.
+pub fn signed_by(mut lock: &fs::File) -> Option<u32> {
+    let mut owner = String::new();
+    lock.rewind().ok()?;
+    lock.read_to_string(&mut owner).ok()?;
+    owner.trim().parse().ok()
+}
+
 /// Who the daemon is; `None`: nobody answers yet.
 pub fn engine(instance: &str) -> Result<Option<String>, StartError> {
     // A client of its own: its connections end with this runtime.

@@ -158,7 +158,7 @@ impl Control {
     /// or one more than the greatest one seen.
     fn next_generation(&mut self) -> u64 {
         let clock = wall_clock().as_millis() as u64;
-        self.last_generation = (self.last_generation + 1).max(clock);
+        self.last_generation = self.last_generation.saturating_add(1).max(clock);
         self.last_generation
     }
 }

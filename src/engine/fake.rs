@@ -4,7 +4,7 @@
 //! Clones share one world: the test holds one and turns the screws, the control loop another.
 
 use super::{Engine, EngineError, ErrorKind};
-use crate::service::replica::{Made, Observed, ReplicaId, RunState};
+use crate::service::replica::{Made, Observed, ReplicaId, RunState, Vouched};
 use crate::service::spec::{ImageId, Pull, ServiceName, Slot, Spec};
 use crate::service::time::Human;
 use crate::service::usage::Usage;
@@ -345,6 +345,7 @@ impl FakeEngine {
                 template: version.template.to_label().into(),
                 manual: version.manual.clone(),
                 wanted: spec.wanted,
+                vouched: Vouched::Sealed,
             }),
             spec: version.hash,
             image: Some(image),

@@ -252,6 +252,18 @@ pub struct Made {
     pub manual: Option<ManualDeploy>,
     /// How many replicas were wanted then; `None`: nobody wrote it down.
     pub wanted: Option<u32>,
+    pub vouched: Vouched,
+}
+
+/// How far the record of how a replica was made can be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vouched {
+    /// This Tidegate wrote it.
+    Sealed,
+    /// An older version wrote it, without a seal; the names of templates mean the same.
+    Unsealed,
+    /// The key that it was sealed with is lost, so the names of templates mean nothing.
+    KeyLost,
 }
 
 /// The engine's view of the process, before any health check.

@@ -24,6 +24,18 @@ impl ServiceName {
     }
 }
 
+/// What names of services and instances are made of.
+pub const NAME_BYTES_MAX: usize = 40;
+
+pub fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= NAME_BYTES_MAX
+        && !name.starts_with('-')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
 impl Borrow<str> for ServiceName {
     fn borrow(&self) -> &str {
         &self.0

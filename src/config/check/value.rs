@@ -226,17 +226,7 @@ pub fn address(typed: &Scalar) -> Result<SocketAddr, Fault> {
     })
 }
 
-/// What names of services and instances are made of.
-pub const NAME_BYTES_MAX: usize = 40;
-
-pub fn is_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= NAME_BYTES_MAX
-        && !name.starts_with('-')
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-}
+pub use crate::service::spec::{NAME_BYTES_MAX, is_name};
 
 /// The name closest to `text`, if there is anything to make one of.
 pub fn name_from(text: &str) -> Option<String> {

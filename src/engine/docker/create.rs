@@ -78,23 +78,22 @@ impl Daemon {
     ) -> Result<String, Failure> {
         let name = format!("tidegate-{}-{slot}", spec.name);
         let unique = format!("{name}-{generation}");
+        let seal = self.seal.as_deref();
+        let labels = label::replica(&self.instance, spec, version, slot, generation, seal);
         let body = ContainerCreateBody {
-            labels: Some(label::replica(
-                &self.instance,
-                spec,
-                version,
-                slot,
-                generation,
-            )),
             image: Some(image),
             ..container(spec, &version.template, slot)
         };
-        let create = |name| {
+        let create = |name: String| {
+            let body = ContainerCreateBody {
+                labels: Some(label::sealed(&labels, &name, seal)),
+                ..body.clone()
+            };
             let options = CreateContainerOptions {
                 name: Some(name),
                 ..Default::default()
             };
-            client.create_container(Some(options), body.clone())
+            client.create_container(Some(options), body)
         };
         let created = match self.ask(CREATE, CREATE_TIMEOUT, create(name)).await {
             // The name is another's: one of ours on its way out, or a stranger's.

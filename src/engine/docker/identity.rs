@@ -1,8 +1,10 @@
 //! Which daemon this is, however `DOCKER_HOST` spells the way to it.
 
 use super::error::Failure;
+use super::json::{answer, target};
 use super::{Daemon, Docker, LOOK_TIMEOUT};
 use crate::engine::EngineError;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Asked with a daemon's identity before that daemon is used; an error says why it may not be.
@@ -48,8 +50,13 @@ impl Daemon {
         op: &'static str,
         client: &bollard::Docker,
     ) -> Result<Option<String>, Failure> {
-        match self.ask(op, LOOK_TIMEOUT, client.info()).await {
-            Ok(info) => Ok(info.id.filter(|id| !id.is_empty())),
+        let asked = answer(client, target(&["info"], &[]));
+        match self.ask_engine(op, LOOK_TIMEOUT, asked).await {
+            Ok(info) => {
+                let info: Option<Value> = serde_json::from_slice(&info).ok();
+                let id = info.as_ref().and_then(|info| info.get("ID")?.as_str());
+                Ok(id.filter(|id| !id.is_empty()).map(str::to_owned))
+            }
             Err(failure) if failure.unreachable() => Err(failure),
             // A filter in front of the daemon may keep this from us.
             Err(failure) => {

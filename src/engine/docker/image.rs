@@ -1,8 +1,9 @@
 //! The image: the local one as it is, else pulled.
 
 use super::error::{Failure, failed};
+use super::label::Labels;
 use super::registry::Logins;
-use super::{Daemon, held};
+use super::{Daemon, held, vouch};
 use crate::engine::EngineError;
 use crate::service::spec::{ImageId, Pull, Spec, Template};
 use crate::service::time::Human;
@@ -63,18 +64,25 @@ impl Daemon {
         let found = self.find_image(client, &template.image).await?;
         let Some(pinned) = &template.image_id else {
             return match found {
-                Some(_) => Ok(template.image.clone()),
+                Some(named) => {
+                    without_our_labels(&template.image, &named)?;
+                    Ok(template.image.clone())
+                }
                 None => {
                     let message = format!("image `{}` is not on this machine", template.image);
                     Err(failed(OP, message))
                 }
             };
         };
-        if found.as_ref() == Some(pinned) {
+        if let Some(named) = found.filter(|named| named.id.as_ref() == Some(pinned)) {
+            without_our_labels(&template.image, &named)?;
             return Ok(template.image.clone());
         }
         match self.find_image(client, &pinned.0).await? {
-            Some(_) => Ok(pinned.0.clone()),
+            Some(found) => {
+                without_our_labels(&template.image, &found)?;
+                Ok(pinned.0.clone())
+            }
             None => {
                 let message = format!(
                     "the content that was deployed as `{}`, {pinned}, is not on this machine any \
@@ -92,11 +100,11 @@ impl Daemon {
         image: &str,
     ) -> Result<ImageId, EngineError> {
         if let Some(found) = self.find_image(client, image).await? {
-            return Ok(found);
+            return usable(image, found);
         }
         self.pull_shared(image).await?;
         match self.find_image(client, image).await? {
-            Some(found) => Ok(found),
+            Some(found) => usable(image, found),
             None => Err(failed(
                 OP,
                 format!("image `{image}` was pulled and is not there"),
@@ -121,10 +129,15 @@ impl Daemon {
         &self,
         client: &bollard::Docker,
         image: &str,
-    ) -> Result<Option<ImageId>, Failure> {
+    ) -> Result<Option<Local>, Failure> {
         match self.inspect_image(client, OP, image).await {
             Err(failure) if failure.is(404) => Ok(None),
-            other => other.map(|image| image.id.map(ImageId)),
+            other => other.map(|image| {
+                Some(Local {
+                    id: image.id.map(ImageId),
+                    labels: image.config.and_then(|config| config.labels),
+                })
+            }),
         }
     }
 
@@ -189,6 +202,24 @@ impl Pulls {
         under_way.insert(image.to_owned(), weak);
         pull
     }
+}
+
+/// An image on the daemon's machine.
+struct Local {
+    id: Option<ImageId>,
+    labels: Option<Labels>,
+}
+
+fn usable(image: &str, found: Local) -> Result<ImageId, EngineError> {
+    without_our_labels(image, &found)?;
+    let nameless = || failed(OP, format!("Docker gives no id of the image `{image}`"));
+    found.id.ok_or_else(nameless)
+}
+
+/// Containers made from it would not be told from containers that others make from it.
+fn without_our_labels(image: &str, found: &Local) -> Result<(), EngineError> {
+    let refused = vouch::without_our_labels(image, found.labels.as_ref());
+    refused.map_err(|message| failed(OP, message))
 }
 
 fn not_pulled(image: &str, is_here: bool, logins: &Logins, why: &str) -> EngineError {

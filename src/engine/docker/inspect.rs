@@ -13,6 +13,11 @@ use std::time::Duration;
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Container {
+    pub name: Option<String>,
+    /// As in RFC 3339.
+    pub created: Option<String>,
+    /// The image's id.
+    pub image: Option<String>,
     pub state: Option<State>,
     pub config: Option<ContainerConfig>,
 }
@@ -35,12 +40,13 @@ pub(super) struct ContainerConfig {
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Image {
     pub id: Option<String>,
-    config: Option<ImageConfig>,
+    pub config: Option<ImageConfig>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct ImageConfig {
+pub(super) struct ImageConfig {
+    pub labels: Option<HashMap<String, String>>,
     exposed_ports: Option<BTreeMap<String, IgnoredAny>>,
     volumes: Option<BTreeMap<String, IgnoredAny>>,
     healthcheck: Option<Healthcheck>,

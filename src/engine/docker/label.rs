@@ -1,14 +1,20 @@
 //! Docker is the memory: what a replica is, written on its container and read back.
 
 use super::list::{Endpoint, Listed};
+use super::seal::{self, Seal};
+use super::vouch::{self, Found};
 use crate::service::manual::ManualDeploy;
-use crate::service::replica::{Made, Observed, ReplicaId, RunState};
-use crate::service::spec::{ImageId, ServiceName, Slot, Spec, SpecHash, Version};
+use crate::service::replica::{Made, Observed, ReplicaId, RunState, Vouched};
+use crate::service::spec::{ImageId, ServiceName, Slot, Spec, SpecHash, Version, is_name};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub type Labels = HashMap<String, String>;
+
+pub const PREFIX: &str = "io.tidegate.";
 pub const MANAGED: &str = "io.tidegate.managed";
 pub const INSTANCE: &str = "io.tidegate.instance";
 pub const SERVICE: &str = "io.tidegate.service";
@@ -26,31 +32,45 @@ pub const DEPLOYED: &str = "io.tidegate.deployed";
 pub const WANTED: &str = "io.tidegate.wanted";
 /// The port inside the container, so that a restart knows it without the configuration.
 pub const PORT: &str = "io.tidegate.port";
+/// What shows that this Tidegate wrote the other labels, and for which container.
+pub const SEAL: &str = "io.tidegate.seal";
+
+/// The generation of a container is about the time at which it was made; clocks are set, though.
+const CLOCK_MAY_BE_OFF: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Of a label's value in a message.
+const SHOWN_CHARS_MAX: usize = 80;
 
 /// What everything carries that this instance makes: containers, networks, volumes.
-pub fn owned(instance: &str) -> HashMap<String, String> {
+pub fn owned(instance: &str) -> Labels {
     HashMap::from([
         (MANAGED.into(), "true".into()),
         (INSTANCE.into(), instance.into()),
     ])
 }
 
+/// All but the seal.
 pub fn replica(
     instance: &str,
     spec: &Spec,
     version: &Version,
     slot: Slot,
     generation: u64,
-) -> HashMap<String, String> {
+    seal: Option<&Seal>,
+) -> Labels {
     let mut labels = owned(instance);
     let declared = spec.declared().unwrap_or_else(|| version.hash.clone());
+    let name = |hash: &SpecHash| match seal {
+        Some(seal) => seal.encipher(hash.as_str()),
+        None => hash.as_str().to_owned(),
+    };
     labels.extend([
         (SERVICE.into(), spec.name.to_string()),
         (SLOT.into(), slot.to_string()),
-        (SPEC.into(), version.hash.as_str().into()),
+        (SPEC.into(), name(&version.hash)),
         (GENERATION.into(), generation.to_string()),
         (PORT.into(), version.template.port.to_string()),
-        (DECLARED.into(), declared.as_str().into()),
+        (DECLARED.into(), name(&declared)),
         (TEMPLATE.into(), version.template.to_label()),
     ]);
     labels.extend(
@@ -66,32 +86,65 @@ pub fn replica(
     labels
 }
 
+/// The same labels for the container of this name.
+pub fn sealed(labels: &Labels, container: &str, seal: Option<&Seal>) -> Labels {
+    let mut labels = labels.clone();
+    labels.extend(seal.map(|seal| (SEAL.into(), seal.of(container, &labels))));
+    labels
+}
+
 /// The filter that leaves only this instance's containers.
 pub fn filter(instance: &str) -> (String, Vec<String>) {
     let labels = vec![format!("{MANAGED}=true"), format!("{INSTANCE}={instance}")];
     ("label".into(), labels)
 }
 
-pub fn is_ours(instance: &str, labels: &HashMap<String, String>) -> bool {
+pub fn is_ours(instance: &str, labels: &Labels) -> bool {
     owned(instance)
         .iter()
         .all(|(key, value)| labels.get(key) == Some(value))
 }
 
-/// A replica as Docker lists it. None: it is being removed. An error: the labels are broken.
-pub fn observed(container: &Listed) -> Result<Option<Observed>, String> {
+/// A replica as Docker lists it. None: it is being removed. An error: the labels are broken, or
+/// not ours. `image` has what its image carries of our labels, as far as that is known.
+pub fn observed(
+    container: &Listed,
+    image: Option<&Labels>,
+    seal: Option<&Seal>,
+) -> Result<Option<Observed>, String> {
     let Some(state) = run_state(container)? else {
         return Ok(None);
     };
     let labels = container.labels.as_ref().ok_or("it has no labels")?;
+    let created = container.created.and_then(|at| u64::try_from(at).ok());
+    let found = Found {
+        name: name(container),
+        labels,
+        created,
+        image,
+    };
+    let vouched = vouch::vouched(&found, seal)?;
     let slot: Slot = read(labels, SLOT)?;
+    let generation = read(labels, GENERATION)?;
+    if vouched != Vouched::Sealed && generation > latest_generation(created) {
+        return Err(format!(
+            "the label {GENERATION} is `{generation}`, which is far in the future"
+        ));
+    }
+    let service = text(labels, SERVICE)?;
+    if !is_name(service) {
+        let service = shown(service);
+        return Err(format!(
+            "the label {SERVICE} is `{service}`, which is no name of a service"
+        ));
+    }
     Ok(Some(Observed {
-        service: ServiceName::new(text(labels, SERVICE)?),
+        service: ServiceName::new(service),
         id: ReplicaId::new(container.id.as_ref().ok_or("it has no id")?),
         slot,
-        generation: read(labels, GENERATION)?,
-        spec: SpecHash::new(text(labels, SPEC)?),
-        made: made(labels),
+        generation,
+        spec: hash(text(labels, SPEC)?, seal),
+        made: made(labels, vouched, seal),
         image: container.image_id.clone().map(ImageId),
         addresses: match state {
             RunState::Running | RunState::Paused => {
@@ -103,29 +156,63 @@ pub fn observed(container: &Listed) -> Result<Option<Observed>, String> {
     }))
 }
 
-fn made(labels: &HashMap<String, String>) -> Option<Made> {
+/// Docker lists the names by which linked containers know it, too; these have a second slash.
+fn name(container: &Listed) -> &str {
+    let names = container.names.iter().flatten();
+    let mut names = names.map(|name| name.trim_start_matches('/'));
+    names.find(|name| !name.contains('/')).unwrap_or_default()
+}
+
+/// Generations are milliseconds of the clock that made them.
+fn latest_generation(created: Option<u64>) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.unwrap_or_default();
+    let created = Duration::from_secs(created.unwrap_or_default());
+    let latest = now.max(created).saturating_add(CLOCK_MAY_BE_OFF);
+    u64::try_from(latest.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A template's name; those of older versions stand in labels as they are.
+fn hash(label: &str, seal: Option<&Seal>) -> SpecHash {
+    let name = seal.and_then(|seal| seal.decipher(label));
+    SpecHash::new(match name {
+        Some(name) => name,
+        None if seal::is_enciphered(label) => seal::stand_in(label),
+        None => label.to_owned(),
+    })
+}
+
+fn made(labels: &Labels, vouched: Vouched, seal: Option<&Seal>) -> Option<Made> {
     Some(Made {
-        declared: SpecHash::new(labels.get(DECLARED)?),
+        declared: hash(labels.get(DECLARED)?, seal),
         template: labels.get(TEMPLATE)?.as_str().into(),
         manual: labels
             .get(DEPLOYED)
             .and_then(|label| ManualDeploy::from_label(label)),
         wanted: labels.get(WANTED).and_then(|wanted| wanted.parse().ok()),
+        vouched,
     })
 }
 
-fn text<'a>(labels: &'a HashMap<String, String>, key: &str) -> Result<&'a str, String> {
+fn text<'a>(labels: &'a Labels, key: &str) -> Result<&'a str, String> {
     match labels.get(key).map(String::as_str) {
         None | Some("") => Err(format!("the label {key} is missing")),
         Some(value) => Ok(value),
     }
 }
 
-fn read<T: FromStr>(labels: &HashMap<String, String>, key: &str) -> Result<T, String> {
+fn read<T: FromStr>(labels: &Labels, key: &str) -> Result<T, String> {
     let value = text(labels, key)?;
-    value
-        .parse()
-        .map_err(|_| format!("the label {key} is `{value}`, which is not a number in its range"))
+    value.parse().map_err(|_| {
+        let value = shown(value);
+        format!("the label {key} is `{value}`, which is not a number in its range")
+    })
+}
+
+/// A stranger's text, for a terminal.
+fn shown(value: &str) -> String {
+    let beginning: String = value.chars().take(SHOWN_CHARS_MAX).collect();
+    beginning.escape_debug().to_string()
 }
 
 /// Docker's words for states, and Podman's. None: it is being removed.
@@ -218,11 +305,17 @@ mod tests {
         }
         Listed {
             id: Some("c0ffee".into()),
+            names: Some(vec!["/web/alias".into(), "/tidegate-web-8001".into()]),
             labels: Some(labels),
             state: Some(state.into()),
             status: Some(status.into()),
             ..Default::default()
         }
+    }
+
+    /// Without a key, as `tidegate logs` reads it.
+    fn observed(container: &Listed) -> Result<Option<Observed>, String> {
+        super::observed(container, Some(&Labels::new()), None)
     }
 
     fn on(networks: &[(&str, &str)]) -> Option<NetworkSettings> {
@@ -304,8 +397,78 @@ mod tests {
             let mut container = container("running", "Up");
             let labels = container.labels.as_mut().unwrap();
             labels.insert(key.into(), value.into());
+            assert!(observed(&container).is_err());
+            let name = labels_name(&container);
+            container.names = Some(vec![name]);
             assert!(observed(&container).unwrap_err().contains(key));
         }
+    }
+
+    fn labels_name(container: &Listed) -> String {
+        let labels = container.labels.as_ref().unwrap();
+        format!("/tidegate-{}-{}", labels[SERVICE], labels[SLOT])
+    }
+
+    #[test]
+    fn a_strangers_text_is_shown_harmless_and_short() {
+        for service in ["we\u{1b}[31mb", "Web", "-web", &"x".repeat(2_000)] {
+            let mut container = container("running", "Up");
+            let labels = container.labels.as_mut().unwrap();
+            labels.insert(SERVICE.into(), service.into());
+            container.names = Some(vec![labels_name(&container)]);
+            let error = observed(&container).unwrap_err();
+            assert!(error.contains("no name of a service"), "{error:?}");
+            assert!(!error.contains('\u{1b}') && error.len() < 200, "{error:?}");
+            let labels = container.labels.as_mut().unwrap();
+            labels.insert(SERVICE.into(), "web".into());
+            labels.insert(SLOT.into(), service.into());
+            container.names = Some(vec![labels_name(&container)]);
+            let error = observed(&container).unwrap_err();
+            assert!(!error.contains('\u{1b}') && error.len() < 200, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_generation_far_beyond_the_clock_counts_only_under_our_seal() {
+        let seal = Seal::new([7; seal::KEY_BYTES], u64::MAX);
+        let none = Labels::new();
+        for (generation, counts) in [
+            ("1767225600000", true),
+            ("9999999999999", false),
+            ("18446744073709551615", false),
+        ] {
+            let mut container = container("running", "Up");
+            container.created = Some(1_767_225_600);
+            let labels = container.labels.as_mut().unwrap();
+            labels.insert(GENERATION.into(), generation.into());
+            let seen = super::observed(&container, Some(&none), Some(&seal));
+            assert_eq!(seen.is_ok(), counts, "{generation}");
+            let labels = container.labels.as_mut().unwrap();
+            *labels = sealed(labels, "tidegate-web-8001", Some(&seal));
+            let seen = super::observed(&container, Some(&none), Some(&seal));
+            assert!(seen.is_ok(), "{generation}");
+        }
+    }
+
+    #[test]
+    fn the_names_of_templates_are_read_with_the_key_alone_and_those_of_older_versions_as_they_are()
+    {
+        let key = |byte| Seal::new([byte; seal::KEY_BYTES], u64::MAX);
+        let seen = |spec: &str, seal: &Seal| {
+            let mut container = container("running", "Up");
+            container.created = Some(1);
+            let labels = container.labels.as_mut().unwrap();
+            labels.insert(SPEC.into(), spec.into());
+            let seen = super::observed(&container, Some(&Labels::new()), Some(seal));
+            seen.unwrap().unwrap().spec.as_str().to_owned()
+        };
+        let plain = "00c0ffee1234";
+        let label = key(7).encipher(plain);
+        assert_eq!(seen(&label, &key(7)), plain);
+        assert_eq!(seen(plain, &key(7)), plain);
+        let lost = seen(&label, &key(8));
+        assert_eq!(lost.len(), plain.len());
+        assert_ne!(lost, plain);
     }
 
     #[test]

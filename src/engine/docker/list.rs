@@ -13,6 +13,9 @@ use std::collections::{HashMap, HashSet};
 #[serde(rename_all = "PascalCase", default)]
 pub struct Listed {
     pub id: Option<String>,
+    pub names: Option<Vec<String>>,
+    /// In seconds since 1970.
+    pub created: Option<i64>,
     #[serde(rename = "ImageID")]
     pub image_id: Option<String>,
     pub labels: Option<HashMap<String, String>>,
@@ -45,13 +48,27 @@ pub struct Endpoint {
 
 impl Daemon {
     pub(super) async fn observe(&self) -> Result<Vec<Observed>, Failure> {
-        let listed = self.list("list the containers").await?;
+        const OP: &str = "list the containers";
+        let listed = self.list(OP).await?;
+        let client = self.client(OP).await?;
+        // Many replicas run the same image.
+        let mut gone = HashSet::new();
         let mut seen = Vec::with_capacity(listed.len());
         let mut broken = HashSet::new();
         for entry in &listed {
+            let image = entry.get("ImageID").and_then(Value::as_str);
+            let image = match image.filter(|image| !gone.contains(image)) {
+                Some(id) => {
+                    let labels = self.labels_of_image(&client, id).await?;
+                    gone.extend(labels.is_none().then_some(id));
+                    labels
+                }
+                None => None,
+            };
+            let seal = self.seal.as_deref();
             match Listed::deserialize(entry)
                 .map_err(|error| format!("Docker lists it in an unknown form: {error}"))
-                .and_then(|container| label::observed(&container))
+                .and_then(|container| label::observed(&container, image.as_deref(), seal))
             {
                 Ok(replica) => seen.extend(replica),
                 Err(why) => {
@@ -96,6 +113,8 @@ mod tests {
     fn container(id: &str, slot: u16, state: Value) -> Value {
         json!({
             "Id": id,
+            "Names": [format!("/tidegate-web-{slot}")],
+            "ImageID": "sha256:1",
             "State": state,
             "Status": "Exited (3) 2 seconds ago",
             "Ports": [{ "Type": "quic" }],
@@ -121,7 +140,9 @@ mod tests {
             { "Id": "d", "Labels": [1] },
             5,
         ]);
-        let daemon = Scripted::new([("/containers/json", list)]);
+        let image = json!({ "Id": "sha256:1" });
+        let answers = [("/containers/json", list), ("/images/sha256:1/json", image)];
+        let daemon = Scripted::new(answers);
         let seen = daemon.docker().observe().await.unwrap();
         let seen = seen.into_iter().map(|seen| (seen.slot, seen.state));
         let exited = RunState::Exited { code: Some(3) };

@@ -18,9 +18,11 @@ mod list;
 mod logs;
 mod pause;
 mod registry;
+mod seal;
 mod stop;
 mod usage;
 mod version;
+mod vouch;
 mod words;
 
 #[cfg(test)]
@@ -29,6 +31,7 @@ mod scripted;
 pub use host::Host;
 pub use inspect::ImageFacts;
 pub use logs::Line;
+pub use seal::{KEY_BYTES, Seal};
 
 use super::{Engine, EngineError};
 use crate::service::replica::{Observed, ReplicaId};
@@ -43,6 +46,7 @@ use image::Pulls;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use vouch::Images;
 
 /// Looking takes milliseconds; a daemon that needs longer than this is stuck, and waiting longer
 /// would only delay saying so.
@@ -71,11 +75,20 @@ impl Docker {
             turns: Turns::default(),
             pulls: Pulls::default(),
             broken: Mutex::new(HashSet::new()),
+            images: Images::default(),
+            seal: None,
             claim: None,
         };
         Ok(Docker {
             daemon: Arc::new(daemon),
         })
+    }
+
+    /// Seals what it makes, and relies on the labels that bear the seal. Without one, what others
+    /// sealed is believed as far as what nobody sealed.
+    pub fn sealing(mut self, seal: Arc<Seal>) -> Docker {
+        self.alone().seal = Some(seal);
+        self
     }
 
     /// Has `claim` asked, with the daemon's identity, before anything else is asked of a daemon
@@ -150,6 +163,8 @@ struct Daemon {
     pulls: Pulls,
     /// Containers whose broken labels have been complained about.
     broken: Mutex<HashSet<String>>,
+    images: Images,
+    seal: Option<Arc<Seal>>,
     claim: Option<Claim>,
 }
 

@@ -1,6 +1,7 @@
 //! Ending a container: politely, then by force, then gone.
 
 use super::error::{Failure, failed};
+use super::vouch::{Found, vouched};
 use super::{Daemon, label};
 use crate::engine::EngineError;
 use crate::service::replica::ReplicaId;
@@ -8,6 +9,7 @@ use bollard::query_parameters::{
     RemoveContainerOptions, StopContainerOptions, WaitContainerOptions,
 };
 use futures_util::StreamExt;
+use jiff::Timestamp;
 use std::time::Duration;
 
 /// Killing, unmounting and deleting takes a tenth of a second; a busy disk may need many.
@@ -23,8 +25,28 @@ impl Daemon {
             other => other?,
         };
         let labels = container.config.and_then(|config| config.labels);
-        if !label::is_ours(&self.instance, &labels.unwrap_or_default()) {
+        let labels = labels.unwrap_or_default();
+        if !label::is_ours(&self.instance, &labels) {
             let message = format!("container {id} does not carry our labels and is left alone");
+            return Err(failed(OP, message));
+        }
+        let image = match &container.image {
+            Some(image) => self.labels_of_image(&client, image).await?,
+            None => None,
+        };
+        let created = container.created.and_then(|at| at.parse().ok());
+        let found = Found {
+            name: container
+                .name
+                .as_deref()
+                .unwrap_or_default()
+                .trim_start_matches('/'),
+            labels: &labels,
+            created: created.and_then(|at: Timestamp| u64::try_from(at.as_second()).ok()),
+            image: image.as_deref(),
+        };
+        if let Err(why) = vouched(&found, self.seal.as_deref()) {
+            let message = format!("container {id} carries our labels and is left alone: {why}");
             return Err(failed(OP, message));
         }
         let state = container.state.unwrap_or_default();
