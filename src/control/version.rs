@@ -427,12 +427,13 @@ mod tests {
             change(&mut template);
             template
         };
-        let mut forged = Vec::new();
-        forged.push(changed(|it| it.volumes = vec!["/:/host".to_owned()]));
-        forged.push(changed(|it| it.command = Some(vec!["/bin/sh".to_owned()])));
-        forged.push(changed(|it| it.networks = vec!["admin".to_owned()]));
-        forged.push(changed(|it| it.user = Some("0".to_owned())));
-        forged.push(changed(|it| it.image = "\u{1b}[31mweb".to_owned()));
+        let forged = [
+            changed(|it| it.volumes = vec!["/:/host".to_owned()]),
+            changed(|it| it.command = Some(vec!["/bin/sh".to_owned()])),
+            changed(|it| it.networks = vec!["admin".to_owned()]),
+            changed(|it| it.user = Some("0".to_owned())),
+            changed(|it| it.image = "\u{1b}[31mweb".to_owned()),
+        ];
         for template in forged {
             let version = Version {
                 hash: declared.hash(),
