@@ -320,7 +320,11 @@ pub(super) fn version_of(observed: &Observed, declared: &Template) -> Option<Ver
     Some(Version {
         hash: observed.spec.clone(),
         template,
-        manual: made.manual.clone(),
+        // A forged one would bring a stranger's image to the service's volumes and secrets.
+        manual: made
+            .manual
+            .clone()
+            .filter(|_| made.vouched == Vouched::Sealed),
     })
 }
 
