@@ -483,7 +483,11 @@ async fn a_network_or_volume_that_cannot_be_made_is_named() {
             status.out.contains(sentence).then_some(())
         })
         .await;
-        says(&edge.log(), &[sentence]);
+        // Its log comes through a pipe of its own.
+        until("the log says so", SOON, || async {
+            edge.log().contains(sentence).then_some(())
+        })
+        .await;
     }
 }
 
