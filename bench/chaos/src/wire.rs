@@ -4,10 +4,11 @@
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, client, server};
+use hyper::{Method, Request, Response, StatusCode, client, server};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use std::collections::HashSet;
+use std::io::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -53,17 +54,16 @@ struct Inner {
 }
 
 type Answer = Response<Either<Incoming, Full<Bytes>>>;
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 impl Wire {
     /// `neighbour`: the service whose starts may hang.
-    pub fn new(neighbour: &'static str) -> std::io::Result<Wire> {
+    pub fn new(neighbour: &'static str) -> Result<Wire> {
         let folder = TempDir::with_prefix("chaos-")?;
         let listener = UnixListener::bind(socket(&folder))?;
         let state = Arc::new(State::default());
         let accepting = Arc::clone(&state);
         let connections = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
+            let mut connections: JoinSet<()> = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let state = Arc::clone(&accepting);
                 let pass = service_fn(move |request| {
@@ -92,7 +92,7 @@ impl Wire {
     }
 
     /// Waits until so many calls hang.
-    pub async fn hangs(&self, count: usize) -> Result<(), String> {
+    pub async fn hangs(&self, count: usize) -> std::result::Result<(), String> {
         let hang = async {
             while self.state.held().hanging < count {
                 sleep(LOOK_EVERY).await;
@@ -114,13 +114,15 @@ impl State {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn pass(&self, request: Request<Incoming>, neighbour: &str) -> Result<Answer, Failure> {
+    async fn pass(&self, request: Request<Incoming>, neighbour: &str) -> Result<Answer> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let jam = self.held().jam;
         match jam {
             Some(Jam::Removals) if method == Method::DELETE && path.contains("/containers/") => {
                 let busy = Either::Right(Full::from(BUSY));
-                return Ok(Response::builder().status(500).body(busy)?);
+                let mut answer = Response::new(busy);
+                *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                return Ok(answer);
             }
             Some(Jam::Starts) if self.starts_neighbour(&path) => self.hang().await,
             Some(Jam::Pulls) if path.ends_with("/images/create") => self.hang().await,
@@ -130,9 +132,10 @@ impl State {
         let is_creation = path.ends_with("/containers/create");
         let is_neighbour = is_creation && query.contains(&format!("-{neighbour}-"));
         let stream = UnixStream::connect(ENGINE).await?;
-        let (mut sender, connection) = client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let shaken = client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = shaken.map_err(Error::other)?;
         tokio::spawn(async move { drop(connection.await) });
-        let answer = sender.send_request(request).await?;
+        let answer = sender.send_request(request).await.map_err(Error::other)?;
         if !is_neighbour {
             return Ok(answer.map(Either::Left));
         }
@@ -142,7 +145,7 @@ impl State {
             id: String,
         }
         let (head, body) = answer.into_parts();
-        let body = body.collect().await?.to_bytes();
+        let body = body.collect().await.map_err(Error::other)?.to_bytes();
         if let Ok(Created { id }) = serde_json::from_slice(&body) {
             self.held().neighbours.insert(id);
         }
