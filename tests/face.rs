@@ -192,6 +192,8 @@ async fn a_log_is_followed_from_before_its_container_starts_and_after_it_starts_
     let labels = docker(&["inspect", "-f", "{{json .Config.Labels}}", &first]);
     let labels: BTreeMap<String, String> = serde_json::from_str(&labels).expect("JSON");
     let mut create = vec!["create".to_owned()];
+    let generation = labels["io.tidegate.generation"].clone();
+    create.push(format!("--name=tidegate-acts-22551-{generation}"));
     for (label, value) in labels {
         let value = match label.as_str() {
             "io.tidegate.slot" => "22551",

@@ -9,8 +9,9 @@ use std::time::Duration;
 /// A failure's reason is in the last few lines, or nowhere.
 const LINES: usize = 20;
 const LINE_BYTES: usize = 400;
-/// Milliseconds, as a rule. The replacement waits for it.
-const WITHIN: Duration = Duration::from_secs(1);
+/// Milliseconds, as a rule, and more on a machine that is busy starting containers. The replacement
+/// waits for it.
+const WITHIN: Duration = Duration::from_secs(2);
 
 impl Docker {
     pub(super) async fn said_last(&self, id: &ReplicaId) -> Vec<String> {
