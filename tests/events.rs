@@ -204,7 +204,7 @@ async fn there_are_places_for_so_many_streams_and_who_leaves_makes_room() {
     let refused = Stream::open(edge.admin, "/api/v1/events", STREAM).await;
     assert_eq!(refused.status, 503);
     assert_eq!(refused.headers["retry-after"], "5");
-    // Whoever may open the socket has places apart.
+    // Clients of the socket have places apart.
     let socket = edge.folder.path().join("admin.sock");
     let mut owner = tokio::net::UnixStream::connect(socket).await.unwrap();
     let head = b"GET /api/v1/events?follow HTTP/1.1\r\nhost: a\r\n\r\n";

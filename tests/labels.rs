@@ -146,7 +146,7 @@ async fn an_image_with_our_labels_is_neither_started_nor_deployed() {
         }
     }
     assert_eq!(other.seen().await, []);
-    // What is pinned is judged, not what its name stands for by now.
+    // The pinned image is judged, not the one that its name stands for by now.
     let moving = Image::named("moving-to-labelled");
     docker(&["tag", &commit.0, &moving.0]);
     let tiny = ImageId(docker(&[

@@ -33,13 +33,13 @@ fn get(headers: &str) -> String {
     format!("GET /x HTTP/1.1\r\n{headers}\r\n")
 }
 
-/// What comes until the other side closes.
+/// Bytes until the other side closes.
 async fn ask(edge: &Edge, request: &str) -> String {
     let answer = timeout(SOON, raw(edge.address, request.as_bytes())).await;
     answer.unwrap_or_else(|_| panic!("it is kept open: {request:?}"))
 }
 
-/// What comes on a connection, until it has `part`.
+/// Bytes of a connection, until they have `part`.
 async fn hears(stream: &mut TcpStream, heard: &mut Vec<u8>, part: &str) -> String {
     let reading = async {
         loop {

@@ -72,7 +72,7 @@ impl Probe for AnswersProbe {
             | ErrorType::ConnectError => Err(in_words(&error)),
             // Another protocol's greeting, or its silence until the client says the right word.
             ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::ReadTimedout => Ok(()),
-            // It closed at the first word of HTTP. Docker's proxy closes without any.
+            // Closed at the first word of HTTP; Docker's proxy closes without any.
             _ => TcpProbe.check(address).await,
         }
     }
@@ -84,7 +84,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    /// What a program does with a connection once it has read something.
+    /// A program's behaviour on a connection once it has read something.
     #[derive(Clone, Copy, Debug)]
     enum Program {
         Says(&'static str),

@@ -108,7 +108,7 @@ pub async fn may_write(
     if request.headers().contains_key(header::AUTHORIZATION) {
         let is_suspected = admin.failures.are_many(client, Instant::now());
         match is_right {
-            // It may be one of many behind that address, who do not vouch for each other.
+            // One address may stand for many clients, who do not vouch for each other.
             true if is_suspected => {}
             true => admin.failures.forget(client),
             false => admin.failures.note(client, Instant::now()),

@@ -32,7 +32,7 @@ const CONNECTIONS_MAX: usize = 256;
 /// Beyond these, connections on which nothing but the health is answered, once. A new one takes the
 /// place of the oldest, so idle ones keep no probe out.
 const RESERVE_MAX: usize = 32;
-/// What the reserve answers.
+/// Paths that the reserve answers.
 const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Serves whoever comes to `listener` as `router` has it for its address, until `over`; requests

@@ -255,7 +255,7 @@ pub struct Reloaded {
     pub changed: String,
 }
 
-/// What `POST …/reload` takes; nothing at all is the same as an empty object.
+/// Body of `POST …/reload`; nothing at all is the same as an empty object.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reload {

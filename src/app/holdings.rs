@@ -87,12 +87,12 @@ impl Holdings {
         Ok(holdings)
     }
 
-    /// What the engine seals with.
+    /// Key with which the engine seals labels.
     pub fn seal(&self) -> Arc<Seal> {
         self.key.seal()
     }
 
-    /// What the engine asks before it uses a daemon.
+    /// Check that the engine makes before it uses a daemon.
     pub fn claim(&self) -> Claim {
         let lock = Arc::clone(&self.instance_lock);
         // Among what the engine says of its failures, which are one line each.
@@ -131,7 +131,7 @@ impl Holdings {
         self.instance_lock.want().map_err(StartError::System)
     }
 
-    /// What nobody needs any more once this process has ended without a successor.
+    /// Removes files that nobody needs once this process has ended without a successor.
     pub fn tidy_up(&self) {
         self.instance_lock.tidy_up();
     }

@@ -28,7 +28,7 @@ const TRIES: usize = 5;
 pub struct InstanceLock {
     instance: String,
     folder: PathBuf,
-    /// Whoever may use this socket may control containers.
+    /// Docker's socket: access to it is access to all containers.
     docker_socket: Option<PathBuf>,
     state: Mutex<State>,
 }
@@ -203,7 +203,7 @@ impl InstanceLock {
         }
     }
 
-    /// What is behind this lock is replaced whole.
+    /// The value behind this lock is replaced whole.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -265,7 +265,7 @@ fn lock_file(path: &Path) -> Result<OwnedFd, Refusal> {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        // It may have been removed since it was opened, and another one made in its place.
+        // The file may have been removed since it was opened, and another one made in its place.
         if is_at(&file, path) {
             let signed = give_to_owner(&file, path).and_then(|()| sign(&mut file));
             signed.map_err(failed)?;

@@ -91,7 +91,7 @@ pub fn signed_by(mut lock: &fs::File) -> Option<u32> {
     owner.trim().parse().ok()
 }
 
-/// Who the daemon is; `None`: nobody answers yet.
+/// The daemon's identity; `None`: no daemon answers yet.
 pub fn engine(instance: &str) -> Result<Option<String>, StartError> {
     // A client of its own: its connections end with this runtime.
     let docker = Docker::connect(instance).map_err(|error| system(&error))?;

@@ -55,7 +55,7 @@ impl Run {
             }),
         };
         let error = app::run(&text, options, registry);
-        // What follows goes straight to the standard error.
+        // Messages from here on go straight to the standard error.
         log::logger().flush();
         match error {
             StartError::Config(problems) => refuse(&problems),

@@ -249,7 +249,7 @@ fn choices(value: &str) -> Option<Value> {
     Some(json!({ "anyOf": all }))
 }
 
-/// What has the keys of an example; `NAME` in it stands for any text.
+/// Schema of a mapping with the keys of an example; `NAME` in it stands for any text.
 fn like(example: &Value) -> Value {
     match example {
         Value::Object(keys) => {

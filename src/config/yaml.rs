@@ -366,7 +366,7 @@ impl Builder {
     }
 }
 
-/// What a value takes of the memory, with the paths of everything in it.
+/// Memory that a value takes, in bytes, with the paths of everything in it.
 #[derive(Clone, Copy, Default)]
 struct Size {
     nodes: usize,

@@ -8,7 +8,7 @@ use crate::service::time::Coarse;
 use std::fmt;
 use std::time::Duration;
 
-/// What becomes of images that were deployed by hand.
+/// Rule for images that were deployed by hand, at a reload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Images {
     /// Each stays, unless the file names another one than at its deploy.

@@ -1,4 +1,4 @@
-//! Who may start the next replica: the host bears only so many starts at once.
+//! Turns of services to start a replica: the host bears only so many starts at once.
 //!
 //! Services take turns, those with nothing ready first, then those that have waited longest. The
 //! last permit is for services with nothing ready and nothing on its way. A start that takes long

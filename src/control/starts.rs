@@ -164,7 +164,7 @@ impl State {
             // By a start of an earlier life, which came through after all.
             ErrorKind::PortTaken => {}
             ErrorKind::Failed => {
-                // It may have been removed meanwhile.
+                // The image may have been removed meanwhile.
                 self.image = Image::Unknown;
                 let fall = start.fall(slot, error.to_string());
                 self.fell(fall, now, sink);

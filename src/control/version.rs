@@ -73,7 +73,7 @@ impl State {
                     && containers.all(|tracked| same_image(&tracked.observed))
         });
         if runs && under_way.is_none() {
-            // It went back to this one, and now is wanted so.
+            // The service went back to this version, which is wanted by now.
             if let Some(version) = self.version.clone()
                 && version.manual.is_none()
                 && version.template.image != declared.image

@@ -84,7 +84,7 @@ pub fn start() -> io::Result<()> {
         .parse_env(filter)
         .format_timestamp_millis()
         .format_target(false)
-        // It would show the environment of every container, secrets included.
+        // At that level bollard shows the environment of every container, secrets included.
         .filter_module("bollard", log::LevelFilter::Warn)
         .target(env_logger::Target::Pipe(Box::new(Pipe(Arc::clone(&queue)))))
         .build();

@@ -371,12 +371,12 @@ fn nothing_starts_before_its_image_is_here() {
         &["fetch the image for 8000"],
     );
     check(picture("").wanted(3).image(coming()), &[pulling]);
-    // What runs stays meanwhile, also where it would have to make room.
+    // Running replicas stay meanwhile, also where one would have to make room.
     let old = || picture("8000=old").stop_first();
     check(old().image(Image::Unknown), &["fetch the image for 8000"]);
     check(old().image(coming()), &[pulling]);
     check(old(), &["drain 8000: it is to be replaced"]);
-    // Whoever wakes a service should not have to wait for a pull.
+    // The request that wakes a service should not have to wait for a pull.
     check(
         picture("").idle_for_long().image(Image::Unknown),
         &["fetch the image for 8000"],

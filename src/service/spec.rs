@@ -24,7 +24,7 @@ impl ServiceName {
     }
 }
 
-/// What names of services and instances are made of.
+/// Longest name of a service or an instance, in bytes.
 pub const NAME_BYTES_MAX: usize = 40;
 
 pub fn is_name(name: &str) -> bool {

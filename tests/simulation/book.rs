@@ -47,7 +47,7 @@ fn may_miss(spec: &Spec) -> u32 {
     }
 }
 
-/// What becomes of a removal.
+/// Fate of a removal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Stuck {
     Fails,

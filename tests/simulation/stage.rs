@@ -777,7 +777,7 @@ impl Stage {
         if self.book.lock().broken.is_some() {
             return;
         }
-        // What failed before it fell asleep is forgotten.
+        // Failures from before it fell asleep are forgotten.
         sleep(LONGEST_BACK_OFF).await;
         for (name, service) in self.services.clone() {
             if service.sleep.is_none() || service.fixed {

@@ -346,7 +346,7 @@ impl Event {
         let seen = eye.look().await.ok_or(NO_PICTURE)?;
         let victim = seen.first().ok_or(NO_PICTURE)?;
         let pid = pid_of(&scene.docker, victim).await?;
-        // What cannot be removed stays in the picture.
+        // A container that cannot be removed stays in the picture.
         let is_full = |seen: &[Replica]| {
             let ready = seen.iter().filter(|replica| replica.ready);
             ready.clone().count() == self.replicas as usize

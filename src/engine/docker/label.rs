@@ -32,7 +32,7 @@ pub const DEPLOYED: &str = "io.tidegate.deployed";
 pub const WANTED: &str = "io.tidegate.wanted";
 /// The port inside the container, so that a restart knows it without the configuration.
 pub const PORT: &str = "io.tidegate.port";
-/// What shows that this Tidegate wrote the other labels, and for which container.
+/// Proof that this Tidegate wrote the other labels, and for which container.
 pub const SEAL: &str = "io.tidegate.seal";
 
 /// The generation of a container is about the time at which it was made; clocks are set, though.

@@ -19,7 +19,7 @@ const HASH_BYTES: usize = 6;
 /// The clocks of the daemon and of this process may differ.
 const CLOCKS_DIFFER_SECS: u64 = 60;
 
-/// What this Tidegate seals with, and which containers without its seal it may have made before.
+/// Key of the seal, and the time before which containers without a seal may be ours.
 pub struct Seal {
     key: [u8; KEY_BYTES],
     /// In seconds since 1970.

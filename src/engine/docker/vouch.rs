@@ -25,7 +25,7 @@ pub struct Found<'a> {
     pub labels: &'a Labels,
     /// In seconds since 1970.
     pub created: Option<u64>,
-    /// What its image carries of our labels; `None`: the image cannot be looked at.
+    /// Our labels on the image itself; `None`: the image cannot be inspected.
     pub image: Option<&'a Labels>,
 }
 
@@ -84,7 +84,7 @@ pub fn without_our_labels(image: &str, labels: Option<&Labels>) -> Result<(), St
 }
 
 impl Daemon {
-    /// What an image carries of our labels; `None`: it cannot be looked at.
+    /// Our labels on an image; `None`: the image cannot be inspected.
     pub(super) async fn labels_of_image(
         &self,
         client: &bollard::Docker,

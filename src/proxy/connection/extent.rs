@@ -118,7 +118,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What of `text` belongs to the body, when it comes in pieces of this size.
+    /// Part of `text` that belongs to the body, when it comes in pieces of this size.
     fn taken(mut extent: Extent, text: &[u8], size: usize) -> Result<(&[u8], Extent)> {
         let mut all = 0;
         for piece in text.chunks(size) {

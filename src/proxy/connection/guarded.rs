@@ -30,7 +30,7 @@ const READ_BYTES: usize = 4 << 10;
 /// Lines of a head beside the headers: the request and the blank one, and a few empty before it.
 const OTHER_LINES: usize = 4;
 
-/// What a client may send ahead while it is answered; more stays with the kernel.
+/// Bytes that a client may send ahead while it is answered; more stays with the kernel.
 pub const AHEAD_MAX: usize = 64 << 10;
 
 pub struct Guarded {
@@ -61,9 +61,9 @@ struct Head {
 }
 
 struct Lent {
-    /// What came and the parser has not read: of the body, or behind it.
+    /// Bytes that the parser has not read yet: of the body, or behind it.
     ahead: BytesMut,
-    /// What the parser has not read of the body, from when it first asks.
+    /// Rest of the body that the parser has not read, from when it first asks.
     body: Option<Extent>,
 }
 

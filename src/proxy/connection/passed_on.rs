@@ -1,4 +1,4 @@
-//! What Pingora asks of a stream beside reading and writing, which the one below answers.
+//! Pingora's traits of a stream beside reading and writing, answered by the stream below.
 
 use super::guarded::Guarded;
 use async_trait::async_trait;

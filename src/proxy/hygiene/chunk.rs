@@ -40,14 +40,14 @@ fn skip_blanks(text: &[u8]) -> &[u8] {
     &text[blanks.count()..]
 }
 
-/// What follows a token, which has one character at least.
+/// Rest behind a token, which has one character at least.
 fn token(text: &[u8]) -> Option<&[u8]> {
     let is_token = |byte: &&u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let count = text.iter().take_while(is_token).count();
     (count > 0).then(|| &text[count..])
 }
 
-/// What follows the quote that ends `text`.
+/// Rest behind the quote that ends `text`.
 fn behind_quote(text: &[u8]) -> Option<&[u8]> {
     let is_text = |byte: u8| byte == b'\t' || byte >= b' ' && byte != 0x7f;
     let mut at = 0;

@@ -77,7 +77,7 @@ async fn through_pingora<A: HttpServerApp>(
             return None;
         }
     }
-    // What is no head is refused, and nothing comes behind it.
+    // Bytes that are no head are refused, and nothing comes behind them.
     client.stream.lend(client.inbox);
     let mut session = ServerSession::new_http1(client.stream);
     session.set_pipelined_prefix(head);
