@@ -54,7 +54,7 @@ scenarios! {
     a_start_that_hangs_is_tried_on_the_next_port
     a_container_that_cannot_be_removed_costs_its_port_and_no_replica
     a_removal_that_hangs_costs_its_port_and_no_replica
-    a_start_that_finds_the_engine_away_waits_for_it
+    a_start_without_an_answer_is_its_services_failure_while_listings_work
     a_stop_that_fails_is_repeated_though_the_replica_is_wanted_again
     what_somebody_else_removes_is_replaced_in_its_place
     a_service_goes_from_an_image_to_addresses_and_back
