@@ -124,7 +124,7 @@ fn every_link_to_a_file_leads_to_one() {
 }
 
 #[test]
-fn the_words_for_events_in_the_readme_are_those_that_there_are() {
+fn the_words_for_events_in_the_documents_are_those_that_there_are() {
     let words = |text: &str, before: &str, end: char| -> BTreeSet<String> {
         let found = text.split(before).skip(1);
         let found = found.filter_map(|after| after.split(end).next());
@@ -135,9 +135,9 @@ fn the_words_for_events_in_the_readme_are_those_that_there_are() {
         .iter()
         .flat_map(|before| words(&told, before, '"'))
         .collect();
-    let readme = fs::read_to_string(root().join("README.md")).expect("readable");
-    let mut lines = readme.lines();
-    let line = lines.find_map(|line| line.strip_prefix("`what` is one of "));
+    let page = fs::read_to_string(root().join("docs/observing.md")).expect("readable");
+    let mut lines = page.lines();
+    let line = lines.find_map(|line| line.strip_prefix("The field `what` is one of "));
     let promised = words(line.expect("a line"), " `", '`');
     assert!(there.len() > 20, "{there:?}");
     let first = "starting".to_owned();
@@ -148,26 +148,26 @@ fn the_words_for_events_in_the_readme_are_those_that_there_are() {
 }
 
 #[test]
-fn the_metrics_in_the_readme_are_those_that_there_are() {
+fn the_metrics_in_the_documents_are_those_that_there_are() {
     let promised = promised();
     let there = there();
     for (name, labels) in &there {
         let Some(said) = promised.get(name) else {
-            panic!("README.md: add a line for the metric {name}, labels {labels:?}");
+            panic!("docs/metrics.md: add a line for the metric {name}, labels {labels:?}");
         };
-        assert_eq!(said, labels, "README.md: the labels of {name}");
+        assert_eq!(said, labels, "docs/metrics.md: the labels of {name}");
     }
     for name in promised.keys() {
-        assert!(there.contains_key(name), "README.md: there is no {name}");
+        assert!(there.contains_key(name), "docs/metrics.md: there is no {name}");
     }
 }
 
 type Metrics = BTreeMap<String, BTreeSet<String>>;
 
-/// Names and labels in the README's table.
+/// Names and labels in the table of docs/metrics.md.
 fn promised() -> Metrics {
-    let readme = fs::read_to_string(root().join("README.md")).expect("readable");
-    let rows = readme.lines().filter(|line| line.starts_with("| `"));
+    let page = fs::read_to_string(root().join("docs/metrics.md")).expect("readable");
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
     let rows = rows.map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
     let quoted = |cell: &str| -> BTreeSet<String> {
         cell.split('`')
@@ -293,9 +293,9 @@ fn rows_below(marker: &str, document: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn what_the_readme_says_of_failures_is_what_was_measured() {
+fn failures_in_the_comparison_are_those_that_were_measured() {
     let measured = rows_below("<!-- chaos: what follows", "bench/README.md");
-    let claimed = rows_below("<!-- chaos, in short: what follows", "README.md");
+    let claimed = rows_below("<!-- chaos, in short: what follows", "docs/comparison.md");
     let of = |edge: &str, event: &str| {
         let row = measured
             .iter()
