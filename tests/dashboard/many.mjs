@@ -68,7 +68,7 @@ await page.route("**/deploy", (route) => (answer = () => route.fulfill({ status:
 await page.keyboard.press("d");
 await page.getByLabel("Token").fill("a\u200bguess");
 await page.keyboard.press("Enter");
-await board.sheet("Sign in").getByRole("alert").getByText("That is not the token.").waitFor();
+await board.sheet("Sign in").getByRole("alert").getByText("This token is wrong.").waitFor();
 await page.getByLabel("Token").fill("right");
 await page.keyboard.press("Enter");
 await board.sheet("Deploy service-42").waitFor();

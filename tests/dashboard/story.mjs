@@ -47,7 +47,7 @@ await page.keyboard.press("s");
 await board.sheet("Sign in").waitFor();
 await page.keyboard.type("a guess");
 await page.keyboard.press("Enter");
-await board.sheet("Sign in").getByRole("alert").getByText("That is not the token.").waitFor();
+await board.sheet("Sign in").getByRole("alert").getByText("This token is wrong.").waitFor();
 assert.equal(await page.evaluate(() => sessionStorage.length), 0);
 await page.getByLabel("Token").fill("");
 await page.keyboard.type(TOKEN);
@@ -73,7 +73,7 @@ await page.screenshot({ path: `${SHOTS}/dashboard-replica.png`, animations: "dis
 await page.keyboard.press("Tab");
 await page.keyboard.press("Tab");
 await page.keyboard.press("Enter");
-await board.sheet(`Drain ${b} of acts`).waitFor();
+await board.sheet(`Replace ${b} of acts`).waitFor();
 await page.keyboard.press("Enter");
 await board.toast(`${b} is being replaced`).waitFor();
 await board.told("draining", `Drained ${b}`).waitFor();
@@ -85,7 +85,7 @@ await page.keyboard.press("d");
 await board.sheet("Deploy acts").waitFor();
 await page.keyboard.type(BROKEN);
 await page.keyboard.press("Enter");
-await page.locator(".rollout[data-stage='rolled back']", { hasText: /^Went back to acts:latest .* from \S+:broken .*exited with code/ }).waitFor();
+await page.locator(".rollout[data-stage='rolled back']", { hasText: /^Rolled back to acts:latest .* from \S+:broken .*exited with code/ }).waitFor();
 await page.locator(".rollout summary").click();
 await page.locator(".rollout pre", { hasText: "ACTS_LISTEN is `nonsense`" }).waitFor();
 await page.screenshot({ path: `${SHOTS}/dashboard-back.png`, animations: "disabled" });
@@ -132,14 +132,14 @@ for (const [what, all] of Object.entries(await board.delays())) say(`${what} was
 
 console.log("CRASH");
 await page.locator("html[data-link=lost]").waitFor();
-await page.getByRole("alert").getByText("Tidegate does not answer. What you see is from").waitFor();
+await page.getByRole("alert").getByText("Tidegate does not answer. This page shows the state of").waitFor();
 assert.equal(await page.locator(".tile[data-state=ready]").count(), 3, "what was known is still shown");
 await board.shots(SHOTS, "lost");
 console.log("START");
 await board.live();
 await page.locator("#stale").waitFor({ state: "hidden" });
 await board.told("adopted").first().waitFor();
-await page.getByText("What happened before this is not known any more.").waitFor();
+await page.getByText("Earlier events are unknown.").waitFor();
 await board.ready(a, b, c);
 say("it reconnects by itself, and said so meanwhile");
 

@@ -1,18 +1,18 @@
-// What may be asked of Tidegate, and the sheets that ask for it.
+// Commands to Tidegate, and their dialogs.
 import { h, icon, set, storage, text } from "./dom.js";
 import { facts } from "./replicas.js";
 import { many, short } from "./words.js";
 
 const KEPT_AS = "tidegate-token";
-/** What takes longer than this, in ms, is said to be under way. */
+/** A command that takes longer than this, in ms, is shown as waiting. */
 const SOON = 400;
 const tab = storage("sessionStorage");
 
 export class Actions {
-  /** `toast` says what became of an order, `changed` hears when somebody signed in or out. */
+  /** `toast` shows the result of a command; `changed` is called after signing in or out. */
   constructor({ toast, changed }) {
     Object.assign(this, { toast, changed });
-    // Gone with the tab, and never in an address.
+    // Forgotten with the tab, and never part of an address.
     this.token = tab.get(KEPT_AS) ?? null;
   }
 
@@ -27,7 +27,7 @@ export class Actions {
     this.toast("Signed out.");
   }
 
-  /** What was answered; throws what is to be shown. */
+  /** Returns the answer; throws an error with the message to show. */
   async order(path, body, token = this.token) {
     const headers = { authorization: `Bearer ${token}` };
     if (body) headers["content-type"] = "application/json";
@@ -35,13 +35,13 @@ export class Actions {
     try {
       answer = await fetch(`api/v1/${path}`, { method: "POST", headers, body: body && JSON.stringify(body) });
     } catch {
-      throw new Error("Tidegate does not answer. Nothing is known of whether it was done.");
+      throw new Error("Tidegate does not answer. The command may or may not have been carried out.");
     }
     const said = await answer.json().catch(() => ({}));
     if (answer.ok) return said;
     if (answer.status === 401) {
       if (token === this.token) this.keep(null);
-      throw new Error("That is not the token.");
+      throw new Error("This token is wrong.");
     }
     throw new Error(said.error ?? `Tidegate answered with ${answer.status}.`);
   }
@@ -52,16 +52,16 @@ export class Actions {
     this.sheet({
       title: "Sign in",
       parts: [
-        h("p", {}, "Looking is free. To change something, show that you may."),
+        h("p", {}, "Reading is free. Changes need the token."),
         h("label", { for: "token" }, "Token"),
         token,
-        h("p", { class: "hint" }, "It is in the file ", h("code", {}, "admin-token"), " in Tidegate’s state folder, or in its variable ", h("code", {}, "TIDEGATE_ADMIN_TOKEN"), ". This tab forgets it when it is closed."),
+        h("p", { class: "hint" }, "The token is in the file ", h("code", {}, "admin-token"), " in Tidegate’s state folder, or in its variable ", h("code", {}, "TIDEGATE_ADMIN_TOKEN"), ". This tab forgets the token when it is closed."),
       ],
       submit: "Sign in",
       run: async () => {
         given = token.value.trim();
         // Browsers do not send other characters.
-        if (/[^\x20-\x7e]/.test(given)) throw new Error("That is not the token.");
+        if (/[^\x20-\x7e]/.test(given)) throw new Error("This token is wrong.");
         await this.order("token", null, given);
       },
       then: () => {
@@ -76,7 +76,7 @@ export class Actions {
     return sheet({ ...of, toast: this.toast });
   }
 
-  /** Asks for the token first if it is not known. */
+  /** Asks for a missing token first. */
   with(run) {
     if (this.token) run();
     else this.signIn(run);
@@ -85,7 +85,7 @@ export class Actions {
   scale(service) {
     this.with(() => {
       const { name, max, desired, by_hand } = service;
-      // None at all is nothing to hold: it could not be woken.
+      // Zero cannot be held by hand: the service could not be woken.
       const min = Math.max(1, service.min);
       const count = h("input", { id: "count", type: "number", min, max, value: by_hand ?? Math.max(min, desired), required: true, inputmode: "numeric" });
       const step = (by) =>
@@ -98,10 +98,10 @@ export class Actions {
         parts: [
           h("label", { for: "count" }, "Replicas"),
           h("div", { class: "stepper" }, step(-1), count, step(1)),
-          h("p", { class: "hint" }, by_hand == null ? `Its policy wants ${desired} now, of ${min} to ${max}. A number by hand holds until the policy may decide again.` : `Held at ${by_hand} by hand, of ${min} to ${max}.`),
+          h("p", { class: "hint" }, by_hand == null ? `The policy wants ${desired} now, from ${min} to ${max}. A number by hand holds until you return to the policy.` : `Held at ${by_hand} by hand, from ${min} to ${max}.`),
         ],
         submit: "Hold",
-        other: by_hand == null ? null : { label: "Let the policy decide", run: () => this.scaleTo(name, "auto") },
+        other: by_hand == null ? null : { label: "Return to the policy", run: () => this.scaleTo(name, "auto") },
         run: () => this.scaleTo(name, Number(count.value)),
       });
       const say = () => text(submit, `Hold ${many(Number(count.value) || 0, "replica")}`);
@@ -125,13 +125,13 @@ export class Actions {
         parts: [
           h("label", { for: "image" }, "Image"),
           field,
-          h("p", { class: "hint" }, "Empty: the configured one, as its name is understood now. Replicas are replaced one by one; a version that fails goes back by itself."),
+          h("p", { class: "hint" }, "Empty: the configured image, with the present content of its tag. Replicas are replaced one by one; a version that fails is rolled back."),
         ],
         submit: "Deploy",
         run: async () => {
           const image = field.value.trim();
           const deployed = await this.order(`services/${encodeURIComponent(name)}/deploy`, image ? { image } : {});
-          return deployed.begun ? `${name}: ${short(deployed.version)} is on its way.` : `${name}: every replica runs ${short(deployed.version)} already.`;
+          return deployed.begun ? `${name}: ${short(deployed.version)} is being rolled out.` : `${name}: every replica runs ${short(deployed.version)} already.`;
         },
       });
     });
@@ -140,9 +140,9 @@ export class Actions {
   drain(name, slot) {
     this.with(() =>
       this.sheet({
-        title: `Drain ${slot} of ${name}`,
-        parts: [h("p", {}, "Another replica starts first. Then this one gets no new requests, finishes those that it has, and is removed.")],
-        submit: "Drain and replace",
+        title: `Replace ${slot} of ${name}`,
+        parts: [h("p", {}, "Another replica starts first. Then this one gets no new requests, finishes its present ones, and is removed.")],
+        submit: "Replace",
         run: async () => {
           await this.order(`services/${encodeURIComponent(name)}/drain`, { slot });
           return `${name}: ${slot} is being replaced.`;
@@ -155,21 +155,21 @@ export class Actions {
     this.with(() =>
       this.sheet({
         title: "Reload the configuration",
-        parts: [h("p", {}, "Tidegate reads its file again and takes over what is different, without dropping a request. A file with a mistake changes nothing.")],
+        parts: [h("p", {}, "Tidegate reads its file again and applies the differences without dropping a request. A file with a mistake changes nothing.")],
         submit: "Reload",
         run: async () => `Reloaded: ${(await this.order("reload")).changed}.`,
       }),
     );
   }
 
-  /** A replica at a closer look; `find` has the newest picture of it. */
+  /** Details of a replica; `find` returns its newest state. */
   look(find, id) {
     const list = h("dl", { class: "facts" });
     const { service, replica } = find();
     const dialog = this.sheet({
       title: `${service.name} on ${replica.slot}`,
       parts: [list],
-      submit: service.image && "Drain and replace…",
+      submit: service.image && "Replace…",
       calm: true,
       run: async () => null,
       then: () => this.drain(service.name, replica.slot),
@@ -179,7 +179,7 @@ export class Actions {
       const rows = found ? facts(found.service, found.replica) : [["State", `${id} is gone`]];
       set(dialog.node, "data-state", found?.replica.state ?? "gone");
       if (!found && dialog.submit) dialog.submit.disabled = true;
-      // What does not change stays, so that it can be selected.
+      // Unchanged rows stay in place, so that their text can be selected.
       const names = rows.map(([name]) => name).join();
       if (list.names === names) return rows.forEach(([, value], at) => text(list.children[2 * at + 1], value));
       list.names = names;
@@ -191,7 +191,7 @@ export class Actions {
   }
 }
 
-/** A dialog that asks, acts, and says what went wrong where it was asked; when closed meanwhile, in a toast. */
+/** A dialog that runs a command and shows its error; after it was closed, the error is a toast. */
 export function sheet({ title, parts, submit, run, then, other, toast, calm }) {
   const wrong = h("p", { class: "wrong", role: "alert" });
   const asked = h("p", { class: "hint", role: "status" });
@@ -216,7 +216,7 @@ export function sheet({ title, parts, submit, run, then, other, toast, calm }) {
     if (node.hasAttribute("data-busy")) return;
     text(wrong, "");
     busy(true);
-    const waiting = setTimeout(() => text(asked, "Asked; waiting for the answer…"), SOON);
+    const waiting = setTimeout(() => text(asked, "Sent; waiting for the answer…"), SOON);
     let said;
     try {
       said = await what();
@@ -230,7 +230,7 @@ export function sheet({ title, parts, submit, run, then, other, toast, calm }) {
       busy(false);
     }
     if (said) toast?.(said);
-    // Whoever closed it meanwhile does not want to go on from here.
+    // A closed dialog has no next step.
     if (!node.open) return;
     node.close();
     then?.();
@@ -244,7 +244,7 @@ export function sheet({ title, parts, submit, run, then, other, toast, calm }) {
     } else if (run) act(run);
   });
   another?.addEventListener("click", () => act(other.run));
-  // A click beside it is a no; one on its scrollbar is not.
+  // A click beside the dialog cancels; one on its scrollbar does not.
   node.addEventListener("pointerdown", ({ clientX, clientY }) => {
     const { left, right, top, bottom } = node.getBoundingClientRect();
     if (clientX < left || clientX > right || clientY < top || clientY > bottom) node.close();

@@ -9,9 +9,9 @@ const HEIGHT = 48;
 const TOP = 1;
 
 /**
- * `lines`: [{ of, className, fill, step, rare }], `of` being the field of a point, `rare` what is
- * drawn only if it is ever more than nothing. `least` is the smallest scale, `room` what stays
- * free above, `show` writes the scale, and `since` says how far it looks back.
+ * `lines`: [{ of, className, fill, step, rare }]. `of` is the field of a point; a `rare` line is
+ * drawn only if one of its values is not zero. `least` is the smallest scale, `room` the free part
+ * above, `show` formats the scale, and `since` labels the time range.
  */
 export class Chart {
   constructor({ label, lines, least, show, room = 0, since = "" }) {
@@ -103,7 +103,7 @@ function path(points, of, x, y, step) {
   return runs;
 }
 
-/** The next number that reads well. */
+/** The next round number. */
 function nice(value) {
   const unit = 10 ** Math.floor(Math.log10(value));
   for (const step of [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10]) {
@@ -112,7 +112,7 @@ function nice(value) {
   return value;
 }
 
-/** The point at a time, unless nothing is known of it. */
+/** The point at a time, if there is one. */
 export function pointAt(points, t) {
   let best = null;
   for (const point of points) {

@@ -1,4 +1,4 @@
-// Elements, in one line each. Text is always text: nothing that a container says becomes markup.
+// Elements, in one line each. Text is always text: output of containers never becomes markup.
 
 export const h = (name, properties, ...children) => fill(document.createElement(name), properties, children);
 
@@ -15,7 +15,7 @@ function fill(node, properties, children) {
   return node;
 }
 
-/** Writes only what is another: the page rests while nothing changes. */
+/** Writes only changed values: the page rests while nothing changes. */
 export function text(node, value) {
   if (node.textContent !== value) node.textContent = value;
 }
@@ -26,8 +26,8 @@ export function set(node, name, value) {
 }
 
 /**
- * Brings children into this order. Whoever is moved loses the focus: the one that has it stays, and
- * the others go where they belong about it.
+ * Brings children into this order. A moved element loses the focus: the focused one stays, and the
+ * others move around it.
  */
 export function order(parent, nodes) {
   if (!nodes.length) return;
@@ -43,7 +43,7 @@ export function order(parent, nodes) {
   }
 }
 
-/** What a browser keeps under `localStorage` or `sessionStorage`; where it keeps nothing, this page does. */
+/** Values in `localStorage` or `sessionStorage`; in the page's memory where the browser has neither. */
 export function storage(name) {
   const own = new Map();
   return {

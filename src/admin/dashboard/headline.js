@@ -1,4 +1,4 @@
-// What a glance tells: whether all is well, what happened last, and how much there is of it.
+// The headline: the state of all services, the last event, and the totals.
 import { h, number, order, set, text } from "./dom.js";
 import { condition, kind, many, rate, share, span, title, whole } from "./words.js";
 
@@ -8,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 const totals = Object.fromEntries(["rps", "inFlight", "held", "errors", "replicas"].map((key) => [key, number(key)]));
 for (const [key, it] of Object.entries(totals)) $("totals").querySelector(`[data-of=${key}]`).append(it.node);
 
-/** `link` is how the stream does, and `reveal` is called with the name of a service. */
+/** `link` is the state of the stream; `reveal` is called with the name of a service. */
 export function drawHeadline(model, link, reveal) {
   const services = [...model.services.values()];
   const troubled = services.map((service) => [service, ...condition(service)]).filter(([, level]) => level === "bad" || level === "warn");
@@ -36,7 +36,7 @@ export function drawHeadline(model, link, reveal) {
 
 function summary(model, services, troubled) {
   if (!model.known) return "Connecting…";
-  if (services.length === 0) return "There is no service";
+  if (services.length === 0) return "No services";
   if (troubled.length > 1) return `${troubled.length} of ${many(services.length, "service")} need attention`;
   if (troubled.length) return `${troubled[0][0].name}: ${troubled[0][2]}`;
   if (services.length === 1) {
@@ -48,7 +48,7 @@ function summary(model, services, troubled) {
 
 const chips = new Map();
 
-/** One is in the headline already. */
+/** A single one is in the headline already. */
 function drawTroubled(list, reveal) {
   const shown = new Map(list.length > 1 ? list.map(([{ name }, ...how]) => [name, how]) : []);
   for (const [name, { item }] of chips) {

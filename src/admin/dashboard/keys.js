@@ -1,15 +1,15 @@
-// Keys that do something, and the sheet that says which.
+// Keys, and the dialog that lists them.
 import { sheet } from "./actions.js";
 import { h } from "./dom.js";
 
 const ELSEWHERE = [
-  ["Enter", "opens a service, or shows what happened to it alone"],
-  ["← → ↑ ↓", "among the replicas of a service; Enter shows one, to drain it"],
+  ["Enter", "open a service, or show its events alone"],
+  ["← → ↑ ↓", "move among the replicas of a service; Enter shows one, to replace it"],
   ["Esc", "back"],
 ];
 let known = {};
 
-/** `keys`: what each does in words, and does; `escape` is called with what has the focus. */
+/** `keys`: description and function of each; `escape` is called with the focused element. */
 export function listen(keys, escape) {
   known = keys;
   document.addEventListener("keydown", (event) => {

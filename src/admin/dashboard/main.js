@@ -1,4 +1,4 @@
-// The page: brings together what is known, what is shown and what is asked for.
+// The page: connects the model, the views and the commands.
 import { Actions } from "./actions.js";
 import { h, icon, order, set, storage, text } from "./dom.js";
 import { drawHeadline } from "./headline.js";
@@ -9,7 +9,7 @@ import { follow } from "./stream.js";
 import { Timeline } from "./timeline.js";
 import { at, span } from "./words.js";
 
-/** With more services than these, each is a row until somebody opens it. */
+/** With more services than these, each is a row until it is opened. */
 const CARDS_MAX = 8;
 const TOASTS_FOR = 6_000;
 
@@ -57,9 +57,9 @@ const timeline = new Timeline(model, $("events"), {
   point: page.point,
 });
 
-// --- what is shown ---
+// --- views ---
 
-/** Once for whatever changed meanwhile. */
+/** Draws once for all changes since the last frame. */
 function draw() {
   if (drawn) return;
   drawn = true;
@@ -67,7 +67,7 @@ function draw() {
     drawn = false;
     const began = performance.now();
     drawNow();
-    // Browsers keep every one; the last is enough.
+    // Browsers keep every measure; the last is enough.
     performance.clearMeasures("tidegate-draw");
     performance.measure("tidegate-draw", { start: began });
   });
@@ -86,7 +86,7 @@ function drawNow() {
   drawHeadline(model, link, reveal);
 }
 
-/** Makes and removes views, and keeps them in order. */
+/** Creates, removes and orders views. */
 function arrange() {
   for (const [name, it] of views) {
     if (model.services.has(name)) continue;
@@ -107,7 +107,7 @@ function arrange() {
   const shown = [...views.values()].filter(({ name, service }) => !typed || name.toLowerCase().includes(typed) || service.image?.toLowerCase().includes(typed));
   shown.sort(ORDERS[$("sort").value]);
   const list = $("services");
-  // What is pressed must be there still when it is let go of.
+  // A pressed element must still exist when the button is released.
   if (!pressed) {
     const nodes = shown.map(({ node }) => node);
     const there = new Set(nodes);
@@ -115,7 +115,7 @@ function arrange() {
     order(list, nodes);
   }
   $("none").hidden = shown.length > 0 || !model.known;
-  text($("none"), typed ? `No service is named like “${typed}”.` : "There is no service.");
+  text($("none"), typed ? `No service matches “${typed}”.` : "There is no service.");
   $("tools").hidden = model.services.size < 2;
   set(list, "data-few", model.services.size < 3 && model.services.size);
 }
@@ -139,7 +139,7 @@ const seen = new IntersectionObserver(
   { rootMargin: "200px" },
 );
 
-/** Brings a service into view, opened, and what happened to it. */
+/** Brings a service into view, opened, with its events. */
 function reveal(name) {
   if (!views.get(name)?.node.isConnected) {
     $("filter").value = "";
@@ -153,7 +153,7 @@ function reveal(name) {
   title.focus({ preventScroll: true });
 }
 
-/** What happened to one service alone, or to all. */
+/** Shows the events of one service alone, or of all. */
 function choose(name) {
   timeline.show({ service: name });
   $("of").hidden = !name;
@@ -161,7 +161,7 @@ function choose(name) {
   for (const it of views.values()) set(it.node, "data-chosen", it.name === name);
 }
 
-// --- what comes from the server ---
+// --- messages of the server ---
 
 const stream = follow(model, {
   state() {
@@ -174,7 +174,7 @@ const stream = follow(model, {
   },
   missed() {
     model.newest = 0;
-    const told = { gap: true, t: model.now(), text: "What happened before this is not known any more." };
+    const told = { gap: true, t: model.now(), text: "Earlier events are unknown." };
     model.events.push(told);
     timeline.add(told);
   },
@@ -190,18 +190,18 @@ const stream = follow(model, {
   },
 });
 
-/** After a while without a connection: what was, and whether this page is of another version. */
+/** After a reconnect: fetches missed points, and detects another version of the server. */
 async function catchUp() {
   const get = async (path) => (await fetch(`api/v1/${path}`)).json();
   try {
     model.remember(await get("numbers"));
     const now = (await get("version")).version;
     text($("version"), now);
-    if (version && version !== now) toast(`Tidegate is ${now} by now. Reload this page to see its own.`);
+    if (version && version !== now) toast(`Tidegate is now ${now}. Reload this page for its dashboard.`);
     version = now;
     draw();
   } catch {
-    // The stream says whether Tidegate is gone; if it is not, the answer was lost on its way.
+    // The stream shows whether Tidegate is gone; if it is not, the answer was lost.
     setTimeout(() => link === "live" && catchUp(), 2000);
   }
 }
@@ -211,7 +211,7 @@ function showLink() {
   const words = { connecting: "Connecting…", live: "Live", asleep: "At rest", lost: "Reconnecting…" }[link];
   text($("link"), words);
   $("stale").hidden = link !== "lost";
-  if (link === "lost" && model.known) text($("stale-since"), `What you see is from ${at(model.heard)}, ${span(silent)} ago.`);
+  if (link === "lost" && model.known) text($("stale-since"), `This page shows the state of ${at(model.heard)}, ${span(silent)} ago.`);
 }
 
 setInterval(() => {
@@ -221,7 +221,7 @@ setInterval(() => {
   if (!document.hidden) draw();
 }, 1000);
 
-// --- what people do ---
+// --- input ---
 
 function toast(words, isWrong) {
   const node = h("p", { class: isWrong ? "toast wrong" : "toast" }, words);
@@ -247,7 +247,7 @@ function turnTheme() {
 function showTheme() {
   const { theme } = document.documentElement.dataset;
   $("theme").replaceChildren(icon(theme));
-  const words = { auto: "Light or dark as the system is", light: "Light", dark: "Dark" }[theme];
+  const words = { auto: "Light or dark, like the system", light: "Light", dark: "Dark" }[theme];
   set($("theme"), "aria-label", `Theme: ${words}`);
   set($("theme"), "title", `Theme: ${words} (t)`);
 }
@@ -279,15 +279,15 @@ const act = (what) => {
 
 listen(
   {
-    j: ["the next service", () => step(1)],
-    k: ["the one before", () => step(-1)],
+    j: ["go to the next service", () => step(1)],
+    k: ["go to the previous service", () => step(-1)],
     s: ["scale the service that has the focus", () => act("scale")],
-    d: ["deploy it", () => act("deploy")],
+    d: ["deploy the service that has the focus", () => act("deploy")],
     r: ["reload the configuration", () => page.actions.reload()],
     "/": ["filter services", () => (showTab("services"), $("filter").focus())],
-    e: ["to what happened", () => (showTab("timeline"), $("events").focus())],
-    v: ["rows or cards", turnView],
-    t: ["light or dark", turnTheme],
+    e: ["go to the events", () => (showTab("timeline"), $("events").focus())],
+    v: ["switch between rows and cards", turnView],
+    t: ["switch between light and dark", turnTheme],
   },
   (target) => {
     if (target !== $("filter")) return choose(null);
@@ -304,7 +304,7 @@ $("view").addEventListener("click", turnView);
 $("again").addEventListener("click", () => stream.again());
 $("of").addEventListener("click", () => choose(null));
 $("latest").addEventListener("click", () => showTab("timeline"));
-// With the timeline beside it, it leads nowhere.
+// With the timeline beside it, the link leads nowhere.
 const narrow = matchMedia("(max-width: 1099px)");
 const showNarrow = () => ($("latest").tabIndex = narrow.matches ? 0 : -1);
 narrow.addEventListener("change", showNarrow);

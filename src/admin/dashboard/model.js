@@ -1,11 +1,11 @@
-// What is known: services, what they were like, what happened. Nothing here knows the page.
+// The model: services, their history, and events. Independent of the page.
 
 /** How far charts look back, in ms. */
 export const WINDOW = 300_000;
 /** Points further apart than this have a gap between them. */
 export const GAP = 5_000;
 const EVENTS_MAX = 500;
-/** A service's share of errors is of so long, in ms. */
+/** Period of a service's share of errors, in ms. */
 const ERRORS_OVER = 60_000;
 
 export class Model {
@@ -18,7 +18,7 @@ export class Model {
   known = false;
   /** The server's clock less ours, in ms. */
   offset = 0;
-  /** When something was heard last, by our clock. */
+  /** Time of the last message, by our clock. */
   heard = 0;
   newest = 0;
 
@@ -65,7 +65,7 @@ export class Model {
     }
   }
 
-  /** Fills what this page has not seen itself with what the server remembers. */
+  /** Fills gaps with the server's own history. */
   remember(lately) {
     const end = Date.parse(lately.time);
     const every = lately.every_seconds * 1000;
@@ -90,7 +90,7 @@ export class Model {
     }
   }
 
-  /** Whether it is news. */
+  /** True for an event that is not known yet. */
   tell(told) {
     if (told.id <= this.newest) return false;
     this.newest = told.id;
@@ -123,7 +123,7 @@ export class Model {
       sum.ready += service.ready;
       sum.desired += service.desired;
       if (service.error_rate == null) continue;
-      // There were some, even if none was seen.
+      // There were some, even if this page saw none.
       const weight = Math.max(this.lately(name, service), 1e-6);
       answers += weight;
       errors += weight * service.error_rate;

@@ -1,4 +1,4 @@
-// Replicas as tiles in slot order, and one of them at a closer look.
+// Replicas as tiles in slot order, and the details of one.
 import { h, order, set, svg, text } from "./dom.js";
 import { many, rate, span, when } from "./words.js";
 
@@ -16,7 +16,7 @@ export class Tiles {
     this.look = look;
     this.node = h("ol", { class: "tiles", "aria-label": `Replicas of ${name}` });
     this.node.addEventListener("keydown", (event) => this.move(event));
-    // One stop for all of them; arrow keys go from one to the next.
+    // One tab stop for all tiles; arrow keys move between them.
     this.node.addEventListener("focusin", ({ target }) => this.stopAt(target));
   }
 
@@ -26,7 +26,7 @@ export class Tiles {
     set(this.node, "data-size", replicas.length + missing > LARGE_MAX ? "small" : "large");
     const ids = new Set(replicas.map(({ id }) => id));
     const { activeElement } = document;
-    // Whoever looks at a slot goes on there when another replica takes it.
+    // The focus stays at a slot when another replica takes it.
     const left = this.node.contains(activeElement) && !ids.has(activeElement.dataset.id) ? activeElement.dataset.slot : null;
     for (const [id, tile] of this.tiles) {
       if (ids.has(id)) continue;
@@ -48,7 +48,7 @@ export class Tiles {
     if (!this.node.querySelector('[tabindex="0"]')) this.node.querySelector("button")?.setAttribute("tabindex", "0");
   }
 
-  /** Places for those that are wanted and not there yet. */
+  /** Places of replicas that are wanted and do not exist yet. */
   wait(missing) {
     const there = this.node.querySelectorAll(".missing");
     for (let at = there.length; at < Math.min(missing, 64); at += 1) {
@@ -103,7 +103,7 @@ export class Strip {
   }
 
   update({ replicas }) {
-    // As many as there is room for, in three rows at most.
+    // As many as fit, in three rows at most.
     const room = innerWidth > 1600 ? 50 : 25;
     const rows = Math.min(3, Math.ceil(replicas.length / room)) || 1;
     const perRow = Math.max(10, Math.ceil(replicas.length / rows));
@@ -123,7 +123,7 @@ export class Strip {
   }
 }
 
-/** What there is to know of a replica. */
+/** Details of a replica, as rows. */
 export function facts(service, replica) {
   const seconds = (value) => span(ageOf(service, value));
   return [
@@ -132,8 +132,8 @@ export function facts(service, replica) {
     ["Requests", `${rate(replica.requests_per_second).join(" ")}, ${many(replica.in_flight, "request")} in flight, ${replica.requests.toLocaleString("en")} since it became ready`],
     ["Address", replica.address ?? "not known yet"],
     replica.age_seconds != null && ["Container", replica.id.slice(0, 12)],
-    replica.age_seconds != null && ["Made", `${seconds(replica.age_seconds)} ago`],
-    ["Failures", replica.restarts ? `${replica.restarts} in this slot since Tidegate began` : "none in this slot since Tidegate began"],
-    replica.last_failure && ["The last one", `${replica.last_failure.why}, at ${when(Date.parse(replica.last_failure.time), Date.now())}`],
+    replica.age_seconds != null && ["Created", `${seconds(replica.age_seconds)} ago`],
+    ["Failures", replica.restarts ? `${replica.restarts} in this slot since Tidegate started` : "none in this slot since Tidegate started"],
+    replica.last_failure && ["Last failure", `${replica.last_failure.why}, at ${when(Date.parse(replica.last_failure.time), Date.now())}`],
   ].filter(Boolean);
 }

@@ -10,7 +10,7 @@ const MARKED = ["scaled", "sick", "rolling", "rolling_back", "start_failed"];
 
 export class ServiceView {
   service = null;
-  /** Whether it is on the screen; what is not is not drawn. */
+  /** True while on the screen; other services are not drawn. */
   seen = false;
   isOpen = false;
   body = null;
@@ -112,12 +112,12 @@ export class ServiceView {
     charts.addEventListener("pointerleave", () => page.point(null));
     this.tiles = new Tiles(name, (id) => page.look(name, id));
     this.rollout = h("div", { class: "rollout", hidden: true });
-    this.because = h("ul", { class: "because", "aria-label": `Why ${name} is as it is` });
+    this.because = h("ul", { class: "because", "aria-label": `Reasons for the state of ${name}` });
     this.body = h("div", { class: "body" }, charts, this.tiles.node, this.rollout, this.because);
     this.node.append(this.body);
   }
 
-  /** Takes over what is new; `draw` shows it. */
+  /** Takes over the new state; `draw` shows it. */
   update(service) {
     this.service = service;
     const [level, words] = condition(service);
@@ -210,20 +210,20 @@ export class ServiceView {
     if (isOver) return;
     const { stage, from, to, ready, wanted, why, failures } = rollout;
     const done = wanted ? Math.min(1, ready / wanted) : 0;
-    const title = { rolling: "Rolling out", watching: "Watching", "rolling back": "Going back to", "rolled back": "Went back to", paused: "Paused on the way to" }[stage] ?? stage;
+    const title = { rolling: "Rolling out", watching: "Watching", "rolling back": "Rolling back to", "rolled back": "Rolled back to", paused: "Paused on the way to" }[stage] ?? stage;
     const [there, here] = stage === "rolling back" || stage === "rolled back" ? [from, to] : [to, from];
     const parts = [
       h("p", {}, h("b", {}, `${title} ${short(there)}`), h("span", {}, ` ${ready} of ${wanted} ready, from ${short(here)}`)),
       stage !== "rolled back" && h("progress", { max: 1, value: done, "aria-label": `${ready} of ${wanted} replicas are new` }),
       why && h("p", { class: "why" }, why),
-      ...failures.slice(-2).map((failed) => h("details", {}, h("summary", {}, `${failed.slot}: ${failed.why}`), h("pre", {}, failed.last_words.join("\n") || "It wrote nothing."))),
+      ...failures.slice(-2).map((failed) => h("details", {}, h("summary", {}, `${failed.slot}: ${failed.why}`), h("pre", {}, failed.last_words.join("\n") || "No output."))),
     ];
     set(this.rollout, "data-stage", stage);
     this.rollout.replaceChildren(...parts.filter(Boolean));
   }
 }
 
-/** Why a new replica is not ready when most would have been. */
+/** Reason why a new replica is not ready after the time that most take. */
 function late({ replicas }) {
   const replica = replicas.find(({ state, since_seconds, because }) => state === "starting" && since_seconds > LATE && because);
   return replica ? [`${replica.slot}: ${replica.because}`] : [];

@@ -1,15 +1,15 @@
-// One stream of events and state, which comes back by itself.
+// One stream of events and state, which reconnects by itself.
 
-/** The server says something every 5 s; after this, what is shown is old. */
+/** The server sends a message every 5 s; after this time, the page is stale. */
 const SILENT_AFTER = 9_000;
-/** And after this, the connection is given up for a new one. */
+/** After this time, the connection is replaced. */
 const GIVEN_UP_AFTER = 15_000;
 const RETRY_EVERY = 2_000;
-/** A browser has few connections to one server: a page that nobody sees for so long gives its back. */
+/** A browser has few connections to one server: a page hidden for so long closes its own. */
 const UNSEEN_AFTER = 60_000;
 const EVENTS_AT_FIRST = 300;
 
-/** `on` has `state`, `told`, `missed` and `link`, which hears `live`, `lost` or `asleep`. */
+/** `on` has `state`, `told`, `missed` and `link`, which gets `live`, `lost` or `asleep`. */
 export function follow(model, on) {
   let source = null;
   let opened = 0;
@@ -54,7 +54,7 @@ export function follow(model, on) {
     }
     const silent = now - Math.max(model.heard, opened);
     if (silent > SILENT_AFTER) say("lost");
-    // The browser itself tries again unless the answer was a refusal.
+    // The browser reconnects by itself unless the answer was a refusal.
     const refused = !source || source.readyState === EventSource.CLOSED;
     if (silent > GIVEN_UP_AFTER || (refused && now - opened > RETRY_EVERY)) open();
   };
@@ -62,7 +62,7 @@ export function follow(model, on) {
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && !source) open();
   });
-  // A page that comes back from the browser's memory has a dead stream.
+  // A page restored from the browser's memory has a dead stream.
   addEventListener("pagehide", close);
   addEventListener("pageshow", ({ persisted }) => persisted && open());
   open();

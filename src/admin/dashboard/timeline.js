@@ -1,11 +1,11 @@
-// What happened and why, the newest first; what happened at once to several is one line.
+// Events and reasons, the newest first; simultaneous events of several replicas are one line.
 import { h, text } from "./dom.js";
 import { atInFull, isOld, kind, slots, title, when } from "./words.js";
 
 const SHOWN_MAX = 250;
-/** What happens within this, in ms, may be one line. */
+/** Events within this time, in ms, may be one line. */
 const AT_ONCE = 4_000;
-/** How many lines are looked through for one that something belongs to. */
+/** Lines that are searched for the one that an event belongs to. */
 const NEAR = 12;
 
 const FILTERS = {
@@ -50,7 +50,7 @@ export class Timeline {
     while (this.groups.length > SHOWN_MAX) this.groups.pop().item.remove();
   }
 
-  /** What only ends what is there already is no line of its own. */
+  /** An event that only ends another one has no line of its own. */
   absorb(told) {
     if (!["said_last", "drained", "stopped"].includes(told.what)) return false;
     const begun = told.what === "said_last" ? ["sick"] : ["draining", "sick"];
@@ -89,7 +89,7 @@ export class Timeline {
     return h("time", { datetime: time }, when(t, this.model.now()));
   }
 
-  /** What was of today is of a day in time. */
+  /** Adds the date to times that are no longer of today. */
   age() {
     const now = this.model.now();
     for (const { told, item } of this.groups.toReversed()) {

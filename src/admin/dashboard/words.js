@@ -1,4 +1,4 @@
-// What is shown as words and numbers. Nothing here knows the page.
+// Words and numbers for the page. Independent of the page.
 
 /** A number and its unit, each as text. */
 export function rate(value) {
@@ -8,7 +8,7 @@ export function rate(value) {
   return [value.toFixed(1), "/s"];
 }
 
-/** The same without digits that say nothing, for scales. */
+/** The same without trailing zeros, for scales. */
 export const plain = ([number, unit]) => `${number.replace(/\.0+$|(\.\d*[1-9])0+$/, "$1")} ${unit}`.trim();
 
 export function took(seconds) {
@@ -59,7 +59,7 @@ export function slots(list) {
   return runs.map(([from, to]) => (from === to ? from : to === from + 1 ? `${from}, ${to}` : `${from}–${to}`)).join(", ");
 }
 
-/** How a service does: `bad`, `warn`, `busy`, `good` or `idle`, and why in a few words. */
+/** State of a service: `bad`, `warn`, `busy`, `good` or `idle`, and the reason in a few words. */
 export function condition(service) {
   const { ready, desired, replicas, rollout } = service;
   const count = (state) => replicas.filter((replica) => replica.state === state).length;
@@ -85,17 +85,17 @@ const PLAIN = {
   adopted: (on) => `Adopted ${on}, already running`,
   ready: (on) => `${on} ready`,
   sick: (on) => `${on} sick`,
-  ejected: (on) => `${on} passed over for a while`,
+  ejected: (on) => `${on} ejected for a while`,
   draining: (on) => `Draining ${on}`,
   returned: (on) => `${on} back in rotation`,
   drained: (on) => `${on} drained`,
-  stopped: (on) => `${on} gone`,
+  stopped: (on) => `${on} removed`,
   paused: (on) => `${on} paused`,
-  resumed: (on) => `${on} runs again`,
+  resumed: (on) => `${on} resumed`,
   pause_failed: (on) => `Could not pause ${on}`,
   resume_failed: (on) => `Could not resume ${on}`,
   stop_failed: (on) => `Could not stop ${on}`,
-  said_last: (on) => `${on} said last`,
+  said_last: (on) => `Last output of ${on}`,
   request_failed: (on) => `A request failed on ${on}`,
   engine_up: () => "The container engine answers",
   engine_down: () => "The container engine does not answer",
@@ -103,23 +103,23 @@ const PLAIN = {
   reload_failed: () => "Configuration not reloaded",
 };
 
-/** What happened, from the first event of a group and all its slots. */
+/** Title of a group of events, from the first event and all slots. */
 export function title(told, list) {
   const { what, from, to } = told;
   if (what === "scaled") return `${from} → ${to} replicas`;
   if (what === "decided") return `Stays at ${to}, ${told.reason === "by hand" ? told.reason : `bound by ${told.reason}`}`;
   if (what === "rolling") return `Rolling out ${short(to)}`;
   if (what === "rolled_out") return `Every replica runs ${short(to)}`;
-  if (what === "rolling_back") return `Going back from ${short(from)} to ${short(to)}`;
+  if (what === "rolling_back") return `Rolling back from ${short(from)} to ${short(to)}`;
   if (what === "rollout_paused") return `Rollout of ${short(from)} paused`;
   if (what === "rolled_back") return `Every replica runs ${short(to)} again`;
   return PLAIN[what]?.(slots(list)) ?? told.text.replace(`${told.service}: `, "");
 }
 
-/** An image's name without what nobody reads. */
+/** An image's name with a shortened digest. */
 export const short = (image) => (image ?? "").replace(/sha256:([0-9a-f]{12})[0-9a-f]*/g, "$1");
 
-/** Of what colour it is: `decision`, `good`, `move`, `bad` or `quiet`. */
+/** Colour of an event: `decision`, `good`, `move`, `bad` or `quiet`. */
 export function kind(what) {
   if (["scaled", "decided", "rolling", "rolled_out", "rolled_back", "reloaded"].includes(what)) return "decision";
   if (["sick", "start_failed", "stop_failed", "pause_failed", "resume_failed", "said_last", "request_failed", "ejected", "port_taken", "rolling_back", "rollout_paused", "engine_down", "reload_failed"].includes(what)) return "bad";
