@@ -123,6 +123,35 @@ fn every_link_to_a_file_leads_to_one() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
+/// Plain English: a sentence begins with the thing that it is about.
+#[test]
+fn no_sentence_begins_with_a_pronoun() {
+    let mut wrong = Vec::new();
+    for (path, text) in documents() {
+        // For developers, and rewritten room by room.
+        if path.starts_with("src") {
+            continue;
+        }
+        let mut is_code = false;
+        for (index, line) in text.lines().enumerate() {
+            if line.starts_with("```") {
+                is_code = !is_code;
+            }
+            let sentences = line.split(['.', ':', '!', '?', '|']).filter(|_| !is_code);
+            let first = sentences.filter_map(|sentence| {
+                let mut words = sentence.split(|c: char| !c.is_alphanumeric());
+                words.find(|word| !word.is_empty() && word.parse::<u32>().is_err())
+            });
+            for word in first {
+                if ["What", "Who", "Whoever", "It"].contains(&word) {
+                    wrong.push(format!("{}:{}: {word} …", path.display(), index + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn the_words_for_events_in_the_documents_are_those_that_there_are() {
     let words = |text: &str, before: &str, end: char| -> BTreeSet<String> {
@@ -158,7 +187,10 @@ fn the_metrics_in_the_documents_are_those_that_there_are() {
         assert_eq!(said, labels, "docs/metrics.md: the labels of {name}");
     }
     for name in promised.keys() {
-        assert!(there.contains_key(name), "docs/metrics.md: there is no {name}");
+        assert!(
+            there.contains_key(name),
+            "docs/metrics.md: there is no {name}"
+        );
     }
 }
 
