@@ -21,7 +21,15 @@ pub mod simulate;
 
 /// Runs the command line with the plugins of `registry`: all that a `main` has to do.
 pub fn main(registry: plugin::Registry) -> std::process::ExitCode {
-    cli::main(registry)
+    main_with(registry, std::env::args_os())
+}
+
+/// Runs the command line `arguments`, of which the first is the program's name.
+pub fn main_with(
+    registry: plugin::Registry,
+    arguments: impl IntoIterator<Item = std::ffi::OsString>,
+) -> std::process::ExitCode {
+    cli::main(registry, arguments)
 }
 
 /// How hard a property is tried: `default`, or as `FUZZ_CASES` says.

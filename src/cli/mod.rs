@@ -26,6 +26,7 @@ mod waiting;
 use crate::config::{self, Env, Flags, Overrides, Problems, Text};
 use crate::plugin::Registry;
 use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -140,8 +141,8 @@ struct Output {
 }
 
 /// Parses the command line and does what it says.
-pub fn main(registry: Registry) -> ExitCode {
-    match Cli::parse().command {
+pub fn main(registry: Registry, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match Cli::parse_from(arguments).command {
         Command::Run(run) => run.run(registry),
         Command::Check(check) => check.run(&registry),
         Command::Plan(plan) => plan.run(&registry),

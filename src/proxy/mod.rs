@@ -43,6 +43,10 @@ use std::time::Duration;
 /// not a reset.
 const REFUSED_BODY_DRAIN: Duration = Duration::from_secs(2);
 
+/// Test switch, absent from release builds: Pingora carries every request, so that tests can
+/// compare its way with the plain one.
+const PINGORA_ONLY: &str = "TIDEGATE_TEST_PINGORA_ONLY";
+
 /// Filters and observers, in the order in which they run.
 #[derive(Clone, Default)]
 pub struct Chain {
@@ -75,6 +79,8 @@ pub struct Edge {
     tell: Tell,
     /// Connects tunnels; Pingora keeps the one for everything else to itself.
     connector: Arc<TransportConnector>,
+    /// Plain requests go through Pingora, too.
+    pingora_only: bool,
 }
 
 impl Edge {
@@ -90,6 +96,7 @@ impl Edge {
             in_flight,
             tell,
             connector: Arc::new(TransportConnector::new(None)),
+            pingora_only: cfg!(debug_assertions) && std::env::var_os(PINGORA_ONLY).is_some(),
         }
     }
 }

@@ -44,6 +44,7 @@ pub async fn serve<A: HttpServerApp>(
     let mut client = Client::new(stream, BytesMut::new());
     loop {
         let next = match client.next().await {
+            Arrived::Head(_) if edge.pingora_only => Next::Other,
             // On the heap, so that one who waits costs nothing of it.
             Arrived::Head(length) => Box::pin(edge.plain(&mut client, length, shutdown)).await,
             Arrived::Other => Next::Other,
