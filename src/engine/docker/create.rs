@@ -2,7 +2,7 @@
 
 use super::error::{Failure, failed};
 use super::json::target;
-use super::{Daemon, LOOK_TIMEOUT, label};
+use super::{Daemon, LOOK_TIMEOUT, label, label_names};
 use crate::engine::{EngineError, ErrorKind};
 use crate::service::replica::ReplicaId;
 use crate::service::spec::{Slot, Spec, Template, Version};
@@ -139,7 +139,7 @@ impl Daemon {
         let request = NetworkCreateRequest {
             name: name.to_owned(),
             driver: Some("bridge".into()),
-            labels: Some(label::owned(&self.instance)),
+            labels: Some(label_names::owned(&self.instance)),
             ..Default::default()
         };
         let create = client.create_network(request);
@@ -163,7 +163,7 @@ impl Daemon {
         }
         let request = VolumeCreateRequest {
             name: Some(name.to_owned()),
-            labels: Some(label::owned(&self.instance)),
+            labels: Some(label_names::owned(&self.instance)),
             ..Default::default()
         };
         self.ask(OP, LOOK_TIMEOUT, client.create_volume(request))

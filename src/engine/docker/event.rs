@@ -2,7 +2,7 @@
 
 use super::heard::Happening;
 use super::json::{lines, target};
-use super::{Daemon, LOOK_TIMEOUT, label};
+use super::{Daemon, LOOK_TIMEOUT, label_names};
 use bytes::BytesMut;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
@@ -110,7 +110,7 @@ impl Watch {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let since = format!("{}.{:09}", since.as_secs(), since.subsec_nanos());
-        let (key, labels) = label::filter(&self.daemon.instance);
+        let (key, labels) = label_names::filter(&self.daemon.instance);
         let filters = serde_json::json!({ key: labels, "type": ["container"], "event": ACTIONS });
         let filters = filters.to_string();
         let query = [("since", since.as_str()), ("filters", filters.as_str())];

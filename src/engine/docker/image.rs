@@ -1,7 +1,7 @@
 //! The image: the local one as it is, else pulled.
 
 use super::error::{Failure, failed};
-use super::label::Labels;
+use super::label_names::Labels;
 use super::registry::Logins;
 use super::{Daemon, held, vouch};
 use crate::engine::EngineError;

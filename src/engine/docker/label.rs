@@ -1,6 +1,10 @@
 //! Docker is the memory: what a replica is, written on its container and read back.
 
-use super::list::{Endpoint, Listed};
+use super::label_names::{
+    DECLARED, DEPLOYED, GENERATION, Labels, PORT, SEAL, SERVICE, SLOT, SPEC, TEMPLATE, WANTED,
+    owned,
+};
+use super::listed::{Endpoint, Listed};
 use super::seal::{self, Seal};
 use super::vouch::{self, Found};
 use crate::service::manual::ManualDeploy;
@@ -12,42 +16,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-pub type Labels = HashMap<String, String>;
-
-pub const PREFIX: &str = "io.tidegate.";
-pub const MANAGED: &str = "io.tidegate.managed";
-pub const INSTANCE: &str = "io.tidegate.instance";
-pub const SERVICE: &str = "io.tidegate.service";
-pub const SLOT: &str = "io.tidegate.slot";
-pub const SPEC: &str = "io.tidegate.spec";
-pub const GENERATION: &str = "io.tidegate.generation";
-/// What the configuration asked for, and what the container was made from, as JSON: these differ
-/// after a deploy by hand or when an update went back, and a restart must not undo either.
-pub const DECLARED: &str = "io.tidegate.declared";
-pub const TEMPLATE: &str = "io.tidegate.template";
-/// The file's image when another one was deployed by hand, and when that was, as JSON.
-pub const DEPLOYED: &str = "io.tidegate.deployed";
-/// How many replicas were wanted when this one was made: of those that a restart finds, some may
-/// have gone ahead of a rollout.
-pub const WANTED: &str = "io.tidegate.wanted";
-/// The port inside the container, so that a restart knows it without the configuration.
-pub const PORT: &str = "io.tidegate.port";
-/// Proof that this Tidegate wrote the other labels, and for which container.
-pub const SEAL: &str = "io.tidegate.seal";
-
 /// The generation of a container is about the time at which it was made; clocks are set, though.
 const CLOCK_MAY_BE_OFF: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Of a label's value in a message.
 const SHOWN_CHARS_MAX: usize = 80;
-
-/// What everything carries that this instance makes: containers, networks, volumes.
-pub fn owned(instance: &str) -> Labels {
-    HashMap::from([
-        (MANAGED.into(), "true".into()),
-        (INSTANCE.into(), instance.into()),
-    ])
-}
 
 /// All but the seal.
 pub fn replica(
@@ -91,18 +64,6 @@ pub fn sealed(labels: &Labels, container: &str, seal: Option<&Seal>) -> Labels {
     let mut labels = labels.clone();
     labels.extend(seal.map(|seal| (SEAL.into(), seal.of(container, &labels))));
     labels
-}
-
-/// The filter that leaves only this instance's containers.
-pub fn filter(instance: &str) -> (String, Vec<String>) {
-    let labels = vec![format!("{MANAGED}=true"), format!("{INSTANCE}={instance}")];
-    ("label".into(), labels)
-}
-
-pub fn is_ours(instance: &str, labels: &Labels) -> bool {
-    owned(instance)
-        .iter()
-        .all(|(key, value)| labels.get(key) == Some(value))
 }
 
 /// A replica as Docker lists it. None: it is being removed. An error: the labels are broken, or
@@ -289,7 +250,7 @@ fn networks_of(labels: &HashMap<String, String>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::list::{HostConfig, NetworkSettings};
+    use super::super::listed::{HostConfig, NetworkSettings};
     use super::*;
 
     fn container(state: &str, status: &str) -> Listed {
@@ -469,12 +430,5 @@ mod tests {
         let lost = seen(&label, &key(8));
         assert_eq!(lost.len(), plain.len());
         assert_ne!(lost, plain);
-    }
-
-    #[test]
-    fn another_instance_is_not_ours() {
-        assert!(is_ours("a", &owned("a")));
-        assert!(!is_ours("a", &owned("b")));
-        assert!(!is_ours("a", &HashMap::new()));
     }
 }

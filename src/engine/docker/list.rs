@@ -2,49 +2,13 @@
 
 use super::error::Failure;
 use super::json::{answer, parsed, target};
+use super::label_names::filter;
+use super::listed::Listed;
 use super::{Daemon, LOOK_TIMEOUT, held, label};
 use crate::service::replica::{Observed, ReplicaId};
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
-
-/// A container in Docker's list, as far as it is read here.
-#[derive(Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct Listed {
-    pub id: Option<String>,
-    pub names: Option<Vec<String>>,
-    /// In seconds since 1970.
-    pub created: Option<i64>,
-    #[serde(rename = "ImageID")]
-    pub image_id: Option<String>,
-    pub labels: Option<HashMap<String, String>>,
-    pub state: Option<String>,
-    pub status: Option<String>,
-    pub host_config: Option<HostConfig>,
-    pub network_settings: Option<NetworkSettings>,
-}
-
-#[derive(Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct HostConfig {
-    pub network_mode: Option<String>,
-}
-
-#[derive(Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct NetworkSettings {
-    pub networks: Option<HashMap<String, Option<Endpoint>>>,
-}
-
-#[derive(Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Endpoint {
-    #[serde(rename = "IPAddress")]
-    pub ip_address: Option<String>,
-    #[serde(rename = "GlobalIPv6Address")]
-    pub global_ipv6_address: Option<String>,
-}
+use std::collections::HashSet;
 
 impl Daemon {
     pub(super) async fn observe(&self) -> Result<Vec<Observed>, Failure> {
@@ -86,7 +50,7 @@ impl Daemon {
     /// Every container with this instance's labels. One that cannot be read hides no other.
     pub(super) async fn list(&self, op: &'static str) -> Result<Vec<Value>, Failure> {
         let client = self.client(op).await?;
-        let (key, labels) = label::filter(&self.instance);
+        let (key, labels) = filter(&self.instance);
         let filters = serde_json::json!({ key: labels }).to_string();
         let query = [("all", "true"), ("filters", filters.as_str())];
         let listed = answer(&client, target(&["containers", "json"], &query));

@@ -5,7 +5,7 @@
 //! `io.tidegate.` labels. The hash of a template covers the values of secrets, so a label has it
 //! enciphered: by the plain hash, a short password is guessed in a second.
 
-use super::label::{self, Labels};
+use super::label_names::{self, Labels};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,14 +50,14 @@ impl Seal {
     }
 
     pub(super) fn is_on(&self, container: &str, labels: &Labels) -> bool {
-        let found = labels.get(label::SEAL).and_then(|seal| bytes(seal));
+        let found = labels.get(label_names::SEAL).and_then(|seal| bytes(seal));
         found.is_some_and(|found| found.ct_eq(&self.mac_of(container, labels)).into())
     }
 
     fn mac_of(&self, container: &str, labels: &Labels) -> [u8; 32] {
         let mut ours: Vec<(&String, &String)> = labels
             .iter()
-            .filter(|(name, _)| name.starts_with(label::PREFIX) && *name != label::SEAL)
+            .filter(|(name, _)| name.starts_with(label_names::PREFIX) && *name != label_names::SEAL)
             .collect();
         ours.sort_unstable();
         let parts = ours.into_iter().flat_map(|(name, value)| [name, value]);
@@ -156,7 +156,7 @@ mod tests {
         let sealed = |container: &str, pairs: &[(&str, &str)], by: &Seal| {
             let mut labels = labels(pairs);
             let seal = seal().of("tidegate-web-8000", &self::labels(&ours));
-            labels.insert(label::SEAL.into(), seal);
+            labels.insert(label_names::SEAL.into(), seal);
             by.is_on(container, &labels)
         };
         let name = "tidegate-web-8000";

@@ -2,7 +2,7 @@
 
 use super::error::{Failure, failed};
 use super::vouch::{Found, vouched};
-use super::{Daemon, label};
+use super::{Daemon, label_names};
 use crate::engine::EngineError;
 use crate::service::replica::ReplicaId;
 use bollard::query_parameters::{
@@ -26,7 +26,7 @@ impl Daemon {
         };
         let labels = container.config.and_then(|config| config.labels);
         let labels = labels.unwrap_or_default();
-        if !label::is_ours(&self.instance, &labels) {
+        if !label_names::is_ours(&self.instance, &labels) {
             let message = format!("container {id} does not carry our labels and is left alone");
             return Err(failed(OP, message));
         }

@@ -5,7 +5,7 @@
 //! container is older than the seal and its image and its name do not speak against them.
 
 use super::error::Failure;
-use super::label::{self, Labels};
+use super::label_names::{self, Labels};
 use super::seal::Seal;
 use super::{Daemon, held};
 use crate::service::replica::Vouched;
@@ -35,7 +35,7 @@ pub fn vouched(found: &Found<'_>, seal: Option<&Seal>) -> Result<Vouched, String
         let value = found.labels.get(key);
         value.is_some() && found.image.is_some_and(|image| image.get(key) == value)
     };
-    if inherits(label::GENERATION) || inherits(label::SEAL) {
+    if inherits(label_names::GENERATION) || inherits(label_names::SEAL) {
         return Err("its image brings them along, as one made by `docker commit` does".to_owned());
     }
     if seal.is_some_and(|seal| seal.is_on(found.name, found.labels)) {
@@ -51,7 +51,7 @@ pub fn vouched(found: &Found<'_>, seal: Option<&Seal>) -> Result<Vouched, String
     if !is_named_by_us(found) {
         return Err("it is not sealed, and its name is not one of ours".to_owned());
     }
-    Ok(match found.labels.contains_key(label::SEAL) {
+    Ok(match found.labels.contains_key(label_names::SEAL) {
         true => Vouched::KeyLost,
         false => Vouched::Unsealed,
     })
@@ -59,18 +59,21 @@ pub fn vouched(found: &Found<'_>, seal: Option<&Seal>) -> Result<Vouched, String
 
 fn is_named_by_us(found: &Found<'_>) -> bool {
     let label = |key| found.labels.get(key).map(String::as_str);
-    let (Some(service), Some(slot)) = (label(label::SERVICE), label(label::SLOT)) else {
+    let (Some(service), Some(slot)) = (label(label_names::SERVICE), label(label_names::SLOT))
+    else {
         return false;
     };
     let plain = format!("tidegate-{service}-{slot}");
-    let unique = || Some(format!("{plain}-{}", label(label::GENERATION)?));
+    let unique = || Some(format!("{plain}-{}", label(label_names::GENERATION)?));
     found.name == plain || unique().is_some_and(|unique| found.name == unique)
 }
 
 /// Says no to an image whose labels would be taken for a replica's.
 pub fn without_our_labels(image: &str, labels: Option<&Labels>) -> Result<(), String> {
     let ours = labels.and_then(|labels| {
-        let mut ours = labels.keys().filter(|key| key.starts_with(label::PREFIX));
+        let mut ours = labels
+            .keys()
+            .filter(|key| key.starts_with(label_names::PREFIX));
         ours.next()
     });
     match ours {
@@ -104,7 +107,7 @@ impl Daemon {
         };
         let labels = inspected.config.and_then(|config| config.labels);
         let mut labels = labels.unwrap_or_default();
-        labels.retain(|key, _| key.starts_with(label::PREFIX));
+        labels.retain(|key, _| key.starts_with(label_names::PREFIX));
         let labels = Arc::new(labels);
         let mut images = held(&self.images.0);
         if images.len() >= IMAGES_MAX {
@@ -125,10 +128,10 @@ mod tests {
 
     fn labels() -> Labels {
         let pairs = [
-            (label::MANAGED, "true"),
-            (label::SERVICE, "web"),
-            (label::SLOT, "8001"),
-            (label::GENERATION, "1767225600000"),
+            (label_names::MANAGED, "true"),
+            (label_names::SERVICE, "web"),
+            (label_names::SLOT, "8001"),
+            (label_names::GENERATION, "1767225600000"),
         ];
         pairs.map(|(k, v)| (k.to_string(), v.to_string())).into()
     }
@@ -136,7 +139,7 @@ mod tests {
     fn sealed(by: u8) -> Labels {
         let mut labels = labels();
         let seal = Seal::new([by; KEY_BYTES], 0).of(NAME, &labels);
-        labels.insert(label::SEAL.into(), seal);
+        labels.insert(label_names::SEAL.into(), seal);
         labels
     }
 
