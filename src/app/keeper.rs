@@ -1,10 +1,10 @@
 //! Holds the configuration: starts what it asks for, reloads it, and leaves in order.
 
 use super::doors::{Doors, over};
-use super::handover::Message;
-use super::holdings::{Holdings, Socket};
-use super::predecessor::{Predecessor, Talking};
-use super::successor::{Door, Knock, Successor};
+use super::upgrade::handover::Message;
+use super::upgrade::holdings::{Holdings, Socket};
+use super::upgrade::predecessor::{Predecessor, Talking};
+use super::upgrade::successor::{Door, Knock, Successor};
 use super::supervisor::Supervisor;
 use super::{Observers, Options, exit, managed_of, settings_of};
 use crate::admin::{Order, view};

@@ -4,21 +4,18 @@
 //! its place in Pingora's life.
 
 mod doors;
-mod handover;
-mod holdings;
 mod instance_lock;
 mod keeper;
 mod key;
 mod logs;
-mod passed;
-mod predecessor;
 mod preflight;
 mod services;
-mod successor;
+mod socket_activation;
 mod supervisor;
+mod upgrade;
 
 pub use crate::engine::docker::ImageFacts;
-pub use handover::When;
+pub use upgrade::handover::When;
 pub use logs::{Said, Wanted, logs};
 
 use crate::admin::{self, Admin};
@@ -32,7 +29,7 @@ use crate::service::event::Event;
 use crate::service::store;
 use arc_swap::ArcSwap;
 use doors::{Doors, Entrance};
-use holdings::{Holdings, Socket};
+use upgrade::holdings::{Holdings, Socket};
 use keeper::{Keeper, Keeping, Kept, Tasks};
 use pingora::listeners::ListenerConfig;
 use pingora::prelude::Opt;
@@ -48,6 +45,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 use supervisor::Supervisor;
 use tokio::sync::{mpsc, oneshot, watch};
+use upgrade::predecessor;
 
 /// Beyond every `timeouts.drain`.
 const LEAVE_AT_LAST_SECS: u64 = 2 * 24 * 60 * 60;
@@ -122,7 +120,7 @@ fn start(
     options: Options,
     registry: Registry,
 ) -> Result<std::convert::Infallible, StartError> {
-    let passed = passed::sockets()?;
+    let passed = socket_activation::sockets()?;
     let (writer, reader) = store::store();
     let mut config = config::load(text, &options.overrides, &registry, reader.clone(), None)
         .map_err(StartError::Config)?;

@@ -4,7 +4,7 @@
 //! listens, and send one JSON message a line. Whatever only one process may hold travels as open
 //! descriptors, so nothing is ever let go in between. `src/README.md` tells the whole story.
 
-use super::supervisor::Supervisor;
+use crate::app::supervisor::Supervisor;
 use memchr::memchr;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,

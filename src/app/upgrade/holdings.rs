@@ -4,10 +4,11 @@
 //! it; then there is no moment at which nobody does.
 
 use super::handover::Holding;
-use super::instance_lock::InstanceLock;
-use super::key::Key;
-use super::preflight::{bind, engine, lock_state_dir, signed_by};
-use super::{StartError, passed, predecessor, system};
+use super::predecessor;
+use crate::app::instance_lock::InstanceLock;
+use crate::app::key::Key;
+use crate::app::preflight::{bind, engine, lock_state_dir, signed_by};
+use crate::app::{StartError, socket_activation, system};
 use crate::config::Config;
 use crate::engine::docker::{Claim, Host, Seal};
 use socket2::SockRef;
@@ -123,7 +124,7 @@ impl Holdings {
             let set_with = "`admin: { listen: … }` or TIDEGATE_ADMIN_LISTEN";
             open(address, set_with)?;
         }
-        passed::all_used(&passed)
+        socket_activation::all_used(&passed)
     }
 
     /// Does nothing when it is locked already.
