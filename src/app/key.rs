@@ -5,8 +5,8 @@
 //! whenever the process that had the state folder before this one did not seal, which is so when
 //! the process that signed the lock is not the one that signed this file.
 
-use super::{StartError, system};
-use crate::engine::docker::{KEY_BYTES, Seal};
+use super::engines::{KEY_BYTES, Seal};
+use super::start_error::{StartError, system};
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, Permissions};

@@ -1,8 +1,8 @@
 //! What the replicas of a service write, for `tidegate logs`.
 
-use super::{StartError, system};
-use crate::engine::docker::{Docker, Line};
-use crate::engine::{Engine, EngineError};
+use super::engines::{Line, ReplicaLogs};
+use super::start_error::{StartError, system};
+use crate::engine::EngineError;
 use crate::service::replica::{Observed, ReplicaId, RunState};
 use crate::service::spec::Slot;
 use futures_util::StreamExt;
@@ -37,17 +37,17 @@ pub struct Wanted<'a> {
 /// the order in which they were written, or also those that come. Returns how many replicas it
 /// saw.
 pub fn logs(wanted: &Wanted, show: impl FnMut(&Said) -> bool) -> Result<usize, StartError> {
-    let docker = Docker::connect(wanted.instance).map_err(|error| system(&error))?;
+    let source = ReplicaLogs::of(wanted.instance)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| system(&error))?;
     runtime.block_on(async {
         match wanted.follow {
-            true => follow(&docker, wanted, show).await,
+            true => follow(&source, wanted, show).await,
             false => {
-                let replicas = replicas(&docker, wanted.service).await?;
-                merge(&docker, wanted, &replicas, show).await?;
+                let replicas = replicas(&source, wanted.service).await?;
+                merge(&source, wanted, &replicas, show).await?;
                 Ok(replicas.len())
             }
         }
@@ -57,7 +57,7 @@ pub fn logs(wanted: &Wanted, show: impl FnMut(&Said) -> bool) -> Result<usize, S
 /// Shows the lines that are there, in the order in which they were written, and holds one of each
 /// replica at a time.
 async fn merge(
-    docker: &Docker,
+    source: &ReplicaLogs,
     wanted: &Wanted<'_>,
     replicas: &[Observed],
     mut show: impl FnMut(&Said) -> bool,
@@ -65,7 +65,7 @@ async fn merge(
     let mut logs = Vec::new();
     let mut heads: Vec<Option<Line>> = Vec::new();
     for replica in replicas {
-        let mut log = docker.log(&replica.id, wanted.last, false);
+        let mut log = source.log(&replica.id, wanted.last, false);
         heads.push(next(&mut log).await?);
         logs.push(log);
     }
@@ -90,19 +90,19 @@ async fn next(
 }
 
 async fn follow(
-    docker: &Docker,
+    source: &ReplicaLogs,
     wanted: &Wanted<'_>,
     mut show: impl FnMut(&Said) -> bool,
 ) -> Result<usize, StartError> {
     let (sender, mut said) = mpsc::channel(WAITING_MAX);
-    let mut changes = docker.changes();
+    let mut changes = source.changes();
     let mut open = JoinSet::new();
     let mut heard: BTreeMap<ReplicaId, Heard> = BTreeMap::new();
     // Whoever comes later is new, and shown from the beginning.
     let mut last = wanted.last;
     let mut is_first = true;
     loop {
-        match replicas(docker, wanted.service).await {
+        match replicas(source, wanted.service).await {
             Ok(replicas) => {
                 for replica in replicas {
                     let (last, after) = match heard.get(&replica.id) {
@@ -114,7 +114,7 @@ async fn follow(
                         Some(_) => continue,
                     };
                     heard.insert(replica.id.clone(), Heard::Open);
-                    open.spawn(pass(docker.clone(), replica, last, after, sender.clone()));
+                    open.spawn(pass(source.clone(), replica, last, after, sender.clone()));
                 }
                 (last, is_first) = (None, false);
             }
@@ -147,7 +147,7 @@ enum Heard {
 
 /// Passes on what was written after a time, until the log ends; returns the time of its last line.
 async fn pass(
-    docker: Docker,
+    source: ReplicaLogs,
     replica: Observed,
     last: Option<u32>,
     after: Option<String>,
@@ -155,7 +155,7 @@ async fn pass(
 ) -> (ReplicaId, Option<String>) {
     let mut newest = after.clone().unwrap_or_default();
     let mut is_known = after.is_some();
-    let mut log = docker.log(&replica.id, last, true);
+    let mut log = source.log(&replica.id, last, true);
     while let Some(Ok(line)) = log.next().await {
         is_known &= line.time <= newest;
         if is_known {
@@ -180,8 +180,8 @@ fn said(replica: &Observed, line: Line) -> Said {
 }
 
 /// In slot order.
-async fn replicas(docker: &Docker, service: &str) -> Result<Vec<Observed>, StartError> {
-    let mut seen = docker.observe().await.map_err(|error| system(&error))?;
+async fn replicas(source: &ReplicaLogs, service: &str) -> Result<Vec<Observed>, StartError> {
+    let mut seen = source.replicas().await.map_err(|error| system(&error))?;
     seen.retain(|replica| replica.service.as_str() == service);
     seen.sort_by_key(|replica| (replica.slot, replica.generation));
     Ok(seen)

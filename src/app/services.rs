@@ -1,18 +1,16 @@
-//! What runs inside Pingora's life beside the proxy.
+//! The control loop and the admin API as services of Pingora's server.
 
 use super::doors::{self, Doors};
-use super::exit;
 use crate::admin::{self, Admin, Door};
 use crate::control::Control;
 use async_trait::async_trait;
 use axum::Extension;
 use axum::extract::ConnectInfo;
-use pingora::server::{ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
+use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::sync::Mutex;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 pub struct ControlService(pub Mutex<Option<Control>>);
@@ -77,51 +75,5 @@ impl BackgroundService for AdminService {
         for error in [tcp.err(), unix.err()].into_iter().flatten() {
             log::error!("the admin listener ended: {error}");
         }
-    }
-}
-
-/// Ends the proxy at the first TERM or INT, and the process at an INT after that.
-///
-/// The signals are heard on a thread of their own: Pingora's sleeps while it waits for the end.
-pub struct Signals(watch::Receiver<bool>);
-
-impl Signals {
-    pub fn listen() -> std::io::Result<Signals> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let (mut term, mut int) = {
-            let _inside = runtime.enter();
-            (
-                signal(SignalKind::terminate())?,
-                signal(SignalKind::interrupt())?,
-            )
-        };
-        let (leave, leaving) = watch::channel(false);
-        std::thread::spawn(move || {
-            runtime.block_on(async {
-                loop {
-                    tokio::select! {
-                        _ = term.recv() => log::info!("TERM: finishing what is in flight"),
-                        _ = int.recv() => {
-                            if *leave.borrow() {
-                                exit(130);
-                            }
-                            log::info!("INT: finishing what is in flight; once more to leave at once");
-                        }
-                    }
-                    leave.send_replace(true);
-                }
-            });
-        });
-        Ok(Signals(leaving))
-    }
-}
-
-#[async_trait]
-impl ShutdownSignalWatch for Signals {
-    async fn recv(&self) -> ShutdownSignal {
-        let _ = self.0.clone().wait_for(|leaving| *leaving).await;
-        ShutdownSignal::GracefulTerminate
     }
 }

@@ -2,7 +2,7 @@
 //! `.socket` unit (see sd_listen_fds(3)). They stay open when this process ends, so whoever
 //! connects in between waits in the kernel for the next one.
 
-use super::{StartError, system};
+use super::start_error::{StartError, system};
 use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
 use std::io;

@@ -5,27 +5,19 @@
 
 use super::handover::Holding;
 use super::predecessor;
+use crate::app::engines::{self, Claim, Seal};
 use crate::app::instance_lock::InstanceLock;
 use crate::app::key::Key;
-use crate::app::preflight::{bind, engine, lock_state_dir, signed_by};
-use crate::app::{StartError, socket_activation, system};
+use crate::app::listener::{bind, bound_unsent};
+use crate::app::socket_activation;
+use crate::app::start_error::{StartError, system};
+use crate::app::state_lock::{lock_state_dir, signed_by};
 use crate::config::Config;
-use crate::engine::docker::{Claim, Host, Seal};
-use socket2::SockRef;
-use std::fs::{self, File, Permissions};
+use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
 use std::sync::Arc;
-
-/// What the kernel keeps for a client beyond what is on its way to it. Left alone it keeps up to
-/// 4 MiB (`net.ipv4.tcp_wmem`) for each that does not read, and when all of them fill
-/// `net.ipv4.tcp_mem`, every connection of the machine stands still. What is on its way is not
-/// bounded by this, so that a client far away gets all that its line carries.
-const UNSENT_BYTES_MAX: u32 = 128 << 10;
 
 pub struct Holdings {
     /// The proxy's; the admin API's comes last.
@@ -63,10 +55,7 @@ impl Holdings {
             Some(lock) => lock,
             None => lock_state_dir(&config.state_dir)?,
         };
-        let socket = match Host::from_env() {
-            Ok(Host::Unix(socket)) => Some(socket),
-            _ => None,
-        };
+        let socket = engines::socket();
         let state_dir = &config.state_dir;
         let instance_lock = InstanceLock::new(&config.instance, state_dir, socket.as_deref());
         instance_lock.inherit(halves);
@@ -80,7 +69,7 @@ impl Holdings {
         };
         if config.has_containers() {
             holdings.lock_instance()?;
-            if let Some(engine) = engine(&config.instance)? {
+            if let Some(engine) = engines::identity(&config.instance)? {
                 let lock = &holdings.instance_lock;
                 lock.meet(&engine).map_err(StartError::System)?;
             }
@@ -182,55 +171,10 @@ impl Holdings {
     }
 }
 
-/// Those who are accepted inherit it.
-fn bound_unsent(listener: &TcpListener) {
-    if let Err(error) = SockRef::from(listener).set_tcp_notsent_lowat(UNSENT_BYTES_MAX) {
-        log::warn!("cannot bound what the kernel keeps for those who do not read: {error}");
-    }
-}
-
 fn take(
     listeners: &mut Vec<(SocketAddr, TcpListener)>,
     address: SocketAddr,
 ) -> Option<TcpListener> {
     let known = listeners.iter().position(|(known, _)| *known == address)?;
     Some(listeners.swap_remove(known).1)
-}
-
-/// A unix socket for our user alone. It has its place once it is ready for whoever comes.
-pub struct Socket {
-    listener: UnixListener,
-    path: PathBuf,
-}
-
-impl Socket {
-    pub fn bind(path: PathBuf) -> Result<Socket, StartError> {
-        let beside = beside(&path);
-        let make = || {
-            match fs::remove_file(&beside) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let listener = UnixListener::bind(&beside)?;
-            fs::set_permissions(&beside, Permissions::from_mode(0o600))?;
-            listener.set_nonblocking(true)?;
-            Ok(listener)
-        };
-        let listener =
-            make().map_err(|error| system(&format!("cannot make {}: {error}", path.display())))?;
-        Ok(Socket { listener, path })
-    }
-
-    pub fn listener(&self) -> Result<UnixListener, StartError> {
-        self.listener.try_clone().map_err(|error| system(&error))
-    }
-
-    /// From now on, whoever comes reaches this process and not the one before it.
-    pub fn place(&self) -> io::Result<()> {
-        fs::rename(beside(&self.path), &self.path)
-    }
-}
-
-fn beside(path: &std::path::Path) -> PathBuf {
-    path.with_extension("next")
 }

@@ -10,5 +10,7 @@
 
 pub mod handover;
 pub mod holdings;
+pub mod new;
+pub mod old;
 pub mod predecessor;
 pub mod successor;

@@ -1,8 +1,8 @@
 //! The successor's side of an upgrade: asks the running process for what it holds.
 
 use super::handover::{Conversation, Holding, Message, PROTOCOL, When};
+use crate::app::start_error::{StartError, system};
 use crate::app::supervisor::Supervisor;
-use crate::app::{StartError, system};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;

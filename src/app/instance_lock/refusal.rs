@@ -1,0 +1,7 @@
+//! Reasons why a lock is not had.
+
+pub enum Refusal {
+    /// By this process.
+    Locked(String),
+    Failed(String),
+}

@@ -1,0 +1,16 @@
+//! Options of `tidegate run` beyond the configuration.
+
+use super::upgrade::handover::When;
+use crate::config::Overrides;
+use std::path::PathBuf;
+
+/// How this process was asked to run.
+pub struct Options {
+    pub overrides: Overrides,
+    /// The file that a reload reads again; `None`: the built-in defaults.
+    pub file: Option<PathBuf>,
+    /// Removes every container when leaving.
+    pub remove: bool,
+    /// Takes over from the running process, if there is one.
+    pub upgrade: Option<When>,
+}

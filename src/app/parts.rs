@@ -1,0 +1,93 @@
+//! Parts of the running process, made from a configuration: at the start and again at a reload.
+
+use super::file_limit::connections;
+use crate::config::{Config, Plugged};
+use crate::control::Managed;
+use crate::proxy::route::{Routes, Target};
+use crate::proxy::{Bounds, Chain, Limits, Settings};
+use pingora::server::configuration::ServerConf;
+use std::sync::Arc;
+
+/// Beyond every `timeouts.drain`.
+const LEAVE_AT_LAST_SECS: u64 = 2 * 24 * 60 * 60;
+/// Connections kept open to replicas, per worker thread.
+const UPSTREAM_POOL: usize = 512;
+
+/// Settings of Pingora's server.
+pub fn server_conf(config: &Config) -> ServerConf {
+    ServerConf {
+        threads: config.server.threads,
+        // The proxy counts, and waits for time to pass.
+        max_retries: usize::MAX,
+        // The keeper leaves earlier, as soon as nothing is in flight.
+        grace_period_seconds: Some(LEAVE_AT_LAST_SECS),
+        graceful_shutdown_timeout_seconds: Some(1),
+        upstream_keepalive_pool_size: UPSTREAM_POOL,
+        listener_tasks_per_fd: 2,
+        pid_file: config.state_dir.join("pingora.pid").display().to_string(),
+        ..ServerConf::default()
+    }
+}
+
+/// Settings of the proxy.
+pub fn settings_of(config: &Config) -> Settings {
+    let chain = |own: &[Arc<Plugged>]| {
+        let mut chain = Chain::default();
+        for plugged in config.plugins.iter().chain(own) {
+            chain.filters.extend(plugged.filters.iter().cloned());
+            chain.observers.extend(plugged.observers.iter().cloned());
+        }
+        chain
+    };
+    let targets = config.services.iter().flat_map(|service| {
+        let target = |keeps_encoded_slashes| {
+            Arc::new(Target {
+                service: service.spec.name.clone(),
+                forward: service.spec.forward.clone(),
+                scaler: service.scaler.clone(),
+                chain: chain(&service.plugins),
+                keeps_encoded_slashes,
+            })
+        };
+        let routes = service.spec.routes.iter().cloned();
+        let (keeping, plain): (Vec<_>, Vec<_>) =
+            routes.partition(|route| route.keeps_encoded_slashes);
+        // Without routes a target claims everything.
+        let plain = (keeping.is_empty() || !plain.is_empty()).then(|| (plain, target(false)));
+        let keeping = (!keeping.is_empty()).then(|| (keeping, target(true)));
+        plain.into_iter().chain(keeping)
+    });
+    let of_limits = &config.server.limits;
+    let all = connections(of_limits.connections);
+    Settings {
+        routes: Routes::new(targets),
+        chain: chain(&[]),
+        keepalive_timeout: config.server.keepalive_timeout,
+        client_read_timeout: config.server.client_read_timeout,
+        client_write_timeout: config.server.client_write_timeout,
+        limits: Limits {
+            header_bytes: config.server.max_header_bytes,
+            headers: config.server.limits.headers,
+            target_bytes: config.server.limits.target_bytes,
+        },
+        bounds: Bounds {
+            connections: all,
+            connections_per_address: of_limits.connections_per_address.unwrap_or(all.div_ceil(2)),
+            header_timeout: config.server.header_timeout,
+            min_rate_bytes: config.server.limits.min_rate_bytes,
+            proxy_protocol: config.server.proxy_protocol.clone(),
+        },
+        trusted_proxies: config.server.trusted_proxies.clone(),
+    }
+}
+
+/// Services for the control loop.
+pub fn managed_of(config: &Config) -> Vec<Managed> {
+    let services = config.services.iter();
+    let managed = services.map(|service| Managed {
+        spec: Arc::clone(&service.spec),
+        probe: Arc::clone(&service.probe),
+        scaler: service.scaler.clone(),
+    });
+    managed.collect()
+}

@@ -1,0 +1,207 @@
+//! The composition root: makes engine, store, control loop, proxy and admin API, and gives each its
+//! place in Pingora's life.
+
+use super::admin_token::admin_token;
+use super::doors::{Doors, Entrance};
+use super::engines;
+use super::exit::exit;
+use super::file_limit::raise_open_files;
+use super::keeper::Keeper;
+use super::life::{Keeping, Kept};
+use super::observers::Observers;
+use super::options::Options;
+use super::parts::{server_conf, settings_of};
+use super::services::{AdminListeners, AdminService, ControlService};
+use super::signals::{Signals, install_signal_handlers};
+use super::socket_activation;
+use super::start_error::{StartError, system};
+use super::supervisor::Supervisor;
+use super::tasks::Tasks;
+use super::unix_socket::Socket;
+use super::upgrade::holdings::Holdings;
+use super::upgrade::predecessor;
+use crate::admin::Admin;
+use crate::config::{self, Config, Text};
+use crate::control::Control;
+use crate::plugin::Registry;
+use crate::proxy::{Edge, Front, InFlight};
+use crate::service::store;
+use arc_swap::ArcSwap;
+use pingora::listeners::ListenerConfig;
+use pingora::prelude::Opt;
+use pingora::protocols::l4::stream::L4BufferSettings;
+use pingora::server::{RunArgs, Server};
+use pingora::services::background::background_service;
+use pingora::services::listening::Service as ListeningService;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Runs until a signal ends it; returns only when it could not start.
+pub fn run(text: &Text, options: Options, registry: Registry) -> StartError {
+    match start(text, options, registry) {
+        Ok(never) => match never {},
+        Err(error) => error,
+    }
+}
+
+fn start(text: &Text, options: Options, registry: Registry) -> Result<Infallible, StartError> {
+    let passed = socket_activation::sockets()?;
+    let (writer, reader) = store::store();
+    let mut config = config::load(text, &options.overrides, &registry, reader.clone(), None)
+        .map_err(StartError::Config)?;
+    install_signal_handlers()?;
+    let supervisor = Supervisor::told_by(|name| std::env::var(name).ok(), std::process::id());
+    let (predecessor, handed) = match options.upgrade {
+        Some(when) => predecessor::ask(&config.state_dir, when, supervisor.is_there())?.unzip(),
+        None => (None, None),
+    };
+    let mut holdings = Holdings::lock(&config, handed, passed)?;
+    let token = admin_token(&config.state_dir)?;
+    let admin_socket = Socket::bind(config.state_dir.join("admin.sock"))?;
+    let upgrade_socket = Socket::bind(config.state_dir.join("upgrade.sock"))?;
+    raise_open_files();
+    let engine = engines::connect(&config.instance, holdings.seal(), holdings.claim())?;
+    if predecessor.is_none() {
+        let placed = holdings.sign().and_then(|()| admin_socket.place());
+        placed
+            .and_then(|()| upgrade_socket.place())
+            .map_err(|error| system(&error))?;
+    }
+    holdings.listen(&config)?;
+
+    let observers = Observers::default();
+    let settings = Arc::new(ArcSwap::from_pointee(settings_of(&config)));
+    let in_flight = InFlight::default();
+    let (control, handle) = Control::new(
+        engine,
+        writer,
+        observers.sink(),
+        config.server.max_concurrent_starts,
+    );
+    let control = match predecessor {
+        Some(_) => control.resting(),
+        None => control,
+    };
+    let (doors_sender, doors) = watch::channel(Doors::Closed);
+    let (accepting_sender, accepting) = oneshot::channel();
+    let (order_sender, orders) = mpsc::channel(4);
+    let (leaving_sender, leaving) = watch::channel(false);
+    observers.replace(&config);
+
+    let conf = server_conf(&config);
+    let mut server = Server::new_with_opt_and_conf(Opt::default(), conf);
+    server.bootstrap();
+
+    let admin = Admin {
+        reader: reader.clone(),
+        metrics: observers.metrics(),
+        orders: order_sender,
+        leaving,
+        token: token.into(),
+        hosts: config.admin_hosts.clone().into(),
+        failures: Default::default(),
+        history: observers.history.clone(),
+        live: Default::default(),
+        streams: Default::default(),
+    };
+    let tcp = holdings.copies(config.admin.as_slice())?.pop();
+    let admin_listeners = AdminListeners {
+        tcp: tcp.map(|(_, listener)| listener),
+        socket: admin_socket.listener()?,
+    };
+    server.add_service(background_service(
+        "admin",
+        AdminService {
+            admin,
+            listeners: Mutex::new(Some(admin_listeners)),
+            doors: doors.clone(),
+        },
+    ));
+    server.add_service(background_service(
+        "control",
+        ControlService(Mutex::new(Some(control))),
+    ));
+
+    let edge = Edge::new(
+        reader.clone(),
+        Arc::clone(&settings),
+        in_flight.clone(),
+        observers.sink(),
+    );
+    let app = pingora::proxy::http_proxy(&server.configuration, edge.clone());
+    let front = Front::new(app, edge, Arc::clone(&settings), observers.sink());
+    let connected = front.connected();
+    let mut proxy = ListeningService::new("proxy".to_owned(), front);
+    for address in &config.listen {
+        let listener = ListenerConfig::tcp(address.to_string());
+        proxy.add_listener(listener.l4_buffer(L4BufferSettings::unbuffered()));
+    }
+    server.add_service(Entrance {
+        proxy,
+        listeners: holdings.copies(&config.listen)?,
+        doors,
+        accepting: Some(accepting_sender),
+    });
+
+    print_what_runs(&config, text);
+    let knocking = upgrade_socket.listener()?;
+    let background = std::mem::take(&mut config.background);
+    let keeper = Keeper {
+        config,
+        options,
+        registry,
+        reader,
+        handle,
+        supervisor,
+        settings,
+        observers,
+        in_flight,
+        connected,
+        tasks: Tasks::default(),
+        holdings,
+        doors: doors_sender,
+        accepting,
+        sockets: [admin_socket, upgrade_socket],
+    };
+    let kept = Kept {
+        keeper,
+        predecessor,
+        knocking,
+        background,
+        orders,
+        leaving: leaving_sender,
+    };
+    let keeping = Keeping(Mutex::new(Some(kept)));
+    server.add_service(background_service("keeper", keeping));
+
+    let signals = Signals::listen().map_err(|error| system(&error))?;
+    server.run(RunArgs {
+        shutdown_signal: Box::new(signals),
+    });
+    exit(0);
+}
+
+fn print_what_runs(config: &Config, text: &Text) {
+    log::info!("tidegate {} with {}", env!("CARGO_PKG_VERSION"), text.name);
+    for address in &config.listen {
+        log::info!("listening on http://{address}");
+    }
+    if let Some(admin) = config.admin {
+        log::info!("dashboard, metrics and API on http://{admin}");
+    }
+    for service in &config.services {
+        let routes: Vec<String> = service
+            .spec
+            .routes
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let routes = if routes.is_empty() {
+            "every request".to_owned()
+        } else {
+            routes.join(", ")
+        };
+        log::info!("{}: serves {routes}", service.spec.name);
+    }
+}
