@@ -1,8 +1,9 @@
 //! Making and starting one container, with everything that it needs to stand on.
 
+use super::daemon::{Daemon, LOOK_TIMEOUT};
 use super::error::{Failure, failed};
 use super::json::target;
-use super::{Daemon, LOOK_TIMEOUT, label, label_names};
+use super::labels;
 use crate::engine::{EngineError, ErrorKind};
 use crate::service::replica::ReplicaId;
 use crate::service::spec::{Slot, Spec, Template, Version};
@@ -79,14 +80,14 @@ impl Daemon {
         let name = format!("tidegate-{}-{slot}", spec.name);
         let unique = format!("{name}-{generation}");
         let seal = self.seal.as_deref();
-        let labels = label::replica(&self.instance, spec, version, slot, generation, seal);
+        let own = labels::of_replica(&self.instance, spec, version, slot, generation, seal);
         let body = ContainerCreateBody {
             image: Some(image),
             ..container(spec, &version.template, slot)
         };
         let create = |name: String| {
             let body = ContainerCreateBody {
-                labels: Some(label::sealed(&labels, &name, seal)),
+                labels: Some(labels::sealed(&own, &name, seal)),
                 ..body.clone()
             };
             let options = CreateContainerOptions {
@@ -139,7 +140,7 @@ impl Daemon {
         let request = NetworkCreateRequest {
             name: name.to_owned(),
             driver: Some("bridge".into()),
-            labels: Some(label_names::owned(&self.instance)),
+            labels: Some(labels::owned(&self.instance)),
             ..Default::default()
         };
         let create = client.create_network(request);
@@ -163,7 +164,7 @@ impl Daemon {
         }
         let request = VolumeCreateRequest {
             name: Some(name.to_owned()),
-            labels: Some(label_names::owned(&self.instance)),
+            labels: Some(labels::owned(&self.instance)),
             ..Default::default()
         };
         self.ask(OP, LOOK_TIMEOUT, client.create_volume(request))

@@ -1,8 +1,9 @@
 //! Docker's events, reduced to "look again".
 
-use super::heard::Happening;
+use super::daemon::{Daemon, LOOK_TIMEOUT};
 use super::json::{lines, target};
-use super::{Daemon, LOOK_TIMEOUT, label_names};
+use super::labels;
+use super::recent_events::ContainerEvent;
 use bytes::BytesMut;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
@@ -83,7 +84,7 @@ impl Watch {
             };
             log::debug!("Docker's events are lost: {lost}");
             self.events = None;
-            self.daemon.heard.forget();
+            self.daemon.recent.forget();
             self.daemon.forget_client();
             if self.since.elapsed() > BACKOFF_MAX {
                 self.backoff = BACKOFF_MIN;
@@ -110,7 +111,7 @@ impl Watch {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let since = format!("{}.{:09}", since.as_secs(), since.subsec_nanos());
-        let (key, labels) = label_names::filter(&self.daemon.instance);
+        let (key, labels) = labels::filter(&self.daemon.instance);
         let filters = serde_json::json!({ key: labels, "type": ["container"], "event": ACTIONS });
         let filters = filters.to_string();
         let query = [("since", since.as_str()), ("filters", filters.as_str())];
@@ -127,8 +128,8 @@ impl Watch {
 
 /// One that cannot be read is a reason to look, like any other.
 fn note(daemon: &Daemon, event: &[u8]) {
-    match serde_json::from_slice::<Happening>(event) {
-        Ok(happening) => daemon.heard.note(&happening),
+    match serde_json::from_slice::<ContainerEvent>(event) {
+        Ok(happening) => daemon.recent.note(&happening),
         Err(error) => log::debug!("an event of Docker's cannot be read: {error}"),
     }
 }
@@ -146,8 +147,8 @@ async fn ping(daemon: &Daemon) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scripted::Scripted;
     use super::*;
+    use crate::engine::docker::scripted::Scripted;
     use crate::service::replica::{Observed, ReplicaId, RunState};
     use crate::service::spec::{ServiceName, SpecHash};
     use serde_json::json;
@@ -176,7 +177,7 @@ mod tests {
         }];
         while seen[0].state == RunState::Running {
             changes.next().await;
-            daemon.daemon().heard.correct(&mut seen);
+            daemon.daemon().recent.correct(&mut seen);
         }
         assert_eq!(seen[0].state, RunState::Exited { code: Some(3) });
     }

@@ -1,14 +1,11 @@
 //! Which daemon this is, however `DOCKER_HOST` spells the way to it.
 
+use super::daemon::{Daemon, LOOK_TIMEOUT};
+use super::engine::Docker;
 use super::error::Failure;
 use super::json::{answer, target};
-use super::{Daemon, Docker, LOOK_TIMEOUT};
 use crate::engine::EngineError;
 use serde_json::Value;
-use std::sync::Arc;
-
-/// Asked with a daemon's identity before that daemon is used; an error says why it may not be.
-pub type Claim = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
 const OP: &str = "ask who the daemon is";
 

@@ -1,8 +1,9 @@
 //! Single containers and images, as far as they are read here.
 
+use super::daemon::Daemon;
+use super::engine::Docker;
 use super::error::Failure;
 use super::json::target;
-use super::{Daemon, Docker};
 use crate::engine::EngineError;
 use crate::service::replica::ReplicaId;
 use serde::Deserialize;

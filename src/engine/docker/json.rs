@@ -4,8 +4,9 @@
 //! `stopped`, loses it a list of a hundred containers. Answers are therefore read as JSON over
 //! bollard's own connection, and only fields that are used here have to make sense.
 
+use super::daemon::{Daemon, LOOK_TIMEOUT};
 use super::error::{Failure, failed};
-use super::{Daemon, LOOK_TIMEOUT, version};
+use super::version;
 use bollard::errors::Error;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};

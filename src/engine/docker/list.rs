@@ -1,10 +1,11 @@
 //! The list of this instance's containers.
 
+use super::daemon::{Daemon, LOOK_TIMEOUT};
 use super::error::Failure;
 use super::json::{answer, parsed, target};
-use super::label_names::filter;
+use super::labels::{filter, observed};
 use super::listed::Listed;
-use super::{Daemon, LOOK_TIMEOUT, held, label};
+use super::lock::held;
 use crate::service::replica::{Observed, ReplicaId};
 use serde::Deserialize;
 use serde_json::Value;
@@ -32,7 +33,7 @@ impl Daemon {
             let seal = self.seal.as_deref();
             match Listed::deserialize(entry)
                 .map_err(|error| format!("Docker lists it in an unknown form: {error}"))
-                .and_then(|container| label::observed(&container, image.as_deref(), seal))
+                .and_then(|container| observed(&container, image.as_deref(), seal))
             {
                 Ok(replica) => seen.extend(replica),
                 Err(why) => {
@@ -43,7 +44,7 @@ impl Daemon {
             }
         }
         *held(&self.broken) = broken;
-        self.heard.correct(&mut seen);
+        self.recent.correct(&mut seen);
         Ok(seen)
     }
 
@@ -68,9 +69,9 @@ impl Daemon {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scripted::Scripted;
     use super::*;
     use crate::engine::Engine;
+    use crate::engine::docker::scripted::Scripted;
     use crate::service::replica::RunState;
     use serde_json::json;
 

@@ -1,6 +1,8 @@
 //! What containers write, line by line.
 
-use super::{Daemon, Docker};
+use super::daemon::Daemon;
+use super::engine::Docker;
+use super::error::Failure;
 use crate::engine::EngineError;
 use crate::service::replica::ReplicaId;
 use bollard::container::LogOutput;
@@ -68,7 +70,7 @@ impl Daemon {
                 match pieces.next().await {
                     Some(Ok(piece)) => splitter.take(&piece),
                     Some(Err(error)) => {
-                        let failure = super::Failure::new(OP, &daemon.host, error);
+                        let failure = Failure::new(OP, &daemon.host, error);
                         let ended = stream::empty().boxed();
                         return Some((Err(failure.into()), (ended, splitter, daemon)));
                     }

@@ -1,6 +1,6 @@
 //! Freezing a container, and letting it run again.
 
-use super::{Daemon, LOOK_TIMEOUT};
+use super::daemon::{Daemon, LOOK_TIMEOUT};
 use crate::engine::EngineError;
 use crate::service::replica::{ReplicaId, RunState};
 
@@ -15,7 +15,7 @@ impl Daemon {
             Err(failure) if !self.is_paused(PAUSE, id, true).await => return Err(failure.into()),
             _ => {}
         }
-        self.heard.know(id, RunState::Paused);
+        self.recent.know(id, RunState::Paused);
         Ok(())
     }
 
@@ -28,7 +28,7 @@ impl Daemon {
             }
             _ => {}
         }
-        self.heard.know(id, RunState::Running);
+        self.recent.know(id, RunState::Running);
         Ok(())
     }
 

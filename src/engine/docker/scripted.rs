@@ -1,6 +1,8 @@
 //! A Docker daemon for tests. Each answer is scripted, and a call without one hangs.
 
-use super::{Daemon, Docker, Host};
+use super::daemon::Daemon;
+use super::engine::Docker;
+use super::host::Host;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http_body_util::StreamBody;

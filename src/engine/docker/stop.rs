@@ -1,8 +1,8 @@
 //! Ending a container: politely, then by force, then gone.
 
+use super::daemon::Daemon;
 use super::error::{Failure, failed};
-use super::vouch::{Found, vouched};
-use super::{Daemon, label_names};
+use super::labels::{self, Found, vouched};
 use crate::engine::EngineError;
 use crate::service::replica::ReplicaId;
 use bollard::query_parameters::{
@@ -24,9 +24,9 @@ impl Daemon {
             Err(failure) if failure.is(404) => return Ok(()),
             other => other?,
         };
-        let labels = container.config.and_then(|config| config.labels);
-        let labels = labels.unwrap_or_default();
-        if !label_names::is_ours(&self.instance, &labels) {
+        let own = container.config.and_then(|config| config.labels);
+        let own = own.unwrap_or_default();
+        if !labels::is_ours(&self.instance, &own) {
             let message = format!("container {id} does not carry our labels and is left alone");
             return Err(failed(OP, message));
         }
@@ -41,7 +41,7 @@ impl Daemon {
                 .as_deref()
                 .unwrap_or_default()
                 .trim_start_matches('/'),
-            labels: &labels,
+            labels: &own,
             created: created.and_then(|at: Timestamp| u64::try_from(at.as_second()).ok()),
             image: image.as_deref(),
         };
@@ -133,8 +133,8 @@ impl Daemon {
 
 #[cfg(test)]
 mod tests {
-    use super::super::inspect::Container;
-    use super::super::json::parsed;
+    use crate::engine::docker::inspect::Container;
+    use crate::engine::docker::json::parsed;
 
     #[test]
     fn a_container_in_a_state_of_podmans_can_be_stopped() {

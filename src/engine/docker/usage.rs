@@ -1,8 +1,9 @@
 //! What a container uses, as Docker counts it.
 
+use super::daemon::Daemon;
+use super::engine::Docker;
 use super::error::Failure;
 use super::json::target;
-use super::{Daemon, Docker};
 use crate::engine::{EngineError, ErrorKind};
 use crate::service::replica::ReplicaId;
 use crate::service::usage::Usage;

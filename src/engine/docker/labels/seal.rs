@@ -5,7 +5,7 @@
 //! `io.tidegate.` labels. The hash of a template covers the values of secrets, so a label has it
 //! enciphered: by the plain hash, a short password is guessed in a second.
 
-use super::label_names::{self, Labels};
+use super::names::{self, Labels};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,24 +40,24 @@ impl Seal {
     }
 
     /// Whether a container of this age may lack the seal.
-    pub(super) fn may_lack_it(&self, created: u64) -> bool {
+    pub fn may_lack_it(&self, created: u64) -> bool {
         let until = self.unsealed_until.load(Ordering::Relaxed);
         created <= until.saturating_add(CLOCKS_DIFFER_SECS)
     }
 
-    pub(super) fn of(&self, container: &str, labels: &Labels) -> String {
+    pub fn of(&self, container: &str, labels: &Labels) -> String {
         hex(&self.mac_of(container, labels))
     }
 
-    pub(super) fn is_on(&self, container: &str, labels: &Labels) -> bool {
-        let found = labels.get(label_names::SEAL).and_then(|seal| bytes(seal));
+    pub fn is_on(&self, container: &str, labels: &Labels) -> bool {
+        let found = labels.get(names::SEAL).and_then(|seal| bytes(seal));
         found.is_some_and(|found| found.ct_eq(&self.mac_of(container, labels)).into())
     }
 
     fn mac_of(&self, container: &str, labels: &Labels) -> [u8; 32] {
         let mut ours: Vec<(&String, &String)> = labels
             .iter()
-            .filter(|(name, _)| name.starts_with(label_names::PREFIX) && *name != label_names::SEAL)
+            .filter(|(name, _)| name.starts_with(names::PREFIX) && *name != names::SEAL)
             .collect();
         ours.sort_unstable();
         let parts = ours.into_iter().flat_map(|(name, value)| [name, value]);
@@ -66,7 +66,7 @@ impl Seal {
     }
 
     /// A template's name as a label has it. The same name gives the same label.
-    pub(super) fn encipher(&self, name: &str) -> String {
+    pub fn encipher(&self, name: &str) -> String {
         let hash = bytes(name).and_then(|hash| <[u8; HASH_BYTES]>::try_from(hash).ok());
         // Only an odd label of a stranger's hand becomes a name of another shape.
         let hash = hash.unwrap_or_else(|| digest(name));
@@ -76,7 +76,7 @@ impl Seal {
     }
 
     /// The name that a label stands for; `None`: it was not enciphered with this key.
-    pub(super) fn decipher(&self, label: &str) -> Option<String> {
+    pub fn decipher(&self, label: &str) -> Option<String> {
         let both = bytes(label).filter(|both| both.len() == TAG_BYTES + HASH_BYTES)?;
         let (tag, masked) = both.split_at(TAG_BYTES);
         let name = hex(&self.masked(tag, masked));
@@ -104,12 +104,12 @@ impl Seal {
 }
 
 /// A name for a label that cannot be deciphered, because the key is lost.
-pub(super) fn stand_in(label: &str) -> String {
+pub fn stand_in(label: &str) -> String {
     hex(&digest(label))
 }
 
 /// Whether this has the shape of an enciphered name, with whatever key.
-pub(super) fn is_enciphered(label: &str) -> bool {
+pub fn is_enciphered(label: &str) -> bool {
     bytes(label).is_some_and(|bytes| bytes.len() == TAG_BYTES + HASH_BYTES)
 }
 
@@ -156,7 +156,7 @@ mod tests {
         let sealed = |container: &str, pairs: &[(&str, &str)], by: &Seal| {
             let mut labels = labels(pairs);
             let seal = seal().of("tidegate-web-8000", &self::labels(&ours));
-            labels.insert(label_names::SEAL.into(), seal);
+            labels.insert(names::SEAL.into(), seal);
             by.is_on(container, &labels)
         };
         let name = "tidegate-web-8000";

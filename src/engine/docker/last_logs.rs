@@ -1,6 +1,7 @@
 //! What a container said last, for whoever asks why it failed.
 
-use super::{Daemon, Docker};
+use super::daemon::Daemon;
+use super::engine::Docker;
 use crate::service::replica::ReplicaId;
 use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt;

@@ -4,20 +4,9 @@
 //! a replica looks like that replica. Labels therefore count when they bear the seal, or when the
 //! container is older than the seal and its image and its name do not speak against them.
 
-use super::error::Failure;
-use super::label_names::{self, Labels};
+use super::names::{self, Labels};
 use super::seal::Seal;
-use super::{Daemon, held};
 use crate::service::replica::Vouched;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-
-/// An image's labels never change, so each image is looked at once. Beyond this all are anew.
-const IMAGES_MAX: usize = 1024;
-
-/// The labels of images that are ours, by the image's id.
-#[derive(Default)]
-pub struct Images(Mutex<HashMap<String, Arc<Labels>>>);
 
 /// A container with our labels, and what the daemon itself knows of it.
 pub struct Found<'a> {
@@ -35,7 +24,7 @@ pub fn vouched(found: &Found<'_>, seal: Option<&Seal>) -> Result<Vouched, String
         let value = found.labels.get(key);
         value.is_some() && found.image.is_some_and(|image| image.get(key) == value)
     };
-    if inherits(label_names::GENERATION) || inherits(label_names::SEAL) {
+    if inherits(names::GENERATION) || inherits(names::SEAL) {
         return Err("its image brings them along, as one made by `docker commit` does".to_owned());
     }
     if seal.is_some_and(|seal| seal.is_on(found.name, found.labels)) {
@@ -51,7 +40,7 @@ pub fn vouched(found: &Found<'_>, seal: Option<&Seal>) -> Result<Vouched, String
     if !is_named_by_us(found) {
         return Err("it is not sealed, and its name is not one of ours".to_owned());
     }
-    Ok(match found.labels.contains_key(label_names::SEAL) {
+    Ok(match found.labels.contains_key(names::SEAL) {
         true => Vouched::KeyLost,
         false => Vouched::Unsealed,
     })
@@ -59,21 +48,18 @@ pub fn vouched(found: &Found<'_>, seal: Option<&Seal>) -> Result<Vouched, String
 
 fn is_named_by_us(found: &Found<'_>) -> bool {
     let label = |key| found.labels.get(key).map(String::as_str);
-    let (Some(service), Some(slot)) = (label(label_names::SERVICE), label(label_names::SLOT))
-    else {
+    let (Some(service), Some(slot)) = (label(names::SERVICE), label(names::SLOT)) else {
         return false;
     };
     let plain = format!("tidegate-{service}-{slot}");
-    let unique = || Some(format!("{plain}-{}", label(label_names::GENERATION)?));
+    let unique = || Some(format!("{plain}-{}", label(names::GENERATION)?));
     found.name == plain || unique().is_some_and(|unique| found.name == unique)
 }
 
 /// Says no to an image whose labels would be taken for a replica's.
 pub fn without_our_labels(image: &str, labels: Option<&Labels>) -> Result<(), String> {
     let ours = labels.and_then(|labels| {
-        let mut ours = labels
-            .keys()
-            .filter(|key| key.starts_with(label_names::PREFIX));
+        let mut ours = labels.keys().filter(|key| key.starts_with(names::PREFIX));
         ours.next()
     });
     match ours {
@@ -86,52 +72,20 @@ pub fn without_our_labels(image: &str, labels: Option<&Labels>) -> Result<(), St
     }
 }
 
-impl Daemon {
-    /// Our labels on an image; `None`: the image cannot be inspected.
-    pub(super) async fn labels_of_image(
-        &self,
-        client: &bollard::Docker,
-        image: &str,
-    ) -> Result<Option<Arc<Labels>>, Failure> {
-        const OP: &str = "look at the image";
-        if let Some(known) = held(&self.images.0).get(image) {
-            return Ok(Some(Arc::clone(known)));
-        }
-        let inspected = match self.inspect_image(client, OP, image).await {
-            Err(failure) if failure.unreachable() => return Err(failure),
-            Err(failure) => {
-                log::debug!("image {image}: {}", failure.message());
-                return Ok(None);
-            }
-            Ok(inspected) => inspected,
-        };
-        let labels = inspected.config.and_then(|config| config.labels);
-        let mut labels = labels.unwrap_or_default();
-        labels.retain(|key, _| key.starts_with(label_names::PREFIX));
-        let labels = Arc::new(labels);
-        let mut images = held(&self.images.0);
-        if images.len() >= IMAGES_MAX {
-            images.clear();
-        }
-        images.insert(image.to_owned(), Arc::clone(&labels));
-        Ok(Some(labels))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::seal::KEY_BYTES;
     use super::*;
+    use crate::engine::docker::labels::KEY_BYTES;
 
     const MADE_AT: u64 = 1_767_225_600;
     const NAME: &str = "tidegate-web-8001";
 
     fn labels() -> Labels {
         let pairs = [
-            (label_names::MANAGED, "true"),
-            (label_names::SERVICE, "web"),
-            (label_names::SLOT, "8001"),
-            (label_names::GENERATION, "1767225600000"),
+            (names::MANAGED, "true"),
+            (names::SERVICE, "web"),
+            (names::SLOT, "8001"),
+            (names::GENERATION, "1767225600000"),
         ];
         pairs.map(|(k, v)| (k.to_string(), v.to_string())).into()
     }
@@ -139,7 +93,7 @@ mod tests {
     fn sealed(by: u8) -> Labels {
         let mut labels = labels();
         let seal = Seal::new([by; KEY_BYTES], 0).of(NAME, &labels);
-        labels.insert(label_names::SEAL.into(), seal);
+        labels.insert(names::SEAL.into(), seal);
         labels
     }
 

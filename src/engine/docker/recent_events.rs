@@ -2,10 +2,10 @@
 //!
 //! Docker announces the end of a process first, then cleans up after it, and lists it as running
 //! until that is done: measured with 20.10, 50 to 280 ms. Looking when the event comes would see
-//! nothing new, and no second event follows. So what was heard is laid over what is listed, for
+//! nothing new, and no second event follows. So what was events is laid over what is listed, for
 //! a while.
 
-use super::held;
+use super::lock::held;
 use crate::service::replica::{Observed, ReplicaId, RunState};
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,7 +20,7 @@ const TRUSTED: Duration = Duration::from_secs(5);
 /// An event of Docker's, as far as it is read here.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Happening {
+pub struct ContainerEvent {
     action: Option<String>,
     actor: Option<Actor>,
 }
@@ -34,12 +34,13 @@ struct Actor {
 }
 
 #[derive(Default)]
-pub struct Heard {
+/// States of containers by their last event, by id.
+pub struct RecentEvents {
     states: Mutex<HashMap<String, (RunState, Instant)>>,
 }
 
-impl Heard {
-    pub fn note(&self, event: &Happening) {
+impl RecentEvents {
+    pub fn note(&self, event: &ContainerEvent) {
         let Some(actor) = &event.actor else { return };
         let state = match event.action.as_deref() {
             Some("start" | "unpause") => RunState::Running,
@@ -62,7 +63,7 @@ impl Heard {
         held(&self.states).insert(id.0.to_string(), (state, Instant::now()));
     }
 
-    /// After a gap in the events nothing heard before it counts.
+    /// After a gap in the events nothing events before it counts.
     pub fn forget(&self) {
         held(&self.states).clear();
     }
@@ -88,16 +89,16 @@ mod tests {
     use super::*;
     use crate::service::spec::{ServiceName, SpecHash};
 
-    fn hear(heard: &Heard, action: &str) {
+    fn hear(events: &RecentEvents, action: &str) {
         let event = serde_json::json!({
             "Type": "container",
             "Action": action,
             "Actor": { "ID": "c0ffee", "Attributes": { "exitCode": "137" } },
         });
-        heard.note(&serde_json::from_value(event).unwrap());
+        events.note(&serde_json::from_value(event).unwrap());
     }
 
-    fn state_when_listed_as(heard: &Heard, state: RunState) -> RunState {
+    fn state_when_listed_as(events: &RecentEvents, state: RunState) -> RunState {
         let mut seen = [Observed {
             service: ServiceName::new("web"),
             id: ReplicaId::new("c0ffee"),
@@ -109,7 +110,7 @@ mod tests {
             state,
             addresses: vec![([127, 0, 0, 1], 8000).into()],
         }];
-        heard.correct(&mut seen);
+        events.correct(&mut seen);
         let exited = matches!(seen[0].state, RunState::Exited { .. });
         assert_eq!(seen[0].addresses.is_empty(), exited);
         seen[0].state.clone()
@@ -117,44 +118,44 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_newest_event_counts_more_than_the_list() {
-        let heard = Heard::default();
+        let events = RecentEvents::default();
         let exited = RunState::Exited { code: Some(137) };
-        hear(&heard, "pause");
+        hear(&events, "pause");
         assert_eq!(
-            state_when_listed_as(&heard, RunState::Running),
+            state_when_listed_as(&events, RunState::Running),
             RunState::Paused
         );
-        hear(&heard, "unpause");
+        hear(&events, "unpause");
         assert_eq!(
-            state_when_listed_as(&heard, RunState::Paused),
+            state_when_listed_as(&events, RunState::Paused),
             RunState::Running
         );
-        hear(&heard, "kill");
-        hear(&heard, "die");
+        hear(&events, "kill");
+        hear(&events, "die");
         for _ in 0..2 {
-            assert_eq!(state_when_listed_as(&heard, RunState::Running), exited);
+            assert_eq!(state_when_listed_as(&events, RunState::Running), exited);
         }
-        hear(&heard, "start");
+        hear(&events, "start");
         assert_eq!(
-            state_when_listed_as(&heard, RunState::Running),
+            state_when_listed_as(&events, RunState::Running),
             RunState::Running
         );
     }
 
     #[tokio::test(start_paused = true)]
     async fn hearsay_grows_old() {
-        let heard = Heard::default();
-        hear(&heard, "die");
+        let events = RecentEvents::default();
+        hear(&events, "die");
         tokio::time::advance(TRUSTED * 2).await;
         assert_eq!(
-            state_when_listed_as(&heard, RunState::Running),
+            state_when_listed_as(&events, RunState::Running),
             RunState::Running
         );
-        assert!(held(&heard.states).is_empty());
-        hear(&heard, "die");
-        heard.forget();
+        assert!(held(&events.states).is_empty());
+        hear(&events, "die");
+        events.forget();
         assert_eq!(
-            state_when_listed_as(&heard, RunState::Running),
+            state_when_listed_as(&events, RunState::Running),
             RunState::Running
         );
     }

@@ -1,18 +1,16 @@
-//! Docker is the memory: what a replica is, written on its container and read back.
+//! Labels of a container read back: Docker is the memory.
 
-use super::label_names::{
-    DECLARED, DEPLOYED, GENERATION, Labels, PORT, SEAL, SERVICE, SLOT, SPEC, TEMPLATE, WANTED,
-    owned,
+use super::addresses::addresses;
+use super::names::{
+    DECLARED, DEPLOYED, GENERATION, Labels, PORT, SERVICE, SLOT, SPEC, TEMPLATE, WANTED,
 };
-use super::listed::{Endpoint, Listed};
 use super::seal::{self, Seal};
-use super::vouch::{self, Found};
+use super::state::run_state;
+use super::vouch::{Found, vouched};
+use crate::engine::docker::listed::Listed;
 use crate::service::manual::ManualDeploy;
 use crate::service::replica::{Made, Observed, ReplicaId, RunState, Vouched};
-use crate::service::spec::{ImageId, ServiceName, Slot, Spec, SpecHash, Version, is_name};
-use serde::Deserialize;
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use crate::service::spec::{ImageId, ServiceName, Slot, SpecHash, is_name};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -22,52 +20,8 @@ const CLOCK_MAY_BE_OFF: Duration = Duration::from_secs(24 * 60 * 60);
 /// Of a label's value in a message.
 const SHOWN_CHARS_MAX: usize = 80;
 
-/// All but the seal.
-pub fn replica(
-    instance: &str,
-    spec: &Spec,
-    version: &Version,
-    slot: Slot,
-    generation: u64,
-    seal: Option<&Seal>,
-) -> Labels {
-    let mut labels = owned(instance);
-    let declared = spec.declared().unwrap_or_else(|| version.hash.clone());
-    let name = |hash: &SpecHash| match seal {
-        Some(seal) => seal.encipher(hash.as_str()),
-        None => hash.as_str().to_owned(),
-    };
-    labels.extend([
-        (SERVICE.into(), spec.name.to_string()),
-        (SLOT.into(), slot.to_string()),
-        (SPEC.into(), name(&version.hash)),
-        (GENERATION.into(), generation.to_string()),
-        (PORT.into(), version.template.port.to_string()),
-        (DECLARED.into(), name(&declared)),
-        (TEMPLATE.into(), version.template.to_label()),
-    ]);
-    labels.extend(
-        version
-            .manual
-            .as_ref()
-            .map(|manual| (DEPLOYED.into(), manual.to_label())),
-    );
-    labels.extend(
-        spec.wanted
-            .map(|wanted| (WANTED.into(), wanted.to_string())),
-    );
-    labels
-}
-
-/// The same labels for the container of this name.
-pub fn sealed(labels: &Labels, container: &str, seal: Option<&Seal>) -> Labels {
-    let mut labels = labels.clone();
-    labels.extend(seal.map(|seal| (SEAL.into(), seal.of(container, &labels))));
-    labels
-}
-
-/// A replica as Docker lists it. None: it is being removed. An error: the labels are broken, or
-/// not ours. `image` has what its image carries of our labels, as far as that is known.
+/// The replica in a listed container; `None`: it is being removed. An error: its labels are broken,
+/// or not ours. `image`: our labels on its image, as far as they are known.
 pub fn observed(
     container: &Listed,
     image: Option<&Labels>,
@@ -84,7 +38,7 @@ pub fn observed(
         created,
         image,
     };
-    let vouched = vouch::vouched(&found, seal)?;
+    let vouched = vouched(&found, seal)?;
     let slot: Slot = read(labels, SLOT)?;
     let generation = read(labels, GENERATION)?;
     if vouched != Vouched::Sealed && generation > latest_generation(created) {
@@ -176,82 +130,12 @@ fn shown(value: &str) -> String {
     beginning.escape_debug().to_string()
 }
 
-/// Docker's words for states, and Podman's. None: it is being removed.
-fn run_state(container: &Listed) -> Result<Option<RunState>, String> {
-    Ok(Some(match container.state.as_deref().unwrap_or_default() {
-        "created" | "configured" | "initialized" => RunState::Created,
-        // Being stopped by somebody; it still runs, and its end makes an event.
-        "running" | "stopping" => RunState::Running,
-        "paused" => RunState::Paused,
-        // "restarting" only when somebody gave it a restart policy behind our back.
-        "restarting" | "exited" | "stopped" | "dead" | "" => RunState::Exited {
-            code: container.status.as_deref().and_then(exit_code),
-        },
-        "removing" => return Ok(None),
-        other => return Err(format!("its state is `{other}`, which is unknown here")),
-    }))
-}
-
-/// The 137 of "Exited (137) 2 minutes ago".
-fn exit_code(status: &str) -> Option<i64> {
-    let (_, rest) = status.split_once('(')?;
-    let (code, _) = rest.split_once(')')?;
-    code.parse().ok()
-}
-
-/// The container's own addresses, those on its first network first, then the published port.
-fn addresses(
-    container: &Listed,
-    labels: &HashMap<String, String>,
-    slot: Slot,
-    port: u16,
-) -> Vec<SocketAddr> {
-    let settings = container.network_settings.as_ref();
-    let mut networks: Vec<(&String, &Endpoint)> = settings
-        .and_then(|settings| settings.networks.as_ref())
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, endpoint)| Some((name, endpoint.as_ref()?)))
-        .collect();
-    let mode = container.host_config.as_ref();
-    let first = match mode.and_then(|config| config.network_mode.as_deref()) {
-        None | Some("default") => "bridge",
-        Some(name) => name,
-    };
-    // Podman names the kind of network here, and only the template has their order.
-    let wanted = networks_of(labels);
-    let is_network = networks.iter().any(|(name, _)| *name == first);
-    let first = match wanted.first() {
-        Some(wanted) if !is_network => wanted,
-        _ => first,
-    };
-    networks.sort_by_key(|(name, _)| (*name != first, *name));
-    let direct = networks
-        .iter()
-        .flat_map(|(_, network)| [&network.ip_address, &network.global_ipv6_address])
-        .filter_map(|ip| ip.as_deref()?.parse::<IpAddr>().ok())
-        .map(|ip| SocketAddr::new(ip, port));
-    // On the host's own network nothing is published.
-    let local = if first == "host" { port } else { slot };
-    let published = SocketAddr::from((Ipv4Addr::LOCALHOST, local));
-    direct.chain([published]).collect()
-}
-
-/// The networks that the container was made for, in their order.
-fn networks_of(labels: &HashMap<String, String>) -> Vec<String> {
-    #[derive(Deserialize)]
-    struct Networks {
-        networks: Vec<String>,
-    }
-    let template = labels.get(TEMPLATE).map(String::as_str);
-    let networks = template.and_then(|template| serde_json::from_str(template).ok());
-    networks.map_or_else(Vec::new, |Networks { networks }| networks)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::listed::{HostConfig, NetworkSettings};
     use super::*;
+    use crate::engine::docker::labels::names::owned;
+    use crate::engine::docker::labels::write::sealed;
+    use crate::engine::docker::listed::{Endpoint, HostConfig, NetworkSettings};
 
     fn container(state: &str, status: &str) -> Listed {
         let mut labels = owned("test");

@@ -45,6 +45,11 @@ pub fn is_ours(instance: &str, labels: &Labels) -> bool {
         .all(|(key, value)| labels.get(key) == Some(value))
 }
 
+/// Drops the labels that are not Tidegate's.
+pub fn only_ours(labels: &mut Labels) {
+    labels.retain(|key, _| key.starts_with(PREFIX));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,101 @@
+//! The engine, as the control loop uses it.
+
+use super::daemon::{Claim, Daemon};
+use super::event;
+use super::host::Host;
+use super::labels::Seal;
+use crate::engine::{Engine, EngineError};
+use crate::service::replica::{Observed, ReplicaId};
+use crate::service::spec::{ImageId, Pull, Slot, Spec};
+use crate::service::usage::Usage;
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The Docker engine.
+#[derive(Clone)]
+pub struct Docker {
+    pub(super) daemon: Arc<Daemon>,
+}
+
+impl Docker {
+    /// The daemon that `DOCKER_HOST` names. Fails only when that cannot be understood; whether
+    /// anybody answers there is for each call to find out.
+    pub fn connect(instance: &str) -> Result<Docker, EngineError> {
+        Docker::at(Host::from_env()?, instance)
+    }
+
+    /// The daemon at a known place; fails only when its certificates cannot be used.
+    pub fn at(host: Host, instance: &str) -> Result<Docker, EngineError> {
+        host.check()?;
+        let daemon = Arc::new(Daemon::new(host, instance));
+        Ok(Docker { daemon })
+    }
+
+    /// Seals what it makes, and relies on the labels that bear the seal. Without one, what others
+    /// sealed is believed as far as what nobody sealed.
+    pub fn sealing(mut self, seal: Arc<Seal>) -> Docker {
+        self.alone().seal = Some(seal);
+        self
+    }
+
+    /// Has `claim` asked, with the daemon's identity, before anything else is asked of a daemon
+    /// that was away. What it refuses is left alone.
+    pub fn claiming(mut self, claim: Claim) -> Docker {
+        self.alone().claim = Some(claim);
+        self
+    }
+
+    fn alone(&mut self) -> &mut Daemon {
+        Arc::get_mut(&mut self.daemon).expect("nobody has a copy while it is made")
+    }
+}
+
+#[async_trait]
+impl Engine for Docker {
+    async fn observe(&self) -> Result<Vec<Observed>, EngineError> {
+        Ok(self.daemon.observe().await?)
+    }
+
+    async fn fetch_image(&self, spec: &Spec) -> Result<(), EngineError> {
+        self.daemon.fetch_image(spec).await
+    }
+
+    async fn start(
+        &self,
+        spec: &Spec,
+        slot: Slot,
+        generation: u64,
+    ) -> Result<ReplicaId, EngineError> {
+        self.daemon.start(spec, slot, generation).await
+    }
+
+    async fn resolve(&self, image: &str, pull: Pull) -> Result<ImageId, EngineError> {
+        self.daemon.resolve(image, pull).await
+    }
+
+    async fn last_words(&self, id: &ReplicaId) -> Vec<String> {
+        self.said_last(id).await
+    }
+
+    async fn usage(&self, id: &ReplicaId) -> Result<Usage, EngineError> {
+        self.measured(id).await
+    }
+
+    async fn pause(&self, id: &ReplicaId) -> Result<(), EngineError> {
+        self.daemon.pause(id).await
+    }
+
+    async fn resume(&self, id: &ReplicaId) -> Result<(), EngineError> {
+        self.daemon.resume(id).await
+    }
+
+    async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError> {
+        self.daemon.stop(id, grace).await
+    }
+
+    fn changes(&self) -> BoxStream<'static, ()> {
+        event::changes(self.daemon.clone())
+    }
+}
