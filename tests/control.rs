@@ -12,14 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tidegate::control::{Control, Deployed, Hands, ImageNote, Images, Managed, forecast};
-use tidegate::engine::ErrorKind;
 use tidegate::engine::fake::FakeEngine;
+use tidegate::engine::{ErrorKind, testing};
 use tidegate::plugin::{Combined, Hooks, Probe, Registry, Scaler};
 use tidegate::service::event::Event;
 use tidegate::service::replica::{Made, RunState};
 use tidegate::service::spec::{
-    Bounds, FailureAction, Forward, HealthTiming, Order, Pull, ServiceName, SleepTerms, Slot,
-    Source, Spec, Template, Update,
+    Bounds, FailureAction, HealthTiming, Order, SleepTerms, Slot, Source, Spec, Update,
 };
 use tidegate::service::store::{self, Reader};
 use tokio::sync::watch;
@@ -370,35 +369,20 @@ impl Stage {
         };
         let number = |key: &str, default: &str| value(key, default).parse().expect("a number");
         let addresses = value("addresses", "");
-        let container = Source::Container(Template {
-            image: value("image", "web:1"),
-            image_id: None,
-            port: 80,
-            first_port: number("first-port", "8000") as u16,
-            command: None,
-            entrypoint: None,
-            environment: Default::default(),
-            volumes: Vec::new(),
-            networks: Vec::new(),
-            user: None,
-            secrets: Default::default(),
-            nano_cpus: None,
-            memory_bytes: value("memory", "").parse().ok(),
-        });
+        let mut spec = testing::containers(name);
+        match (&mut spec.source, addresses.as_str()) {
+            (Source::Container(template), "") => {
+                template.image = value("image", "web:1");
+                template.first_port = number("first-port", "8000") as u16;
+                template.memory_bytes = value("memory", "").parse().ok();
+            }
+            (source, listed) => {
+                let addresses = listed.split(',').map(|address| address.parse());
+                let addresses = addresses.map(|parsed| parsed.expect("an address"));
+                *source = Source::Addresses(addresses.collect());
+            }
+        }
         let spec = Spec {
-            name: ServiceName::new(name),
-            source: match addresses.as_str() {
-                "" => container,
-                listed => {
-                    let addresses = listed.split(',').map(|address| address.parse());
-                    Source::Addresses(
-                        addresses
-                            .map(|parsed| parsed.expect("an address"))
-                            .collect(),
-                    )
-                }
-            },
-            routes: Vec::new(),
             health: HealthTiming {
                 interval: Duration::from_secs(1),
                 timeout: Duration::from_secs(1),
@@ -416,12 +400,7 @@ impl Stage {
             spare: number("spare", "0"),
             stop_grace_period: duration(&value("grace", "10s")),
             update: update(&value),
-            pull: Pull::Missing,
-            alias: None,
-            declared: None,
-            manual: None,
-            wanted: None,
-            forward: Forward::default(),
+            ..spec
         };
         let probe = FakeProbe {
             engine: self.engine.clone(),

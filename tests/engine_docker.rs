@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tidegate::engine::docker::{Docker, Host};
-use tidegate::engine::{Engine, EngineError, ErrorKind};
+use tidegate::engine::{Engine, EngineError, ErrorKind, testing};
 use tidegate::service::replica::{Observed, ReplicaId, RunState};
 use tidegate::service::spec::*;
 use tokio::time::timeout;
@@ -407,44 +407,15 @@ impl Bench {
     /// `port`: the first of those that belong to this test.
     pub fn new(name: &str, port: Slot) -> Bench {
         let instance = format!("test-{name}-{}", std::process::id());
-        let second = Duration::from_secs(1);
-        let template = Template {
-            image: image::tiny().into(),
-            image_id: None,
-            port: 80,
-            first_port: port,
-            command: None,
-            entrypoint: None,
-            environment: [("ON_TERM".into(), "exit".into())].into(),
-            volumes: Vec::new(),
-            networks: Vec::new(),
-            user: None,
-            secrets: Default::default(),
-            nano_cpus: None,
-            memory_bytes: None,
-        };
-        let spec = Spec {
-            name: ServiceName::new(&instance),
-            source: Source::Container(template),
-            routes: Vec::new(),
-            health: HealthTiming {
-                interval: second,
-                timeout: second,
-                retries: 1,
-                start_period: second,
-            },
-            bounds: Bounds { min: 1, max: 10 },
-            sleep: None,
-            spare: 0,
-            stop_grace_period: Duration::from_millis(1_500),
-            update: Update::default(),
-            pull: Pull::Missing,
-            alias: None,
-            declared: None,
-            manual: None,
-            wanted: None,
-            forward: Forward::default(),
-        };
+        let mut spec = testing::containers(&instance);
+        if let Source::Container(template) = &mut spec.source {
+            template.image = image::tiny().into();
+            template.port = 80;
+            template.first_port = port;
+            template.environment = [("ON_TERM".into(), "exit".into())].into();
+        }
+        spec.bounds.max = 10;
+        spec.stop_grace_period = Duration::from_millis(1_500);
         Bench {
             engine: Docker::connect(&instance).unwrap(),
             _removal: Removal(instance.clone()),

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate::control::{Control, Images, Managed};
 use tidegate::engine::fake::FakeEngine;
+use tidegate::engine::testing;
 use tidegate::plugin::Probe;
-use tidegate::service::spec::{
-    Bounds, Forward, HealthTiming, Pull, ServiceName, Source, Spec, Template, Update,
-};
+use tidegate::service::spec::{Bounds, Source};
 use tidegate::service::store::{Reader, store};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -30,46 +29,16 @@ impl Probe for Well {
 }
 
 fn managed(number: u16) -> Managed {
-    let template = Template {
-        image: "web:1".to_owned(),
-        image_id: None,
-        port: 80,
-        first_port: 10_000 + number * EACH * 2,
-        command: None,
-        entrypoint: None,
-        environment: Default::default(),
-        volumes: Vec::new(),
-        networks: Vec::new(),
-        user: None,
-        secrets: Default::default(),
-        nano_cpus: None,
-        memory_bytes: None,
-    };
-    let second = Duration::from_secs(1);
-    let spec = Spec {
-        name: ServiceName::new(format!("web-{number}")),
-        source: Source::Container(template),
-        routes: Vec::new(),
-        health: HealthTiming {
-            interval: second,
-            timeout: second,
-            retries: 1,
-            start_period: 30 * second,
-        },
-        bounds: Bounds {
-            min: EACH.into(),
-            max: EACH.into(),
-        },
-        sleep: None,
-        spare: 0,
-        stop_grace_period: 10 * second,
-        update: Update::default(),
-        pull: Pull::Missing,
-        alias: None,
-        declared: None,
-        manual: None,
-        wanted: None,
-        forward: Forward::default(),
+    let mut spec = testing::containers(&format!("web-{number}"));
+    if let Source::Container(template) = &mut spec.source {
+        template.image = "web:1".to_owned();
+        template.first_port = 10_000 + number * EACH * 2;
+    }
+    spec.health.start_period = Duration::from_secs(30);
+    spec.stop_grace_period = Duration::from_secs(10);
+    spec.bounds = Bounds {
+        min: EACH.into(),
+        max: EACH.into(),
     };
     Managed {
         spec: Arc::new(spec),
