@@ -1,7 +1,8 @@
 //! The requests of a trace, one after the other: when each comes and how much work it is.
 
+use super::model::Model;
 use super::random::{Lognormal, Random};
-use super::{Model, NANOS, nanos};
+use super::time::{NANOS, nanos};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Request {

@@ -1,7 +1,8 @@
 //! What somebody would need who knows the future: the yardstick for what policies cost.
 
 use super::arrivals::{Arrivals, Request};
-use super::{Model, NANOS, nanos};
+use super::model::Model;
+use super::time::{NANOS, nanos};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::iter::Peekable;

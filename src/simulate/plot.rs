@@ -1,6 +1,6 @@
 //! Load, wanted and ready over time, as a picture.
 
-use super::{Outcome, Second};
+use super::outcome::{Outcome, Second};
 use std::fmt::Write;
 
 const WIDTH: usize = 1200;

@@ -1,4 +1,4 @@
-use super::mean;
+use super::mean::mean;
 use crate::plan::scaler::{Decision, Scaler};
 use crate::plan::window::Window;
 use crate::service::time::Moment;

@@ -1,0 +1,41 @@
+//! Imagined replicas, and what befalls them.
+
+use crate::service::replica::ReplicaId;
+use crate::service::spec::Slot;
+
+/// An event at one replica, found by index and generation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Event {
+    Done {
+        index: usize,
+        generation: u64,
+        took: u64,
+        /// How long it waited before.
+        waited: u64,
+    },
+    Ready {
+        index: usize,
+        generation: u64,
+    },
+    Crashes {
+        index: usize,
+        generation: u64,
+    },
+}
+
+pub struct Replica {
+    pub id: ReplicaId,
+    pub slot: Slot,
+    pub generation: u64,
+    pub began: u64,
+    pub state: State,
+    pub in_flight: u32,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum State {
+    Starting,
+    Ready { since: u64 },
+    Draining { since: u64 },
+    Crashed,
+}
