@@ -10,6 +10,7 @@ mod cli;
 pub mod config;
 pub mod control;
 pub mod engine;
+pub mod labels;
 pub mod log_writer;
 pub mod plan;
 pub mod plugin;

@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["plugin", "service"]),
     ("admin", &["service"]),
     ("simulate", &["plan", "service"]),
+    ("labels", &[]),
     (
         "app",
         &[
@@ -32,6 +33,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "app",
             "config",
             "control",
+            "labels",
             "log_writer",
             "plan",
             "plugin",
@@ -147,7 +149,7 @@ fn every_room_imports_only_whom_it_may() {
             let known = MAY_IMPORT.iter().any(|(name, _)| *name == other);
             if known && other != room && !allowed.contains(&other.as_str()) {
                 broken.push(format!(
-                    "{}: `{room}` must not import `{other}`; pass what it needs in from app.rs, \
+                    "{}: `{room}` must not import `{other}`; pass what it needs in from app/start.rs, \
                      or move the type to a room that both may import",
                     path.display()
                 ));

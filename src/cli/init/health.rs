@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// A health check in Compose's or an image's words.
 #[derive(Default)]
-pub struct Told {
+pub struct Known {
     /// A path that is asked from outside already.
     pub path: Option<String>,
     /// The command, as text.
@@ -16,16 +16,16 @@ pub struct Told {
     pub start_period: Option<String>,
 }
 
-/// The same as Tidegate asks it, and what is left to say. A command that asks a URL of its own
+/// The same check as Tidegate makes it, and a remark. A command that asks a URL of its own
 /// container is translated, any other one becomes the default.
-pub fn translate(told: &Told, port: u16) -> (Option<Value>, Option<String>) {
+pub fn translate(known: &Known, port: u16) -> (Option<Value>, Option<String>) {
     let mut keys = Vec::new();
     let mut remark = None;
     let mut key = |name: &str, value: String, why: &str| {
         keys.push((name.to_owned(), value, why.to_owned()));
     };
-    let test = told.test.as_deref();
-    let path = told.path.clone().or_else(|| path_of(test?, port));
+    let test = known.test.as_deref();
+    let path = known.path.clone().or_else(|| path_of(test?, port));
     match (path, test) {
         (Some(path), _) => key("path", quoted(&path), "asked with GET; 200 is well"),
         (None, Some(test)) => {
@@ -38,10 +38,10 @@ pub fn translate(told: &Told, port: u16) -> (Option<Value>, Option<String>) {
         (None, None) => {}
     }
     for (name, value) in [
-        ("interval", &told.interval),
-        ("timeout", &told.timeout),
-        ("retries", &told.retries),
-        ("start_period", &told.start_period),
+        ("interval", &known.interval),
+        ("timeout", &known.timeout),
+        ("retries", &known.retries),
+        ("start_period", &known.start_period),
     ] {
         if let Some(value) = value {
             key(name, value.clone(), "");

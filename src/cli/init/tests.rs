@@ -1,4 +1,9 @@
-use super::*;
+use super::command::problems;
+use super::compose;
+use super::image::about_image;
+use crate::app::ImageFacts;
+use crate::plugin::Registry;
+use std::path::Path;
 use std::time::Duration;
 
 const COMPOSE: &str = r#"

@@ -4,7 +4,16 @@ use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Those of a `.env` file, if it is there.
+/// Looks variables up in this process, then in the `.env` beside the Compose file.
+pub fn lookup(folder: &Path) -> Result<impl Fn(&str) -> Option<String> + use<>, String> {
+    let beside = of_file(&folder.join(".env"))?;
+    Ok(move |name: &str| {
+        let own = std::env::var(name).ok();
+        own.or_else(|| beside.get(name).cloned())
+    })
+}
+
+/// Variables of a `.env` file; none when there is no file.
 pub fn of_file(file: &Path) -> Result<BTreeMap<String, String>, String> {
     let shown = file.display();
     match dotenvy::from_path_iter(file) {
@@ -17,7 +26,7 @@ pub fn of_file(file: &Path) -> Result<BTreeMap<String, String>, String> {
     }
 }
 
-/// Writes what they stand for in their place; returns those that stand for nothing.
+/// Replaces variables by their values; returns those that have none.
 pub fn fill(value: &mut Value, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let mut missing = Vec::new();
     fill_in(value, env, &mut missing);

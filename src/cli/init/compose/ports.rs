@@ -1,6 +1,6 @@
 //! The ports of a service of Compose's, and which of them may be asked over HTTP.
 
-use super::compose::{items, text_of};
+use crate::cli::init::yaml::{items, text_of};
 use serde_yaml::{Mapping, Value};
 
 pub struct Ports {

@@ -1,0 +1,139 @@
+//! The command itself: picks the source, writes the file, and checks what it wrote.
+
+use super::compose;
+use super::draft::Draft;
+use super::image;
+use crate::cli::{self, FAILED, fail, print, print_json};
+use crate::config::{self, Env, Flags, Overrides};
+use crate::plugin::Registry;
+use crate::service::store;
+use clap::Args;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(Args)]
+pub struct Init {
+    /// The image to run; it is looked at, and pulled when it is not here
+    #[arg(
+        value_name = "IMAGE",
+        required_unless_present = "from",
+        conflicts_with = "from"
+    )]
+    image: Option<String>,
+    /// A Compose file to translate
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Where to write it; `-`: standard output
+    #[arg(short, long, value_name = "FILE", default_value = "tidegate.yaml")]
+    out: PathBuf,
+    /// Write over a file that is there
+    #[arg(long)]
+    force: bool,
+    /// Say what was written as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Init {
+    pub fn run(self, registry: &Registry) -> ExitCode {
+        let drafted = match (&self.image, &self.from) {
+            (Some(image), _) => from_image(image),
+            (None, Some(file)) => from_compose(file),
+            (None, None) => Err("name an image, or a Compose file with --from".to_owned()),
+        };
+        let draft = match drafted {
+            Ok(draft) => draft,
+            Err(why) => return fail(FAILED, why),
+        };
+        let text = draft.text();
+        let problems = problems(&text, registry);
+        if self.out == Path::new("-") {
+            let printed = print(&text);
+            complain(&problems);
+            return printed;
+        }
+        if let Err(why) = self.write(&text) {
+            return fail(FAILED, why);
+        }
+        complain(&problems);
+        let out = self.out.display();
+        let services: Vec<&str> = draft.services.iter().map(|it| it.name.as_str()).collect();
+        if self.json {
+            let told = serde_json::json!({ "file": self.out, "services": services });
+            return print_json(&told);
+        }
+        let remarks: usize = draft.services.iter().map(|it| it.remarks.len()).sum();
+        let left = match remarks + draft.foot.len() {
+            0 => String::new(),
+            1 => "; a comment says what to know of it".to_owned(),
+            many => format!("; {many} comments say what could not be translated, and what to know"),
+        };
+        print(format_args!(
+            "{out}: {}{left}\n  next: tidegate plan -c {out}, then tidegate run -c {out}\n",
+            services.join(", ")
+        ))
+    }
+
+    fn write(&self, text: &str) -> Result<(), String> {
+        let out = self.out.display();
+        let mut options = OpenOptions::new();
+        let options = match self.force {
+            true => options.write(true).create(true).truncate(true),
+            false => options.write(true).create_new(true),
+        };
+        let written = options
+            .open(&self.out)
+            .and_then(|mut file| file.write_all(text.as_bytes()));
+        written.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => {
+                format!("{out} is there already\n  hint: --force writes over it, --out names another one")
+            }
+            _ => format!("cannot write {out}: {error}"),
+        })
+    }
+}
+
+fn head(from: &str) -> Vec<String> {
+    vec![
+        format!("Written by `tidegate init` from {from}."),
+        "`tidegate check` says what is wrong with it, `tidegate schema` helps editors.".to_owned(),
+    ]
+}
+
+fn from_image(image: &str) -> Result<Draft, String> {
+    let mut draft = image::draft(image)?;
+    draft.head = head(&format!("the image {image}"));
+    Ok(draft)
+}
+
+fn from_compose(file: &Path) -> Result<Draft, String> {
+    let shown = file.display();
+    let text =
+        std::fs::read_to_string(file).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    let absolute = std::path::absolute(file).map_err(|error| error.to_string())?;
+    let folder = absolute.parent().unwrap_or(Path::new("/"));
+    let env = compose::lookup(folder)?;
+    let mut draft = compose::draft(&text, folder, &env).map_err(|why| format!("{shown}: {why}"))?;
+    draft.head = head(&shown.to_string());
+    Ok(draft)
+}
+
+/// Problems that `tidegate check` would find.
+pub fn problems(text: &str, registry: &Registry) -> Option<String> {
+    let text = config::Text {
+        name: "what was written".to_owned(),
+        content: text.to_owned(),
+    };
+    let (_writer, reader) = store::store();
+    let overrides = Overrides::new(Flags::default(), Env::process());
+    let checked = config::load(&text, &overrides, registry, reader, None);
+    checked.err().map(|problems| problems.to_string())
+}
+
+fn complain(problems: &Option<String>) {
+    if let Some(problems) = problems {
+        cli::complain(format_args!("{problems}\nthis wants a hand before it runs"));
+    }
+}

@@ -1,0 +1,40 @@
+//! Services that are not translated.
+
+use super::project::Project;
+use crate::cli::init::draft::{Draft, list};
+
+/// Reason why a service is not translated.
+pub enum Left {
+    ToCompose(String),
+    /// Nobody is to start it.
+    Out(String),
+}
+
+impl From<&str> for Left {
+    fn from(why: &str) -> Left {
+        Left::ToCompose(why.to_owned())
+    }
+}
+
+/// Notes what stays with Compose, and gives the others its network so that they find it.
+pub fn leave(left: &[(String, String)], project: &Project<'_>, draft: &mut Draft) {
+    if left.is_empty() {
+        return;
+    }
+    for service in &mut draft.services {
+        if !service.has("networks") {
+            let networks = list(&[project.network("default")]);
+            service.set("networks", networks, "where Compose's services are");
+        }
+    }
+    for (name, why) in left {
+        let line = format!("`{name}` is left to Compose: {why}");
+        draft.foot.push(line);
+    }
+    let names: Vec<&str> = left.iter().map(|(name, _)| name.as_str()).collect();
+    draft.foot.push(format!(
+        "start what is left to Compose before Tidegate, because Compose wants to make its \
+         networks itself: docker compose up -d {}",
+        names.join(" ")
+    ));
+}
