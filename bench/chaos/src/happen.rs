@@ -4,11 +4,11 @@ use crate::docker::Docker;
 use crate::edge::{self, Edge, Eye, IMAGE, Neighbour, Replica, Tidegate, Wish, all_ready};
 use crate::engine::Engine;
 use crate::events::{Event, Happening};
+use crate::happened::{Happened, Strength};
 use crate::tunnels::{self, Echo, Tunnels};
 use crate::wire::{Jam, Wire};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde::{Serialize, Serializer};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -45,36 +45,6 @@ pub struct Scene {
     pub docker: Docker,
     /// Takes the time that is needed to see that silence kills no tunnel.
     pub long: bool,
-}
-
-pub struct Happened {
-    pub at: Instant,
-    /// When what was typed had been done.
-    pub done: Instant,
-    pub strength: Strength,
-    /// Of a replica that the event made necessary.
-    pub start_time: Option<Duration>,
-    /// What the table has no column for.
-    pub remarks: Vec<String>,
-    /// What else was promised and did not come to pass.
-    pub broken: Vec<String>,
-}
-
-/// How long it took until everything that is wanted was there again.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strength {
-    /// Nothing was missing at any time.
-    Untouched,
-    /// In JSON, in milliseconds.
-    #[serde(serialize_with = "as_ms")]
-    After(Duration),
-    /// Not while anybody looked.
-    Never,
-}
-
-fn as_ms<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(duration.as_millis() as u64)
 }
 
 /// What an event leaves behind beside failures.

@@ -10,6 +10,7 @@ mod edge;
 mod engine;
 mod events;
 mod happen;
+mod happened;
 mod load;
 mod phase;
 mod promise;

@@ -1,6 +1,6 @@
 //! What was promised of an event, and whether it came to pass.
 
-use crate::happen::{Happened, Strength};
+use crate::happened::{Happened, Strength};
 use crate::load::Failure;
 use serde::Serialize;
 use std::time::Duration;

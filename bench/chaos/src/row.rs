@@ -2,7 +2,7 @@
 
 use crate::edge::Kind;
 use crate::events::Event;
-use crate::happen::{Happened, Strength};
+use crate::happened::{Happened, Strength};
 use crate::load::{Failure, Sample, Sent};
 use crate::promise::{Promise, Seen};
 use serde::Serialize;

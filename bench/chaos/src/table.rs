@@ -3,7 +3,7 @@
 use crate::docker::Docker;
 use crate::edge::Kind;
 use crate::events::Event;
-use crate::happen::Strength;
+use crate::happened::Strength;
 use crate::phase::Conditions;
 use crate::row::{Row, human, ms};
 use serde::Serialize;

@@ -1,8 +1,11 @@
 //! HAProxy as a reasonable person would set it up in front of three containers: Docker restarts
 //! them, HAProxy checks them every second and tries again elsewhere.
 
+use super::eye::Eye;
 use super::held::Held;
-use super::{ANSWER_DELAY_MS, Eye, IMAGE, Replica, Setup, fetch};
+use super::replica::{ANSWER_DELAY_MS, IMAGE};
+use super::setup::Setup;
+use super::statistics::ask;
 use crate::docker::Docker;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,8 +16,6 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
@@ -247,43 +248,4 @@ impl Drop for Haproxy {
         }
         self.docker.remove_all(&self.label);
     }
-}
-
-async fn ask(socket: &Path, command: &str) -> Option<String> {
-    let mut stream = UnixStream::connect(socket).await.ok()?;
-    stream.write_all(command.as_bytes()).await.ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.ok()?;
-    Some(text)
-}
-
-/// A server counts when HAProxy sends it requests and it answers one: HAProxy alone may not have
-/// noticed yet.
-pub async fn look(
-    socket: &Path,
-    servers: &BTreeMap<String, (String, u16)>,
-) -> Option<Vec<Replica>> {
-    let text = ask(socket, "show stat\n").await?;
-    let mut lines = text.lines();
-    let names: Vec<&str> = lines.next()?.trim_start_matches("# ").split(',').collect();
-    let column = |name| names.iter().position(|found| *found == name);
-    let (service, status) = (column("svname")?, column("status")?);
-    let mut replicas = Vec::new();
-    for line in lines {
-        let fields: Vec<&str> = line.split(',').collect();
-        let Some((id, port)) = fields.get(service).and_then(|name| servers.get(*name)) else {
-            continue;
-        };
-        let up = fields
-            .get(status)
-            .is_some_and(|status| status.starts_with("UP"));
-        let address = ([127, 0, 0, 1], *port).into();
-        let ready = up && matches!(fetch(address, "GET", "/api/v1/_count").await, Ok((200, _)));
-        replicas.push(Replica {
-            id: id.clone(),
-            port: *port,
-            ready,
-        });
-    }
-    Some(replicas)
 }

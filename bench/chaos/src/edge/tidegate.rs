@@ -1,12 +1,15 @@
 //! The program under test, with a folder, an instance and ports of its own.
 
+use super::admin::SERVICE;
+use super::eye::Eye;
+use super::fetch::fetch;
 use super::held::Held;
+use super::replica::{ANSWER_DELAY_MS, IMAGE};
+use super::setup::Setup;
 use super::stalled::Stalled;
-use super::{ANSWER_DELAY_MS, Eye, IMAGE, Replica, Setup, fetch};
 use crate::tunnels;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde::Deserialize;
 use std::fs::{self, OpenOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,7 +19,6 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-const SERVICE: &str = "acts";
 /// Comes before it in the alphabet.
 pub const NEIGHBOUR: &str = "a-neighbour";
 /// More than there may be starts at once.
@@ -337,31 +339,4 @@ impl Drop for Tidegate {
             .docker
             .remove_all(&format!("io.tidegate.instance={}", self.instance));
     }
-}
-
-/// What the admin API shows.
-pub async fn look(admin: SocketAddr) -> Option<Vec<Replica>> {
-    #[derive(Deserialize)]
-    struct Service {
-        replicas: Vec<Shown>,
-    }
-    #[derive(Deserialize)]
-    struct Shown {
-        id: String,
-        slot: u16,
-        state: String,
-    }
-    let path = format!("/api/v1/services/{SERVICE}");
-    let Ok((200, body)) = fetch(admin, "GET", &path).await else {
-        // It may be about to listen.
-        sleep(Duration::from_millis(5)).await;
-        return None;
-    };
-    let service: Service = serde_json::from_slice(&body).ok()?;
-    let replica = |shown: Shown| Replica {
-        id: shown.id,
-        port: shown.slot,
-        ready: shown.state == "ready",
-    };
-    Some(service.replicas.into_iter().map(replica).collect())
 }
