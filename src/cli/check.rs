@@ -1,6 +1,7 @@
 //! `tidegate check`
 
-use super::{BAD_CONFIGURATION, ConfigFile, Output, print, print_json, refuse};
+use super::arguments::{ConfigFile, Output};
+use super::output::{BAD_CONFIGURATION, print, print_json, refuse};
 use crate::config::{self, Config, Env, Flags, Overrides, Problems};
 use crate::plugin::Registry;
 use crate::service::store;

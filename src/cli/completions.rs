@@ -1,7 +1,7 @@
 //! `tidegate completions`
 
-use super::{Cli, print};
-use clap::{Args, CommandFactory};
+use super::output::print;
+use clap::{Args, Command};
 use clap_complete::Shell;
 use std::process::ExitCode;
 
@@ -12,9 +12,10 @@ pub struct Completions {
 }
 
 impl Completions {
-    pub fn run(self) -> ExitCode {
+    /// Prints the script for a command line.
+    pub fn run(self, mut commands: Command) -> ExitCode {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "tidegate", &mut script);
+        clap_complete::generate(self.shell, &mut commands, "tidegate", &mut script);
         print(String::from_utf8_lossy(&script))
     }
 }

@@ -1,8 +1,9 @@
 //! `tidegate deploy`: another image, replica by replica, or back.
 
+use super::arguments::Running;
 use super::client::{self, Client, ClientError};
+use super::output::{self, FAILED, fail, print, print_json};
 use super::waiting::{Unfinished, Waiting, Watch, patient, reasons};
-use super::{FAILED, Running, fail, print, print_json};
 use crate::admin::view::{self, Rollout, Service};
 use crate::service::time::Human;
 use clap::Args;
@@ -101,7 +102,7 @@ fn mention_at_interrupt(name: &str) {
             Ok(interrupt.recv().await)
         });
         if came.is_ok() {
-            super::complain(format_args!(
+            output::complain(format_args!(
                 "\ntidegate: {name}: it goes on without being watched\n  hint: `tidegate status` \
                  shows how, `tidegate deploy {name} --image IMAGE` goes back or elsewhere"
             ));

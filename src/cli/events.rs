@@ -1,8 +1,10 @@
 //! `tidegate events`: what happened, and what happens.
 
+use super::arguments::Running;
 use super::client::ClientError;
+use super::output::{self, FAILED, fail, is_reader_gone, print, print_json};
 use super::stream::{Message, Streamed};
-use super::{FAILED, Running, fail, is_reader_gone, paint, print, print_json};
+use super::terminal::paint;
 use crate::admin::view::{Events as List, Told};
 use clap::Args;
 use std::process::ExitCode;
@@ -44,7 +46,7 @@ impl Events {
                 Err(error) => fail(FAILED, error),
             };
         }
-        super::end_with_reader();
+        output::end_with_reader();
         let mut code = ExitCode::SUCCESS;
         let followed = client.follow(&(path + "&follow"), |message| {
             code = show(message, json);
@@ -63,7 +65,7 @@ impl Events {
 
 fn show(message: &Message, json: bool) -> ExitCode {
     if message.name == "missed" {
-        super::complain("tidegate: events came in between that are not kept any more");
+        output::complain("tidegate: events came in between that are not kept any more");
         return ExitCode::SUCCESS;
     }
     if json {

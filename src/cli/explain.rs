@@ -1,7 +1,8 @@
 //! `tidegate explain`: why a service has as many replicas as it has.
 
-use super::status::write_table;
-use super::{FAILED, Running, fail, print, print_json};
+use super::arguments::Running;
+use super::output::{FAILED, fail, print, print_json};
+use super::table::write_table;
 use crate::admin::view::{Decisions, Overview};
 use crate::service::time::Human;
 use clap::Args;

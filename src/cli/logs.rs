@@ -1,7 +1,9 @@
 //! `tidegate logs`: what the replicas of a service write, each line with its slot.
 
+use super::arguments::{ConfigFile, Output};
 use super::client::Client;
-use super::{ConfigFile, FAILED, Output, fail, paint, print};
+use super::output::{self, FAILED, fail, print};
+use super::terminal::paint;
 use crate::admin::view::{LastWords, Service};
 use crate::app::{self, Said, Wanted};
 use crate::config::{self, Env, Flags, Overrides, Text};
@@ -61,7 +63,7 @@ impl Logs {
             last: self.tail.0,
         };
         if self.follow {
-            super::end_with_reader();
+            output::end_with_reader();
         }
         let mut code = ExitCode::SUCCESS;
         let mut gone = false;
@@ -72,7 +74,7 @@ impl Logs {
         }
         let logs = app::logs(&wanted, |said| {
             code = print(self.line(said));
-            gone = super::is_reader_gone();
+            gone = output::is_reader_gone();
             code == ExitCode::SUCCESS && !gone
         });
         match logs {

@@ -1,7 +1,7 @@
 //! `tidegate man`
 
-use super::{Cli, FAILED, fail, print};
-use clap::{Args, CommandFactory};
+use super::output::{FAILED, fail, print};
+use clap::{Args, Command};
 use clap_mangen::Man;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,16 +14,17 @@ pub struct ManPages {
 }
 
 impl ManPages {
-    pub fn run(self) -> ExitCode {
+    /// Prints or writes the pages of a command line.
+    pub fn run(self, commands: Command) -> ExitCode {
         let Some(folder) = self.out else {
             let mut page = Vec::new();
-            return match Man::new(Cli::command()).render(&mut page) {
+            return match Man::new(commands).render(&mut page) {
                 Ok(()) => print(String::from_utf8_lossy(&page)),
                 Err(error) => fail(FAILED, error),
             };
         };
         let written = std::fs::create_dir_all(&folder)
-            .and_then(|()| clap_mangen::generate_to(Cli::command(), &folder));
+            .and_then(|()| clap_mangen::generate_to(commands, &folder));
         match written {
             Ok(()) => print(format_args!("written to {}\n", folder.display())),
             Err(error) => {

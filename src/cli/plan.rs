@@ -1,8 +1,7 @@
 //! `tidegate plan`: a dry run.
 
-use super::{
-    ConfigFile, FAILED, Output, ServiceFlags, WOULD_CHANGE, fail, print, print_json, refuse,
-};
+use super::arguments::{ConfigFile, Output, ServiceFlags};
+use super::output::{FAILED, WOULD_CHANGE, fail, print, print_json, refuse};
 use crate::app;
 use crate::config;
 use crate::control::{Forecast, ImageNote, Images};

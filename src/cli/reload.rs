@@ -1,7 +1,8 @@
 //! `tidegate reload`
 
+use super::arguments::Running;
 use super::client::ClientError;
-use super::{BAD_CONFIGURATION, FAILED, Running, fail, print, print_json};
+use super::output::{self, BAD_CONFIGURATION, FAILED, fail, print, print_json};
 use crate::admin::view::{self, Reloaded};
 use clap::Args;
 use hyper::StatusCode;
@@ -29,7 +30,7 @@ impl Reload {
             Ok(reloaded) if self.running.output.json => print_json(&reloaded),
             Ok(reloaded) => print(format_args!("reloaded: {}\n", reloaded.changed)),
             Err(ClientError::Refused(StatusCode::UNPROCESSABLE_ENTITY, why)) => {
-                super::complain(format_args!(
+                output::complain(format_args!(
                     "{why}\nnot reloaded: the old configuration stays"
                 ));
                 ExitCode::from(BAD_CONFIGURATION)

@@ -1,6 +1,7 @@
 //! `tidegate run`
 
-use super::{ConfigFile, FAILED, ServiceFlags, fail, refuse};
+use super::arguments::{ConfigFile, ServiceFlags};
+use super::output::{FAILED, fail, refuse};
 use crate::app::{self, Options, StartError, When};
 use crate::log_writer::process;
 use crate::plugin::Registry;

@@ -1,8 +1,9 @@
 //! `tidegate scale`: so many replicas until told otherwise, or as the policy decides.
 
+use super::arguments::Running;
 use super::client::Client;
+use super::output::{FAILED, fail, print, print_json};
 use super::waiting::{Unfinished, Waiting, Watch, patient, reasons};
-use super::{FAILED, Running, fail, print, print_json};
 use crate::admin::view::{self, Auto, Count, Service};
 use clap::Args;
 use std::process::ExitCode;

@@ -1,6 +1,6 @@
 //! `tidegate schema`
 
-use super::print_json;
+use super::output::print_json;
 use crate::config;
 use crate::plugin::Registry;
 use std::process::ExitCode;

@@ -3,7 +3,7 @@
 use super::compose;
 use super::draft::Draft;
 use super::image;
-use crate::cli::{self, FAILED, fail, print, print_json};
+use crate::cli::output::{self, FAILED, fail, print, print_json};
 use crate::config::{self, Env, Flags, Overrides};
 use crate::plugin::Registry;
 use crate::service::store;
@@ -134,6 +134,6 @@ pub fn problems(text: &str, registry: &Registry) -> Option<String> {
 
 fn complain(problems: &Option<String>) {
     if let Some(problems) = problems {
-        cli::complain(format_args!("{problems}\nthis wants a hand before it runs"));
+        output::complain(format_args!("{problems}\nthis wants a hand before it runs"));
     }
 }

@@ -1,6 +1,6 @@
 //! The figures of a simulation, as a table, as JSON and as CSV.
 
-use crate::cli::status::write_table;
+use crate::cli::table::write_table;
 use crate::simulate::trace::Trace;
 use crate::simulate::{Model, Outcome};
 use serde::Serialize;

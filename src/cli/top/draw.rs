@@ -2,7 +2,7 @@
 
 use super::state::{Ask, Curves, Top};
 use crate::admin::view::{Replica, Service};
-use crate::cli::status::{coarse, latency};
+use crate::cli::table::{coarse, latency};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -280,7 +280,7 @@ fn draw_foot(frame: &mut Frame, area: Rect, top: &Top) {
         (None, Some((said, true))) => Line::styled(first_line(said), Style::new().fg(Color::Green)),
         (None, Some((said, false))) => Line::styled(first_line(said), Style::new().fg(Color::Red)),
         (None, None) => Line::styled(
-            "? help  + - scale  a auto  d drain  i image  q quit",
+            "? help  + - scale  a auto  d replace  i image  q quit",
             Style::new().add_modifier(Modifier::DIM),
         ),
     };

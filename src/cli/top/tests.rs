@@ -1,6 +1,9 @@
 use super::state::{Ask, Curves};
-use super::*;
-use crate::admin::view::{Auto, Count, LastFailure, Replica, Service};
+use super::{
+    draw,
+    state::{Act, Key, Top},
+};
+use crate::admin::view::{Auto, Count, LastFailure, Replica, Service, State, Told};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 

@@ -1,15 +1,16 @@
-//! `tidegate drain`: another replica in the place of one.
+//! `tidegate replace`: another replica in the place of one.
 
+use super::arguments::Running;
 use super::client::Client;
+use super::output::{FAILED, fail, print, print_json};
 use super::waiting::{Unfinished, Waiting, Watch, patient, reasons};
-use super::{FAILED, Running, fail, print, print_json};
 use crate::admin::view::{self, Service};
 use clap::Args;
 use std::process::ExitCode;
 use std::time::Instant;
 
 #[derive(Args)]
-pub struct Drain {
+pub struct Replace {
     /// The service
     #[arg(value_name = "SERVICE")]
     service: String,
@@ -22,7 +23,7 @@ pub struct Drain {
     running: Running,
 }
 
-impl Drain {
+impl Replace {
     pub fn run(self) -> ExitCode {
         let client = match self.running.client() {
             Ok(client) => client,

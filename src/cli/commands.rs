@@ -1,0 +1,85 @@
+//! The list of commands.
+
+use super::arguments::Output;
+use super::{
+    check, completions, deploy, events, explain, init, logs, man, plan, reload, replace, run,
+    scale, schema, simulate, status, top, version,
+};
+use crate::plugin::Registry;
+use clap::{CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// An edge load balancer that runs its own backends.
+#[derive(Parser)]
+#[command(name = "tidegate", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve: balance requests, and start and replace the containers behind
+    Run(run::Run),
+    /// Check a configuration and say everything that is wrong with it
+    Check(check::Check),
+    /// Show what `run` would start and stop, without doing it (exit code 3: something)
+    Plan(plan::Plan),
+    /// Show the services of the running Tidegate and their replicas
+    #[command(alias = "ps")]
+    Status(status::Status),
+    /// Watch the services live, with keys to scale, replace and deploy
+    Top(top::TopArgs),
+    /// Show what happened, and what happens
+    Events(events::Events),
+    /// Show what the replicas of a service write
+    Logs(logs::Logs),
+    /// Show what decided how many replicas a service has, and when
+    Explain(explain::Explain),
+    /// Run another image of a service, replica by replica; goes back if that fails
+    Deploy(deploy::Deploy),
+    /// Hold a number of replicas, or let the policy decide again
+    Scale(scale::Scale),
+    /// Replace one replica without losing a request
+    #[command(visible_alias = "drain")]
+    Replace(replace::Replace),
+    /// Make the running Tidegate read its configuration again
+    Reload(reload::Reload),
+    /// Show what scaling policies would have done with a trace of traffic
+    Simulate(Box<simulate::Simulate>),
+    /// Write a configuration to begin with, for an image or from a Compose file
+    Init(init::Init),
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
+    /// Print what makes a shell complete commands, as in `tidegate completions bash`
+    Completions(completions::Completions),
+    /// Print the manual page, or write one for each command
+    Man(man::ManPages),
+    /// Show the version
+    Version(Output),
+}
+
+/// Parses the command line and runs the command.
+pub fn main(registry: Registry, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match Cli::parse_from(arguments).command {
+        Command::Run(run) => run.run(registry),
+        Command::Check(check) => check.run(&registry),
+        Command::Plan(plan) => plan.run(&registry),
+        Command::Status(status) => status.run(),
+        Command::Top(top) => top.run(),
+        Command::Events(events) => events.run(),
+        Command::Logs(logs) => logs.run(&registry),
+        Command::Explain(explain) => explain.run(),
+        Command::Deploy(deploy) => deploy.run(),
+        Command::Scale(scale) => scale.run(),
+        Command::Replace(replace) => replace.run(),
+        Command::Reload(reload) => reload.run(),
+        Command::Simulate(simulate) => simulate.run(&registry),
+        Command::Init(init) => init.run(&registry),
+        Command::Schema => schema::run(&registry),
+        Command::Completions(completions) => completions.run(Cli::command()),
+        Command::Man(man) => man.run(Cli::command()),
+        Command::Version(output) => version::run(&output),
+    }
+}

@@ -1,0 +1,187 @@
+//! The command: follows the stream, draws, and hears keys.
+
+use super::draw;
+use super::input::Input;
+use super::orders::obey;
+use super::state::{Act, Key, Top};
+use crate::admin::view;
+use crate::cli::arguments::Running;
+use crate::cli::client::{self, Client, ClientError};
+use crate::cli::output::{FAILED, fail};
+use crate::cli::stream::{Message, Streamed};
+use clap::Args;
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long a key waits for a picture, and a picture for the next one.
+const DRAW_EVERY: Duration = Duration::from_millis(100);
+/// The server says something every 5 s; what is shown may be old when it does not.
+const SILENT_FOR: Duration = Duration::from_secs(9);
+/// The curves have a point for each of these.
+const POINT_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Args)]
+pub struct TopArgs {
+    #[command(flatten)]
+    running: Running,
+}
+
+impl TopArgs {
+    pub fn run(self) -> ExitCode {
+        if self.running.output.json || !std::io::stdout().is_terminal() {
+            let why = "`top` draws on a terminal\n  hint: `tidegate status --json` and `tidegate \
+                       events --follow --json` are for programs";
+            return fail(2, why);
+        }
+        let client = match self.running.client() {
+            Ok(client) => client,
+            Err(code) => return code,
+        };
+        // Before the screen is taken, so that whoever is not reached is told in plain words.
+        if let Err(error) = client.get::<view::Overview>("/api/v1/services") {
+            return fail(FAILED, error);
+        }
+        let (sender, inputs) = channel();
+        let (orders, ordered) = channel();
+        follow(client.clone(), sender.clone());
+        obey(client, ordered, sender);
+        // It is given back at the end, at a signal and, by a hook, at a panic.
+        let mut terminal = ratatui::init();
+        give_back_at_signals();
+        let ended = watch(&mut terminal, &inputs, &orders);
+        ratatui::restore();
+        match ended {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(FAILED, error),
+        }
+    }
+}
+
+fn watch(
+    terminal: &mut DefaultTerminal,
+    inputs: &Receiver<Input>,
+    orders: &Sender<Act>,
+) -> std::io::Result<()> {
+    let mut top = Top::default();
+    let mut point_at = Instant::now() + POINT_EVERY;
+    let mut heard = Instant::now();
+    loop {
+        while let Ok(input) = inputs.try_recv() {
+            match input {
+                Input::State(state) => {
+                    heard = Instant::now();
+                    top.show(*state);
+                }
+                Input::Told(told) => top.tell(*told),
+                Input::Missed => top.events.clear(),
+                Input::Answered(answer) => top.answered(answer),
+                Input::Lost(why) => top.lost(why),
+            }
+        }
+        if top.lost.is_none() && heard.elapsed() > SILENT_FOR {
+            top.lost(format!("nothing was heard for {} s", SILENT_FOR.as_secs()));
+        }
+        if Instant::now() >= point_at {
+            top.point();
+            point_at += POINT_EVERY;
+        }
+        terminal.draw(|frame| draw::draw(frame, &mut top))?;
+        if !event::poll(DRAW_EVERY)? {
+            continue;
+        }
+        let Event::Key(key) = event::read()? else {
+            continue;
+        };
+        if key.kind == KeyEventKind::Release {
+            continue;
+        }
+        let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let key = match key.code {
+            KeyCode::Char('c') if is_control => return Ok(()),
+            // Backspace, on many terminals.
+            KeyCode::Char('h') if is_control => Key::Back,
+            KeyCode::Char(_)
+                if key
+                    .modifiers
+                    .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) =>
+            {
+                continue;
+            }
+            KeyCode::Char(c) => Key::Char(c),
+            KeyCode::Enter => Key::Enter,
+            KeyCode::Esc => Key::Escape,
+            KeyCode::Backspace => Key::Back,
+            KeyCode::Up => Key::Up,
+            KeyCode::Down => Key::Down,
+            KeyCode::Left => Key::Left,
+            KeyCode::Right => Key::Right,
+            KeyCode::Tab => Key::Down,
+            _ => continue,
+        };
+        match top.press(key) {
+            Some(Act::Quit) => return Ok(()),
+            Some(act) => {
+                top.said = Some(("asked; waiting for the answer".to_owned(), true));
+                drop(orders.send(act));
+            }
+            None => {}
+        }
+    }
+}
+
+fn follow(client: Client, sender: Sender<Input>) {
+    thread::spawn(move || {
+        loop {
+            let followed =
+                client.follow(
+                    "/api/v1/events?follow&state&last=200",
+                    |message| match understood(message).map(|input| sender.send(input)) {
+                        Some(Err(_)) => Streamed::Enough,
+                        _ => Streamed::More,
+                    },
+                );
+            let why = match followed {
+                Ok(()) => return,
+                Err(error) => error.to_string(),
+            };
+            if sender.send(Input::Lost(why)).is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_secs(1));
+        }
+    });
+}
+
+fn understood(message: &Message) -> Option<Input> {
+    match message.name.as_str() {
+        "state" => Some(Input::State(serde_json::from_str(&message.data).ok()?)),
+        "missed" => Some(Input::Missed),
+        "" => Some(Input::Told(serde_json::from_str(&message.data).ok()?)),
+        _ => None,
+    }
+}
+
+/// Whoever ends this from outside gets a terminal that can be used.
+fn give_back_at_signals() {
+    thread::spawn(|| {
+        let code = client::block_on(async {
+            let told = |error: std::io::Error| ClientError::Broken(error.to_string());
+            let mut term = signal(SignalKind::terminate()).map_err(told)?;
+            let mut hangup = signal(SignalKind::hangup()).map_err(told)?;
+            Ok(tokio::select! {
+                _ = term.recv() => 143,
+                _ = hangup.recv() => 129,
+            })
+        });
+        if let Ok(code) = code {
+            ratatui::restore();
+            std::process::exit(code);
+        }
+    });
+}

@@ -1,0 +1,15 @@
+//! Input of the picture, beside keys.
+
+use crate::admin::view::{State, Told};
+
+/// Something that changes the picture.
+pub enum Input {
+    State(Box<State>),
+    Told(Box<Told>),
+    /// Events were lost; those before are not known any more.
+    Missed,
+    /// The answer to an order.
+    Answered(Result<String, String>),
+    /// The stream has ended, and why.
+    Lost(String),
+}

@@ -1,0 +1,15 @@
+//! `tidegate version`
+
+use super::arguments::Output;
+use super::output::{print, print_json};
+use crate::admin::view::Version;
+use std::process::ExitCode;
+
+pub fn run(output: &Output) -> ExitCode {
+    let version = env!("CARGO_PKG_VERSION");
+    if output.json {
+        print_json(&Version::default())
+    } else {
+        print(format_args!("tidegate {version}\n"))
+    }
+}
