@@ -1,4 +1,4 @@
-# `make` lists what there is. Everything here is also a command you can type.
+# `make` lists the targets. Each is also a command that you can type.
 
 # Rust may have been installed a moment ago, where this shell does not look yet.
 CARGO_HOME ?= $(HOME)/.cargo
@@ -10,7 +10,7 @@ export PATH := $(CARGO_HOME)/bin:$(PATH)
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-run: ## Install what is missing, build, and serve the example on port 80
+run: ## Install missing packages, build, and serve the example on port 80
 	@scripts/setup
 	cargo build --release
 	scripts/acts-image
@@ -44,23 +44,23 @@ test: ## Run every test; some start containers
 	scripts/acts-image
 	cargo test --workspace
 
-engines: ## Play the engine's stories on every engine that runs here: two of Docker, and Podman
+engines: ## Run the engine's tests on two versions of Docker, and on Podman
 	@scripts/setup
 	scripts/engines $(ENGINES)
 
 loom: ## Check the lock-free code under every interleaving
 	cargo test --test main gate::
 
-fuzz: ## Look for what nobody thought of, for some minutes
+fuzz: ## Test with random input, for some minutes
 	FUZZ_CASES=100000 cargo test --test main fuzz::
 	FUZZ_CASES=100000 cargo test --lib properties
 	FUZZ_CASES=100000 cargo test --lib hygiene
 	FUZZ_CASES=100000 cargo test --lib route
 
-deny: ## Hold advisories, licences and sources of dependencies against deny.toml
+deny: ## Check advisories, licences and sources of dependencies against deny.toml
 	@scripts/deny
 
-chaos: ## Break things under load, behind Tidegate and behind HAProxy, and count what fails
+chaos: ## Break things under load, behind Tidegate and HAProxy, and count failed requests
 	@scripts/setup --bench
 	cargo build --release
 	cargo build --release -p chaos
@@ -95,10 +95,10 @@ bench-scale: ## Measure an idle Tidegate, and one with a thousand services
 micro: ## Measure single steps: hygiene, routes, claims, metrics, snapshots, plans, the control loop
 	cargo bench -p micro -- $(MICRO)
 
-mutants: ## Change a sample of lines in plan/, service/ and proxy/, and name those that no unit test misses
+mutants: ## Change a sample of lines in plan/, service/ and proxy/, and list changes that no unit test detects
 	scripts/mutants $(MUTANTS)
 
-simulate: ## Show what scaling policies would have done with the recorded traffic
+simulate: ## Try scaling policies on the recorded traffic
 	@scripts/setup --no-docker
 	cargo build --release
 	target/release/tidegate simulate --mean-rate 64 bench/traces/nasa_1995-07-13_persecond.csv $(SIMULATE)
@@ -106,7 +106,7 @@ simulate: ## Show what scaling policies would have done with the recorded traffi
 	target/release/tidegate simulate --mean-rate 32 --take 7d bench/traces/nab_elb_request_count_5min.csv $(SIMULATE)
 	target/release/tidegate simulate bench/traces/step.csv $(SIMULATE)
 
-replay: ## Replay a trace's sharpest ten minutes on real containers, and measure what simulate imagines
+replay: ## Replay a trace's sharpest ten minutes on real containers, and measure the scaling
 	@scripts/setup
 	cargo build --release
 	cargo build --release -p replay
@@ -117,9 +117,9 @@ fmt: ## Format the code
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	cargo fmt --all
 
-lint: ## Let clippy complain; no warning is accepted
+lint: ## Run clippy; no warning is accepted
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	cargo clippy --workspace --all-targets -- -D warnings
 
-clean-containers: ## Remove the containers Tidegate started, and no others
+clean-containers: ## Remove the containers that Tidegate started, and no others
 	docker ps --all --quiet --filter label=io.tidegate.managed=true | xargs --no-run-if-empty docker rm --force --volumes
