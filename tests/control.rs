@@ -129,7 +129,7 @@ struct Running {
     task: tokio::task::JoinHandle<()>,
     /// Whether its events are written down. Of two that look at the same only one is.
     tells: Arc<AtomicBool>,
-    held: Vec<tidegate::service::lease::Lease>,
+    held: Vec<tidegate::service::replica::lease::Lease>,
 }
 
 impl Stage {
@@ -445,7 +445,7 @@ impl Stage {
         running.held.extend(
             ready
                 .iter()
-                .filter_map(tidegate::service::lease::Lease::claim),
+                .filter_map(tidegate::service::replica::lease::Lease::claim),
         );
     }
 

@@ -8,7 +8,7 @@ mod sync {
 }
 
 #[expect(dead_code, reason = "the model needs only a part of the gate")]
-#[path = "../src/service/gate.rs"]
+#[path = "../src/service/replica/gate.rs"]
 mod under_loom;
 
 use loom::sync::Arc;

@@ -1,7 +1,7 @@
 //! What a reload changes, as a value.
 
 use super::{Config, Plugged, Service};
-use crate::service::difference::changed_keys;
+use crate::service::spec::changed_keys;
 use crate::service::spec::{ServiceName, Source, Template};
 use std::fmt;
 use std::sync::Arc;

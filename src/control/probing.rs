@@ -2,9 +2,9 @@
 
 use super::{Input, Sink};
 use crate::plugin::Probe;
-use crate::service::doubt::Doubt;
 use crate::service::event::Event;
 use crate::service::replica::ReplicaId;
+use crate::service::replica::doubt::Doubt;
 use crate::service::spec::{HealthTiming, ServiceName};
 use std::iter;
 use std::net::SocketAddr;

@@ -6,9 +6,9 @@ use super::measuring::Metered;
 use super::probing::Prober;
 use crate::plan::Condition;
 use crate::plan::backoff::SETTLED_AFTER;
-use crate::service::doubt::Doubt;
 use crate::service::event::Event;
 use crate::service::load::ServiceLoad;
+use crate::service::replica::doubt::Doubt;
 use crate::service::replica::{
     Ailment, Observed, Phase, Replica, ReplicaId, ReplicaView, RunState,
 };

@@ -2,7 +2,7 @@
 
 pub use super::hooks::Installed;
 use super::{Exchange, Hooks, InstallError, Plugin, Record, Registry};
-pub use crate::service::lease::Lease;
+pub use crate::service::replica::lease::Lease;
 use crate::service::spec::ServiceName;
 use crate::service::store::Reader;
 pub use crate::service::store::store;

@@ -2,7 +2,6 @@
 
 use super::{Context, Edge, failure};
 use crate::service::event::Event;
-use crate::service::fault::Fault;
 use pingora::Error;
 
 impl Context {
@@ -12,7 +11,7 @@ impl Context {
             return;
         };
         let replica = lease.replica();
-        let fault = Fault::of(replica, failure::why(error));
+        let fault = replica.fault(failure::why(error));
         if !self.is_lost() {
             replica.faults.note(fault.clone());
         }

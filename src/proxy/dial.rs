@@ -4,8 +4,8 @@
 //! connections take turns, and where those on their way to a replica that is lost are given up.
 
 use super::failure;
-use crate::service::dials::Turn;
 use crate::service::replica::Replica;
+use crate::service::replica::dials::Turn;
 use async_trait::async_trait;
 use futures_util::poll;
 use pingora::connectors::l4::Connect;
@@ -210,8 +210,8 @@ async fn connect(address: std::net::SocketAddr) -> std::io::Result<TcpStream> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::dials::DIALS_MAX;
     use crate::service::replica::ReplicaId;
+    use crate::service::replica::dials::DIALS_MAX;
     use crate::service::spec::ServiceName;
     use crate::service::store::store;
     use futures_util::future::join_all;

@@ -2,8 +2,8 @@
 
 use super::balance::{self, Ask};
 use super::route::Target;
-use crate::service::gate::{Place, UNLIMITED};
-use crate::service::lease::Lease;
+use crate::service::replica::gate::{Place, UNLIMITED};
+use crate::service::replica::lease::Lease;
 use crate::service::snapshot::ServiceView;
 use crate::service::spec::Forward;
 use crate::service::store::Reader;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::proxy::Chain;
-use crate::service::doubt::Doubt;
+use crate::service::replica::doubt::Doubt;
 use crate::service::replica::{Replica, ReplicaId};
 use crate::service::snapshot::{ServiceView, Snapshot};
 use crate::service::spec::{Forward, ServiceName};

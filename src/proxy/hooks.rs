@@ -9,8 +9,8 @@ use super::hygiene::{self, Refusal, Way};
 use super::retry::{self, Reach};
 use super::{Context, Edge, REFUSED_BODY_DRAIN, Settings, failure, headers, tunnel};
 use crate::plugin::{Answer, Verdict};
-use crate::service::kept::{self, Use};
-use crate::service::lease::Lease;
+use crate::service::replica::idle_pool::{self, Use};
+use crate::service::replica::lease::Lease;
 use crate::service::spec::Forward;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -124,7 +124,7 @@ impl ProxyHttp for Edge {
     ) -> Result<()> {
         let lease = ctx.lease.as_mut();
         let may_go_elsewhere = retry::may_be_repeated(session.req_header());
-        if reused && !may_go_elsewhere && !kept::is_open(connection) {
+        if reused && !may_go_elsewhere && !idle_pool::is_open(connection) {
             return Err(failure::stale());
         }
         let has_waited = ctx.dial.as_ref().is_some_and(|dial| dial.has_waited());

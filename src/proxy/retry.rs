@@ -12,7 +12,7 @@
 //! out, and the next one would only do so again.
 
 use super::failure;
-use crate::service::kept::Use;
+use crate::service::replica::idle_pool::Use;
 use http::header;
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};

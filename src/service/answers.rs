@@ -1,7 +1,7 @@
 //! What clients of a service got, and how long it took: counted by requests, read by whoever
 //! shows percentiles. One addition on a counter that is known beforehand, no lock.
 
-use super::sync::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Steps to each doubling of time: a percentile is at most an eighth too high.

@@ -19,7 +19,7 @@
 //! broken, is found out within a millisecond, and 10 a second serve those who have few requests.
 
 use super::spec::Retries;
-use super::sync::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// What is earned is kept this long.

@@ -1,7 +1,6 @@
 //! How long answers take: a histogram that many threads count into.
 
-use super::sync::Ordering;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Sixteen buckets for each doubling from a millisecond to a minute, one below and one above: a

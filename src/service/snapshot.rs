@@ -1,7 +1,8 @@
 //! The immutable picture that requests, metrics and the admin API read.
 
+use super::cursor::Cursor;
 use super::decided::Decisions;
-use super::load::{Cursor, ServiceLoad};
+use super::load::ServiceLoad;
 use super::replica::{Replica, ReplicaView};
 use super::ring::LazyRing;
 use super::spec::{ServiceName, Slot, Spec};

@@ -3,8 +3,8 @@
 //! The [`Writer`] is not `Clone` and lives in the control loop. A [`Reader`] is, and its
 //! [`load`](Reader::load) never waits.
 
-use super::doubt::Doubt;
 use super::load::ServiceLoad;
+use super::replica::doubt::Doubt;
 use super::replica::{Replica, ReplicaId};
 use super::snapshot::Snapshot;
 use super::spec::{ServiceName, Slot};

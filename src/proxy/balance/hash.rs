@@ -3,8 +3,8 @@
 //! When a replica leaves, its clients are spread over the others and nobody else moves; when one
 //! comes, it takes its part of each. A full one passes on what is over to the next on the ring.
 
-use crate::service::lease::Lease;
 use crate::service::replica::Replica;
+use crate::service::replica::lease::Lease;
 use crate::service::snapshot::ServiceView;
 use crate::service::spec::{Balance, Forward, HashBy};
 use http::{HeaderMap, header};

@@ -1,6 +1,6 @@
 //! The replica with the fewest requests in flight, of all; among equals, one after the other.
 
-use crate::service::lease::Lease;
+use crate::service::replica::lease::Lease;
 use crate::service::replica::{Replica, WHOLE_SHARE};
 use crate::service::snapshot::ServiceView;
 use crate::service::spec::Forward;

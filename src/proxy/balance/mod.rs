@@ -4,9 +4,9 @@ mod hash;
 mod least_request;
 mod round_robin;
 
-use crate::service::gate::{Place, UNLIMITED};
-use crate::service::lease::Lease;
 use crate::service::replica::Replica;
+use crate::service::replica::gate::{Place, UNLIMITED};
+use crate::service::replica::lease::Lease;
 use crate::service::snapshot::ServiceView;
 use crate::service::spec::{Balance, Forward};
 

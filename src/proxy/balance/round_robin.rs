@@ -1,7 +1,7 @@
 //! Strict round robin over whatever is ready: A B C A B C.
 
-use crate::service::lease::Lease;
 use crate::service::replica::Replica;
+use crate::service::replica::lease::Lease;
 use crate::service::snapshot::ServiceView;
 use crate::service::spec::Forward;
 

@@ -15,7 +15,7 @@ use crate::proxy::dial::Dial;
 use crate::proxy::hygiene;
 use crate::proxy::retry::{self, BODY_KEPT_BYTES, Reach};
 use crate::proxy::{Context, Edge, failure, headers};
-use crate::service::kept::Use;
+use crate::service::replica::idle_pool::Use;
 use bytes::{BufMut, BytesMut};
 use http::{Method, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};

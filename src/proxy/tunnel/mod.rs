@@ -16,7 +16,7 @@ use super::decide::{awaits_answer, endless_interim, filter_response};
 use super::hooks::peer;
 use super::retry::Reach;
 use super::{Context, Edge, failure, headers};
-use crate::service::kept::Use;
+use crate::service::replica::idle_pool::Use;
 use futures_util::FutureExt;
 use http::{Method, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};

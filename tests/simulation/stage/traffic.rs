@@ -3,7 +3,7 @@
 use super::faults::NAMES;
 use super::state::Stage;
 use std::sync::Arc;
-use tidegate::service::lease::Lease;
+use tidegate::service::replica::lease::Lease;
 use tidegate::service::replica::{Observed, RunState};
 use tidegate::service::spec::Slot;
 use tokio::time::Instant;

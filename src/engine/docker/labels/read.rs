@@ -8,9 +8,8 @@ use super::seal::{self, Seal};
 use super::state::run_state;
 use super::vouch::{Found, vouched};
 use crate::engine::docker::listed::Listed;
-use crate::service::manual::ManualDeploy;
 use crate::service::replica::{Made, Observed, ReplicaId, RunState, Vouched};
-use crate::service::spec::{ImageId, ServiceName, Slot, SpecHash, is_name};
+use crate::service::spec::{ImageId, ManualDeploy, ServiceName, Slot, SpecHash, is_name};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

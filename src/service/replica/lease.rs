@@ -1,8 +1,8 @@
 //! A request's claim on a replica.
 
 use super::gate::UNLIMITED;
-use super::kept::Use;
-use super::replica::Replica;
+use super::idle_pool::Use;
+use super::live::Replica;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use tokio::net::TcpStream;

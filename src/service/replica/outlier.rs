@@ -3,10 +3,9 @@
 //! As Envoy's outlier detection does it, by answers of 5xx in a row. A health check asks for one
 //! thing only; what users get tells more.
 
-use super::spec::OutlierDetection;
-use super::sync::{AtomicU64, Ordering};
-use super::time::Human;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use crate::service::spec::OutlierDetection;
+use crate::service::time::Human;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// What is known of one replica's answers.

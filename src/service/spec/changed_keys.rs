@@ -1,6 +1,6 @@
 //! Which keys of a service make one template differ from another.
 
-use super::spec::Template;
+use super::template::Template;
 
 /// Keys of a service that differ between two templates, the image first.
 pub fn changed_keys(before: &Template, after: &Template) -> Vec<&'static str> {

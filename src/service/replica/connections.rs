@@ -10,7 +10,7 @@
 //! now. It is only touched when what it leads to is still this replica.
 
 use super::dials::Dials;
-use super::kept::Kept;
+use super::idle_pool::Kept;
 use nix::sys::socket::{Shutdown, SockaddrStorage, getpeername, shutdown};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;

@@ -3,11 +3,11 @@
 //! Each replica and each service keeps its last one for status and API. The log gets one line a
 //! service in a while, with the number of those in between.
 
-use super::replica::{Replica, ReplicaId};
-use super::spec::Slot;
-use super::sync::{AtomicU64, Ordering};
+use super::id::ReplicaId;
+use crate::service::spec::Slot;
 use arc_swap::ArcSwapOption;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// From one line in the log to the next, for each service.
@@ -19,17 +19,6 @@ pub struct Fault {
     pub slot: Slot,
     pub id: ReplicaId,
     pub why: String,
-}
-
-impl Fault {
-    pub fn of(replica: &Replica, why: String) -> Fault {
-        Fault {
-            at: SystemTime::now(),
-            slot: replica.slot,
-            id: replica.id.clone(),
-            why,
-        }
-    }
 }
 
 #[derive(Debug)]

@@ -1,0 +1,24 @@
+//! One running copy of a service: its name, its phase, and the parts that requests touch.
+
+mod ailment;
+pub mod connections;
+pub mod dials;
+pub mod doubt;
+pub mod fault;
+pub mod gate;
+mod id;
+pub mod idle_pool;
+pub mod lease;
+mod live;
+mod observed;
+pub mod outlier;
+mod phase;
+mod sync;
+mod view;
+
+pub use ailment::Ailment;
+pub use id::ReplicaId;
+pub use live::{Replica, WHOLE_SHARE};
+pub use observed::{Made, Observed, RunState, Vouched};
+pub use phase::Phase;
+pub use view::ReplicaView;

@@ -1,0 +1,21 @@
+//! The bounds of a service's number of replicas.
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    pub min: u32,
+    pub max: u32,
+}
+
+impl Bounds {
+    /// The same for a service that is awake, which has one replica at least.
+    pub fn awake(self) -> Bounds {
+        Bounds {
+            min: self.min.max(1),
+            max: self.max.max(1),
+        }
+    }
+
+    pub fn clamp(self, wanted: u32) -> u32 {
+        wanted.clamp(self.min, self.max)
+    }
+}

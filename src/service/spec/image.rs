@@ -1,0 +1,25 @@
+//! An image: its name at the engine, and when it is pulled.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The engine's name for an image's content, as in `sha256:…`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ImageId(pub String);
+
+impl fmt::Display for ImageId {
+    /// Twelve characters, as `docker images` shows them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digest = self.0.strip_prefix("sha256:").unwrap_or(&self.0);
+        f.write_str(digest.get(..12).unwrap_or(digest))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pull {
+    /// Whenever it is deployed.
+    Always,
+    /// When it is not on this machine.
+    Missing,
+}
