@@ -405,7 +405,7 @@ async fn scale_ends_with_the_reason_when_nothing_can_start_and_does_not_wait_whe
         &[
             "web: not done within 1s: 0 of 2 ready\n",
             "\n  the container engine does not answer; waiting for it\n",
-            "it goes on without being watched",
+            "the change continues",
             "`tidegate scale web auto`",
         ],
     );

@@ -115,7 +115,7 @@ async fn a_broken_version_changes_nothing_and_says_why() {
             "was rolled back",
             "2 of 2 replicas run acts:latest",
             "exited with code",
-            "what it said last, on 22262:\n    ",
+            "last logs, on 22262:\n    ",
             "ACTS_LISTEN is `nonsense`, expected an address",
         ] {
             assert!(deployed.err.contains(words), "{words}: {deployed:?}");
@@ -145,7 +145,7 @@ async fn a_deploy_that_cannot_end_is_left_with_its_reasons_after_the_time_given(
     for words in [
         "acts: not done within 3s: ",
         "exited with code",
-        "hint: it goes on",
+        "hint: the change continues",
     ] {
         assert!(deployed.err.contains(words), "{words}: {deployed:?}");
     }

@@ -180,7 +180,7 @@ async fn one_that_is_gone_keeps_nobody_from_serving() {
     drop(supervisor);
     edge.spawn(&[]);
     edge.says(&format!(
-        "the supervisor at {address} does not hear of READY=1"
+        "cannot notify the supervisor at {address} of READY=1"
     ))
     .await;
     edge.ready().await;

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-/// The token from the environment, else the one in the state folder, made when it is missing.
+/// Token from TIDEGATE_ADMIN_TOKEN, else from the state folder, where a missing one is generated.
 pub fn admin_token(dir: &Path) -> Result<String, StartError> {
     if let Ok(token) = std::env::var("TIDEGATE_ADMIN_TOKEN")
         && !token.trim().is_empty()

@@ -5,10 +5,10 @@ use std::fs;
 
 /// Each proxied request takes two descriptors.
 const OPEN_FILES: u64 = 1 << 20;
-/// For listeners, logs, the engine, the admin API and those who are turned away.
+/// Descriptors for listeners, logs, the engine, the admin API and connections that are refused.
 const OTHER_FILES: u64 = 512;
-/// What a connection may cost at worst, when its client does not take a large answer; less than a
-/// tenth of it when it idles.
+/// Memory of a connection at worst, when its client does not read a large answer; less than a tenth
+/// of it when idle.
 const CONNECTION_BYTES: u64 = 1 << 20;
 const CONNECTIONS_MIN: u64 = 1024;
 const CONNECTIONS_MAX: u64 = 16 << 10;
@@ -24,8 +24,8 @@ pub fn raise_open_files() {
     }
 }
 
-/// How many clients' connections there may be: those that are `wanted`, or as many as memory
-/// allows for; fewer when the system grants too few files. Each may take another one to a replica.
+/// Limit of clients' connections: `wanted`, or as many as memory allows; fewer when the system grants
+/// too few files. Each may need a second one to a replica.
 pub fn connections(wanted: Option<u32>) -> u32 {
     let is_typed = wanted.is_some();
     let wanted = wanted.unwrap_or_else(|| room_for(memory_bytes()));
@@ -48,7 +48,7 @@ fn room_for(memory: Option<u64>) -> u32 {
     room.clamp(CONNECTIONS_MIN, CONNECTIONS_MAX) as u32
 }
 
-/// The machine's memory, or what of it this process may have.
+/// Memory of the machine, or of this process's control group if that is less.
 fn memory_bytes() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok()?;
     let line = machine

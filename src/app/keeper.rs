@@ -35,13 +35,12 @@ pub struct Keeper {
     pub doors: watch::Sender<Doors>,
     /// Resolves once connections are accepted.
     pub accepting: oneshot::Receiver<()>,
-    /// The admin socket and the one for successors.
+    /// Sockets of the admin API and for successors.
     pub sockets: [Socket; 2],
 }
 
 impl Keeper {
-    /// Tells the supervisor again and again that this process is alive, as long as its control
-    /// loop is.
+    /// Feeds the supervisor's watchdog while the control loop answers.
     pub fn watched(&self) -> AbortHandle {
         let handle = self.handle.clone();
         let watched = self

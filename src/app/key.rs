@@ -21,7 +21,7 @@ const FILE: &str = "key";
 pub struct Key {
     path: PathBuf,
     stored: Stored,
-    /// The process before this one sealed what it made.
+    /// Whether the previous process sealed its containers.
     was_signed: bool,
     seal: Arc<Seal>,
 }
@@ -31,7 +31,7 @@ struct Stored {
     key: [u8; KEY_BYTES],
     /// In seconds since 1970.
     unsealed_until: u64,
-    /// The last process that sealed with it.
+    /// Process that sealed with it last.
     signed_by: u32,
 }
 
@@ -54,7 +54,7 @@ impl Key {
             }
         };
         let was_signed = stored.signed_by != 0 && before == Some(stored.signed_by);
-        // The one before may still be making containers.
+        // The previous process may still be creating containers.
         let until = if was_signed {
             stored.unsealed_until
         } else {
@@ -72,7 +72,7 @@ impl Key {
         Arc::clone(&self.seal)
     }
 
-    /// This process is in control from now on.
+    /// Records that this process is in control from now on.
     pub fn sign(&mut self) -> io::Result<()> {
         if !self.was_signed {
             let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -86,7 +86,7 @@ impl Key {
     }
 }
 
-/// For a process that only looks: `None`, when this user has no key to look with.
+/// Seal for a process that only reads labels; `None`: this user cannot read the key.
 pub fn look(state_dir: &Path) -> Option<Arc<Seal>> {
     let stored = read(&state_dir.join(FILE)).ok()??;
     let until = match stored.signed_by {
@@ -96,7 +96,7 @@ pub fn look(state_dir: &Path) -> Option<Arc<Seal>> {
     Some(Arc::new(Seal::new(stored.key, until)))
 }
 
-/// `None`: there is none, or what there is makes no sense.
+/// `None`: the file is missing or broken.
 fn read(path: &Path) -> io::Result<Option<Stored>> {
     let text = match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -104,12 +104,12 @@ fn read(path: &Path) -> io::Result<Option<Stored>> {
     };
     let stored = serde_json::from_slice(&text);
     if let Err(error) = &stored {
-        log::warn!("{} is broken, and counts as lost: {error}", path.display());
+        log::warn!("{} is broken and counts as lost: {error}", path.display());
     }
     Ok(stored.ok())
 }
 
-/// The whole file or none of it, also when the machine stops in between.
+/// Writes atomically: a crash leaves the old file or the new one.
 fn write(path: &Path, stored: &Stored) -> io::Result<()> {
     let next = path.with_extension("next");
     let mut file = OpenOptions::new()

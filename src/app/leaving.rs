@@ -1,4 +1,4 @@
-//! The end of a process that is told to leave, or whose successor serves.
+//! Shutdown: after a signal, or once a successor serves.
 
 use super::doors::Doors;
 use super::exit::exit;
@@ -6,23 +6,22 @@ use super::keeper::Keeper;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A stopping process looks this often whether it may leave.
+/// Interval at which a stopping process checks whether it may exit.
 const LEAVE_POLL: Duration = Duration::from_millis(20);
-/// Nothing may be in flight for this long before it leaves, so that a request already on its
-/// way into the process is not cut off.
+/// Quiet time before the exit, so that a request on its way into the process is not cut off.
 const LEAVE_QUIET: Duration = Duration::from_millis(100);
-/// After TERM, clients are let in for so long, and each request is its connection's last: who is
-/// busy learns to connect anew before a connection is closed under a request, and what stands in
-/// front of this process sees that it is not ready. Longer than a busy client pauses, and short
-/// for whoever waits for the end, or in a held socket for the next process.
+/// Time after TERM in which connections are still accepted and each request is its connection's
+/// last: busy clients learn to reconnect before a connection is closed under a request, and a
+/// balancer in front sees that the process is not ready. Longer than the pause of a busy client, and
+/// short for clients that wait in a held socket for the next process.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// Whoever was let in last may take this long to send a request: a round trip around the world.
+/// Time for the client that was accepted last to send a request: a round trip around the world.
 const FIRST_WORD_WITHIN: Duration = Duration::from_millis(300);
-/// `run --rm` waits this long for its containers to be gone.
+/// Time for `run --rm` to remove its containers.
 const REMOVE_WITHIN: Duration = Duration::from_secs(60);
 
 impl Keeper {
-    /// Leaves as soon as nothing is in flight. Containers stay, unless `--rm` was given.
+    /// Exits as soon as nothing is in flight. Containers stay, unless `--rm` was given.
     pub async fn leave(mut self) {
         let now = Instant::now();
         let deadline = now + self.config.server.drain_timeout;
@@ -30,12 +29,12 @@ impl Keeper {
         let nobody = || self.connected.count() == 0;
         lasting(nobody, deadline.min(now + FAREWELL)).await;
         self.doors.send_replace(Doors::Shut);
-        // Nobody should hold them, except for whoever passed them to this process.
+        // Only a supervisor that passed them may keep them open.
         self.holdings.listeners.clear();
         self.leave_by(deadline, FIRST_WORD_WITHIN, true).await;
     }
 
-    /// Connections on which nothing is asked are left after `idle`.
+    /// Exits by `deadline`, and does not wait for connections without a request for more than `idle`.
     pub async fn leave_by(self, deadline: Instant, idle: Duration, is_last: bool) {
         let patience = Instant::now() + idle;
         let nothing = || {
@@ -64,7 +63,7 @@ impl Keeper {
     }
 }
 
-/// Waits until it `is` so for a while, or for the deadline.
+/// Resolves once `is` has held for `LEAVE_QUIET`, or at the deadline.
 async fn lasting(is: impl Fn() -> bool, deadline: Instant) {
     let mut quiet = Duration::ZERO;
     while quiet < LEAVE_QUIET && Instant::now() < deadline {

@@ -1,11 +1,11 @@
-//! The life of the process after its start: lets clients in or takes over, obeys signals, orders
-//! and successors in one loop, and leaves.
+//! The life of the process after its start: accepts clients or takes over, handles signals, orders
+//! and successors in one loop, and exits.
 
 use super::doors::{Doors, over};
 use super::exit::exit;
 use super::keeper::Keeper;
 use super::parts::managed_of;
-use super::upgrade::predecessor::{Predecessor, Talking};
+use super::upgrade::predecessor::{LivePredecessor, Predecessor};
 use super::upgrade::successor::{Door, Knock};
 use crate::admin::Order;
 use crate::config::Plugged;
@@ -20,12 +20,12 @@ use std::sync::{Arc, Mutex};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-/// Everything that the keeper begins with.
+/// The keeper, and what the loop owns.
 pub struct Kept {
     pub keeper: Keeper,
     /// The process to take over from.
     pub predecessor: Option<Predecessor>,
-    /// Where successors knock.
+    /// Socket at which successors connect.
     pub knocking: UnixListener,
     pub background: Vec<(Arc<Plugged>, Background)>,
     pub orders: mpsc::Receiver<Order>,
@@ -83,9 +83,9 @@ impl Kept {
                     () = over(&mut shutdown) => exit(0),
                 };
                 match taken {
-                    Ok(talking) => {
-                        before = Some(talking);
-                        // To the one of before, nothing new has begun.
+                    Ok(predecessor) => {
+                        before = Some(predecessor);
+                        // The inherited supervisor knows the service as ready.
                         if own {
                             keeper.supervisor.ready();
                         }
@@ -159,16 +159,16 @@ impl Kept {
     }
 }
 
-/// What the control loop may do, as long as nobody else is in control.
-fn hands(before: &Option<Talking>) -> Hands {
+/// Authority of the control loop, which is limited until the previous process has ended.
+fn hands(before: &Option<LivePredecessor>) -> Hands {
     match before {
         Some(_) => Hands::Careful,
         None => Hands::Free,
     }
 }
 
-/// Resolves once the process before this one has ended, and never when there was none.
-async fn gone(before: &mut Option<Talking>) -> u32 {
+/// Resolves once the previous process has ended; never, if there was none.
+async fn gone(before: &mut Option<LivePredecessor>) -> u32 {
     let Some(before) = before else {
         return std::future::pending().await;
     };

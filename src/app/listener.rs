@@ -5,18 +5,18 @@ use socket2::SockRef;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-/// Connections that may wait to be accepted, as far as `net.core.somaxconn` allows; the standard
-/// library asks for 128, and drops what comes beyond, so that it is a second late.
+/// Connections that may wait to be accepted, as far as `net.core.somaxconn` allows. The standard
+/// library asks for 128, and the kernel drops further ones, whose clients retry a second later.
 const BACKLOG: i32 = 4096;
 
-/// What the kernel keeps for a client beyond what is on its way to it. Left alone it keeps up to
-/// 4 MiB (`net.ipv4.tcp_wmem`) for each that does not read, and when all of them fill
-/// `net.ipv4.tcp_mem`, every connection of the machine stands still. What is on its way is not
-/// bounded by this, so that a client far away gets all that its line carries.
+/// Unsent bytes that the kernel keeps for a client, beyond those in flight. By default it keeps up to
+/// 4 MiB (`net.ipv4.tcp_wmem`) for each client that does not read, and when these fill
+/// `net.ipv4.tcp_mem`, every connection of the machine stalls. Bytes in flight are not limited by
+/// this, so that distant clients get the full rate of their line.
 const UNSENT_BYTES_MAX: u32 = 128 << 10;
 
-/// Pingora tries to bind for half a minute and then goes on without a listener; we would rather
-/// say at once what is wrong. `set_with` is where the address can be changed.
+/// Binds at once, or says what is wrong: Pingora would try for half a minute and then go on without a
+/// listener. `set_with`: the setting that has the address.
 pub fn bind(address: SocketAddr, set_with: &str) -> Result<TcpListener, StartError> {
     let open = || {
         let listener = TcpListener::bind(address)?;
@@ -46,9 +46,9 @@ pub fn bind(address: SocketAddr, set_with: &str) -> Result<TcpListener, StartErr
     )))
 }
 
-/// Those who are accepted inherit it.
+/// Limits unsent bytes; accepted connections inherit the limit.
 pub fn bound_unsent(listener: &TcpListener) {
     if let Err(error) = SockRef::from(listener).set_tcp_notsent_lowat(UNSENT_BYTES_MAX) {
-        log::warn!("cannot bound what the kernel keeps for those who do not read: {error}");
+        log::warn!("cannot limit what the kernel keeps for clients that do not read: {error}");
     }
 }

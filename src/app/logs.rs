@@ -1,4 +1,4 @@
-//! What the replicas of a service write, for `tidegate logs`.
+//! Logs of a service's replicas, for `tidegate logs`.
 
 use super::engines::{Line, ReplicaLogs};
 use super::start_error::{StartError, system};
@@ -14,58 +14,56 @@ use tokio::task::JoinSet;
 
 /// Lines that wait to be shown.
 const WAITING_MAX: usize = 1024;
-/// New replicas are looked for at least this often.
+/// Interval at which new replicas are looked for, at least.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// A line, and whose.
-pub struct Said {
+/// A line, and the replica that wrote it.
+pub struct ReplicaLine {
     pub slot: Slot,
     pub id: ReplicaId,
     pub line: Line,
 }
 
-/// Which lines are wanted.
-pub struct Wanted<'a> {
+/// Lines to show.
+pub struct LogQuery<'a> {
     pub instance: &'a str,
     pub service: &'a str,
     pub follow: bool,
-    /// Of each replica; `None`: all.
+    /// Number of last lines of each replica; `None`: all.
     pub last: Option<u32>,
 }
 
-/// Has `show` called with each line, until it says that it is enough: those that are there, in
-/// the order in which they were written, or also those that come. Returns how many replicas it
-/// saw.
-pub fn logs(wanted: &Wanted, show: impl FnMut(&Said) -> bool) -> Result<usize, StartError> {
-    let source = ReplicaLogs::of(wanted.instance)?;
+/// Calls `show` with each line until it returns false: lines so far in the order in which they were
+/// written, and with `follow` new ones as well. Returns the number of replicas seen.
+pub fn logs(query: &LogQuery, show: impl FnMut(&ReplicaLine) -> bool) -> Result<usize, StartError> {
+    let source = ReplicaLogs::of(query.instance)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| system(&error))?;
     runtime.block_on(async {
-        match wanted.follow {
-            true => follow(&source, wanted, show).await,
+        match query.follow {
+            true => follow(&source, query, show).await,
             false => {
-                let replicas = replicas(&source, wanted.service).await?;
-                merge(&source, wanted, &replicas, show).await?;
+                let replicas = replicas(&source, query.service).await?;
+                merge(&source, query, &replicas, show).await?;
                 Ok(replicas.len())
             }
         }
     })
 }
 
-/// Shows the lines that are there, in the order in which they were written, and holds one of each
-/// replica at a time.
+/// Merges the lines so far by time, holding one of each replica.
 async fn merge(
     source: &ReplicaLogs,
-    wanted: &Wanted<'_>,
+    query: &LogQuery<'_>,
     replicas: &[Observed],
-    mut show: impl FnMut(&Said) -> bool,
+    mut show: impl FnMut(&ReplicaLine) -> bool,
 ) -> Result<(), StartError> {
     let mut logs = Vec::new();
     let mut heads: Vec<Option<Line>> = Vec::new();
     for replica in replicas {
-        let mut log = source.log(&replica.id, wanted.last, false);
+        let mut log = source.log(&replica.id, query.last, false);
         heads.push(next(&mut log).await?);
         logs.push(log);
     }
@@ -77,7 +75,7 @@ async fn merge(
         };
         let line = heads[at].take();
         heads[at] = next(&mut logs[at]).await?;
-        if line.is_some_and(|line| !show(&said(&replicas[at], line))) {
+        if line.is_some_and(|line| !show(&line_of(&replicas[at], line))) {
             return Ok(());
         }
     }
@@ -91,45 +89,45 @@ async fn next(
 
 async fn follow(
     source: &ReplicaLogs,
-    wanted: &Wanted<'_>,
-    mut show: impl FnMut(&Said) -> bool,
+    query: &LogQuery<'_>,
+    mut show: impl FnMut(&ReplicaLine) -> bool,
 ) -> Result<usize, StartError> {
     let (sender, mut said) = mpsc::channel(WAITING_MAX);
     let mut changes = source.changes();
     let mut open = JoinSet::new();
-    let mut heard: BTreeMap<ReplicaId, Heard> = BTreeMap::new();
-    // Whoever comes later is new, and shown from the beginning.
-    let mut last = wanted.last;
+    let mut progress: BTreeMap<ReplicaId, Progress> = BTreeMap::new();
+    // Replicas that start later are shown from their first line.
+    let mut last = query.last;
     let mut is_first = true;
     loop {
-        match replicas(source, wanted.service).await {
+        match replicas(source, query.service).await {
             Ok(replicas) => {
                 for replica in replicas {
-                    let (last, after) = match heard.get(&replica.id) {
+                    let (last, after) = match progress.get(&replica.id) {
                         None => (last, None),
                         // A log ends with its process, and is empty before there is one.
-                        Some(Heard::Until(after)) if replica.state == RunState::Running => {
+                        Some(Progress::Until(after)) if replica.state == RunState::Running => {
                             (None, after.clone())
                         }
                         Some(_) => continue,
                     };
-                    heard.insert(replica.id.clone(), Heard::Open);
+                    progress.insert(replica.id.clone(), Progress::Open);
                     open.spawn(pass(source.clone(), replica, last, after, sender.clone()));
                 }
                 (last, is_first) = (None, false);
             }
             Err(error) if is_first => return Err(error),
-            // It comes back, or whoever looks has had enough.
+            // The engine may come back; the user ends the command otherwise.
             Err(_) => {}
         }
         let look_at = tokio::time::Instant::now() + LOOK_EVERY;
         loop {
             tokio::select! {
                 Some(said) = said.recv() => if !show(&said) {
-                    return Ok(heard.len());
+                    return Ok(progress.len());
                 },
                 Some(Ok((id, until))) = open.join_next() => {
-                    heard.insert(id, Heard::Until(until));
+                    progress.insert(id, Progress::Until(until));
                 }
                 _ = changes.next() => break,
                 () = tokio::time::sleep_until(look_at) => break,
@@ -138,20 +136,20 @@ async fn follow(
     }
 }
 
-/// How far a replica's log was followed.
-enum Heard {
+/// Progress in a replica's log.
+enum Progress {
     Open,
     /// It ended after the line of this time, or without any.
     Until(Option<String>),
 }
 
-/// Passes on what was written after a time, until the log ends; returns the time of its last line.
+/// Sends the lines after a time until the log ends; returns the time of the last one.
 async fn pass(
     source: ReplicaLogs,
     replica: Observed,
     last: Option<u32>,
     after: Option<String>,
-    sender: mpsc::Sender<Said>,
+    sender: mpsc::Sender<ReplicaLine>,
 ) -> (ReplicaId, Option<String>) {
     let mut newest = after.clone().unwrap_or_default();
     let mut is_known = after.is_some();
@@ -164,22 +162,22 @@ async fn pass(
         if line.time > newest {
             newest.clone_from(&line.time);
         }
-        if sender.send(said(&replica, line)).await.is_err() {
+        if sender.send(line_of(&replica, line)).await.is_err() {
             break;
         }
     }
     (replica.id, (!newest.is_empty()).then_some(newest))
 }
 
-fn said(replica: &Observed, line: Line) -> Said {
-    Said {
+fn line_of(replica: &Observed, line: Line) -> ReplicaLine {
+    ReplicaLine {
         slot: replica.slot,
         id: replica.id.clone(),
         line,
     }
 }
 
-/// In slot order.
+/// Replicas of a service in slot order.
 async fn replicas(source: &ReplicaLogs, service: &str) -> Result<Vec<Observed>, StartError> {
     let mut seen = source.replicas().await.map_err(|error| system(&error))?;
     seen.retain(|replica| replica.service.as_str() == service);

@@ -40,7 +40,7 @@ mod upgrade;
 
 pub use engines::{ImageFacts, image_facts};
 pub use forecast::forecast;
-pub use logs::{Said, Wanted, logs};
+pub use logs::{LogQuery, ReplicaLine, logs};
 pub use options::Options;
 pub use start::run;
 pub use start_error::StartError;

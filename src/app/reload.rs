@@ -48,7 +48,7 @@ impl Keeper {
     }
 }
 
-/// The difference that a reload made, images first.
+/// Description of what a reload changed, images first.
 fn described(notes: &[ImageNote], changed: &Diff) -> String {
     let mut parts: Vec<String> = notes.iter().map(ImageNote::to_string).collect();
     if parts.is_empty() || !changed.is_empty() {

@@ -20,7 +20,7 @@ impl BackgroundService for ControlService {
     async fn start(&self, _shutdown: ShutdownWatch) {
         let control = self.0.lock().ok().and_then(|mut control| control.take());
         if let Some(control) = control {
-            // It goes on to the very end: replicas fail while requests are finished, too.
+            // It runs to the very end: replicas fail while requests are finished, too.
             let (_never, over) = watch::channel(false);
             control.run(over).await;
         }
@@ -34,7 +34,7 @@ pub struct AdminService {
 }
 
 pub struct AdminListeners {
-    /// `None`: there is the socket alone.
+    /// `None`: only the socket is served.
     pub tcp: Option<TcpListener>,
     pub socket: UnixListener,
 }
@@ -59,11 +59,11 @@ impl BackgroundService for AdminService {
             admin::serve(listener, router, doors::are(&mut doors, Doors::HandedOver)).await;
             std::io::Result::Ok(())
         };
-        // Nobody finds it before it has its place, nor once a successor's socket is there.
+        // Clients do not find it before it is renamed into place, nor once a successor's replaced it.
         let unix = async {
             let listener = tokio::net::UnixListener::from_std(socket)?;
             let router = admin::router(self.admin.clone(), Door::Socket);
-            // Until then there would be no service that anybody asks for.
+            // Before the first snapshot it would show no services.
             let mut reader = self.admin.reader.clone();
             while reader.load().services.is_empty() && reader.changed().await.is_ok() {}
             admin::serve(listener, |_| router.clone(), std::future::pending()).await;

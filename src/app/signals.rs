@@ -7,7 +7,7 @@ use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// Until a handler is there, HUP and USR1 would end the process.
+/// Installs handlers for HUP, USR1 and QUIT, which would end the process otherwise.
 pub fn install_signal_handlers() -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -19,7 +19,7 @@ pub fn install_signal_handlers() -> Result<(), StartError> {
         SignalKind::user_defined1(),
         SignalKind::quit(),
     ] {
-        // The handler stays when its stream goes.
+        // The handler outlives its stream.
         drop(signal(kind).map_err(|error| system(&error))?);
     }
     Ok(())
@@ -27,7 +27,7 @@ pub fn install_signal_handlers() -> Result<(), StartError> {
 
 /// Ends the proxy at the first TERM or INT, and the process at an INT after that.
 ///
-/// The signals are heard on a thread of their own: Pingora's sleeps while it waits for the end.
+/// Signals are received on a thread of their own, because Pingora's sleeps while it waits for the end.
 pub struct Signals(watch::Receiver<bool>);
 
 impl Signals {

@@ -1,6 +1,6 @@
 //! Listening sockets that somebody else holds and passes to this process, as systemd does for a
-//! `.socket` unit (see sd_listen_fds(3)). They stay open when this process ends, so whoever
-//! connects in between waits in the kernel for the next one.
+//! `.socket` unit (see sd_listen_fds(3)). They stay open when this process ends, so
+//! clients that connect in between wait in the kernel's queue for the next one.
 
 use super::start_error::{StartError, system};
 use listenfd::ListenFd;
@@ -10,8 +10,8 @@ use std::net::{SocketAddr, TcpListener};
 
 const HINT: &str = "pass TCP sockets alone, as in `ListenStream=0.0.0.0:80` of a .socket unit";
 
-/// What was passed, with the address of each. Changes the environment, so it comes before the
-/// first thread.
+/// Passed sockets with their addresses. Changes the environment, so it must run before the first
+/// thread.
 pub fn sockets() -> Result<Vec<(SocketAddr, TcpListener)>, StartError> {
     let mut passed = ListenFd::from_env();
     let mut sockets = Vec::new();
@@ -38,7 +38,7 @@ fn listening(passed: &mut ListenFd, index: usize) -> io::Result<Option<(SocketAd
     Ok(Some((listener.local_addr()?, listener)))
 }
 
-/// Whoever connects to a socket that is left over would wait for ever.
+/// Refuses sockets that no listener uses, whose clients would wait for ever.
 pub fn all_used(left: &[(SocketAddr, TcpListener)]) -> Result<(), StartError> {
     let Some((address, _)) = left.first() else {
         return Ok(());

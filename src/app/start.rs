@@ -37,7 +37,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Runs until a signal ends it; returns only when it could not start.
+/// Runs until a signal ends the process; returns only when it could not start.
 pub fn run(text: &Text, options: Options, registry: Registry) -> StartError {
     match start(text, options, registry) {
         Ok(never) => match never {},
@@ -51,7 +51,8 @@ fn start(text: &Text, options: Options, registry: Registry) -> Result<Infallible
     let mut config = config::load(text, &options.overrides, &registry, reader.clone(), None)
         .map_err(StartError::Config)?;
     install_signal_handlers()?;
-    let supervisor = Supervisor::told_by(|name| std::env::var(name).ok(), std::process::id());
+    let supervisor =
+        Supervisor::from_variables(|name| std::env::var(name).ok(), std::process::id());
     let (predecessor, handed) = match options.upgrade {
         Some(when) => predecessor::ask(&config.state_dir, when, supervisor.is_there())?.unzip(),
         None => (None, None),

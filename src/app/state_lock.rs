@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Two processes must not share a socket, nor control the same containers.
+/// Locks the state folder: two processes must not share a socket, nor control the same containers.
 pub fn lock_state_dir(dir: &Path) -> Result<fs::File, StartError> {
     let explain = |error: io::Error| {
         StartError::System(format!(
@@ -45,7 +45,7 @@ pub fn lock_state_dir(dir: &Path) -> Result<fs::File, StartError> {
     }
 }
 
-/// The process that signed the lock last; `None`: nobody has.
+/// Process that signed the lock last.
 pub fn signed_by(mut lock: &fs::File) -> Option<u32> {
     let mut owner = String::new();
     lock.rewind().ok()?;

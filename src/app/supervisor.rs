@@ -1,5 +1,5 @@
-//! Tells whoever supervises this process how it is doing, by systemd's protocol (see
-//! sd_notify(3)): lines of text in a datagram to the socket in NOTIFY_SOCKET.
+//! Notifications to the supervisor by systemd's protocol (see sd_notify(3)): lines of text in a
+//! datagram to the socket in NOTIFY_SOCKET.
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -8,23 +8,23 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-/// A supervisor that reads nothing keeps us for so long.
+/// Timeout of a notification, for a supervisor that does not read.
 const SEND_WITHIN: Duration = Duration::from_secs(1);
-/// Beyond the time after which the process leaves whatever is in flight.
+/// Time beyond the drain timeout, at which the process exits in any case.
 const LEAVE_WITHIN: Duration = Duration::from_secs(10);
 
-/// Who supervises this process, if anybody does. Goes to the next process in an upgrade.
+/// The supervisor of this process, if there is one. Passed on in an upgrade.
 #[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Supervisor {
     /// A path, or `@` and a name in the kernel's namespace.
     socket: Option<String>,
-    /// It wants to hear of us within each of these, in microseconds.
+    /// Interval of the watchdog, in microseconds.
     watchdog: Option<u64>,
 }
 
 impl Supervisor {
-    /// The one that `variable`s tell process `pid` of.
-    pub fn told_by(variable: impl Fn(&str) -> Option<String>, pid: u32) -> Supervisor {
+    /// Supervisor in the environment of process `pid`.
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>, pid: u32) -> Supervisor {
         let variable = |name| variable(name).filter(|value| !value.is_empty());
         let of_another = variable("WATCHDOG_PID").is_some_and(|named| named != pid.to_string());
         let watchdog = variable("WATCHDOG_USEC").and_then(|usec| usec.parse().ok());
@@ -38,13 +38,13 @@ impl Supervisor {
         self.socket.is_some()
     }
 
-    /// Connections are accepted.
+    /// Reports that connections are accepted.
     pub fn ready(&self) {
         self.tell("READY=1");
     }
 
     pub fn reloading(&self) {
-        // It tells this reload from the one before by the time.
+        // systemd tells reloads apart by this time.
         let now = clock_gettime(ClockId::Monotonic);
         let now = now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000;
         self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={now}"));
@@ -58,18 +58,18 @@ impl Supervisor {
         self.tell(&format!("READY=1\nSTATUS={status}"));
     }
 
-    /// Nobody is let in any more, and what is in flight may take as long as `drain`.
+    /// Reports the shutdown, in which requests in flight may take as long as `drain`.
     pub fn stopping(&self, drain: Duration) {
         let within = (drain + LEAVE_WITHIN).as_micros();
         self.tell(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={within}"));
     }
 
-    /// From now on it is `pid` that serves.
+    /// Reports that `pid` serves from now on.
     pub fn handed_over(&self, pid: u32) {
         self.tell(&format!("MAINPID={pid}"));
     }
 
-    /// Says that all is well, twice as often as it must be said, for as long as `alive` resolves.
+    /// Feeds the watchdog twice per interval, as long as `alive` resolves.
     pub async fn watched(self, alive: impl AsyncFn()) {
         let Some(watchdog) = self.watchdog else {
             return;
@@ -86,7 +86,7 @@ impl Supervisor {
             && let Err(error) = send(socket, message)
         {
             let first = message.lines().next().unwrap_or_default();
-            log::warn!("the supervisor at {socket} does not hear of {first}: {error}");
+            log::warn!("cannot notify the supervisor at {socket} of {first}: {error}");
         }
     }
 }
@@ -112,7 +112,7 @@ mod tests {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        Supervisor::told_by(find, 7)
+        Supervisor::from_variables(find, 7)
     }
 
     #[test]

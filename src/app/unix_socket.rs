@@ -7,7 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-/// A unix socket for our user alone. It has its place once it is ready for whoever comes.
+/// A unix socket for this user alone. It is bound beside its path, and renamed into place once it may
+/// be used.
 pub struct Socket {
     listener: UnixListener,
     path: PathBuf,
@@ -35,7 +36,7 @@ impl Socket {
         self.listener.try_clone().map_err(|error| system(&error))
     }
 
-    /// From now on, whoever comes reaches this process and not the one before it.
+    /// Renames the socket into place, so that clients reach this process from now on.
     pub fn place(&self) -> io::Result<()> {
         fs::rename(beside(&self.path), &self.path)
     }

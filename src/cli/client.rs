@@ -1,4 +1,4 @@
-//! Talks to the running Tidegate over its unix socket.
+//! Client of the running Tidegate, over its unix socket.
 
 use crate::admin::view::Problem;
 use crate::service::time::Human;
@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
 
-/// A reload waits for the configuration to be checked and swapped, nothing slower.
+/// Timeout of an order; a reload checks and swaps the configuration.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// A large image over a slow line.
+/// Timeout of a deploy, which may pull a large image over a slow line.
 const PULLED_WITHIN: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Clone)]
@@ -28,14 +28,14 @@ pub struct Client {
 
 #[derive(Debug)]
 pub enum ClientError {
-    /// Nobody listens there, or not for this user.
+    /// No process listens there, or not for this user.
     NotReached {
         socket: PathBuf,
         why: io::Error,
     },
-    /// It said no, and why.
+    /// The process refused, with its reason.
     Refused(StatusCode, String),
-    /// No answer within this time.
+    /// Timeout.
     Silent(Duration),
     Broken(String),
 }
@@ -64,7 +64,9 @@ impl fmt::Display for ClientError {
             ClientError::Silent(within) => {
                 write!(f, "no answer within {}", Human(*within))
             }
-            ClientError::Broken(why) => write!(f, "the running Tidegate answered strangely: {why}"),
+            ClientError::Broken(why) => {
+                write!(f, "unexpected answer of the running Tidegate: {why}")
+            }
         }
     }
 }
@@ -137,7 +139,7 @@ impl Client {
         serde_json::from_slice(&body).map_err(|error| broken(&error))
     }
 
-    /// Opens a stream of events, after the one that was heard last.
+    /// Opens a stream of events after the last one received.
     pub async fn open(&self, path: &str, last_id: &str) -> Result<Incoming, ClientError> {
         let mut request = Request::get(path).header("accept", "text/event-stream");
         if !last_id.is_empty() {
@@ -147,7 +149,7 @@ impl Client {
         self.send(request.map_err(|error| broken(&error))?).await
     }
 
-    /// The body of an answer that is none of refusal.
+    /// Body of an answer that is no refusal.
     async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Incoming, ClientError> {
         let host = HeaderValue::from_static("tidegate");
         request.headers_mut().insert("host", host);

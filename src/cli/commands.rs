@@ -20,9 +20,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve: balance requests, and start and replace the containers behind
+    /// Run: balance requests, and start and replace containers
     Run(run::Run),
-    /// Check a configuration and say everything that is wrong with it
+    /// Check a configuration and report every problem
     Check(check::Check),
     /// Show what `run` would start and stop, without doing it (exit code 3: something)
     Plan(plan::Plan),
@@ -31,28 +31,28 @@ enum Command {
     Status(status::Status),
     /// Watch the services live, with keys to scale, replace and deploy
     Top(top::TopArgs),
-    /// Show what happened, and what happens
+    /// Show past events, and follow new ones
     Events(events::Events),
-    /// Show what the replicas of a service write
+    /// Show the logs of a service's replicas
     Logs(logs::Logs),
-    /// Show what decided how many replicas a service has, and when
+    /// Show the scaling decisions of a service, with their reasons
     Explain(explain::Explain),
-    /// Run another image of a service, replica by replica; goes back if that fails
+    /// Roll out an image of a service, replica by replica; rolls back if that fails
     Deploy(deploy::Deploy),
     /// Hold a number of replicas, or let the policy decide again
     Scale(scale::Scale),
     /// Replace one replica without losing a request
     #[command(visible_alias = "drain")]
     Replace(replace::Replace),
-    /// Make the running Tidegate read its configuration again
+    /// Reload the configuration of the running Tidegate
     Reload(reload::Reload),
-    /// Show what scaling policies would have done with a trace of traffic
+    /// Simulate scaling policies over a trace of traffic
     Simulate(Box<simulate::Simulate>),
-    /// Write a configuration to begin with, for an image or from a Compose file
+    /// Write a first configuration, for an image or from a Compose file
     Init(init::Init),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
-    /// Print what makes a shell complete commands, as in `tidegate completions bash`
+    /// Print a completion script for a shell, as in `tidegate completions bash`
     Completions(completions::Completions),
     /// Print the manual page, or write one for each command
     Man(man::ManPages),

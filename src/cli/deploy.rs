@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// As shells have it for SIGINT.
+/// Exit code of SIGINT in shells.
 const INTERRUPTED: i32 = 130;
 
 #[derive(Args)]
@@ -20,10 +20,10 @@ pub struct Deploy {
     /// The service
     #[arg(value_name = "SERVICE")]
     service: String,
-    /// The image to run [default: the file's, as its tag stands now]
+    /// The image to run [default: the file's, with the present content of its tag]
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
-    /// Go back to the file's image; the default
+    /// Return to the file's image; the default
     #[arg(long, conflicts_with = "image")]
     image_from_file: bool,
     #[command(flatten)]
@@ -57,7 +57,7 @@ impl Deploy {
         if !deployed.begun || self.waiting.no_wait {
             return match (self.running.output.json, deployed.begun) {
                 (true, _) => print_json(&deployed),
-                (_, true) => print(format_args!("{name}: {version} is on its way\n")),
+                (_, true) => print(format_args!("{name}: rolling out {version}\n")),
                 (_, false) => print(format_args!(
                     "{name}: every replica runs {version} already\n"
                 )),
@@ -77,7 +77,7 @@ impl Deploy {
             Ok(service) if ended_well(&service, version) => print(done(&service, version)),
             Ok(service) => fail(FAILED, failed(&service, version)),
             Err(unfinished) => {
-                let then = format!("`tidegate deploy {name} --image IMAGE` goes back or elsewhere");
+                let then = format!("`tidegate deploy {name} --image IMAGE` changes it");
                 fail(FAILED, unfinished.message(name, &then))
             }
         }
@@ -86,13 +86,13 @@ impl Deploy {
 
 fn unresolved(name: &str, image: &str, within: Duration) -> String {
     format!(
-        "{name}: the registry did not say within {} what {image} is\n  hint: it is still asked, \
-         and the deploy begins when it answers; `tidegate status` shows that",
+        "{name}: the registry did not resolve {image} within {}\n  hint: the deploy begins once it \
+         answers; `tidegate status` shows that",
         Human(within)
     )
 }
 
-/// Whoever stops watching learns that nothing else stops.
+/// Says on Ctrl-C that the deploy goes on.
 fn mention_at_interrupt(name: &str) {
     let name = name.to_owned();
     std::thread::spawn(move || {
@@ -103,15 +103,15 @@ fn mention_at_interrupt(name: &str) {
         });
         if came.is_ok() {
             output::complain(format_args!(
-                "\ntidegate: {name}: it goes on without being watched\n  hint: `tidegate status` \
-                 shows how, `tidegate deploy {name} --image IMAGE` goes back or elsewhere"
+                "\ntidegate: {name}: the deploy continues\n  hint: `tidegate status` shows its \
+                 progress, `tidegate deploy {name} --image IMAGE` changes it"
             ));
             std::process::exit(INTERRUPTED);
         }
     });
 }
 
-/// Shows how it goes until it is over.
+/// Shows progress until the rollout is over.
 fn follow(
     client: &Client,
     path: &str,
@@ -156,7 +156,7 @@ fn state(rollout: &Rollout) -> String {
     }
 }
 
-/// A rollout of something else says nothing of this one.
+/// Whether this version is in use; a rollout of another one does not count.
 fn ended_well(service: &Service, version: &str) -> bool {
     let rollout = service.rollout.as_ref();
     rollout.is_none_or(|it| it.to == version && (it.stage == "done" || service.asleep))
@@ -166,7 +166,7 @@ fn done(service: &Service, version: &str) -> String {
     let Service { name, ready, .. } = service;
     if service.asleep {
         return format!(
-            "{name}: sleeps; the next request starts {version}, and if that fails what it was before\n"
+            "{name}: asleep; the next request starts {version}, or the version before if that fails\n"
         );
     }
     let took = service.rollout.as_ref().map_or(0.0, |it| it.took_seconds);
@@ -181,7 +181,7 @@ fn done(service: &Service, version: &str) -> String {
 fn failed(service: &Service, version: &str) -> String {
     let name = &service.name;
     let Some(rollout) = service.rollout.as_ref().filter(|it| it.to == version) else {
-        return format!("{name}: another change came before {version} was everywhere");
+        return format!("{name}: another change began before the rollout of {version} was done");
     };
     let why = rollout.why.as_deref().unwrap_or("it was given up");
     let mut text = match rollout.stage.as_str() {
@@ -197,7 +197,7 @@ fn failed(service: &Service, version: &str) -> String {
         .filter(|failure| !failure.last_words.is_empty())
         .take(1)
     {
-        let _ = write!(text, "\n  what it said last, on {}:", failure.slot);
+        let _ = write!(text, "\n  last logs, on {}:", failure.slot);
         for words in &failure.last_words {
             let _ = write!(text, "\n    {words}");
         }
@@ -237,7 +237,7 @@ mod tests {
         let expected = "\
 web: web:2 (bbbb) was rolled back, and 3 of 3 replicas run web:1 (aaaa) again: the new replica on \
 8003 failed: exited with code 1
-  what it said last, on 8003:
+  last logs, on 8003:
     no DATABASE_URL";
         assert_eq!(failed(&service, "web:2 (bbbb)"), expected);
         assert!(!ended_well(&service, "web:2 (bbbb)"));

@@ -1,4 +1,4 @@
-//! `tidegate events`: what happened, and what happens.
+//! `tidegate events`: past events, and new ones.
 
 use super::arguments::Running;
 use super::client::ClientError;
@@ -9,18 +9,18 @@ use crate::admin::view::{Events as List, Told};
 use clap::Args;
 use std::process::ExitCode;
 
-/// What a warning is painted with.
+/// Colour of warnings.
 const YELLOW: u8 = 33;
 
 #[derive(Args)]
 pub struct Events {
-    /// Only what concerns this service
+    /// Only events of this service
     #[arg(value_name = "SERVICE")]
     service: Option<String>,
-    /// Go on with what happens
+    /// Follow new events
     #[arg(short, long)]
     follow: bool,
-    /// How many events to begin with, the newest; at most 1000 are kept
+    /// Number of past events to show; at most 1000 are kept
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     last: usize,
     #[command(flatten)]
@@ -73,7 +73,7 @@ fn show(message: &Message, json: bool) -> ExitCode {
     }
     match serde_json::from_str::<Told>(&message.data) {
         Ok(told) => print(line(&told)),
-        // A newer Tidegate tells more than this one understands.
+        // A newer Tidegate may send events that this one does not know.
         Err(_) => print(format_args!("{}\n", message.data)),
     }
 }

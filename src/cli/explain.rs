@@ -1,4 +1,4 @@
-//! `tidegate explain`: why a service has as many replicas as it has.
+//! `tidegate explain`: scaling decisions of a service, with their reasons.
 
 use super::arguments::Running;
 use super::output::{FAILED, fail, print, print_json};
@@ -15,7 +15,7 @@ pub struct Explain {
     /// The service [default: all of them]
     #[arg(value_name = "SERVICE")]
     service: Option<String>,
-    /// How many decisions to show, the newest first; at most 1000 are kept
+    /// Number of decisions to show, the newest first; at most 1000 are kept
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
     last: usize,
     #[command(flatten)]

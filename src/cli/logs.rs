@@ -1,11 +1,11 @@
-//! `tidegate logs`: what the replicas of a service write, each line with its slot.
+//! `tidegate logs`: logs of a service's replicas, each line with its slot.
 
 use super::arguments::{ConfigFile, Output};
 use super::client::Client;
 use super::output::{self, FAILED, fail, print};
 use super::terminal::paint;
 use crate::admin::view::{LastWords, Service};
-use crate::app::{self, Said, Wanted};
+use crate::app::{self, LogQuery, ReplicaLine};
 use crate::config::{self, Env, Flags, Overrides, Text};
 use crate::plugin::Registry;
 use crate::service::store;
@@ -18,13 +18,13 @@ pub struct Logs {
     /// The service
     #[arg(value_name = "SERVICE")]
     service: String,
-    /// Go on with what comes, also from replicas that come
+    /// Follow the logs, also of replicas that start later
     #[arg(short, long)]
     follow: bool,
-    /// So many of the last lines of each replica, or `all`
+    /// Number of last lines of each replica, or `all`
     #[arg(short = 'n', long, value_name = "N|all", default_value = "100", value_parser = last)]
     tail: Last,
-    /// Show when each line was written
+    /// Show the time of each line
     #[arg(short, long)]
     timestamps: bool,
     #[command(flatten)]
@@ -56,7 +56,7 @@ impl Logs {
         if let Err(why) = self.is_there(&text, registry) {
             return fail(FAILED, why);
         }
-        let wanted = Wanted {
+        let query = LogQuery {
             instance: &config::instance(&text, &Env::process()),
             service: name,
             follow: self.follow,
@@ -72,7 +72,7 @@ impl Logs {
         if let Some(words) = &last_words {
             code = print(self.before(words));
         }
-        let logs = app::logs(&wanted, |said| {
+        let logs = app::logs(&query, |said| {
             code = print(self.line(said));
             gone = output::is_reader_gone();
             code == ExitCode::SUCCESS && !gone
@@ -87,8 +87,8 @@ impl Logs {
         }
     }
 
-    /// Says what is known to lead nowhere. Whoever was started without a file, or with one that is
-    /// wrong by now, writes all the same.
+    /// Reports a service that cannot have logs. The file may be missing, or wrong by now, while
+    /// replicas run all the same.
     fn is_there(&self, text: &Text, registry: &Registry) -> Result<(), String> {
         let (_writer, reader) = store::store();
         let overrides = Overrides::new(Flags::default(), Env::process());
@@ -113,7 +113,7 @@ impl Logs {
         }
     }
 
-    /// As the running Tidegate remembers them; there may be none to ask.
+    /// Last logs that the running Tidegate remembers; it may not run.
     fn last_words(&self, text: &Text) -> Option<LastWords> {
         let client = Client::new(&config::state_dir(text, &Env::process()));
         let path = format!("/api/v1/services/{}", self.service);
@@ -137,8 +137,8 @@ impl Logs {
         out
     }
 
-    fn line(&self, said: &Said) -> String {
-        let Said { slot, id, line } = said;
+    fn line(&self, said: &ReplicaLine) -> String {
+        let ReplicaLine { slot, id, line } = said;
         if self.output.json {
             let line = json!({
                 "slot": slot,
@@ -157,7 +157,7 @@ impl Logs {
     }
 }
 
-/// Each slot has a colour of its own, as far as there are any.
+/// Colour of a slot; with many slots colours repeat.
 fn colour(slot: u16) -> String {
     paint(&format!("{slot} |"), 31 + (slot % 6) as u8)
 }

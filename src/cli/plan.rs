@@ -33,7 +33,7 @@ struct Step {
     action: &'static str,
     slot: u16,
     because: String,
-    /// How the service will differ from what it runs now, the image first.
+    /// Differences to what the service runs now, the image first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     differences: Vec<String>,
 }
@@ -92,7 +92,7 @@ fn steps(forecast: &Forecast) -> impl Iterator<Item = Step> {
     })
 }
 
-/// Each on a line of its own.
+/// Differences of all services, one a line.
 fn differences(forecasts: &[Forecast]) -> String {
     let lines = forecasts.iter().flat_map(differences_of);
     lines.map(|line| line + "\n").collect()

@@ -1,4 +1,4 @@
-//! What goes on, on a terminal in one line, elsewhere in a line for each step.
+//! Progress: one line that is redrawn on a terminal, elsewhere a line for each step.
 
 use super::terminal::{is_dumb, safe_for};
 use std::fmt::Debug;

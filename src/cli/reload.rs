@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct Reload {
-    /// Run the file's images again, also where another one was deployed by hand
+    /// Return to the file's images where another one was deployed by hand
     #[arg(long)]
     image_from_file: bool,
     #[command(flatten)]

@@ -51,7 +51,7 @@ impl Replace {
         }
     }
 
-    /// Shows how it goes until another replica sits in its place.
+    /// Shows progress until another replica is in its place.
     fn follow(
         &self,
         client: &Client,

@@ -17,8 +17,8 @@ pub struct Run {
     /// Remove the containers on exit; otherwise they stay and the next start adopts them
     #[arg(long = "rm")]
     remove: bool,
-    /// Take over from the running Tidegate: its listening sockets, its containers and whoever
-    /// comes next; without one, start as usual
+    /// Take over from the running Tidegate: its listening sockets, its containers and new
+    /// clients; without one, start as usual
     #[arg(
         long,
         value_name = "WHEN",

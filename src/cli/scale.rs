@@ -1,4 +1,4 @@
-//! `tidegate scale`: so many replicas until told otherwise, or as the policy decides.
+//! `tidegate scale`: a fixed number of replicas, or as many as the policy decides.
 
 use super::arguments::Running;
 use super::client::Client;
@@ -14,7 +14,7 @@ pub struct Scale {
     /// The service
     #[arg(value_name = "SERVICE")]
     service: String,
-    /// How many replicas, from `scale.min` to `scale.max`; `auto`: as the policy decides
+    /// Number of replicas, from `scale.min` to `scale.max`; `auto`: as the policy decides
     #[arg(value_name = "N|auto", value_parser = count)]
     replicas: Count,
     #[command(flatten)]
@@ -83,7 +83,7 @@ fn many(replicas: u32) -> String {
     }
 }
 
-/// Shows how it goes until so many are ready, or somebody wants another number.
+/// Shows progress until as many are ready, or another number is wanted.
 fn follow(client: &Client, path: &str, wanted: u32, mut watch: Watch) -> Result<(), Unfinished> {
     loop {
         let service: Service = patient(|| client.get(path))?;

@@ -1,4 +1,4 @@
-//! `tidegate status`: what is running, and why it is as it is.
+//! `tidegate status`: services and replicas, with the reasons of their state.
 
 use super::arguments::Running;
 use super::output::{FAILED, fail, print, print_json};
@@ -10,11 +10,11 @@ use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Of a terminal that nobody made wider.
+/// Width of a terminal, by default.
 const WIDTH: usize = 80;
-/// The table shows no older errors; the API does.
+/// Age of errors that the table shows; the API shows older ones, too.
 const RECENT: Duration = Duration::from_secs(60 * 60);
-/// Of a reason that found no room behind its replica.
+/// Indent of a reason that does not fit behind its replica.
 const WHY_INDENT: &str = "          ";
 /// Lines of a failed replica, as many as events have; `logs` shows more.
 const LAST_WORDS: usize = 3;
@@ -56,7 +56,7 @@ fn table(overview: &Overview) -> String {
     out
 }
 
-/// How a change of version goes, or went.
+/// Describes a rollout.
 fn change(rollout: &Rollout) -> String {
     let Rollout {
         stage,
@@ -121,7 +121,7 @@ fn write_service(out: &mut String, service: &Service) {
     }
 }
 
-/// Of a replica that failed and is gone, or of the first that failed in a rollout.
+/// Writes the last logs of a replica that failed and is gone, or of the first that failed in a rollout.
 fn write_last_words(out: &mut String, service: &Service) {
     let rollout = service.rollout.as_ref().filter(|it| it.stage != "done");
     let failures = rollout.into_iter().flat_map(|it| &it.failures);
@@ -137,7 +137,7 @@ fn write_last_words(out: &mut String, service: &Service) {
     }
 }
 
-/// What it runs, and for whom.
+/// Image and routes of a service.
 fn identity(service: &Service) -> String {
     let mut text = String::new();
     if let Some(image) = &service.image {
@@ -185,7 +185,7 @@ fn row(replica: &Replica) -> [String; 7] {
     ]
 }
 
-/// Why it is as it is, or what happened to the one before it.
+/// Reason of a replica's state, or the failure of the one before it.
 fn why(replica: &Replica) -> Option<String> {
     let before = || {
         let failure = replica.last_failure.as_ref()?;
@@ -200,7 +200,7 @@ fn why(replica: &Replica) -> Option<String> {
     replica.because.clone().or_else(before).or_else(failed)
 }
 
-/// An error that may still matter, and how long ago it was.
+/// A recent error, and its age.
 fn recent(error: &LastError) -> Option<(String, &LastError)> {
     let ago = humantime::parse_rfc3339(&error.time).ok()?.elapsed();
     let ago = ago.unwrap_or_default();

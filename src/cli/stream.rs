@@ -1,15 +1,15 @@
-//! Follows a stream of server-sent events of the running Tidegate, over reloads and upgrades.
+//! Server-sent events of the running Tidegate, followed over reloads and upgrades.
 
 use super::client::{Client, ClientError};
 use http_body_util::BodyExt;
 use std::time::{Duration, Instant};
 
-/// A server says something at least every 5 s; one that does not is not there any more.
+/// Timeout of a stream: the server sends something at least every 5 s.
 const SILENT_FOR: Duration = Duration::from_secs(30);
-/// The process may be making way for a new one.
+/// Time for a new process to take over.
 const AWAY_FOR: Duration = Duration::from_secs(15);
 const TRY_EVERY: Duration = Duration::from_millis(200);
-/// No message is larger, with ten thousand replicas in it.
+/// Limit of a message; one with ten thousand replicas is smaller.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub enum Streamed {
 }
 
 impl Client {
-    /// Gives each message to `take` until that has enough. Goes on where a stream ended; fails
-    /// when nobody answers for a while.
+    /// Passes each message to `take` until that has enough. Continues where a stream ended; fails
+    /// when there is no answer for a while.
     pub fn follow(
         &self,
         path: &str,
@@ -90,7 +90,7 @@ impl Client {
     }
 }
 
-/// Makes messages of bytes.
+/// Parser of messages.
 #[derive(Default)]
 struct Reader {
     unread: Vec<u8>,
@@ -101,7 +101,7 @@ impl Reader {
         self.unread.extend_from_slice(bytes);
     }
 
-    /// The next one that has data.
+    /// The next message that has data.
     fn next(&mut self) -> Option<Message> {
         loop {
             let end = self.unread.windows(2).position(|pair| pair == b"\n\n")?;

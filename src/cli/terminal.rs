@@ -10,7 +10,7 @@ use std::io::IsTerminal;
 /// Colours that `paint` may use, and the end of a colour.
 const COLOURS: [&str; 7] = ["0", "31", "32", "33", "34", "35", "36"];
 
-/// In a colour of the terminal, if it is one and nobody minds.
+/// Text in a colour, on a terminal and unless NO_COLOR is set.
 pub fn paint(text: &str, colour: u8) -> String {
     debug_assert!(COLOURS.contains(&colour.to_string().as_str()));
     let plain = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
@@ -20,7 +20,7 @@ pub fn paint(text: &str, colour: u8) -> String {
     }
 }
 
-/// A terminal that knows no more than to print.
+/// Whether the terminal can do no more than print.
 pub fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }

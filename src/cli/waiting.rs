@@ -1,7 +1,7 @@
-//! Watches a change until it is done, or until the time that the user gave it is over.
+//! Progress of a change, until it is done or a timeout.
 //!
-//! On a terminal the state is one line that is drawn anew; elsewhere each new state is a line. A
-//! reason is printed once, on a line of its own, which a narrow terminal wraps.
+//! On a terminal the state is one line that is redrawn; elsewhere each new state is a line. A reason is
+//! printed once, on a line of its own, which a narrow terminal wraps.
 
 use super::client::ClientError;
 use super::terminal::{is_dumb, safe_for};
@@ -14,31 +14,31 @@ use std::io::{IsTerminal, Write, stderr};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Often enough to look alive.
+/// Interval of redrawing.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// The process may be making way for a new one.
+/// Time for a new process to take over.
 const AWAY_FOR: Duration = Duration::from_secs(15);
-/// Different reasons that are printed; any further one is noise.
+/// Different reasons that are printed.
 const REASONS_MAX: usize = 50;
-/// Most replicas are ready sooner.
+/// Usual time of a start.
 const START_SECONDS_USUAL: f64 = 2.0;
 
-/// How long a command waits for the change that it began.
+/// Waiting for the end of a change.
 #[derive(Args)]
 pub struct Waiting {
-    /// How long to wait for the end, as in 90s or 10m; the change goes on afterwards
+    /// Time to wait for the end, as in 90s or 10m; the change continues afterwards
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
-    /// Return as soon as it has begun
+    /// Return as soon as the change has begun
     #[arg(short = 'd', long, alias = "detach")]
     pub no_wait: bool,
 }
 
-/// Why a change was not seen to its end.
+/// Reason why a change was not watched to its end.
 #[derive(Debug)]
 pub enum Unfinished {
     Client(ClientError),
-    /// The time is over.
+    /// Timeout.
     Late {
         timeout: Duration,
         state: String,
@@ -53,7 +53,7 @@ impl From<ClientError> for Unfinished {
 }
 
 impl Unfinished {
-    /// For the user, who may type `then` next.
+    /// Message for the user; `then`: a command to type next.
     pub fn message(&self, service: &str, then: &str) -> String {
         match self {
             Unfinished::Client(error) => error.to_string(),
@@ -66,7 +66,7 @@ impl Unfinished {
                 for reason in reasons {
                     text += &format!("\n  {reason}");
                 }
-                text + "\n  hint: it goes on without being watched: `tidegate status` shows how; "
+                text + "\n  hint: the change continues: `tidegate status` shows its progress; "
                     + then
             }
         }
@@ -82,7 +82,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// `began`: when the user's time begins.
+    /// `began`: start of the timeout.
     pub fn new(service: &str, quiet: bool, began: Instant, timeout: Duration) -> Watch {
         Watch {
             timeout,
@@ -100,7 +100,7 @@ impl Watch {
         }
     }
 
-    /// Shows how far the change is, and why it is no further.
+    /// Shows the state of the change, and the reasons that hold it up.
     pub fn show(&mut self, state: String, reasons: Vec<String>) {
         let width = terminal::size().map_or(80, |(width, _)| usize::from(width));
         let safe = |text: &String| safe_for(&stderr(), text).into_owned();
@@ -110,7 +110,7 @@ impl Watch {
         (self.state, self.reasons) = (state, reasons);
     }
 
-    /// Waits until it is time to look again; fails when the time is over.
+    /// Waits for the next look; fails after the timeout.
     pub fn wait(&mut self) -> Result<(), Unfinished> {
         let left = self.until.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -130,12 +130,12 @@ impl Watch {
     }
 }
 
-/// Turns states and reasons into what is written to the terminal.
+/// Text for the terminal, from states and reasons.
 struct Printer {
     service: String,
     quiet: bool,
     in_place: bool,
-    /// The cursor stands behind a line that the next one replaces.
+    /// Whether the next line replaces the one before the cursor.
     is_drawn: bool,
     last: String,
     said: BTreeSet<String>,
@@ -176,7 +176,7 @@ impl Printer {
     }
 }
 
-/// A reason is the same with another time left, on another port, after another failure.
+/// A reason without its numbers: another time left, port or failure makes no new one.
 fn without_numbers(reason: &str) -> String {
     let mut text = String::new();
     let mut in_number = false;
@@ -192,8 +192,8 @@ fn without_numbers(reason: &str) -> String {
     text
 }
 
-/// Why a service is not as it is wanted: the reasons of its plan, and of replicas that have been
-/// starting longer than most take.
+/// Reasons why a service is not as wanted: those of its plan, and of replicas that have been starting
+/// longer than most take.
 pub fn reasons(service: &Service) -> Vec<String> {
     let late = service.replicas.iter().filter(|replica| {
         replica.state == "starting" && replica.since_seconds > START_SECONDS_USUAL
@@ -207,7 +207,7 @@ pub fn reasons(service: &Service) -> Vec<String> {
     planned.chain(late).collect()
 }
 
-/// Asks again for a while when nobody answers.
+/// Repeats a request for a while when there is no answer.
 pub fn patient<T>(ask: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
     let began = Instant::now();
     loop {
@@ -303,7 +303,7 @@ web: 1 of 1 ready
         let expected = "\
 web: not done within 0ms: 0 of 2 ready
   the container engine does not answer
-  hint: it goes on without being watched: `tidegate status` shows how; `tidegate scale web auto` \
+  hint: the change continues: `tidegate status` shows its progress; `tidegate scale web auto` \
 lets the policy decide";
         let then = "`tidegate scale web auto` lets the policy decide";
         assert_eq!(late.message("web", then), expected);

@@ -79,7 +79,7 @@ pub fn read(labels: &[Label]) -> Translation {
         match routes_of(rule) {
             Some(more) => routes.extend(more),
             None => read.remarks.push(format!(
-                "not translated: Traefik's rule {rule}; write what it claims as `routes`"
+                "not translated: Traefik's rule {rule}; write it as `routes`"
             )),
         }
     }
@@ -97,7 +97,7 @@ pub fn read(labels: &[Label]) -> Translation {
     let advised = [
         (
             has_tls,
-            "not translated: TLS; what is in front of Tidegate has to end it",
+            "not translated: TLS; a proxy in front of Tidegate has to terminate it",
         ),
         (
             sticks,
@@ -106,11 +106,11 @@ pub fn read(labels: &[Label]) -> Translation {
         ),
         (
             sleeps,
-            "not translated: Sablier; `scale: { min: 0, idle_timeout: 5m }` lets it sleep while nobody asks",
+            "not translated: Sablier; `scale: { min: 0, idle_timeout: 5m }` lets it sleep without requests",
         ),
         (
             is_watched,
-            "not translated: Watchtower; `tidegate deploy` rolls out what a tag stands for by then",
+            "not translated: Watchtower; `tidegate deploy` rolls out the present content of a tag",
         ),
     ];
     let advised = advised.iter().filter(|(applies, _)| *applies);
@@ -127,14 +127,14 @@ pub fn read(labels: &[Label]) -> Translation {
 fn instead_of(kind: &str) -> &'static str {
     match kind {
         "basicauth" | "digestauth" | "forwardauth" | "ipallowlist" | "ipwhitelist" => {
-            ": EVERYBODY COMES IN HERE; the program, or what is in front of Tidegate, has to check"
+            ": EVERYBODY HAS ACCESS HERE; the program, or a proxy in front of Tidegate, has to check"
         }
         "stripprefix" | "stripprefixregex" | "addprefix" | "replacepath" | "replacepathregex" => {
-            "; paths arrive as they were asked for"
+            "; paths arrive unchanged"
         }
-        "redirectscheme" | "redirectregex" => "; the program, or what is in front, redirects",
+        "redirectscheme" | "redirectregex" => "; the program, or a proxy in front, has to redirect",
         "retry" => "; `retries` is on by default",
-        "inflightreq" => "; `container_concurrency` lets what is over wait",
+        "inflightreq" => "; `container_concurrency` queues the requests above a limit",
         "circuitbreaker" => "; `outlier_detection` is on by default",
         "buffering" => "; `max_request_body` and `max_response_body` are limits",
         _ => "",
@@ -181,9 +181,9 @@ mod tests {
         let expected = [
             "the label `traefik.http.services.b.loadbalancer.server.port=9090`; a service has",
             "Traefik's rule HostRegexp(`.+`)",
-            "Traefik's middleware `auth` (basicauth): EVERYBODY COMES IN HERE",
+            "Traefik's middleware `auth` (basicauth): EVERYBODY HAS ACCESS HERE",
             "Traefik's middleware `strip@file`",
-            "TLS; what is in front",
+            "TLS; a proxy in front",
             "sticky sessions",
             "Sablier",
             "the label `traefik.http.routers.a.priority`",

@@ -60,7 +60,7 @@ impl Translation {
         }
     }
 
-    /// The label that says that nobody comes in.
+    /// Label that excludes the container.
     pub fn disabled_by(&self) -> Option<&str> {
         let (label, enabled) = self.enabled.as_ref()?;
         (!enabled).then_some(label)

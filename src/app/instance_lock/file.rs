@@ -8,12 +8,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-/// Root's, and of those to whom root gave it.
+/// Folder of root, and of users to whom root gave it.
 const SHARED_FOLDER: &str = "/run/tidegate";
-/// A file that others unlink while it is being locked is made again.
+/// Attempts, because others may unlink the file while it is being locked.
 const TRIES: usize = 5;
 
-/// Where strangers cannot write, and as many processes as possible meet: the folder in `/run` when
+/// Folder where strangers cannot write, and that as many processes as possible share: in `/run` when
 /// root made it or may make it, else the user's own, else the state folder.
 pub fn folder(state_dir: &Path) -> PathBuf {
     let user = getuid();
@@ -29,7 +29,7 @@ pub fn folder(state_dir: &Path) -> PathBuf {
     found.unwrap_or_else(|| state_dir.to_owned())
 }
 
-/// Nobody else makes folders where these are, so their owners may be trusted.
+/// Whether only its owner may write there. The parents belong to root, so the owner can be trusted.
 fn is_usable(folder: &Path) -> bool {
     use nix::unistd::{AccessFlags, access};
     let others_write = |found: &fs::Metadata| found.mode() & 0o022 != 0;
@@ -78,11 +78,11 @@ fn is_at(file: &File, path: &Path) -> bool {
     both.is_ok_and(same)
 }
 
-/// One that root made is for the folder's owner as well.
+/// Gives a file that root made to the folder's owner.
 fn give_to_owner(file: &File, path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|_| getuid().is_root()) {
         let folder = fs::metadata(folder)?;
-        // Where that right was taken from root, its lock is its own.
+        // Without that right, root keeps the file.
         let _ = fchown(file, Some(folder.uid()), Some(folder.gid()));
     }
     Ok(())

@@ -24,7 +24,7 @@ struct State {
     wanted: bool,
     /// The daemon that answered last.
     engine: Option<String>,
-    /// From the process before this one, by name.
+    /// Halves from the previous process, by name.
     inherited: Vec<(String, OwnedFd)>,
     held: Option<Held>,
 }
@@ -45,12 +45,12 @@ impl InstanceLock {
         }
     }
 
-    /// Keeps what the process before this one had locked, until the daemon answers.
+    /// Keeps the locks of the previous process until the daemon answers.
     pub fn inherit(&self, halves: Vec<(String, OwnedFd)>) {
         self.state().inherited = halves;
     }
 
-    /// From now on there are containers to control. Fails when somebody else does so already;
+    /// Declares that there are containers to control. Fails when another process controls them;
     /// while no daemon answers, that shows later.
     pub fn want(&self) -> Result<(), String> {
         let mut state = self.state();
@@ -61,7 +61,7 @@ impl InstanceLock {
         }
     }
 
-    /// A daemon answers, with this identity.
+    /// Takes the lock for a daemon of this identity, if there are containers to control.
     pub fn meet(&self, engine: &str) -> Result<(), String> {
         let mut state = self.state();
         state.engine = Some(engine.to_owned());
@@ -78,7 +78,7 @@ impl InstanceLock {
         held.flat_map(|held| held.halves.clone()).collect()
     }
 
-    /// Says in the file that it is this process that holds it now.
+    /// Signs the file with this process.
     pub fn sign(&self) -> io::Result<()> {
         let state = self.state();
         let Some(held) = &state.held else {
@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    /// Of this test alone: names are the machine's.
+    /// Name of this test alone, because the whole machine shares names.
     fn instance(name: &str) -> String {
         format!("{name}-{}", std::process::id())
     }

@@ -44,9 +44,9 @@ fn may_control(process: i32, user: Uid, docker_socket: Option<&Path>) -> bool {
     user.as_raw() == socket.uid() || groups.contains(&socket.gid())
 }
 
-/// The process and the user that hold a name; `None`: they hide.
+/// Process and user that hold a name; `None`: they cannot be known.
 fn holder(name: &str) -> Option<(i32, Uid)> {
-    // One that accepts nobody must not make us wait.
+    // A holder that does not accept must not block us.
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let ours = socket(AddressFamily::Unix, SockType::Stream, flags, None).ok()?;
     let address = UnixAddr::new_abstract(name.as_bytes()).ok()?;
@@ -55,7 +55,7 @@ fn holder(name: &str) -> Option<(i32, Uid)> {
     Some((theirs.pid(), Uid::from_raw(theirs.uid())))
 }
 
-/// Those of a process, its own first, as the kernel shows them.
+/// Groups of a process, its own first, from its status file.
 fn groups(status: &str) -> Vec<u32> {
     let of = |line: &str| {
         let list = line.strip_prefix("Gid:").or(line.strip_prefix("Groups:"))?;

@@ -1,8 +1,8 @@
-//! What a process and its successor say to each other.
+//! Messages between a process and its successor.
 //!
-//! They meet at the unix socket `upgrade.sock` in the state folder, where every running process
-//! listens, and send one JSON message a line. Whatever only one process may hold travels as open
-//! descriptors, so nothing is ever let go in between. `src/README.md` tells the whole story.
+//! Every running process listens at the unix socket `upgrade.sock` in the state folder. Messages are
+//! lines of JSON. Sockets and locks travel as open descriptors, so nothing is released in between.
+//! `src/README.md` has the whole conversation.
 
 use crate::app::supervisor::Supervisor;
 use memchr::memchr;
@@ -19,15 +19,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 
-/// Both sides must speak the same one.
+/// Version of the protocol, which both sides must share.
 pub const PROTOCOL: u32 = 1;
 /// The kernel passes no more than 253 at once.
 const DESCRIPTORS_MAX: usize = 250;
-/// A service is its name and a number: room for a hundred thousand of them.
+/// Room for a hundred thousand services, each its name and a number.
 const MESSAGE_MAX_BYTES: usize = 16 << 20;
 const READ_BYTES: usize = 64 * 1024;
 
-/// When a successor wants to take over.
+/// Time at which a successor takes over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
@@ -36,44 +36,43 @@ pub enum When {
     OnQuit,
 }
 
-/// Something that only one process may hold.
+/// A resource that only one process may hold.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Holding {
     Listener(SocketAddr),
     StateLock,
-    /// One half of it, with the name that says which, and of what.
+    /// Half of the lock on containers, by its name.
     InstanceLock(String),
 }
 
 #[derive(PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Message {
-    /// The successor knocks.
+    /// The successor introduces itself.
     Hello {
         protocol: u32,
         pid: u32,
         when: When,
-        /// It has a supervisor of its own.
+        /// Whether it has a supervisor of its own.
         #[serde(default)]
         supervised: bool,
     },
-    /// The running process says no, and goes on.
+    /// The running process refuses, and goes on.
     Refused { why: String },
-    /// Comes with a descriptor for each of `holdings`, and with how many replicas of each
-    /// service are ready.
+    /// Comes with a descriptor for each of `holdings`, and the ready replicas by service.
     Holdings {
         pid: u32,
         holdings: Vec<Holding>,
         ready: BTreeMap<String, u32>,
-        /// Whom the successor is to tell how it is doing.
+        /// The supervisor that the successor is to notify.
         #[serde(default)]
         supervisor: Supervisor,
     },
     /// The successor has everything that it needs.
     Ready,
-    /// The running process controls no containers any more; so many replicas were wanted, of
-    /// some services because somebody said so.
+    /// The running process has released control. Has the desired counts by service, and the
+    /// services whose count was set by hand.
     Yours {
         wanted: BTreeMap<String, u32>,
         #[serde(default)]
@@ -83,11 +82,11 @@ pub enum Message {
     Serving,
 }
 
-/// One side of it.
+/// One side of the conversation.
 pub struct Conversation {
     stream: UnixStream,
     unread: Vec<u8>,
-    /// How much of `unread` is known to have no end of a line.
+    /// Bytes of `unread` without an end of line.
     searched: usize,
     received: Vec<OwnedFd>,
 }
@@ -102,17 +101,17 @@ impl Conversation {
         }
     }
 
-    /// Out of one runtime and into another.
+    /// Detaches the stream from its runtime.
     pub fn into_std(self) -> io::Result<std::os::unix::net::UnixStream> {
         self.stream.into_std()
     }
 
-    pub async fn say(&mut self, message: &Message) -> io::Result<()> {
+    pub async fn send(&mut self, message: &Message) -> io::Result<()> {
         self.stream.write_all(&line(message)?).await
     }
 
-    /// Says it and passes `descriptors` along.
-    pub async fn pass(
+    /// Sends a message with `descriptors`.
+    pub async fn send_with(
         &mut self,
         message: &Message,
         descriptors: &[BorrowedFd<'_>],
@@ -141,7 +140,7 @@ impl Conversation {
     }
 
     /// The next message. Cancel safe.
-    pub async fn hear(&mut self) -> io::Result<Message> {
+    pub async fn receive(&mut self) -> io::Result<Message> {
         loop {
             if let Some(end) = memchr(b'\n', &self.unread[self.searched..]) {
                 let rest = self.unread.split_off(self.searched + end + 1);
@@ -151,7 +150,7 @@ impl Conversation {
             }
             self.searched = self.unread.len();
             if self.unread.len() > MESSAGE_MAX_BYTES {
-                return Err(io::Error::other("it talks too much"));
+                return Err(io::Error::other("a message is too long"));
             }
             if self.read().await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -159,13 +158,13 @@ impl Conversation {
         }
     }
 
-    /// The descriptors that came with what was heard until now.
+    /// Descriptors that came with the messages received so far.
     pub fn received(&mut self) -> Vec<OwnedFd> {
         std::mem::take(&mut self.received)
     }
 
-    /// Resolves when the other side has hung up, as its process does when it ends.
-    pub async fn hung_up(&mut self) {
+    /// Resolves once the other side has closed, as its process does when it ends.
+    pub async fn closed(&mut self) {
         while self.read().await.is_ok_and(|count| count > 0) {
             self.unread.clear();
             self.searched = 0;
@@ -235,12 +234,12 @@ mod tests {
             supervisor: Supervisor::default(),
         };
         let descriptors = vec![file.as_fd(); DESCRIPTORS_MAX];
-        old.pass(&said, &descriptors).await.unwrap();
-        old.say(&Message::Serving).await.unwrap();
-        assert_eq!(new.hear().await.unwrap(), said);
+        old.send_with(&said, &descriptors).await.unwrap();
+        old.send(&Message::Serving).await.unwrap();
+        assert_eq!(new.receive().await.unwrap(), said);
         let received = new.received();
         assert_eq!(received.len(), DESCRIPTORS_MAX);
-        assert_eq!(new.hear().await.unwrap(), Message::Serving);
+        assert_eq!(new.receive().await.unwrap(), Message::Serving);
         let mut copy = File::from(received.into_iter().next_back().unwrap());
         copy.write_all(b"from the other side").unwrap();
         file.rewind().unwrap();
@@ -267,10 +266,10 @@ mod tests {
         };
         let descriptors = [file.as_fd()];
         let said = async {
-            old.pass(&holdings, &descriptors).await.unwrap();
-            old.say(&yours).await.unwrap();
+            old.send_with(&holdings, &descriptors).await.unwrap();
+            old.send(&yours).await.unwrap();
         };
-        let heard = async { [new.hear().await.unwrap(), new.hear().await.unwrap()] };
+        let heard = async { [new.receive().await.unwrap(), new.receive().await.unwrap()] };
         let ((), heard) = tokio::join!(said, heard);
         assert_eq!(new.received().len(), 1);
         assert_eq!(heard, [holdings, yours]);
@@ -280,15 +279,15 @@ mod tests {
     async fn nonsense_and_silence_are_errors() {
         let (mut old, mut new) = pair();
         new.stream.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-        assert!(old.hear().await.is_err());
+        assert!(old.receive().await.is_err());
         let endless = vec![b'x'; MESSAGE_MAX_BYTES + READ_BYTES];
         let (_, heard) = tokio::join!(new.stream.write_all(&endless), async {
-            let heard = old.hear().await;
+            let heard = old.receive().await;
             drop(old);
             heard
         });
         assert!(heard.is_err());
-        assert!(new.hear().await.is_err());
-        new.hung_up().await;
+        assert!(new.receive().await.is_err());
+        new.closed().await;
     }
 }

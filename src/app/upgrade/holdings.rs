@@ -1,7 +1,7 @@
-//! What only one process may hold: the listening sockets and the locks.
+//! Resources that only one process may hold: listening sockets and locks.
 //!
-//! Each is opened anew, or comes from the process before this one or from a supervisor that holds
-//! it; then there is no moment at which nobody does.
+//! Each is opened, inherited from the previous process, or passed by a supervisor. The latter two are
+//! held at all times.
 
 use super::handover::Holding;
 use super::predecessor;
@@ -20,20 +20,20 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 pub struct Holdings {
-    /// The proxy's; the admin API's comes last.
+    /// Listeners of the proxy, then that of the admin API.
     pub listeners: Vec<(SocketAddr, TcpListener)>,
     pub state_lock: File,
     /// Held while any service has containers.
     instance_lock: Arc<InstanceLock>,
     key: Key,
-    /// From the process before this one, until it is known which are wanted.
+    /// Listeners of the previous process, until the wanted ones are known.
     inherited: Vec<(SocketAddr, TcpListener)>,
-    /// From a supervisor, until the same is known.
+    /// Listeners of a supervisor, until then.
     passed: Vec<(SocketAddr, TcpListener)>,
 }
 
 impl Holdings {
-    /// Takes the locks. `None`: there is no process before this one.
+    /// Takes the locks. `handed`: holdings of the previous process, if there is one.
     pub fn lock(
         config: &Config,
         handed: Option<predecessor::Handed>,
@@ -85,13 +85,13 @@ impl Holdings {
     /// Check that the engine makes before it uses a daemon.
     pub fn claim(&self) -> Claim {
         let lock = Arc::clone(&self.instance_lock);
-        // Among what the engine says of its failures, which are one line each.
+        // Failures of the engine are one line each.
         let in_a_line = |why: String| why.replace("\n  hint: ", "; ");
         Arc::new(move |engine| lock.meet(engine).map_err(in_a_line))
     }
 
     /// Opens the listeners that were neither inherited nor passed, and closes the inherited ones
-    /// that nobody wants. From now on whoever connects waits in the kernel, if for nothing else.
+    /// that are not wanted any more. From now on clients wait in the kernel's queue.
     pub fn listen(&mut self, config: &Config) -> Result<(), StartError> {
         let mut inherited = std::mem::take(&mut self.inherited);
         let mut passed = std::mem::take(&mut self.passed);
@@ -144,7 +144,7 @@ impl Holdings {
             .map_err(|error| system(&error))
     }
 
-    /// Everything, with its name.
+    /// All holdings with their descriptors.
     pub fn all<'a>(
         &'a self,
         halves: &'a [(String, Arc<OwnedFd>)],
@@ -160,7 +160,7 @@ impl Holdings {
         listeners.chain(instance).chain(state).unzip()
     }
 
-    /// Writes down who runs, for the message to whoever else tries, and for whoever looks.
+    /// Signs locks and key with this process, which messages of other processes name.
     pub fn sign(&mut self) -> io::Result<()> {
         let mut file = &self.state_lock;
         file.set_len(0)?;

@@ -1,6 +1,6 @@
 //! An upgrade, seen from the new process.
 
-use super::predecessor::{Predecessor, Talking};
+use super::predecessor::{LivePredecessor, Predecessor};
 use crate::app::doors::Doors;
 use crate::app::keeper::Keeper;
 use crate::app::unix_socket::Socket;
@@ -9,42 +9,42 @@ use crate::service::spec::ServiceName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// A successor may take this long until it knows as many replicas as the running process.
+/// Time to find as many ready replicas as the running process has.
 const WARM_UP_WITHIN: Duration = Duration::from_secs(10);
 impl Keeper {
     /// Becomes ready beside the running process, takes control of the containers, lets clients
     /// in, and tells it to leave.
-    pub async fn take_over(&mut self, predecessor: Predecessor) -> Result<Talking, String> {
+    pub async fn take_over(&mut self, predecessor: Predecessor) -> Result<LivePredecessor, String> {
         self.warm_up(&predecessor.ready).await?;
-        let mut talking = predecessor.talk().map_err(|error| error.to_string())?;
-        let (wanted, by_hand) = talking.ready().await?;
+        let mut predecessor = predecessor.talk().map_err(|error| error.to_string())?;
+        let (wanted, by_hand) = predecessor.ready().await?;
         let by_name = wanted.clone().into_iter();
         let by_name = by_name.map(|(name, wanted)| (ServiceName::new(name), wanted));
         self.handle.take(Hands::Careful, by_name.collect()).await;
         for name in by_hand {
             let count = wanted.get(&name).copied();
             if let Err(why) = self.handle.scale(name, count).await {
-                log::warn!("what was asked for by hand ends with the process before: {why}");
+                log::warn!("a count set by hand is lost: {why}");
             }
         }
         self.doors.send_replace(Doors::Open);
         if (&mut self.accepting).await.is_err() {
             return Err("the proxy did not start".to_owned());
         }
-        talking.serving().await;
+        predecessor.serving().await;
         let placed = self.sockets.iter().try_for_each(Socket::place);
         if let Err(error) = placed.and_then(|()| self.holdings.sign()) {
             log::error!("commands do not reach this process: {error}");
         }
-        log::info!("took over from process {}", talking.pid);
-        Ok(talking)
+        log::info!("took over from process {}", predecessor.pid);
+        Ok(predecessor)
     }
 
-    /// Waits until as many replicas are ready here as in the process before. Some may have
-    /// failed since, but of each service that worked there must be one that works.
+    /// Waits until as many replicas are ready here as in the previous process. Some may have failed
+    /// since, but each service that worked must have one.
     async fn warm_up(&mut self, ready: &BTreeMap<String, u32>) -> Result<(), String> {
         let mut reader = self.reader.clone();
-        // A service that left the configuration is nobody's loss.
+        // Services that left the configuration do not count.
         let services = self.config.services.iter();
         let stay: BTreeSet<&str> = services.map(|service| service.spec.name.as_str()).collect();
         let ready: Vec<_> = ready

@@ -1,7 +1,7 @@
 //! An upgrade, seen from the old process.
 
 use super::handover::Message;
-use super::predecessor::Talking;
+use super::predecessor::LivePredecessor;
 use super::successor::Successor;
 use crate::app::doors::{Doors, over};
 use crate::app::keeper::Keeper;
@@ -13,15 +13,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// After an upgrade, idle clients have this long to send a request and be told to connect anew;
-/// closing their connections at once would break whatever they are just sending.
+/// Time after an upgrade in which idle clients may send a request and are told to reconnect; closing
+/// their connections at once would break requests on their way.
 const LINGER: Duration = Duration::from_secs(5);
-/// Starts and stops that are under way may take this long before an upgrade is refused.
+/// Time for starts and stops under way, before an upgrade is refused.
 const REST_WITHIN: Duration = Duration::from_secs(30);
-/// A successor reads what it is given at once, unless it hangs.
+/// Time for a successor to read a message.
 const READ_WITHIN: Duration = Duration::from_secs(10);
 impl Keeper {
-    /// Gives a successor its own handle of everything that it must hold; nothing is lost by it.
+    /// Sends a successor a second handle of everything that it must hold.
     pub async fn show_holdings(&mut self, mut successor: Successor) -> Option<Successor> {
         let halves = self.holdings.instance_halves();
         let (holdings, descriptors) = self.holdings.all(&halves);
@@ -36,19 +36,19 @@ impl Keeper {
         };
         let pid = successor.pid;
         log::info!("process {pid} wants to take over");
-        let passed = successor.conversation.pass(&message, &descriptors);
+        let passed = successor.conversation.send_with(&message, &descriptors);
         let why = match tokio::time::timeout(READ_WITHIN, passed).await {
             Ok(Ok(())) => return Some(successor),
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("it does not read what it is given within {READ_WITHIN:?}"),
+            Err(_) => format!("it did not read its holdings within {READ_WITHIN:?}"),
         };
         log::warn!("process {pid} cannot take over: {why}");
         successor.refuse(&why).await;
         None
     }
 
-    /// Lets go of the containers, and of the clients as soon as the successor lets them in. If
-    /// it ends before that, everything is as it was.
+    /// Hands over the containers, and the clients once the successor accepts them. If the successor
+    /// ends before that, this process goes on as before.
     pub async fn hand_over(&mut self, mut successor: Successor, hands: Hands) -> Option<Successor> {
         let pid = successor.pid;
         let rest = self.handle.take(Hands::Resting, BTreeMap::new());
@@ -64,7 +64,7 @@ impl Keeper {
         let by_hand = by_hand.into_iter().filter(|(_, count)| *count > 0);
         let by_hand: BTreeSet<String> = by_hand.map(|(name, _)| name).collect();
         let yours = Message::Yours { wanted, by_hand };
-        let said = successor.conversation.say(&yours);
+        let said = successor.conversation.send(&yours);
         if !matches!(tokio::time::timeout(READ_WITHIN, said).await, Ok(Ok(()))) {
             // A message without its end hands over nothing.
             drop(successor);
@@ -72,8 +72,8 @@ impl Keeper {
             self.handle.take(hands, BTreeMap::new()).await;
             return None;
         }
-        // Without a limit: as long as it lives, the containers are its own.
-        match successor.conversation.hear().await {
+        // No timeout: as long as the successor lives, the containers are its own.
+        match successor.conversation.receive().await {
             Ok(Message::Serving) => {
                 log::info!("process {pid} took over: finishing what is in flight");
                 self.in_flight.end_connections();
@@ -84,7 +84,7 @@ impl Keeper {
                 Some(successor)
             }
             _ => {
-                successor.conversation.hung_up().await;
+                successor.conversation.closed().await;
                 log::error!("process {pid} ended before it took over; going on");
                 self.handle.take(hands, BTreeMap::new()).await;
                 None
@@ -100,9 +100,9 @@ impl Keeper {
             .collect()
     }
 
-    /// Leaves once nothing is in flight here or in the process before this one, whose requests
-    /// the successor does not know of.
-    pub async fn follow(mut self, before: Option<Talking>, shutdown: &mut ShutdownWatch) {
+    /// Exits once nothing is in flight here or in the process before this one, whose requests the
+    /// successor cannot see.
+    pub async fn follow(mut self, before: Option<LivePredecessor>, shutdown: &mut ShutdownWatch) {
         let deadline = Instant::now() + self.config.server.drain_timeout;
         let mut before = before;
         let others = async {

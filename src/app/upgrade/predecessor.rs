@@ -1,4 +1,4 @@
-//! The successor's side of an upgrade: asks the running process for what it holds.
+//! The running process, as its successor sees it.
 
 use super::handover::{Conversation, Holding, Message, PROTOCOL, When};
 use crate::app::start_error::{StartError, system};
@@ -11,30 +11,30 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::net::UnixStream;
 
-/// The running process answers this soon; with `--upgrade=on-quit`, once it gets QUIT.
+/// Timeout of the running process's answer; with `--upgrade=on-quit` that comes after QUIT.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// The process that runs until this one takes over.
 pub struct Predecessor {
     pub pid: u32,
-    /// How many replicas of each service were ready.
+    /// Ready replicas by service.
     pub ready: BTreeMap<String, u32>,
-    /// The one that it had.
+    /// Its supervisor.
     pub supervisor: Supervisor,
     stream: StdUnixStream,
 }
 
-/// The same, in the runtime in which it is talked to.
-pub struct Talking {
+/// The predecessor within a runtime.
+pub struct LivePredecessor {
     pub pid: u32,
     conversation: Conversation,
 }
 
-/// What came from it.
+/// Holdings that it passed.
 pub type Handed = Vec<(Holding, OwnedFd)>;
 
-/// Asks whoever runs with this state folder for its holdings; `None`: nobody does. This process
-/// may be `supervised` by somebody else than that one.
+/// Asks the running process of this state folder for its holdings; `None`: there is none.
+/// `supervised`: this process has a supervisor of its own.
 pub fn ask(
     state_dir: &Path,
     when: When,
@@ -75,15 +75,15 @@ async fn meet(
         when,
         supervised,
     };
-    let said = conversation.say(&hello).await;
+    let said = conversation.send(&hello).await;
     said.map_err(|error| left(&error))?;
     let answer = match when {
-        When::Now => tokio::time::timeout(ANSWER_WITHIN, conversation.hear())
+        When::Now => tokio::time::timeout(ANSWER_WITHIN, conversation.receive())
             .await
             .map_err(|_| format!("the running process did not answer within {ANSWER_WITHIN:?}"))?,
         When::OnQuit => {
             log::info!("waiting until the running process gets QUIT");
-            conversation.hear().await
+            conversation.receive().await
         }
     };
     let (pid, holdings, ready, supervisor) = match answer {
@@ -94,12 +94,16 @@ async fn meet(
             supervisor,
         }) => (pid, holdings, ready, supervisor),
         Ok(Message::Refused { why }) => return Err(why),
-        Ok(other) => return Err(format!("the running process answered strangely: {other:?}")),
+        Ok(other) => {
+            return Err(format!(
+                "unexpected answer of the running process: {other:?}"
+            ));
+        }
         Err(error) => return Err(left(&error)),
     };
     let descriptors = conversation.received();
     if descriptors.len() != holdings.len() {
-        return Err("not every socket came through".to_owned());
+        return Err("not every socket arrived".to_owned());
     }
     log::info!("taking over from process {pid}");
     let predecessor = Predecessor {
@@ -112,36 +116,37 @@ async fn meet(
 }
 
 impl Predecessor {
-    pub fn talk(self) -> io::Result<Talking> {
-        Ok(Talking {
+    pub fn talk(self) -> io::Result<LivePredecessor> {
+        Ok(LivePredecessor {
             pid: self.pid,
             conversation: Conversation::new(UnixStream::from_std(self.stream)?),
         })
     }
 }
 
-impl Talking {
-    /// Asks for control; returns how many replicas were wanted of each service, and of which
-    /// ones by hand.
+impl LivePredecessor {
+    /// Asks for control; returns the desired counts, and the services whose count was set by hand.
     pub async fn ready(&mut self) -> Result<(BTreeMap<String, u32>, BTreeSet<String>), String> {
-        let said = self.conversation.say(&Message::Ready).await;
+        let said = self.conversation.send(&Message::Ready).await;
         said.map_err(|error| left(&error))?;
-        match self.conversation.hear().await {
+        match self.conversation.receive().await {
             Ok(Message::Yours { wanted, by_hand }) => Ok((wanted, by_hand)),
             Ok(Message::Refused { why }) => Err(why),
-            Ok(other) => Err(format!("the running process answered strangely: {other:?}")),
+            Ok(other) => Err(format!(
+                "unexpected answer of the running process: {other:?}"
+            )),
             Err(error) => Err(left(&error)),
         }
     }
 
-    /// Tells it that it may leave. If it left already, all the better.
+    /// Tells it that it may leave; it may be gone already.
     pub async fn serving(&mut self) {
-        let _ = self.conversation.say(&Message::Serving).await;
+        let _ = self.conversation.send(&Message::Serving).await;
     }
 
     /// Resolves when its process has ended.
     pub async fn gone(&mut self) {
-        self.conversation.hung_up().await;
+        self.conversation.closed().await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The running process's side of an upgrade: who knocks, and who may come in.
+//! Successors, as the running process sees them: one at a time may take over.
 
 use super::handover::{Conversation, Message, PROTOCOL, When};
 use crate::service::time::Human;
@@ -11,21 +11,21 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// Whoever knocks says this soon what it wants.
+/// Timeout of a successor's first message.
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
 /// Time for a successor to get ready once it has the holdings: its engine's first list, and ten
 /// seconds of warming up. One that hangs must not keep others out for ever.
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// A refusal fits into the socket's buffer, unless nobody reads there.
+/// Timeout of a refusal, which fits into the socket's buffer.
 const REFUSE_WITHIN: Duration = Duration::from_secs(1);
-/// A door that cannot be opened (too many open files) is tried again after this.
+/// Pause after a failure to accept, as with too many open files.
 const ACCEPT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The door at which successors knock. One at a time may come in.
+/// The socket for successors. One at a time may be inside.
 pub struct Door {
     listener: UnixListener,
     steps: JoinSet<Option<Step>>,
-    /// The pid of the successor that is inside, while it is.
+    /// Process id of the successor inside, while there is one.
     inside: Weak<u32>,
     quit: watch::Sender<()>,
 }
@@ -35,16 +35,16 @@ pub struct Successor {
     pub pid: u32,
     pub conversation: Conversation,
     when: When,
-    /// By somebody of its own.
+    /// Whether it has a supervisor of its own.
     pub supervised: bool,
     inside: Arc<u32>,
 }
 
-/// What a successor needs next.
+/// Next need of a successor.
 pub enum Knock {
-    /// To be given the holdings.
+    /// It needs the holdings.
     Comes(Successor),
-    /// To be given control.
+    /// It needs control.
     IsReady(Successor),
 }
 
@@ -63,7 +63,7 @@ impl Door {
         })
     }
 
-    /// QUIT was sent; false when nobody waits for it.
+    /// Passes QUIT on; false: no successor waits for it.
     pub fn quit(&self) -> bool {
         self.quit.send(()).is_ok()
     }
@@ -75,7 +75,7 @@ impl Door {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) => drop(self.steps.spawn(greet(stream))),
                     Err(error) => {
-                        log::warn!("a successor could not be let in: {error}");
+                        log::warn!("cannot accept a successor: {error}");
                         tokio::time::sleep(ACCEPT_RETRY_AFTER).await;
                     }
                 },
@@ -92,7 +92,7 @@ impl Door {
         }
     }
 
-    /// Returns the successor unless somebody else is inside, or it waits for QUIT.
+    /// Returns the successor unless another one is inside, or it waits for QUIT.
     fn let_in(&mut self, successor: Successor) -> Option<Successor> {
         if let Some(pid) = self.inside.upgrade() {
             let why = format!("another process is about to take over already, process {pid}");
@@ -112,11 +112,11 @@ impl Door {
         None
     }
 
-    /// Lets a successor that was given the holdings get ready.
+    /// Waits for a successor with its holdings to be ready.
     pub fn wait_for(&mut self, mut successor: Successor) {
         self.steps.spawn(async move {
             let pid = successor.pid;
-            match timeout(READY_WITHIN, successor.conversation.hear()).await {
+            match timeout(READY_WITHIN, successor.conversation.receive()).await {
                 Ok(Ok(Message::Ready)) => return Some(Step::Next(Knock::IsReady(successor))),
                 Ok(_) => log::warn!("process {pid} does not take over after all; going on"),
                 Err(_) => {
@@ -134,13 +134,13 @@ impl Successor {
     pub async fn refuse(mut self, why: &str) {
         let why = why.to_owned();
         let refusal = Message::Refused { why };
-        let _ = timeout(REFUSE_WITHIN, self.conversation.say(&refusal)).await;
+        let _ = timeout(REFUSE_WITHIN, self.conversation.send(&refusal)).await;
     }
 }
 
 async fn greet(stream: UnixStream) -> Option<Step> {
     let mut conversation = Conversation::new(stream);
-    let hello = timeout(HELLO_WITHIN, conversation.hear()).await;
+    let hello = timeout(HELLO_WITHIN, conversation.receive()).await;
     let Ok(Ok(Message::Hello {
         protocol,
         pid,
@@ -169,7 +169,7 @@ async fn greet(stream: UnixStream) -> Option<Step> {
 async fn wait_for_quit(mut successor: Successor, mut quit: watch::Receiver<()>) -> Option<Step> {
     tokio::select! {
         quit = quit.changed() => quit.ok()?,
-        () = successor.conversation.hung_up() => {
+        () = successor.conversation.closed() => {
             log::info!("process {} does not wait for QUIT any more", successor.pid);
             return None;
         }
@@ -190,7 +190,7 @@ mod tests {
             when: When::Now,
             supervised: false,
         };
-        conversation.say(&hello).await.unwrap();
+        conversation.send(&hello).await.unwrap();
         conversation
     }
 
@@ -198,7 +198,7 @@ mod tests {
     async fn answer(door: &mut Door, outside: &mut Conversation) -> String {
         tokio::select! {
             _ = door.next() => panic!("nobody may come in"),
-            heard = outside.hear() => match heard {
+            heard = outside.receive() => match heard {
                 Ok(Message::Refused { why }) => why,
                 other => panic!("{other:?}"),
             },

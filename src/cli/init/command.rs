@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct Init {
-    /// The image to run; it is looked at, and pulled when it is not here
+    /// The image to run; pulled when it is not on this machine
     #[arg(
         value_name = "IMAGE",
         required_unless_present = "from",
@@ -25,13 +25,13 @@ pub struct Init {
     /// A Compose file to translate
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// Where to write it; `-`: standard output
+    /// File to write; `-`: standard output
     #[arg(short, long, value_name = "FILE", default_value = "tidegate.yaml")]
     out: PathBuf,
-    /// Write over a file that is there
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
-    /// Say what was written as JSON
+    /// Print a summary as JSON
     #[arg(long)]
     json: bool,
 }
@@ -134,6 +134,6 @@ pub fn problems(text: &str, registry: &Registry) -> Option<String> {
 
 fn complain(problems: &Option<String>) {
     if let Some(problems) = problems {
-        output::complain(format_args!("{problems}\nthis wants a hand before it runs"));
+        output::complain(format_args!("{problems}\nedit the file before you run it"));
     }
 }

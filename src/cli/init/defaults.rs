@@ -1,4 +1,4 @@
-//! Values for what nobody says, and the reasons that are written beside them.
+//! Default values, and the comments that are written beside them.
 
 /// Port that an image most probably listens on when it does not say.
 pub const PORT: u16 = 80;

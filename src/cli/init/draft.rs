@@ -1,13 +1,13 @@
-//! A configuration as it is being written: keys, and a word on each where there is one.
+//! A configuration that is being written: keys, some with a comment.
 
 use std::fmt::Write;
 
 #[derive(Default)]
 pub struct Draft {
-    /// Above everything, a line each.
+    /// Comments above everything, one a line.
     pub head: Vec<String>,
     pub services: Vec<Service>,
-    /// Below everything.
+    /// Comments below everything.
     pub foot: Vec<String>,
 }
 
@@ -15,7 +15,7 @@ pub struct Draft {
 pub struct Service {
     pub name: String,
     keys: Vec<Key>,
-    /// What could not be said.
+    /// Comments on what is not translated.
     pub remarks: Vec<String>,
 }
 
@@ -26,7 +26,7 @@ struct Key {
 }
 
 pub enum Value {
-    /// As it stands in the file, in one line.
+    /// Text of the file, in one line.
     Flow(String),
     /// Keys below it, each with its value.
     Block(Vec<(String, String, String)>),

@@ -3,10 +3,10 @@
 use super::draft::{Value, quoted};
 use std::time::Duration;
 
-/// A health check in Compose's or an image's words.
+/// A health check as Compose or an image has it.
 #[derive(Default)]
 pub struct Known {
-    /// A path that is asked from outside already.
+    /// Path that is requested from outside already.
     pub path: Option<String>,
     /// The command, as text.
     pub test: Option<String>,
@@ -27,11 +27,11 @@ pub fn translate(known: &Known, port: u16) -> (Option<Value>, Option<String>) {
     let test = known.test.as_deref();
     let path = known.path.clone().or_else(|| path_of(test?, port));
     match (path, test) {
-        (Some(path), _) => key("path", quoted(&path), "asked with GET; 200 is well"),
+        (Some(path), _) => key("path", quoted(&path), "GET must answer 200"),
         (None, Some(test)) => {
             remark = Some(format!(
                 "its own health check runs inside, which Tidegate does not do: {test}\n\
-                 any answer below 500 is well; better is a path: healthcheck: {{ path: /healthz }}"
+                 any answer below 500 passes; better is a path: healthcheck: {{ path: /healthz }}"
             ));
         }
         // Any answer below 500 is well.

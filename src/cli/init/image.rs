@@ -19,7 +19,7 @@ pub fn about_image(image: &str, facts: &ImageFacts) -> Draft {
     service.set("image", quoted(image), "");
     let port = facts.ports.first().copied().unwrap_or(PORT);
     let why = match facts.ports.as_slice() {
-        [] => "the image does not say; what the program listens on inside the container",
+        [] => "assumed: the port that the program listens on inside the container",
         [_] => "the image exposes it",
         _ => "the lowest that the image exposes",
     };

@@ -72,10 +72,10 @@ fn a_compose_file_is_translated_and_what_cannot_be_is_said() {
         "    image: shop/web:1",
         "    port: 8080 # inside the container",
         "    environment: {\"MODE\":\"yes\",\"URL\":\"http://db:5432\"}",
-        "    volumes: [shop_data:/data, /home/me/shop/conf:/etc/web:ro, /srv/files:/files:ro] # every replica shares them; named as Compose does, what is in them stays",
-        "    networks: [shop_back] # as `docker network ls` names them",
+        "    volumes: [shop_data:/data, /home/me/shop/conf:/etc/web:ro, /srv/files:/files:ro] # every replica shares them; the names are Compose's, so their data stays",
+        "    networks: [shop_back] # named as in `docker network ls`",
         "    networks: [shop_default] # where Compose's services are",
-        "      path: /up # asked with GET; 200 is well",
+        "      path: /up # GET must answer 200",
         "      interval: 5s",
         "      start_period: 1m30s",
         "    scale: { min: 2, max: 10 } # more when traffic asks for it",
@@ -88,11 +88,11 @@ fn a_compose_file_is_translated_and_what_cannot_be_is_said() {
         "    first_port: 8100 # replicas are on 127.0.0.1, here and upward",
         "    routes: [{ host: api.example.com, path: /v1 }] # from the labels for Traefik",
         "    command: [\"serve\",\"--port\",\"3000\"]",
-        "    routes: [{ host: admin.localhost }] # whom it answers; only one service can do without",
+        "    routes: [{ host: admin.localhost }] # required; only one service can do without routes",
         "    image: shop-built # as `docker compose build` names it",
         "    port: 90 # inside the container",
         "# build these images before the first start, and before each `tidegate deploy`: docker compose build built",
-        "# `db` is left to Compose: it has no port that anybody comes in by",
+        "# `db` is left to Compose: it has no port",
         "# start what is left to Compose before Tidegate, because Compose wants to make its networks itself: docker compose up -d db",
         "# not translated: `secrets` at the top",
     ] {
@@ -151,25 +151,25 @@ services:
     image: wiki
     port: 3000 # inside the container
     first_port: 8000 # replicas are on 127.0.0.1, here and upward
-    routes: [{ host: wiki.localhost }] # in place of a rule that routes cannot say
-    volumes: [shop_pages:/pages, /var/run/docker.sock:/var/run/docker.sock] # every replica shares them; named as Compose does, what is in them stays
+    routes: [{ host: wiki.localhost }] # in place of a rule that no route can express
+    volumes: [shop_pages:/pages, /var/run/docker.sock:/var/run/docker.sock] # every replica shares them; the names are Compose's, so their data stays
     scale: { min: 1, max: 1 } # more when several may write to these volumes at once
     networks: [shop_default] # where Compose's services are
-    # Compose published port 3000; clients come in by `listen` now, port 80
+    # Compose published port 3000; clients connect to `listen` now, port 80
     # not translated: port 3000, which is UDP
-    # not translated: Traefik's rule Host(`a`) && ClientIP(`10.0.0.0/8`); write what it claims as `routes`
+    # not translated: Traefik's rule Host(`a`) && ClientIP(`10.0.0.0/8`); write it as `routes`
 
   reader:
     image: reader
     port: 8080 # inside the container
     first_port: 8100 # replicas are on 127.0.0.1, here and upward
-    volumes: [shop_pages:/pages:ro] # every replica shares them; named as Compose does, what is in them stays
+    volumes: [shop_pages:/pages:ro] # every replica shares them; the names are Compose's, so their data stays
     scale: { min: 1, max: 10 } # more when traffic asks for it
     networks: [shop_default] # where Compose's services are
-    # Compose published port 8080; clients come in by `listen` now, port 80
+    # Compose published port 8080; clients connect to `listen` now, port 80
     # not translated: `depends_on`; requests wait for what is not ready, and health checks see it
     # without `routes` it gets every request that no other service claims
-    # `wiki` leads nowhere any more as the name of a host, because its containers come and go: ask Tidegate for it, as clients do
+    # `wiki` is no host name any more, because its containers change: reach it through Tidegate, as clients do
 
   old:
     image: blog
@@ -182,7 +182,7 @@ services:
 
   routed:
     image: shop
-    port: 80 # nothing says it: what the program listens on inside the container
+    port: 80 # assumed: the port that the program listens on inside the container
     first_port: 8300 # replicas are on 127.0.0.1, here and upward
     routes: [{ host: shop.example.com }] # from the labels for Traefik
     scale: { min: 1, max: 10 } # more when traffic asks for it
@@ -191,8 +191,8 @@ services:
 # `extra` is left out: it runs with the profile debug only
 # `proxy` is left out: Tidegate takes its place
 # `database` is left to Compose: its port speaks PostgreSQL's protocol, and not HTTP
-# `hidden` is left to Compose: the label `traefik.enable=false` says that nobody comes in
-# `inside` is left to Compose: its port is for other services only, which ask for it by its name
+# `hidden` is left to Compose: the label `traefik.enable=false` excludes it
+# `inside` is left to Compose: its port is for other services only
 # start what is left to Compose before Tidegate, because Compose wants to make its networks itself: docker compose up -d database hidden inside
 ";
     assert_eq!(text, expected);
@@ -210,11 +210,11 @@ fn variables_of_files_are_taken_along() {
                    env_file: [web.env, { path: missing.env, required: false }] } }";
     let draft = compose::draft(compose, folder.path(), &|_| None).unwrap();
     let text = draft.text();
-    let line = "    environment: {\"A\":\"own\",\"B\":\"two words\",\"C\":null} # in clear; what nobody \
-                should see belongs under `secrets`\n";
+    let line = "    environment: {\"A\":\"own\",\"B\":\"two words\",\"C\":null} # in plain text; \
+                secrets belong under `secrets`\n";
     assert!(text.contains(line), "{text}");
     assert!(
-        text.contains("# not translated: there is nothing in missing.env"),
+        text.contains("# not translated: missing.env is missing or empty"),
         "{text}"
     );
 }
@@ -256,7 +256,7 @@ services:
     first_port: 8000 # replicas are on 127.0.0.1, here and upward
     volumes: [shop-data:/data] # every replica shares them
     healthcheck:
-      path: /healthz # asked with GET; 200 is well
+      path: /healthz # GET must answer 200
       interval: 1m30s
       retries: 3
     scale: { min: 1, max: 1 } # more when several may write to these volumes at once

@@ -1,4 +1,4 @@
-//! The command: reads traffic, plays policies, and writes what came of it.
+//! The command: reads traffic, plays policies, and writes the results.
 
 use super::policies;
 use super::report::{PolicyReport, Report, TraceReport};
@@ -25,45 +25,45 @@ pub struct Simulate {
     traces: Vec<PathBuf>,
     #[command(flatten)]
     file: ConfigFile,
-    /// Take policy and bounds of this service of the configuration, and its requests of access
-    /// logs; it comes first in the table. One that sleeps is taken for one that keeps a replica
+    /// Add the policy of this service of the configuration, with its bounds and its requests in
+    /// access logs; it comes first in the table. A service that sleeps is simulated with a replica
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
     /// A policy, as in `concurrency` or `concurrency: {headroom: 1.2}`; may be given more than
     /// once [default: concurrency, requests, knative and hpa]
     #[arg(long = "policy", value_name = "POLICY")]
     policies: Vec<String>,
-    /// Makes another world with the same traffic
+    /// Seed of the random replicas and requests
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Scale the traffic to this many requests per second on average [default: as it is]
     #[arg(long, value_name = "N")]
     mean_rate: Option<f64>,
-    /// Begin so far into the trace, as in 2h
+    /// Skip this much of the trace, as in 2h
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     from: Option<Duration>,
-    /// Take so much of the trace, as in 1d
+    /// Play this much of the trace, as in 1d
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     take: Option<Duration>,
-    /// How many requests a replica works on at once
+    /// Requests that a replica works on at once
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     slots: u32,
     /// The mean time that a request takes [default: that of the access log, or 250ms]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     service_time: Option<Duration>,
-    /// How much that varies: standard deviation divided by mean
+    /// Variation of that time: standard deviation divided by mean
     #[arg(long, value_name = "CV", default_value_t = 1.0)]
     service_cv: f64,
     /// The mean time from starting a replica until it is ready
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
     start_time: Duration,
-    /// How much that varies
+    /// Variation of that time
     #[arg(long, value_name = "CV", default_value_t = 0.2)]
     start_cv: f64,
     /// The mean time until a replica crashes, as in 1h [default: none does]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     crashes_after: Option<Duration>,
-    /// How much the rate varies from second to second, beyond Poisson arrivals
+    /// Variation of the rate from second to second, beyond Poisson arrivals
     #[arg(long, value_name = "CV", default_value_t = 0.1)]
     noise: f64,
     /// The fewest replicas [default: 1, or the service's]
@@ -72,10 +72,10 @@ pub struct Simulate {
     /// The most replicas [default: 100, or the service's]
     #[arg(long, value_name = "N")]
     max: Option<u32>,
-    /// Write each second of each run to this file
+    /// Write each second of each run to this file, as CSV
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// Draw load, wanted and ready into this file
+    /// Draw load, wanted and ready replicas into this file, as SVG
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     #[command(flatten)]
@@ -219,11 +219,11 @@ impl Simulate {
 struct Traffic {
     name: String,
     trace: Trace,
-    /// How long a request took, where that is known.
+    /// Mean time of a request, if known.
     took: Option<Duration>,
 }
 
-/// The planner looks at each replica; this many take a while.
+/// Limit of replicas, because the planner looks at each.
 const MAX_REPLICAS: u32 = 1000;
 
 /// Requests per second.

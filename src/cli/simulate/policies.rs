@@ -68,7 +68,7 @@ fn installed(
 ) -> Result<Arc<dyn crate::plugin::Scaler>, String> {
     let key = Value::from("target");
     if name == "concurrency" && !values.contains_key(&key) {
-        // What a replica can do is known here.
+        // The capacity of a replica is known here.
         values.insert(key, Value::from(model.slots));
     }
     let mut hooks = Hooks::new(store::store().1);

@@ -44,9 +44,9 @@ pub struct PolicyReport {
     #[serde(flatten)]
     pub figures: Figures,
     pub requests: u64,
-    /// Waited longer than half a second.
+    /// Requests that waited longer than half a second.
     pub late: u64,
-    /// Sent away, or lost in a crash.
+    /// Requests that were sent away, or lost in a crash.
     pub lost: u64,
     pub replica_seconds: f64,
     #[serde(skip)]

@@ -1,4 +1,4 @@
-//! The command: follows the stream, draws, and hears keys.
+//! The command: follows the stream, draws, and reads keys.
 
 use super::draw;
 use super::input::Input;
@@ -19,11 +19,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How long a key waits for a picture, and a picture for the next one.
+/// Interval of drawing, and the longest delay of a key.
 const DRAW_EVERY: Duration = Duration::from_millis(100);
-/// The server says something every 5 s; what is shown may be old when it does not.
+/// Silence of the server after which the picture may be stale; it sends something every 5 s.
 const SILENT_FOR: Duration = Duration::from_secs(9);
-/// The curves have a point for each of these.
+/// Interval between points of the curves.
 const POINT_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
@@ -43,7 +43,7 @@ impl TopArgs {
             Ok(client) => client,
             Err(code) => return code,
         };
-        // Before the screen is taken, so that whoever is not reached is told in plain words.
+        // Before the screen is taken, so that an error is printed as text.
         if let Err(error) = client.get::<view::Overview>("/api/v1/services") {
             return fail(FAILED, error);
         }
@@ -51,7 +51,7 @@ impl TopArgs {
         let (orders, ordered) = channel();
         follow(client.clone(), sender.clone());
         obey(client, ordered, sender);
-        // It is given back at the end, at a signal and, by a hook, at a panic.
+        // The terminal is restored at the end, at a signal and, by a hook, at a panic.
         let mut terminal = ratatui::init();
         give_back_at_signals();
         let ended = watch(&mut terminal, &inputs, &orders);
@@ -85,7 +85,7 @@ fn watch(
             }
         }
         if top.lost.is_none() && heard.elapsed() > SILENT_FOR {
-            top.lost(format!("nothing was heard for {} s", SILENT_FOR.as_secs()));
+            top.lost(format!("no data for {} s", SILENT_FOR.as_secs()));
         }
         if Instant::now() >= point_at {
             top.point();
@@ -127,7 +127,7 @@ fn watch(
         match top.press(key) {
             Some(Act::Quit) => return Ok(()),
             Some(act) => {
-                top.said = Some(("asked; waiting for the answer".to_owned(), true));
+                top.said = Some(("sent; waiting for the answer".to_owned(), true));
                 drop(orders.send(act));
             }
             None => {}
@@ -167,7 +167,7 @@ fn understood(message: &Message) -> Option<Input> {
     }
 }
 
-/// Whoever ends this from outside gets a terminal that can be used.
+/// Restores the terminal when a signal ends the command.
 fn give_back_at_signals() {
     thread::spawn(|| {
         let code = client::block_on(async {

@@ -1,4 +1,4 @@
-//! What `top` knows as a picture.
+//! The picture of `top`.
 
 use super::state::{Ask, Curves, Top};
 use crate::admin::view::{Replica, Service};
@@ -20,7 +20,7 @@ const HELP: &[(&str, &str)] = &[
     ("q", "quit"),
 ];
 
-/// Of services before they scroll.
+/// Lines of services before they scroll.
 const SERVICES_MAX: u16 = 10;
 const EVENTS_MIN: u16 = 5;
 const CURVES: u16 = 5;

@@ -48,7 +48,7 @@ fn carry_out(client: &Client, act: &Act) -> Result<String, ClientError> {
             };
             let deployed: view::Deployed = client.order(&path(service, "deploy"), &order)?;
             Ok(match deployed.begun {
-                true => format!("{service}: {} is on its way", deployed.version),
+                true => format!("{service}: rolling out {}", deployed.version),
                 false => format!("{service}: every replica runs {} already", deployed.version),
             })
         }

@@ -1,4 +1,4 @@
-//! What `top` knows, and what a key does: no terminal, no clock, no connection.
+//! State of `top`, and the effects of keys; without terminal, clock or connection.
 
 use crate::admin::view::{Auto, Count, Replica, Service, State, Told};
 use std::collections::{BTreeMap, VecDeque};
@@ -18,7 +18,7 @@ pub enum Key {
     Right,
 }
 
-/// What is to be done in the world.
+/// An order that a key gives.
 #[derive(Debug, PartialEq)]
 pub enum Act {
     Quit,
@@ -36,11 +36,11 @@ pub enum Act {
     },
 }
 
-/// What is asked before something is done.
+/// A question before an order is given.
 pub enum Ask {
-    /// Done with Enter or y.
+    /// Confirmed with Enter or y.
     Sure { what: String, act: Act },
-    /// The name of an image, as it is typed.
+    /// Name of an image, as it is typed.
     Image { service: String, typed: String },
 }
 
@@ -49,33 +49,33 @@ pub struct Top {
     pub services: BTreeMap<String, Service>,
     pub engine_up: bool,
     pub curves: BTreeMap<String, Curves>,
-    /// The newest last.
+    /// Events, the newest last.
     pub events: VecDeque<Told>,
-    /// The service that is looked at.
+    /// Index of the selected service.
     pub at: usize,
-    /// The replica that keys mean.
+    /// Index of the selected replica.
     pub replica: usize,
     pub ask: Option<Ask>,
-    /// What became of the last order, and whether that is good.
+    /// Answer to the last order, and whether it succeeded.
     pub said: Option<(String, bool)>,
     pub help: bool,
-    /// Why what is shown may be old.
+    /// Reason why the picture may be stale.
     pub lost: Option<String>,
-    /// When the state was written.
+    /// Time of the state.
     pub time: String,
-    /// When what is known of a service was: only what changes is told again.
+    /// Time of each service's state, because only changed services are sent again.
     told_at: BTreeMap<String, String>,
 }
 
-/// What a service was like, a point a second.
+/// Curves of a service, with a point a second.
 #[derive(Default)]
 pub struct Curves {
     pub requests: VecDeque<u64>,
     pub in_flight: VecDeque<u64>,
     pub ready: VecDeque<u64>,
-    /// In milliseconds.
+    /// Latency in milliseconds.
     pub p99: VecDeque<u64>,
-    /// In thousandths.
+    /// Error rate in thousandths.
     pub errors: VecDeque<u64>,
 }
 
@@ -103,7 +103,7 @@ impl Top {
         self.hold_in_bounds();
     }
 
-    /// How many seconds older everything is by now than was told of this service.
+    /// Seconds since the state of this service was sent.
     pub fn older(&self, name: &str) -> f64 {
         let at = |text: &str| humantime::parse_rfc3339(text).ok();
         let told_at = self.told_at.get(name).and_then(|told_at| at(told_at));
@@ -114,7 +114,7 @@ impl Top {
     }
 
     pub fn tell(&mut self, told: Told) {
-        // After a break some come again.
+        // After a reconnection some events come again.
         if self.events.back().is_some_and(|last| told.id <= last.id) {
             return;
         }
@@ -245,7 +245,7 @@ impl Top {
                 typed.pop();
                 self.ask = Some(Ask::Image { service, typed });
             }
-            // Anything else is no.
+            // Any other key cancels.
             _ => {}
         }
         None

@@ -42,7 +42,7 @@ pub fn translated(
     let labels = read_own(&labels).over(read_traefik(&labels));
     if let Some(label) = labels.disabled_by() {
         return Err(Left::ToCompose(format!(
-            "the label `{label}=false` says that nobody comes in"
+            "the label `{label}=false` excludes it"
         )));
     }
     let (image, why) = match (keys.get("image"), keys.get("build")) {
@@ -74,18 +74,18 @@ pub fn translated(
     let Some(port) = known.or(of_image) else {
         return Err(match ports.iter().find_map(|port| protocol(*port)) {
             Some(protocol) => Left::ToCompose(format!("its port speaks {protocol}, and not HTTP")),
-            None => "it has no port that anybody comes in by".into(),
+            None => "it has no port".into(),
         });
     };
     let is_asked_for = of_label.is_some() || is_routed;
     if items(keys, "ports").next().is_none() && !is_asked_for {
-        let why = "its port is for other services only, which ask for it by its name";
+        let why = "its port is for other services only";
         return Err(why.into());
     }
     service.set("image", quoted(&image), why);
     let why = match known {
         Some(_) => "inside the container",
-        None => "nothing says it: what the program listens on inside the container",
+        None => "assumed: the port that the program listens on inside the container",
     };
     service.set("port", port.to_string(), why);
     service.set(
@@ -103,7 +103,11 @@ pub fn translated(
         service.set("routes", inline(routes), why);
     } else if labels.has_rules {
         let host = format!("[{{ host: {}.localhost }}]", service.name);
-        service.set("routes", host, "in place of a rule that routes cannot say");
+        service.set(
+            "routes",
+            host,
+            "in place of a rule that no route can express",
+        );
     } else if let Some(hosts) = hosts {
         let hosts = hosts.split(',').map(str::trim);
         let routes: Vec<String> = hosts
@@ -114,7 +118,7 @@ pub fn translated(
     }
     for published in published {
         service.remarks.push(format!(
-            "Compose published port {published}; clients come in by `listen` now, port 80"
+            "Compose published port {published}; clients connect to `listen` now, port 80"
         ));
     }
     for port in ports.iter().filter(|other| **other != port) {

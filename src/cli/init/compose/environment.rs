@@ -22,7 +22,7 @@ pub fn environment(keys: &Mapping, project: &Project<'_>, service: &mut Service)
             Ok(of_file) if !of_file.is_empty() => variables.extend(of_file),
             Ok(_) => service
                 .remarks
-                .push(format!("not translated: there is nothing in {path}")),
+                .push(format!("not translated: {path} is missing or empty")),
             Err(why) => service.remarks.push(format!("not translated: {why}")),
         }
     }
@@ -50,7 +50,7 @@ pub fn environment(keys: &Mapping, project: &Project<'_>, service: &mut Service)
     service.set(
         "environment",
         flow(&Value::Mapping(all)),
-        "in clear; what nobody should see belongs under `secrets`",
+        "in plain text; secrets belong under `secrets`",
     );
 }
 

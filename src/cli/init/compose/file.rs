@@ -47,7 +47,7 @@ pub fn draft(
                         service.set(
                             "routes",
                             host,
-                            "whom it answers; only one service can do without",
+                            "required; only one service can do without routes",
                         );
                     }
                     has_catch_all = true;
@@ -125,8 +125,8 @@ fn mention_names(services: &Mapping, draft: &mut Draft) {
         for name in needs.map(names_of).unwrap_or_default() {
             if translated.contains(&config::name_of(&name)) {
                 service.remarks.push(format!(
-                    "`{name}` leads nowhere any more as the name of a host, because its \
-                     containers come and go: ask Tidegate for it, as clients do"
+                    "`{name}` is no host name any more, because its containers change: reach it \
+                     through Tidegate, as clients do"
                 ));
             }
         }

@@ -52,7 +52,7 @@ pub fn volumes(keys: &Mapping, project: &Project<'_>, service: &mut Service) -> 
     }
     if !kept.is_empty() {
         let why = match is_named {
-            true => "every replica shares them; named as Compose does, what is in them stays",
+            true => "every replica shares them; the names are Compose's, so their data stays",
             false => "every replica shares them",
         };
         service.set("volumes", list(&kept), why);
@@ -72,7 +72,7 @@ pub fn networks(keys: &Mapping, project: &Project<'_>, first: Option<&str>, serv
         service.set(
             "networks",
             list(&networks),
-            "as `docker network ls` names them",
+            "named as in `docker network ls`",
         );
     }
 }
