@@ -1,6 +1,8 @@
 //! What the engine is told to do, and what becomes of it.
 
-use super::{Control, Input};
+use crate::control::event_loop::Control;
+use crate::control::input::Input;
+use crate::control::service::fleet::image::{Fetch, Image};
 use crate::engine::EngineError;
 use crate::plan::{Action, Reason};
 use crate::service::event::Event;
@@ -9,13 +11,6 @@ use crate::service::spec::{ServiceName, Slot};
 use crate::service::time::Moment;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// A call that got no answer. When a listing gets one, the failure was the call's own.
-pub(super) struct Unanswered {
-    pub(super) generation: u64,
-    pub(super) slot: Slot,
-    pub(super) why: String,
-}
 
 impl Control {
     pub(super) fn act(&mut self, service: &ServiceName, action: Action, now: Moment) {
@@ -84,6 +79,40 @@ impl Control {
                 });
             }
         }
+    }
+
+    pub(in crate::control) fn fetch_image(
+        &mut self,
+        service: &ServiceName,
+        slot: Slot,
+        generation: u64,
+    ) {
+        let now = self.now();
+        let state = self.services.get_mut(service).expect("planned for");
+        let (Some(managed), Some(version)) = (&state.managed, &state.version) else {
+            return;
+        };
+        let (spec, of) = (Arc::clone(&managed.spec), version.hash.clone());
+        let fetch = Fetch {
+            service: service.clone(),
+            slot,
+            generation,
+            of: of.clone(),
+        };
+        state.image = Image::Coming { of, since: now };
+        let (engine, sender) = (Arc::clone(&self.engine), self.sender.clone());
+        tokio::spawn(async move {
+            let result = engine.fetch_image(&spec).await;
+            let _ = sender.send(Input::Fetched { fetch, result }).await;
+        });
+    }
+
+    pub(in crate::control) fn fetched(&mut self, fetch: &Fetch, result: Result<(), EngineError>) {
+        let (now, sequence) = (self.now(), self.observing.sequence);
+        if let Some(state) = self.services.get_mut(&fetch.service) {
+            state.fetched(fetch, result, sequence, now, &self.sink);
+        }
+        self.observing.wanted = true;
     }
 
     /// Has a replica paused, or run again.

@@ -1,13 +1,11 @@
-//! What other tasks may ask of the control loop, and how.
+//! What other tasks may ask of the control loop.
 
-use super::Input;
-use super::images::{ImageNote, Images};
-use super::managed::Managed;
-use super::version::Deployed;
+use crate::control::declared::Managed;
+use crate::control::image_note::{ImageNote, Images};
 use crate::service::replica::ReplicaId;
 use crate::service::spec::{ServiceName, Slot};
 use std::collections::BTreeMap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 /// What other tasks may ask of the control loop.
 pub(super) enum Command {
@@ -58,105 +56,11 @@ pub enum Hands {
     Free,
 }
 
-/// Sends commands to a running loop.
-#[derive(Clone)]
-pub struct Handle(mpsc::Sender<Input>);
-
-impl From<mpsc::Sender<Input>> for Handle {
-    fn from(sender: mpsc::Sender<Input>) -> Handle {
-        Handle(sender)
-    }
-}
-
-impl Handle {
-    /// Replaces the services and waits until the first snapshot with them is published.
-    /// Returns the images that change, and those deployed by hand that stay.
-    pub async fn reconfigure(&self, services: Vec<Managed>, images: Images) -> Vec<ImageNote> {
-        let (done, finished) = oneshot::channel();
-        let command = Command::Reconfigure {
-            services,
-            images,
-            done,
-        };
-        let sent = self.0.send(Input::Command(command)).await;
-        match sent {
-            Ok(()) => finished.await.unwrap_or_default(),
-            Err(_) => Vec::new(),
-        }
-    }
-
-    /// Rolls out `image`, or what the configured one's name stands for now. Returns when it has
-    /// begun.
-    pub async fn deploy(&self, service: String, image: Option<String>) -> Result<Deployed, String> {
-        self.ask(|done| Command::Deploy {
-            service,
-            image,
-            done,
-        })
-        .await
-    }
-
-    /// Holds this many replicas until told otherwise; `None`: as the policy decides. Returns how
-    /// many are wanted now.
-    pub async fn scale(&self, service: String, replicas: Option<u32>) -> Result<u32, String> {
-        self.ask(|done| Command::Scale {
-            service,
-            replicas,
-            done,
-        })
-        .await
-    }
-
-    /// Has the replica in this slot replaced. Returns which one it is.
-    pub async fn drain(&self, service: String, slot: Slot) -> Result<ReplicaId, String> {
-        self.ask(|done| Command::Drain {
-            service,
-            slot,
-            done,
-        })
-        .await
-    }
-
-    async fn ask<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Command,
-    ) -> Result<T, String> {
-        let (done, answer) = oneshot::channel();
-        let leaving = || "the process is leaving".to_owned();
-        let sent = self.0.send(Input::Command(command(done))).await;
-        sent.map_err(|_| leaving())?;
-        answer.await.unwrap_or_else(|_| Err(leaving()))
-    }
-
-    /// Stops and removes every container of ours.
-    pub async fn remove_all(&self) {
-        let (done, finished) = oneshot::channel();
-        let command = Command::RemoveAll { done };
-        if self.0.send(Input::Command(command)).await.is_ok() {
-            let _ = finished.await;
-        }
-    }
-
-    /// Resolves when the loop has come to this; never when it hangs.
-    pub async fn answers(&self) {
-        let (done, answer) = oneshot::channel();
-        let sent = self.0.send(Input::Command(Command::Answer { done })).await;
-        if sent.is_err() || answer.await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Changes what the loop may do. `Resting` is reached once nothing is under way any more;
-    /// after it, nothing is planned before the world was looked at afresh.
-    pub async fn take(&self, hands: Hands, wanted: BTreeMap<ServiceName, u32>) {
-        let (done, finished) = oneshot::channel();
-        let command = Command::Use {
-            hands,
-            wanted,
-            done,
-        };
-        if self.0.send(Input::Command(command)).await.is_ok() {
-            let _ = finished.await;
-        }
-    }
+/// What became of a wish to deploy something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deployed {
+    /// It is on its way; the version's name.
+    Begun(String),
+    /// It is what runs already.
+    Runs(String),
 }

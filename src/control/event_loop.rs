@@ -1,54 +1,23 @@
-//! The only writer of the replica set.
-//!
-//! A loop over one closed list of events. Whatever an event says, it only means "look again": the
-//! loop brings its picture up to date, plans each service, carries the plan out and publishes a
-//! snapshot. What takes long (the engine, health checks) runs in tasks that report back as events.
+//! The loop: hears of something, brings its picture up to date, plans, acts and publishes.
 
-mod acting;
-mod addresses;
-mod by_hand;
-mod checks;
-mod command;
-mod count;
-mod fetching;
-mod forecast;
-mod images;
-mod listing;
-mod managed;
-mod measuring;
-mod orders;
-mod permits;
-mod probing;
-mod rollout;
-mod sleeping;
-mod starts;
-mod tracked;
-mod version;
-mod view;
-
-pub use command::{Handle, Hands};
-pub use forecast::{Forecast, forecast};
-pub use images::{ImageNote, Images};
-pub use managed::Managed;
-pub use version::Deployed;
-
-use crate::engine::{Engine, EngineError};
+use super::acting::wall_clock;
+use super::command::Hands;
+use super::declared::Managed;
+use super::handle::Handle;
+use super::image_note::{ImageNote, Images};
+use super::input::{Clock, Input, Sink};
+use super::listing::Observing;
+use super::measuring::Measuring;
+use super::permits::{self, Permits};
+use super::service::state::State;
+use crate::engine::Engine;
 use crate::plan::{self, Action};
-use crate::service::event::Event;
-use crate::service::replica::{Observed, ReplicaId};
+use crate::service::replica::ReplicaId;
 use crate::service::snapshot::Snapshot;
-use crate::service::spec::{ImageId, ServiceName, Slot, Template};
+use crate::service::spec::ServiceName;
 use crate::service::store::Writer;
 use crate::service::time::Moment;
-use acting::wall_clock;
-use command::Command;
-use fetching::Fetch;
 use futures_util::StreamExt;
-use listing::Observing;
-use managed::State;
-use measuring::{Measured, Measuring};
-use permits::Permits;
-use probing::Verdict;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,88 +40,31 @@ const DEAR_LOOK: Duration = Duration::from_millis(1);
 const GATHERS: u32 = 3;
 const GATHERS_MAX: Duration = Duration::from_millis(50);
 
-/// Says the time of day: since 1970, in UTC.
-pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
-
-/// Is told of everything that happens.
-pub type Sink = Arc<dyn Fn(&Event) + Send + Sync>;
-
-/// Everything that can happen to the loop.
-enum Input {
-    Command(Command),
-    Observed {
-        sequence: u64,
-        result: Result<Vec<Observed>, EngineError>,
-    },
-    Started {
-        service: ServiceName,
-        slot: Slot,
-        result: Result<ReplicaId, EngineError>,
-    },
-    /// The image that a replica needs is there, or cannot be had.
-    Fetched {
-        fetch: Fetch,
-        result: Result<(), EngineError>,
-    },
-    /// What an image's name stands for, so that it can be deployed.
-    Resolved {
-        service: ServiceName,
-        template: Box<Template>,
-        result: Result<ImageId, EngineError>,
-        done: oneshot::Sender<Result<Deployed, String>>,
-    },
-    SaidLast {
-        service: ServiceName,
-        slot: Slot,
-        id: ReplicaId,
-        words: Vec<String>,
-    },
-    Stopped {
-        service: ServiceName,
-        id: ReplicaId,
-        result: Result<(), EngineError>,
-    },
-    /// A replica was paused, or runs again.
-    Frozen {
-        service: ServiceName,
-        id: ReplicaId,
-        paused: bool,
-        result: Result<(), EngineError>,
-    },
-    Probed {
-        service: ServiceName,
-        id: ReplicaId,
-        verdict: Verdict,
-    },
-    /// What ready replicas use.
-    Measured(Measured),
-}
-
 pub struct Control {
-    engine: Arc<dyn Engine>,
-    writer: Writer,
-    sink: Sink,
-    sender: mpsc::Sender<Input>,
-    inputs: mpsc::Receiver<Input>,
-    began: Instant,
-    clock: Clock,
-    services: BTreeMap<ServiceName, State>,
-    starts_max: u32,
-    last_generation: u64,
-    next_sweep: Moment,
-    observing: Observing,
-    measuring: Measuring,
-    engine_up: bool,
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) writer: Writer,
+    pub(super) sink: Sink,
+    pub(super) sender: mpsc::Sender<Input>,
+    pub(super) inputs: mpsc::Receiver<Input>,
+    pub(super) began: Instant,
+    pub(super) clock: Clock,
+    pub(super) services: BTreeMap<ServiceName, State>,
+    pub(super) starts_max: u32,
+    pub(super) last_generation: u64,
+    pub(super) next_sweep: Moment,
+    pub(super) observing: Observing,
+    pub(super) measuring: Measuring,
+    pub(super) engine_up: bool,
     /// Since when it does not answer.
-    engine_lost: Option<Moment>,
+    pub(super) engine_lost: Option<Moment>,
     /// Stopped and removed; a listing up to this one may still show it.
-    gone: BTreeMap<ReplicaId, u64>,
-    removing: Option<oneshot::Sender<()>>,
-    hands: Hands,
+    pub(super) gone: BTreeMap<ReplicaId, u64>,
+    pub(super) removing: Option<oneshot::Sender<()>>,
+    pub(super) hands: Hands,
     /// Waits until nothing is under way.
-    resting: Option<oneshot::Sender<()>>,
+    pub(super) resting: Option<oneshot::Sender<()>>,
     /// Taken over with the control, until the first listing of its own.
-    inherited: BTreeMap<ServiceName, u32>,
+    pub(super) inherited: BTreeMap<ServiceName, u32>,
 }
 
 impl Control {
@@ -250,15 +162,15 @@ impl Control {
         }
     }
 
-    fn needs_engine(&self) -> bool {
+    pub(super) fn needs_engine(&self) -> bool {
         self.services.values().any(State::needs_engine)
     }
 
-    fn now(&self) -> Moment {
+    pub(super) fn now(&self) -> Moment {
         Moment(self.began.elapsed())
     }
 
-    fn handle(&mut self, input: Input) {
+    pub(super) fn handle(&mut self, input: Input) {
         match input {
             Input::Command(command) => self.ordered(command),
             Input::Resolved {
@@ -309,7 +221,7 @@ impl Control {
         }
     }
 
-    fn reconfigure(&mut self, services: Vec<Managed>, images: Images) -> Vec<ImageNote> {
+    pub(super) fn reconfigure(&mut self, services: Vec<Managed>, images: Images) -> Vec<ImageNote> {
         let (now, clock) = (self.now(), (self.clock)());
         let mut notes = Vec::new();
         let mut old = std::mem::take(&mut self.services);
@@ -339,7 +251,7 @@ impl Control {
 
     /// Plans and acts until nothing more is to be done now, publishes, and says when to look
     /// again.
-    fn settle(&mut self) -> Moment {
+    pub(super) fn settle(&mut self) -> Moment {
         let now = self.now();
         self.remove_if_told();
         self.services.retain(|_, state| !state.is_over());
@@ -391,7 +303,7 @@ impl Control {
         wake.max(now + Duration::from_millis(1))
     }
 
-    fn plan_and_act(&mut self, now: Moment) -> (bool, Option<Moment>) {
+    pub(super) fn plan_and_act(&mut self, now: Moment) -> (bool, Option<Moment>) {
         let mut acted = false;
         let mut wake: Option<Moment> = None;
         let mut permits = Permits::of(&self.services, self.starts_max, now);
@@ -425,7 +337,7 @@ impl Control {
         (acted, wake)
     }
 
-    fn snapshot(&self, now: Moment) -> Snapshot {
+    pub(super) fn snapshot(&self, now: Moment) -> Snapshot {
         Snapshot {
             services: self
                 .services

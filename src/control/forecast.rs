@@ -1,8 +1,8 @@
 //! What the control loop would do next, without doing it.
 
-use super::Managed;
-use super::images::{ImageNote, Images};
-use super::version::{in_use, version_of};
+use crate::control::declared::Managed;
+use crate::control::image_note::{ImageNote, Images};
+use crate::control::service::wish::found::{in_use, version_of};
 use crate::engine::{Engine, EngineError};
 use crate::plan::backoff::Backoff;
 use crate::plan::{Action, Condition, Image, Input, Reason, Rest, Roll, Seen, plan};

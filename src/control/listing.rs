@@ -1,8 +1,9 @@
 //! What the engine lists, and what it means when it does not answer.
 
-use super::command::Hands;
-use super::managed::State;
-use super::{Control, Input};
+use crate::control::command::Hands;
+use crate::control::event_loop::Control;
+use crate::control::input::Input;
+use crate::control::service::state::State;
 use crate::engine::EngineError;
 use crate::service::event::Event;
 use crate::service::replica::{Observed, RunState};

@@ -1,9 +1,10 @@
 //! What people and other processes ask of the loop.
 
-use super::command::{Command, Hands};
-use super::managed::State;
-use super::version::Deployed;
-use super::{Control, Input};
+use crate::control::command::Deployed;
+use crate::control::command::{Command, Hands};
+use crate::control::event_loop::Control;
+use crate::control::input::Input;
+use crate::control::service::state::State;
 use crate::engine::EngineError;
 use crate::service::spec::{ImageId, ServiceName, Template};
 use std::collections::BTreeMap;

@@ -4,8 +4,8 @@
 //! last permit is for services with nothing ready and nothing on its way. A start that takes long
 //! holds no such service up either, and one that may never return holds up no service at all.
 
-use super::managed::State;
-use super::starts::START_HANGS_AFTER;
+use crate::control::service::fleet::starts::START_HANGS_AFTER;
+use crate::control::service::state::State;
 use crate::service::replica::Phase;
 use crate::service::spec::ServiceName;
 use crate::service::time::Moment;

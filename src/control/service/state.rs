@@ -1,27 +1,29 @@
 //! One service under control: what is wanted, what was seen, what is under way.
 
-use super::checks::Check;
-use super::fetching::Image;
-use super::images::Images;
-use super::permits::Permits;
-use super::probing::{self, Verdict};
-use super::rollout::{Remedy, Rollout};
-use super::starts::Start;
-use super::tracked::{Drain, Fall, Health, Sleep, Stop, Tracked, ailment_of};
-use super::{Input as LoopInput, Sink};
+use crate::control::declared::Managed;
+use crate::control::image_note::Images;
+use crate::control::input::{Input as LoopInput, Sink};
+use crate::control::permits::Permits;
+use crate::control::probing::{self, Verdict};
+use crate::control::service::fleet::image::Image;
+use crate::control::service::fleet::starts::Start;
+use crate::control::service::fleet::tracked::{
+    Drain, Fall, Health, Sleep, Stop, Tracked, ailment_of,
+};
+use crate::control::service::wish::checks::Check;
+use crate::control::service::wish::rollout::{Remedy, Rollout};
 use crate::engine::EngineError;
 use crate::plan::backoff::{Backoff, SETTLED_AFTER};
 use crate::plan::scaler::learn;
 use crate::plan::window::Window;
 use crate::plan::{Input, Reason, Rest, Seen};
-use crate::plugin::{Probe, Scaler};
 use crate::service::cursor::Cursor;
 use crate::service::decided::Decisions;
 use crate::service::event::Event;
 use crate::service::load::ServiceLoad;
 use crate::service::replica::{Ailment, Observed, Phase, ReplicaId, RunState};
 use crate::service::snapshot::LastWords;
-use crate::service::spec::{ServiceName, Slot, Source, Spec, SpecHash, Template, Version};
+use crate::service::spec::{ServiceName, Slot, Source, SpecHash, Template, Version};
 use crate::service::store::Writer;
 use crate::service::time::Moment;
 use std::collections::BTreeMap;
@@ -37,61 +39,57 @@ const WORDS_LOGGED: usize = 3;
 /// For containers whose service nobody configures any more, so nobody says otherwise.
 const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 
-/// A service as the control loop is given it.
-#[derive(Clone)]
-pub struct Managed {
-    pub spec: Arc<Spec>,
-    pub probe: Arc<dyn Probe>,
-    /// `None`: nobody scales it.
-    pub scaler: Option<Arc<dyn Scaler>>,
-}
-
 /// A service under control.
-pub(super) struct State {
-    pub(super) name: ServiceName,
+pub(in crate::control) struct State {
+    pub(in crate::control) name: ServiceName,
     /// `None` once the service left the configuration.
-    pub(super) managed: Option<Managed>,
+    pub(in crate::control) managed: Option<Managed>,
     /// What the configuration says that containers are made from.
-    pub(super) declared: Option<Template>,
+    pub(in crate::control) declared: Option<Template>,
     /// What they are made from: the same, unless it was deployed by hand, or failed.
-    pub(super) version: Option<Version>,
-    pub(super) rollout: Option<Rollout>,
+    pub(in crate::control) version: Option<Version>,
+    pub(in crate::control) rollout: Option<Rollout>,
     /// Of versions that are being replaced, or gone back to.
-    pub(super) former_checks: BTreeMap<SpecHash, Check>,
+    pub(in crate::control) former_checks: BTreeMap<SpecHash, Check>,
     /// How long the last start took until it was ready.
-    pub(super) started_in: Duration,
+    pub(in crate::control) started_in: Duration,
     /// How long starts take, each less the further back it lies; zero: none was seen.
-    pub(super) start_time: Duration,
-    pub(super) stop_grace_period: Duration,
-    pub(super) load: Arc<ServiceLoad>,
-    pub(super) cursor: Arc<Cursor>,
-    pub(super) window: Window,
-    pub(super) wanted: u32,
+    pub(in crate::control) start_time: Duration,
+    pub(in crate::control) stop_grace_period: Duration,
+    pub(in crate::control) load: Arc<ServiceLoad>,
+    pub(in crate::control) cursor: Arc<Cursor>,
+    pub(in crate::control) window: Window,
+    pub(in crate::control) wanted: u32,
     /// How many its policy wants, before any are added to spare, and while it sleeps.
-    pub(super) policy: u32,
-    pub(super) rest: Rest,
+    pub(in crate::control) policy: u32,
+    pub(in crate::control) rest: Rest,
     /// Requests until its rest was looked at last.
-    pub(super) asked_before: u64,
+    pub(in crate::control) asked_before: u64,
     /// What was asked for by hand instead of what the scaler wants.
-    pub(super) by_hand: Option<u32>,
-    pub(super) scaled_because: String,
-    pub(super) decisions: Decisions,
-    pub(super) backoff: Backoff,
+    pub(in crate::control) by_hand: Option<u32>,
+    pub(in crate::control) scaled_because: String,
+    pub(in crate::control) decisions: Decisions,
+    pub(in crate::control) backoff: Backoff,
     /// Counts while `backoff` does: a replica that never came to be is in no list.
-    pub(super) last_failure: Option<Reason>,
-    pub(super) last_words: Option<Arc<LastWords>>,
+    pub(in crate::control) last_failure: Option<Reason>,
+    pub(in crate::control) last_words: Option<Arc<LastWords>>,
     /// Ports that were somebody else's, and when.
-    pub(super) taken: BTreeMap<Slot, Moment>,
-    pub(super) starting: BTreeMap<Slot, Start>,
+    pub(in crate::control) taken: BTreeMap<Slot, Moment>,
+    pub(in crate::control) starting: BTreeMap<Slot, Start>,
     /// When its last start began.
-    pub(super) started_last: Moment,
-    pub(super) image: Image,
-    pub(super) replicas: BTreeMap<ReplicaId, Tracked>,
-    pub(super) because: Vec<Reason>,
+    pub(in crate::control) started_last: Moment,
+    pub(in crate::control) image: Image,
+    pub(in crate::control) replicas: BTreeMap<ReplicaId, Tracked>,
+    pub(in crate::control) because: Vec<Reason>,
 }
 
 impl State {
-    pub fn new(managed: Managed, writer: &Writer, now: Moment, sink: &Sink) -> State {
+    pub(in crate::control) fn new(
+        managed: Managed,
+        writer: &Writer,
+        now: Moment,
+        sink: &Sink,
+    ) -> State {
         State::orphan(managed.spec.name.clone(), writer).reconfigured(
             managed,
             Images::Keep,
@@ -101,7 +99,7 @@ impl State {
     }
 
     /// A service that exists only as containers left behind.
-    pub fn orphan(name: ServiceName, writer: &Writer) -> State {
+    pub(in crate::control) fn orphan(name: ServiceName, writer: &Writer) -> State {
         State {
             backoff: Backoff::new(name.as_str()),
             last_failure: None,
@@ -136,7 +134,7 @@ impl State {
         }
     }
 
-    pub fn reconfigured(
+    pub(in crate::control) fn reconfigured(
         mut self,
         managed: Managed,
         images: Images,
@@ -205,7 +203,7 @@ impl State {
         self
     }
 
-    pub fn remove(&mut self) {
+    pub(in crate::control) fn remove(&mut self) {
         let grace = self.stop_grace_period;
         self.keep_addresses(|_| false, grace);
         self.managed = None;
@@ -215,33 +213,33 @@ impl State {
     }
 
     /// No container of it is left, and none is under way.
-    pub fn is_empty(&self) -> bool {
+    pub(in crate::control) fn is_empty(&self) -> bool {
         self.starting.is_empty() && self.replicas.values().all(|tracked| tracked.is_address)
     }
 
-    pub fn needs_engine(&self) -> bool {
+    pub(in crate::control) fn needs_engine(&self) -> bool {
         self.runs_containers() || !self.is_empty()
     }
 
-    pub fn runs_containers(&self) -> bool {
+    pub(in crate::control) fn runs_containers(&self) -> bool {
         let managed = self.managed.as_ref();
         managed.is_some_and(|managed| managed.spec.template().is_some())
     }
 
     /// Whether there is anything to plan: for containers of a service that has addresses now,
     /// not before one of these is ready to take over.
-    pub fn is_planned(&self) -> bool {
+    pub(in crate::control) fn is_planned(&self) -> bool {
         let takes_over = |tracked: &Tracked| tracked.is_address && tracked.phase() == Phase::Ready;
         !self.is_fixed() || !self.is_empty() && self.replicas.values().any(takes_over)
     }
 
     /// Left the configuration, and nothing of it is left.
-    pub fn is_over(&self) -> bool {
+    pub(in crate::control) fn is_over(&self) -> bool {
         self.managed.is_none() && self.is_empty()
     }
 
     /// Whether something was begun that only this process knows of.
-    pub fn is_busy(&self) -> bool {
+    pub(in crate::control) fn is_busy(&self) -> bool {
         let busy = |tracked: &Tracked| {
             matches!(tracked.stop, Some(Stop::UnderWay { .. }))
                 || matches!(tracked.sleep, Some(Sleep::FallingAsleep | Sleep::Waking))
@@ -253,7 +251,7 @@ impl State {
 
     /// Takes over what the engine listed. `sequence` tells when the listing began, `first` that
     /// Tidegate itself has just begun.
-    pub fn observed(
+    pub(in crate::control) fn observed(
         &mut self,
         seen: Vec<Observed>,
         sequence: u64,
@@ -370,7 +368,7 @@ impl State {
         fall.filter(|_| count_failure)
     }
 
-    pub fn probed(
+    pub(in crate::control) fn probed(
         &mut self,
         id: &ReplicaId,
         verdict: Verdict,
@@ -421,7 +419,7 @@ impl State {
     }
 
     /// Draws the conclusions from a failure, for the brake and for what is being rolled out.
-    pub(super) fn fell(&mut self, fall: Fall, now: Moment, sink: &Sink) {
+    pub(in crate::control) fn fell(&mut self, fall: Fall, now: Moment, sink: &Sink) {
         let Fall {
             id,
             slot,
@@ -459,12 +457,18 @@ impl State {
     }
 
     /// Notes a failure for the brake.
-    pub(super) fn slow_down(&mut self, generation: u64, slot: Slot, why: String, now: Moment) {
+    pub(in crate::control) fn slow_down(
+        &mut self,
+        generation: u64,
+        slot: Slot,
+        why: String,
+        now: Moment,
+    ) {
         self.backoff.failed(generation, now);
         self.last_failure = Some(Reason::LastFailure { slot, why });
     }
 
-    pub fn stopped(
+    pub(in crate::control) fn stopped(
         &mut self,
         id: &ReplicaId,
         result: &Result<(), EngineError>,
@@ -500,7 +504,7 @@ impl State {
     }
 
     /// Closes connections to replicas that nobody uses any more.
-    pub fn sweep(&self) {
+    pub(in crate::control) fn sweep(&self) {
         let replicas = self.replicas.values();
         for replica in replicas.filter_map(|tracked| tracked.replica.as_ref()) {
             replica.connections.kept.sweep();
@@ -509,7 +513,7 @@ impl State {
 
     // === what is decided ===
 
-    pub fn seen(&mut self, now: Moment) -> Vec<Seen> {
+    pub(in crate::control) fn seen(&mut self, now: Moment) -> Vec<Seen> {
         self.let_addresses_go();
         self.forgive_ports(now);
         for tracked in self.replicas.values() {
@@ -527,12 +531,12 @@ impl State {
             .collect()
     }
 
-    pub(super) fn containers(&self) -> impl Iterator<Item = &Tracked> {
+    pub(in crate::control) fn containers(&self) -> impl Iterator<Item = &Tracked> {
         let replicas = self.replicas.values();
         replicas.filter(|tracked| !tracked.is_address)
     }
 
-    pub fn input<'a>(
+    pub(in crate::control) fn input<'a>(
         &'a self,
         replicas: &'a [Seen],
         permits: &Permits,
@@ -568,7 +572,7 @@ impl State {
 
     /// When something is due that no event tells of: a failed stop, again; a request for those
     /// that are the least bad; the end of a rollout.
-    pub fn next_turn(&self, now: Moment) -> Option<Moment> {
+    pub(in crate::control) fn next_turn(&self, now: Moment) -> Option<Moment> {
         let retries = self
             .replicas
             .values()
@@ -586,7 +590,13 @@ impl State {
 
     // === what is done about it ===
 
-    pub fn drain(&mut self, id: &ReplicaId, because: Reason, now: Moment, sink: &Sink) {
+    pub(in crate::control) fn drain(
+        &mut self,
+        id: &ReplicaId,
+        because: Reason,
+        now: Moment,
+        sink: &Sink,
+    ) {
         let Some(tracked) = self.replicas.get_mut(id) else {
             return;
         };
@@ -606,7 +616,7 @@ impl State {
         });
     }
 
-    pub fn take_back(&mut self, id: &ReplicaId, because: Reason, sink: &Sink) {
+    pub(in crate::control) fn take_back(&mut self, id: &ReplicaId, because: Reason, sink: &Sink) {
         let Some(tracked) = self.replicas.get_mut(id) else {
             return;
         };
@@ -623,13 +633,13 @@ impl State {
         });
     }
 
-    pub fn is_first_stop(&self, id: &ReplicaId) -> bool {
+    pub(in crate::control) fn is_first_stop(&self, id: &ReplicaId) -> bool {
         let tracked = self.replicas.get(id);
         tracked.is_some_and(|tracked| tracked.stop_failures == 0)
     }
 
     /// Returns the slot of what is stopped.
-    pub fn stopping(
+    pub(in crate::control) fn stopping(
         &mut self,
         id: &ReplicaId,
         because: &Reason,
@@ -660,7 +670,13 @@ impl State {
     }
 
     /// What a replica that failed has written before it is removed.
-    pub fn said_last(&mut self, slot: Slot, id: &ReplicaId, words: Vec<String>, sink: &Sink) {
+    pub(in crate::control) fn said_last(
+        &mut self,
+        slot: Slot,
+        id: &ReplicaId,
+        words: Vec<String>,
+        sink: &Sink,
+    ) {
         if words.is_empty() {
             return;
         }
@@ -681,7 +697,7 @@ impl State {
     }
 
     /// Sees to it that every replica that runs is asked after its health.
-    pub(super) fn probe_all(&mut self, report: &mpsc::Sender<LoopInput>, sink: &Sink) {
+    pub(in crate::control) fn probe_all(&mut self, report: &mpsc::Sender<LoopInput>, sink: &Sink) {
         let Some(check) = self.check() else {
             return;
         };

@@ -1,7 +1,7 @@
 //! What others see of a service: what is in rotation, and why it is as it is.
 
-use super::managed::State;
-use super::tracked::Tracked;
+use crate::control::service::fleet::tracked::Tracked;
+use crate::control::service::state::State;
 use crate::plan::Reason;
 use crate::service::replica::{Phase, Replica, ReplicaView};
 use crate::service::ring::LazyRing;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 impl State {
     /// `engine_lost`: since when the engine does not answer.
-    pub fn view(&self, now: Moment, engine_lost: Option<Moment>) -> ServiceView {
+    pub(in crate::control) fn view(&self, now: Moment, engine_lost: Option<Moment>) -> ServiceView {
         let mut replicas: Vec<ReplicaView> = self.replicas.values().map(Tracked::view).collect();
         replicas.sort_by_key(|view| (view.slot, view.generation));
         let mut ready: Vec<Arc<Replica>> = self
@@ -125,7 +125,7 @@ impl State {
     // === when none is well ===
 
     /// A cause that all replicas share shows on each of them within this time.
-    pub(super) fn check_round(&self) -> Duration {
+    pub(in crate::control) fn check_round(&self) -> Duration {
         let managed = self.managed.as_ref();
         managed.map_or(Duration::ZERO, |managed| {
             managed.spec.health.interval + managed.spec.health.timeout
@@ -134,15 +134,17 @@ impl State {
 
     /// How long requests wait for a replacement before they go to a replica that fails its
     /// health check: twice what the last start took, and not longer than requests are held.
-    pub(super) fn patience(&self) -> Duration {
+    pub(in crate::control) fn patience(&self) -> Duration {
         let managed = self.managed.as_ref();
         let held = managed.map_or(Duration::ZERO, |managed| managed.spec.forward.hold_timeout);
         (2 * self.started_in).max(self.check_round()).min(held)
     }
 
     /// Those that serve when none is ready: a bad answer is better than none.
-    pub(super) fn least_bad(&self, now: Moment) -> Vec<Arc<Replica>> {
-        let is_ready = |tracked: &&super::tracked::Tracked| tracked.phase() == Phase::Ready;
+    pub(in crate::control) fn least_bad(&self, now: Moment) -> Vec<Arc<Replica>> {
+        let is_ready = |tracked: &&crate::control::service::fleet::tracked::Tracked| {
+            tracked.phase() == Phase::Ready
+        };
         if self.replicas.values().any(|tracked| is_ready(&tracked)) {
             return Vec::new();
         }

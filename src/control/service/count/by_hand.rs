@@ -1,7 +1,7 @@
 //! A count that somebody asked for, in place of the policy's.
 
-use super::Sink;
-use super::managed::State;
+use crate::control::input::Sink;
+use crate::control::service::state::State;
 use crate::plan::scaler::Decision;
 use crate::service::spec::{ServiceName, Source};
 use crate::service::time::Moment;
@@ -10,7 +10,7 @@ use std::time::Duration;
 impl State {
     /// Holds `replicas` until told otherwise; `None`: lets the policy decide again. Returns how
     /// many are wanted now.
-    pub fn scale_by_hand(
+    pub(in crate::control) fn scale_by_hand(
         &mut self,
         replicas: Option<u32>,
         now: Moment,
@@ -50,7 +50,7 @@ impl State {
 }
 
 /// The scaler goes on deciding, so that it knows what it needs when it is asked again.
-pub(super) fn overrule(decision: &mut Decision, service: &ServiceName, count: u32) {
+pub(in crate::control) fn overrule(decision: &mut Decision, service: &ServiceName, count: u32) {
     decision.because = format!(
         "{count} by hand, until `tidegate scale {service} auto`; the load asks for {}",
         decision.proposal

@@ -1,8 +1,9 @@
 //! How many replicas of a service are wanted.
 
-use super::managed::State;
-use super::tracked::Tracked;
-use super::{Sink, by_hand};
+use super::by_hand;
+use crate::control::input::Sink;
+use crate::control::service::fleet::tracked::Tracked;
+use crate::control::service::state::State;
 use crate::plan::Rest;
 use crate::plan::scaler::turn;
 use crate::plan::window::Sample;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 impl State {
     /// What another process knew about how many are wanted.
-    pub fn want(&mut self, wanted: u32, now: Moment) {
+    pub(in crate::control) fn want(&mut self, wanted: u32, now: Moment) {
         let Some(managed) = &self.managed else {
             return;
         };
@@ -32,7 +33,7 @@ impl State {
     }
 
     /// As many as the policy wanted last.
-    pub(super) fn want_by_policy(&mut self) {
+    pub(in crate::control) fn want_by_policy(&mut self) {
         if let Some(managed) = &self.managed {
             let wanted = self.policy.saturating_add(managed.spec.spare);
             self.wanted = managed.spec.bounds.awake().clamp(wanted);
@@ -41,7 +42,7 @@ impl State {
 
     /// What was running was wanted: a restart scales nothing down before a whole interval was
     /// observed. Amid a rollout some went ahead; then not more than when the newest was made.
-    pub(super) fn want_what_runs(&mut self, now: Moment) {
+    pub(in crate::control) fn want_what_runs(&mut self, now: Moment) {
         let Some(managed) = &self.managed else {
             return;
         };
@@ -64,7 +65,12 @@ impl State {
     /// Samples the counters and asks the scaler; returns when it wants to be asked again.
     ///
     /// `clock` is the time of day, which only policies ask for.
-    pub fn scale(&mut self, now: Moment, clock: Duration, sink: &Sink) -> Option<Moment> {
+    pub(in crate::control) fn scale(
+        &mut self,
+        now: Moment,
+        clock: Duration,
+        sink: &Sink,
+    ) -> Option<Moment> {
         let managed = self.managed.as_ref()?;
         let scaler = managed.scaler.as_ref()?;
         let (scaler, bounds) = (Arc::clone(scaler), managed.spec.bounds.awake());

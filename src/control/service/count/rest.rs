@@ -1,34 +1,34 @@
 //! A service that sleeps while nobody asks for it, and its replicas that are paused meanwhile.
 
-use super::Sink;
-use super::managed::State;
-use super::tracked::{Health, Sleep, Tracked};
+use crate::control::input::Sink;
+use crate::control::service::fleet::tracked::Sleep;
+use crate::control::service::state::State;
 use crate::engine::{EngineError, ErrorKind};
 use crate::plan::scaler::Decision;
 use crate::plan::{Depth, Reason, Rest};
 use crate::service::event::Event;
-use crate::service::replica::{Ailment, Observed, ReplicaId, RunState};
-use crate::service::spec::{ServiceName, SleepTerms};
+use crate::service::replica::{Ailment, ReplicaId, RunState};
+use crate::service::spec::SleepTerms;
 use crate::service::time::{Human, Moment};
 
 /// What bounds the count of a service that sleeps.
 const ASLEEP: &str = "idle";
 
 impl State {
-    pub(super) fn sleep_terms(&self) -> Option<&SleepTerms> {
+    pub(in crate::control) fn sleep_terms(&self) -> Option<&SleepTerms> {
         self.managed.as_ref()?.spec.sleep.as_ref()
     }
 
-    pub(super) fn is_asleep(&self) -> bool {
+    pub(in crate::control) fn is_asleep(&self) -> bool {
         self.sleep_terms().is_some() && self.rest.is_asleep()
     }
 
-    pub(super) fn depth(&self, now: Moment) -> Depth {
+    pub(in crate::control) fn depth(&self, now: Moment) -> Depth {
         self.rest.depth(self.sleep_terms(), now)
     }
 
     /// Falls asleep or wakes when it is time; returns when to look again.
-    pub fn turn_rest(&mut self, now: Moment) -> Option<Moment> {
+    pub(in crate::control) fn turn_rest(&mut self, now: Moment) -> Option<Moment> {
         let terms = self.sleep_terms().copied();
         let rolls = self.rollout.as_ref().is_some_and(|it| !it.is_over());
         let asked = self.is_asked_for() || rolls && !self.rest.is_asleep();
@@ -42,7 +42,7 @@ impl State {
         }
         self.load.sleeps(next.is_asleep());
         self.rest = next;
-        let has_policy = |it: &super::Managed| it.scaler.is_some();
+        let has_policy = |it: &crate::control::declared::Managed| it.scaler.is_some();
         if terms.is_some() && !self.managed.as_ref().is_some_and(has_policy) {
             match next.is_asleep() {
                 true => self.wanted = 0,
@@ -62,7 +62,7 @@ impl State {
     }
 
     /// Replaces a decision while the service sleeps, adds what runs ahead, and says who woke it.
-    pub(super) fn overrule_by_rest(&self, decision: &mut Decision) {
+    pub(in crate::control) fn overrule_by_rest(&self, decision: &mut Decision) {
         let Some(managed) = &self.managed else {
             return;
         };
@@ -100,7 +100,13 @@ impl State {
 
     /// Takes a replica out of rotation so that it can be paused. False: it has a request, which
     /// came before the door was shut, and so the service is awake.
-    pub fn pausing(&mut self, id: &ReplicaId, because: &Reason, now: Moment, sink: &Sink) -> bool {
+    pub(in crate::control) fn pausing(
+        &mut self,
+        id: &ReplicaId,
+        because: &Reason,
+        now: Moment,
+        sink: &Sink,
+    ) -> bool {
         let Some(tracked) = self.replicas.get_mut(id) else {
             return false;
         };
@@ -129,7 +135,7 @@ impl State {
         });
     }
 
-    pub fn resuming(&mut self, id: &ReplicaId) -> bool {
+    pub(in crate::control) fn resuming(&mut self, id: &ReplicaId) -> bool {
         let tracked = self.replicas.get_mut(id);
         let found = tracked.is_some();
         if let Some(tracked) = tracked {
@@ -139,7 +145,7 @@ impl State {
     }
 
     /// What became of a pause, or of the end of one. Listings up to `sequence` may not know.
-    pub fn frozen(
+    pub(in crate::control) fn frozen(
         &mut self,
         id: &ReplicaId,
         paused: bool,
@@ -190,84 +196,6 @@ impl State {
                     self.fell(fall, now, sink);
                 }
             }
-        }
-    }
-}
-
-impl Tracked {
-    pub fn is_asleep(&self) -> bool {
-        self.sleep.is_some() && self.stop.is_none() && !matches!(self.health, Health::Failed(_))
-    }
-
-    pub fn tell_asleep(&self, service: &ServiceName, sink: &Sink) {
-        sink(&Event::Paused {
-            service: service.clone(),
-            slot: self.observed.slot,
-            id: self.observed.id.clone(),
-            because: self.because.clone().unwrap_or_default(),
-        });
-    }
-
-    /// Out of rotation, and asked after its health no more.
-    fn fall_asleep(&mut self, sleep: Sleep, because: String, now: Moment) {
-        self.sleep = Some(sleep);
-        self.health = Health::Unknown;
-        self.prober = None;
-        self.began = None;
-        self.since = now;
-        self.because = Some(because);
-        if let Some(replica) = &self.replica {
-            replica.gate.close();
-        }
-    }
-
-    /// What was known of its health is void.
-    fn runs_again(&mut self, now: Moment) {
-        self.sleep = None;
-        self.since = now;
-        self.because = None;
-    }
-
-    /// Takes over whether a listing shows it paused, and puts that right where the listing is
-    /// older than what was done since. One that somebody paused sleeps, if its service `may_sleep`;
-    /// else it is for others to judge. True: it has just been found asleep.
-    pub fn hear_of_pause(
-        &mut self,
-        observed: &mut Observed,
-        sequence: u64,
-        may_sleep: bool,
-        now: Moment,
-    ) -> bool {
-        let paused = match observed.state {
-            RunState::Paused => true,
-            RunState::Running => false,
-            RunState::Created | RunState::Exited { .. } => return false,
-        };
-        if self.stop.is_some() || matches!(self.health, Health::Failed(_)) {
-            return false;
-        }
-        if self.sleep == Some(Sleep::Unsure) && sequence > self.paused_after {
-            self.sleep = Some(Sleep::Asleep);
-        }
-        let is_settled = matches!(self.sleep, None | Some(Sleep::Asleep));
-        if !is_settled || sequence <= self.paused_after {
-            observed.state = match self.sleep {
-                Some(_) => RunState::Paused,
-                None => RunState::Running,
-            };
-            return false;
-        }
-        match (paused, &self.sleep) {
-            (true, None) if may_sleep && self.drain.is_none() => {
-                self.fall_asleep(Sleep::Asleep, "it was found paused".to_owned(), now);
-                true
-            }
-            // By somebody else.
-            (false, Some(_)) => {
-                self.runs_again(now);
-                false
-            }
-            _ => false,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Replicas that Tidegate does not run: the addresses of a fixed service.
 
-use super::managed::State;
-use super::tracked::Tracked;
-use super::{Input, Sink};
+use crate::control::input::{Input, Sink};
+use crate::control::service::fleet::tracked::Tracked;
+use crate::control::service::state::State;
 use crate::engine::fixed;
 use crate::service::replica::{Phase, ReplicaId};
 use crate::service::spec::Source;
@@ -11,14 +11,19 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 impl State {
-    pub fn is_fixed(&self) -> bool {
+    pub(in crate::control) fn is_fixed(&self) -> bool {
         self.managed
             .as_ref()
             .is_some_and(|managed| matches!(managed.spec.source, Source::Addresses(_)))
     }
 
     /// Takes over the addresses of a fixed service, which no engine lists.
-    pub fn adopt_fixed(&mut self, report: &mpsc::Sender<Input>, sink: &Sink, now: Moment) {
+    pub(in crate::control) fn adopt_fixed(
+        &mut self,
+        report: &mpsc::Sender<Input>,
+        sink: &Sink,
+        now: Moment,
+    ) {
         let Some(managed) = &self.managed else {
             return;
         };
@@ -41,7 +46,7 @@ impl State {
     }
 
     /// Addresses of a service that has an image now serve until its containers can.
-    pub(super) fn let_addresses_go(&mut self) {
+    pub(in crate::control) fn let_addresses_go(&mut self) {
         let ready = self
             .containers()
             .filter(|tracked| tracked.phase() == Phase::Ready);
@@ -52,7 +57,11 @@ impl State {
     }
 
     /// Lets go of the other addresses; what is in flight there has `grace` to finish.
-    pub(super) fn keep_addresses(&mut self, keeps: impl Fn(&ReplicaId) -> bool, grace: Duration) {
+    pub(in crate::control) fn keep_addresses(
+        &mut self,
+        keeps: impl Fn(&ReplicaId) -> bool,
+        grace: Duration,
+    ) {
         self.replicas.retain(|id, tracked| {
             let stays = !tracked.is_address || keeps(id);
             if !stays {

@@ -8,19 +8,18 @@
 //!
 //! A pull takes no place among the starts, so one that takes long is felt by its own service only.
 
-use super::acting::Unanswered;
-use super::managed::State;
-use super::tracked::Fall;
-use super::{Control, Input, Sink};
+use crate::control::input::Sink;
+use crate::control::service::fleet::starts::Unanswered;
+use crate::control::service::fleet::tracked::Fall;
+use crate::control::service::state::State;
 use crate::engine::{EngineError, ErrorKind};
 use crate::plan;
 use crate::service::event::Event;
 use crate::service::spec::{ServiceName, Slot, SpecHash};
 use crate::service::time::Moment;
-use std::sync::Arc;
 
 /// Of the version in use; what is known of another one is void.
-pub(super) enum Image {
+pub(in crate::control) enum Image {
     Unknown,
     Coming {
         of: SpecHash,
@@ -37,48 +36,17 @@ pub(super) enum Image {
     },
 }
 
-impl Control {
-    pub(super) fn fetch_image(&mut self, service: &ServiceName, slot: Slot, generation: u64) {
-        let now = self.now();
-        let state = self.services.get_mut(service).expect("planned for");
-        let (Some(managed), Some(version)) = (&state.managed, &state.version) else {
-            return;
-        };
-        let (spec, of) = (Arc::clone(&managed.spec), version.hash.clone());
-        let fetch = Fetch {
-            service: service.clone(),
-            slot,
-            generation,
-            of: of.clone(),
-        };
-        state.image = Image::Coming { of, since: now };
-        let (engine, sender) = (Arc::clone(&self.engine), self.sender.clone());
-        tokio::spawn(async move {
-            let result = engine.fetch_image(&spec).await;
-            let _ = sender.send(Input::Fetched { fetch, result }).await;
-        });
-    }
-
-    pub(super) fn fetched(&mut self, fetch: &Fetch, result: Result<(), EngineError>) {
-        let (now, sequence) = (self.now(), self.observing.sequence);
-        if let Some(state) = self.services.get_mut(&fetch.service) {
-            state.fetched(fetch, result, sequence, now, &self.sink);
-        }
-        self.observing.wanted = true;
-    }
-}
-
 /// An image that is looked for, and the replica that needs it.
-pub(super) struct Fetch {
-    service: ServiceName,
-    slot: Slot,
-    generation: u64,
-    of: SpecHash,
+pub(in crate::control) struct Fetch {
+    pub(in crate::control) service: ServiceName,
+    pub(in crate::control) slot: Slot,
+    pub(in crate::control) generation: u64,
+    pub(in crate::control) of: SpecHash,
 }
 
 impl State {
     /// A listing that began after `sequence` got an answer, so the engine is not away.
-    pub(super) fn unanswered_fetch(&mut self, sequence: u64) -> Option<Unanswered> {
+    pub(in crate::control) fn unanswered_fetch(&mut self, sequence: u64) -> Option<Unanswered> {
         match std::mem::replace(&mut self.image, Image::Unknown) {
             Image::Unanswered { after, call, .. } if sequence > after => Some(call),
             other => {
@@ -89,7 +57,7 @@ impl State {
     }
 
     /// As the planner sees it.
-    pub(super) fn image(&self) -> plan::Image {
+    pub(in crate::control) fn image(&self) -> plan::Image {
         let version = self.version.as_ref();
         let is_used = |of: &SpecHash| version.is_some_and(|version| version.hash == *of);
         let since = match &self.image {
@@ -105,7 +73,7 @@ impl State {
         }
     }
 
-    fn fetched(
+    pub(in crate::control) fn fetched(
         &mut self,
         fetch: &Fetch,
         result: Result<(), EngineError>,

@@ -1,10 +1,9 @@
 //! Starts that the engine does not show for certain yet, and ports that were somebody else's.
 
-use super::Sink;
-use super::acting::Unanswered;
-use super::fetching::Image;
-use super::managed::State;
-use super::tracked::{Fall, Tracked};
+use crate::control::input::Sink;
+use crate::control::service::fleet::image::Image;
+use crate::control::service::fleet::tracked::{Fall, Tracked};
+use crate::control::service::state::State;
 use crate::engine::{EngineError, ErrorKind};
 use crate::plan::Reason;
 use crate::service::event::Event;
@@ -19,17 +18,24 @@ const TAKEN_FOR: Duration = Duration::from_secs(60);
 
 /// A start that takes so long may never return: while nothing of its service is ready, another
 /// port is tried. Once it has failed, its port counts as taken.
-pub(super) const START_HANGS_AFTER: Duration = Duration::from_secs(10);
+pub(in crate::control) const START_HANGS_AFTER: Duration = Duration::from_secs(10);
+
+/// A call that got no answer. When a listing gets one, the failure was the call's own.
+pub(in crate::control) struct Unanswered {
+    pub(in crate::control) generation: u64,
+    pub(in crate::control) slot: Slot,
+    pub(in crate::control) why: String,
+}
 
 /// A start that the engine does not show for certain yet.
-pub(super) struct Start {
-    pub(super) generation: u64,
+pub(in crate::control) struct Start {
+    pub(in crate::control) generation: u64,
     spec: SpecHash,
-    pub(super) since: Moment,
-    pub(super) because: Reason,
+    pub(in crate::control) since: Moment,
+    pub(in crate::control) because: Reason,
     /// Whether a listing has shown the replica.
-    pub(super) shown: bool,
-    pub(super) failed: bool,
+    pub(in crate::control) shown: bool,
+    pub(in crate::control) failed: bool,
     /// The failure, when the engine did not answer.
     unanswered: Option<String>,
     /// Once it has ended, well or not: only a listing that began later is sure to show what came
@@ -54,13 +60,13 @@ impl Start {
         self.shown_after.is_none()
     }
 
-    pub(super) fn is_surely_shown(&self, sequence: u64) -> bool {
+    pub(in crate::control) fn is_surely_shown(&self, sequence: u64) -> bool {
         self.shown_after.is_some_and(|after| sequence > after)
     }
 }
 
 impl State {
-    pub fn starting(
+    pub(in crate::control) fn starting(
         &mut self,
         slot: Slot,
         generation: u64,
@@ -86,19 +92,19 @@ impl State {
         Some(Arc::new(spec))
     }
 
-    pub fn starts_under_way(&self) -> u32 {
+    pub(in crate::control) fn starts_under_way(&self) -> u32 {
         self.starts_since(Moment::default())
     }
 
     /// Those that are under way and began at that time, or later.
-    pub fn starts_since(&self, since: Moment) -> u32 {
+    pub(in crate::control) fn starts_since(&self, since: Moment) -> u32 {
         let starts = self.starting.values();
         let counted = starts.filter(|start| start.is_under_way() && start.since >= since);
         counted.count() as u32
     }
 
     /// Slots whose start may never return.
-    pub(super) fn hanging(&self, now: Moment) -> BTreeSet<Slot> {
+    pub(in crate::control) fn hanging(&self, now: Moment) -> BTreeSet<Slot> {
         let hangs = |start: &Start| {
             start.is_under_way() && !start.shown && now.since(start.since) >= START_HANGS_AFTER
         };
@@ -108,14 +114,14 @@ impl State {
     }
 
     /// When the next start will have taken so long that it may never return.
-    pub(super) fn hangs_at(&self) -> impl Iterator<Item = Moment> {
+    pub(in crate::control) fn hangs_at(&self) -> impl Iterator<Item = Moment> {
         let starts = self.starting.values();
         let under_way = starts.filter(|start| start.is_under_way());
         under_way.map(|start| start.since + START_HANGS_AFTER)
     }
 
     /// The engine is away, so that no call got an answer says nothing of the service.
-    pub(super) fn excuse_calls(&mut self) {
+    pub(in crate::control) fn excuse_calls(&mut self) {
         for start in self.starting.values_mut() {
             start.unanswered = None;
         }
@@ -124,13 +130,13 @@ impl State {
         }
     }
 
-    pub fn start_done(&mut self, slot: Slot, sequence: u64) {
+    pub(in crate::control) fn start_done(&mut self, slot: Slot, sequence: u64) {
         if let Some(start) = self.starting.get_mut(&slot) {
             start.shown_after = Some(sequence);
         }
     }
 
-    pub fn start_failed(
+    pub(in crate::control) fn start_failed(
         &mut self,
         slot: Slot,
         error: &EngineError,
@@ -175,7 +181,7 @@ impl State {
     }
 
     /// Forgets the starts that are done and that this listing was sure to show.
-    pub(super) fn forget_starts(&mut self, sequence: u64, sink: &Sink, now: Moment) {
+    pub(in crate::control) fn forget_starts(&mut self, sequence: u64, sink: &Sink, now: Moment) {
         let mut fallen: Vec<Fall> = Vec::new();
         let mut unanswered = Vec::from_iter(self.unanswered_fetch(sequence));
         self.starting.retain(|slot, start| {
@@ -208,7 +214,7 @@ impl State {
     }
 
     /// Only when a start is due anyway: nothing that runs is moved to find out.
-    pub(super) fn forgive_ports(&mut self, now: Moment) {
+    pub(in crate::control) fn forgive_ports(&mut self, now: Moment) {
         let unseen = self.starting.values().filter(|start| !start.shown);
         let there = self.containers().filter(|tracked| !tracked.is_stuck(now));
         if there.count() + unseen.count() < self.wanted as usize {

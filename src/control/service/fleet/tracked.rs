@@ -1,9 +1,9 @@
 //! One replica under control: what the engine shows of it, what its health check says, and what
 //! was begun with it.
 
-use super::Sink;
-use super::measuring::Metered;
-use super::probing::Prober;
+use crate::control::input::Sink;
+use crate::control::probing::Prober;
+use crate::control::service::fleet::meter::Metered;
 use crate::plan::Condition;
 use crate::plan::backoff::SETTLED_AFTER;
 use crate::service::event::Event;

@@ -1,14 +1,15 @@
 //! How replicas are asked after their health. Those of a version that is being replaced are asked
 //! as they were: a new version may have another health check, which says nothing of the old one.
 
-use super::managed::{Managed, State};
-use super::rollout::Rollout;
+use crate::control::declared::Managed;
+use crate::control::service::state::State;
+use crate::control::service::wish::rollout::Rollout;
 use crate::plugin::Probe;
 use crate::service::spec::{HealthTiming, SpecHash};
 use std::sync::Arc;
 
 #[derive(Clone)]
-pub(super) struct Check {
+pub(in crate::control) struct Check {
     pub probe: Arc<dyn Probe>,
     pub timing: HealthTiming,
 }
@@ -23,19 +24,19 @@ impl From<&Managed> for Check {
 }
 
 impl Check {
-    pub fn is(&self, other: &Check) -> bool {
+    pub(in crate::control) fn is(&self, other: &Check) -> bool {
         self.timing == other.timing && Arc::ptr_eq(&self.probe, &other.probe)
     }
 }
 
 impl State {
-    pub(super) fn check(&self) -> Option<Check> {
+    pub(in crate::control) fn check(&self) -> Option<Check> {
         self.managed.as_ref().map(Check::from)
     }
 
     /// After a change of the configuration: `before` was asked until now, of replicas made from
     /// `version`.
-    pub(super) fn recheck(&mut self, before: Option<Check>, version: Option<SpecHash>) {
+    pub(in crate::control) fn recheck(&mut self, before: Option<Check>, version: Option<SpecHash>) {
         let now = self.version.as_ref().map(|version| version.hash.clone());
         let has_changed = match (&before, self.check()) {
             (Some(before), Some(check)) => !before.is(&check),
@@ -69,7 +70,7 @@ impl State {
     }
 
     /// Forgets those of versions that nothing is made from any more.
-    pub(super) fn forget_checks(&mut self) {
+    pub(in crate::control) fn forget_checks(&mut self) {
         let mut checks = std::mem::take(&mut self.former_checks);
         let rollout = self.rollout.as_ref().filter(|rollout| !rollout.is_over());
         checks.retain(|hash, _| {

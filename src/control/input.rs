@@ -1,0 +1,72 @@
+//! The closed list of what the loop hears.
+
+use super::command::{Command, Deployed};
+use super::probing::Verdict;
+use super::service::fleet::image::Fetch;
+use crate::engine::EngineError;
+use crate::service::event::Event;
+use crate::service::replica::{Observed, ReplicaId};
+use crate::service::spec::{ImageId, ServiceName, Slot, Template};
+use crate::service::usage::Usage;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Says the time of day: since 1970, in UTC.
+pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
+
+/// Is told of everything that happens.
+pub type Sink = Arc<dyn Fn(&Event) + Send + Sync>;
+
+pub(super) type Measured = Vec<(ServiceName, ReplicaId, Usage)>;
+
+/// Everything that can happen to the loop.
+pub(super) enum Input {
+    Command(Command),
+    Observed {
+        sequence: u64,
+        result: Result<Vec<Observed>, EngineError>,
+    },
+    Started {
+        service: ServiceName,
+        slot: Slot,
+        result: Result<ReplicaId, EngineError>,
+    },
+    /// The image that a replica needs is there, or cannot be had.
+    Fetched {
+        fetch: Fetch,
+        result: Result<(), EngineError>,
+    },
+    /// What an image's name stands for, so that it can be deployed.
+    Resolved {
+        service: ServiceName,
+        template: Box<Template>,
+        result: Result<ImageId, EngineError>,
+        done: oneshot::Sender<Result<Deployed, String>>,
+    },
+    SaidLast {
+        service: ServiceName,
+        slot: Slot,
+        id: ReplicaId,
+        words: Vec<String>,
+    },
+    Stopped {
+        service: ServiceName,
+        id: ReplicaId,
+        result: Result<(), EngineError>,
+    },
+    /// A replica was paused, or runs again.
+    Frozen {
+        service: ServiceName,
+        id: ReplicaId,
+        paused: bool,
+        result: Result<(), EngineError>,
+    },
+    Probed {
+        service: ServiceName,
+        id: ReplicaId,
+        verdict: Verdict,
+    },
+    /// What ready replicas use.
+    Measured(Measured),
+}
