@@ -1,6 +1,7 @@
 //! Old templates make way for new ones.
 
 use super::picture::{check, picture};
+use crate::service::spec::LAST_PORT;
 
 #[test]
 fn a_draining_replica_that_is_wanted_again_returns() {
