@@ -4,7 +4,7 @@
 //! a host the longest path. A host whose paths do not fit passes the request on to the next one,
 //! so one catch-all service can stand behind all others.
 
-use super::Chain;
+use super::chain::Chain;
 use crate::plugin::Scaler;
 use crate::service::spec::{Forward, RouteSpec, ServiceName};
 use std::collections::HashMap;

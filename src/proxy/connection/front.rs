@@ -3,7 +3,8 @@
 use super::guarded::Guarded;
 use super::places::{Full, Place, Places};
 use super::{Bounds, Connection, Settings, proxy_header, words};
-use crate::proxy::{Edge, Tell, lean};
+use crate::proxy::edge::{Edge, Tell};
+use crate::proxy::ways::session;
 use crate::service::event::{Barrier, Event};
 use crate::service::network::any_contains;
 use arc_swap::ArcSwap;
@@ -168,7 +169,7 @@ impl<A: HttpServerApp> Front<A> {
     ) {
         let connection = Arc::new(Connection::new(peer));
         let guarded = Box::new(Guarded::new(stream, Arc::clone(&connection), settings));
-        let mut serving = pin!(lean::serve(&self.edge, &self.app, guarded, shutdown));
+        let mut serving = pin!(session::serve(&self.edge, &self.app, guarded, shutdown));
         // The stream below says that it is over in the midst of being polled from here.
         poll_fn(|cx| match serving.as_mut().poll(cx) {
             Poll::Pending if !connection.is_over() => Poll::Pending,

@@ -19,8 +19,8 @@ pub use front::{Connected, Front};
 pub use guarded::{AHEAD_MAX, Guarded};
 pub use pace::Alarm;
 
-use super::Settings;
-use super::headers::Peer;
+use super::request::forwarded::Peer;
+use super::settings::Settings;
 use extent::Extent;
 use pingora::prelude::Session;
 use std::net::{IpAddr, SocketAddr};

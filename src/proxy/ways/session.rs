@@ -9,30 +9,16 @@
 //! What is decided about a request is decided by the same functions on both ways; only reading and
 //! writing is done here.
 
-mod body;
-mod client;
-mod exchange;
-mod head;
-
-use super::Edge;
-use super::connection::Guarded;
-use super::hygiene;
+use super::plain::client::{Arrived, Client, Next};
+use crate::proxy::connection::Guarded;
+use crate::proxy::edge::Edge;
+use crate::proxy::http1::head;
+use crate::proxy::hygiene;
 use bytes::BytesMut;
-use client::{Arrived, Client};
 use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use std::sync::Arc;
-
-/// What is next on a connection.
-enum Next {
-    /// Another plain request, if one comes.
-    Plain,
-    /// A request that is not plain, in the inbox.
-    Other,
-    /// Nothing: it is over, and so much of a body is left unread.
-    End(usize),
-}
 
 /// Serves a client for as long as it is connected.
 pub async fn serve<A: HttpServerApp>(

@@ -1,20 +1,21 @@
 //! One plain request and its answer.
 
-use super::Next;
-use super::body::{Body, Framing};
-use super::client::Client;
-use super::head::{self, Spelling};
+use super::client::{Client, Next};
 use crate::plugin::{Answer, Verdict};
-use crate::proxy::answers::{answer_head, plain};
-use crate::proxy::caller::{self, Caller};
+use crate::proxy::answers::own::{answer_head, plain};
 use crate::proxy::connection::Phase;
-use crate::proxy::decide::{
+use crate::proxy::edge::Edge;
+use crate::proxy::http1::body::{Body, Framing};
+use crate::proxy::http1::head::{self, Spelling};
+use crate::proxy::hygiene;
+use crate::proxy::request::caller::{self, Caller};
+use crate::proxy::request::context::Context;
+use crate::proxy::request::decide::{
     Arrival, awaits_answer, content_length, filter_request, filter_response,
 };
-use crate::proxy::dial::Dial;
-use crate::proxy::hygiene;
-use crate::proxy::retry::{self, BODY_KEPT_BYTES, Reach};
-use crate::proxy::{Context, Edge, failure, headers};
+use crate::proxy::request::retry::{self, BODY_KEPT_BYTES, Reach};
+use crate::proxy::request::{failure, forwarded};
+use crate::proxy::upstream::dial::Dial;
 use crate::service::replica::idle_pool::Use;
 use bytes::{BufMut, BytesMut};
 use http::{Method, StatusCode, Version, header};
@@ -68,7 +69,7 @@ struct Link {
 
 impl Edge {
     /// Serves the request whose head is the first `length` bytes of the client's inbox.
-    pub(super) async fn plain(
+    pub(in crate::proxy) async fn plain(
         &self,
         client: &mut Client,
         length: usize,
@@ -156,7 +157,7 @@ impl Edge {
         }
         head.remove_header(&header::CONNECTION);
         let peer = ctx.peer.as_ref();
-        let forwarded = headers::take_forwarded(head, peer, &ctx.settings.trusted_proxies);
+        let forwarded = forwarded::take_forwarded(head, peer, &ctx.settings.trusted_proxies);
         let mut bytes = BytesMut::with_capacity(REQUEST_BYTES + body.len());
         head::put_request(&mut bytes, head, spelling);
         for (name, value) in forwarded.iter().flatten() {

@@ -1,7 +1,8 @@
 //! A page for who waits in a browser, instead of a request that hangs.
 
-use super::tunnel;
+use super::own::RETRY_AFTER_SECS;
 use crate::plugin::Answer;
+use crate::proxy::ways::tunnel;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use pingora::http::RequestHeader;
@@ -46,7 +47,7 @@ pub fn page(service: &str) -> Answer {
         status: StatusCode::SERVICE_UNAVAILABLE,
         headers: vec![
             ("content-type", text("text/html; charset=utf-8")),
-            ("retry-after", text(super::answers::RETRY_AFTER_SECS)),
+            ("retry-after", text(RETRY_AFTER_SECS)),
             ("cache-control", text("no-store")),
         ],
         body: Bytes::from(PAGE.replace("{service}", &escaped(service))),

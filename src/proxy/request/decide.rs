@@ -1,16 +1,18 @@
 //! What is decided about a request, in the same words on every way that it may take: through
 //! Pingora's hooks, on the short way, or as a tunnel.
 
-use super::answers::unavailable;
-use super::balance::{self, Ask};
 use super::caller::{self, Caller};
-use super::connection::Phase;
-use super::context::INTERIM_ANSWERS_MAX;
-use super::dial::{self, Patience};
-use super::hygiene::{Refusal, Slashes, Way};
+use super::context::{Context, INTERIM_ANSWERS_MAX};
 use super::retry::Broken;
-use super::route::Target;
-use super::{Context, Edge, failure, headers, hold, hygiene, waiting};
+use super::{failure, forwarded, hold};
+use crate::proxy::answers::own::unavailable;
+use crate::proxy::answers::waiting;
+use crate::proxy::balance::{self, Ask};
+use crate::proxy::connection::Phase;
+use crate::proxy::edge::Edge;
+use crate::proxy::hygiene::{self, Refusal, Slashes, Way};
+use crate::proxy::route::Target;
+use crate::proxy::upstream::dial::{self, Patience};
 use crate::plugin::{Answer, Record, Request, Response, Verdict};
 use crate::service::network::any_contains;
 use crate::service::replica::Replica;
@@ -25,7 +27,7 @@ use std::time::Instant;
 impl Edge {
     /// Claims the next replica that this request has not tried, or waits for one. Fails when its
     /// client leaves meanwhile.
-    pub(super) async fn claim(
+    pub(in crate::proxy) async fn claim(
         &self,
         caller: &mut impl Caller,
         ctx: &mut Context,
@@ -66,7 +68,7 @@ impl Edge {
     }
 
     /// Finds out who asks and, if that is clear, for what.
-    pub(super) fn introduce(
+    pub(in crate::proxy) fn introduce(
         &self,
         head: &RequestHeader,
         clean: std::result::Result<Way, Refusal>,
@@ -75,7 +77,7 @@ impl Edge {
         let settings = &ctx.settings;
         let peer = ctx.peer.as_ref().map(|peer| peer.address);
         let trusted = &settings.trusted_proxies;
-        ctx.exchange.client = headers::client(head, peer, trusted);
+        ctx.exchange.client = forwarded::client(head, peer, trusted);
         ctx.exchange.is_trusted = peer.is_some_and(|peer| any_contains(trusted, peer));
         let mut clean = clean;
         if let Ok(Way::ToAService(slashes)) = clean {
@@ -95,7 +97,7 @@ impl Edge {
 
     /// Counts the request and gives it a replica, or says what to answer: there is none, and none
     /// to wait for, or a page waits in its stead.
-    pub(super) async fn admit(
+    pub(in crate::proxy) async fn admit(
         &self,
         caller: &mut impl Caller,
         arrival: Arrival,
@@ -127,7 +129,7 @@ impl Edge {
     }
 
     /// Gives the request another replica, if it has none.
-    pub(super) async fn claim_next(
+    pub(in crate::proxy) async fn claim_next(
         &self,
         caller: &mut impl Caller,
         ctx: &mut Context,
@@ -145,7 +147,7 @@ impl Edge {
     }
 
     /// Counts a request; false when nobody has published its service yet.
-    pub(super) fn note(&self, target: &Target, counts: bool, now: Instant) -> bool {
+    pub(in crate::proxy) fn note(&self, target: &Target, counts: bool, now: Instant) -> bool {
         let snapshot = self.reader.load();
         let service = snapshot.service(target.service.as_str());
         service.is_some_and(|service| {
@@ -158,7 +160,7 @@ impl Edge {
     /// Whether this request may have one more attempt. What is taken back from a lost replica, or
     /// was never sent because its turn did not come, takes nothing from the budget: it adds no load
     /// to what is in trouble.
-    pub(super) fn may_retry(&self, ctx: &Context) -> bool {
+    pub(in crate::proxy) fn may_retry(&self, ctx: &Context) -> bool {
         let Some(target) = &ctx.target else {
             return false;
         };
@@ -172,7 +174,7 @@ impl Edge {
     }
 
     /// How long the request waits for its turn to connect to the replica that it has.
-    pub(super) fn patience(&self, ctx: &Context) -> Patience {
+    pub(in crate::proxy) fn patience(&self, ctx: &Context) -> Patience {
         let Some(target) = &ctx.target else {
             return Patience::Little;
         };
@@ -197,7 +199,7 @@ impl Edge {
     /// Whether a connection that took too long is tried once more where it was. When nobody else
     /// is there, it waits for this one as it would for one that is on its way: the listen queue
     /// was full, and the kernel asks again only when we have long given up.
-    pub(super) fn dials_again(&self, error: &Error, ctx: &mut Context) -> bool {
+    pub(in crate::proxy) fn dials_again(&self, error: &Error, ctx: &mut Context) -> bool {
         let Some(target) = &ctx.target else {
             return false;
         };
@@ -221,7 +223,7 @@ impl Edge {
     }
 
     /// Whether the request goes on, to this replica or another, after no connection was made.
-    pub(super) fn was_not_connected(&self, error: &Error, ctx: &mut Context) -> bool {
+    pub(in crate::proxy) fn was_not_connected(&self, error: &Error, ctx: &mut Context) -> bool {
         if *error.esource() == ErrorSource::Downstream {
             ctx.leave();
             return false;
@@ -240,7 +242,7 @@ impl Edge {
     }
 
     /// Whether the request goes on to another replica after its connection broke.
-    pub(super) fn broke_off(
+    pub(in crate::proxy) fn broke_off(
         &self,
         error: &Error,
         head: &RequestHeader,
@@ -277,7 +279,7 @@ impl Edge {
     }
 
     /// Checks and cleans the head of a replica's answer, and learns from it.
-    pub(super) fn heed_answer(
+    pub(in crate::proxy) fn heed_answer(
         &self,
         method: &Method,
         head: &mut ResponseHeader,
@@ -322,7 +324,7 @@ impl Edge {
     }
 
     /// Learns from an answer of this status.
-    pub(super) fn is_answered(&self, status: StatusCode, ctx: &mut Context) {
+    pub(in crate::proxy) fn is_answered(&self, status: StatusCode, ctx: &mut Context) {
         take_turn_back(ctx);
         if let Some(lease) = &ctx.lease {
             lease.is_answered();
@@ -331,7 +333,7 @@ impl Edge {
     }
 
     /// Counts what comes of an answer's body, where that has a limit.
-    pub(super) fn count_answered(&self, bytes: usize, ctx: &mut Context) -> Result<()> {
+    pub(in crate::proxy) fn count_answered(&self, bytes: usize, ctx: &mut Context) -> Result<()> {
         let limit = ctx.target.as_ref().map(|target| &target.forward);
         if let Some(limit) = limit.and_then(|forward| forward.max_response_body_bytes) {
             ctx.response_body_bytes += bytes as u64;
@@ -343,7 +345,7 @@ impl Edge {
     }
 
     /// Gives the lease back and tells the observers what became of the request.
-    pub(super) fn report(
+    pub(in crate::proxy) fn report(
         &self,
         ctx: &mut Context,
         head: &RequestHeader,
@@ -383,7 +385,7 @@ impl Edge {
         }
     }
 
-    pub(super) fn take(&self, ctx: &mut Context, lease: Lease) {
+    pub(in crate::proxy) fn take(&self, ctx: &mut Context, lease: Lease) {
         ctx.attempts += 1;
         ctx.tried.push(lease.replica().generation);
         ctx.exchange.slot = Some(lease.replica().slot);
@@ -392,7 +394,7 @@ impl Edge {
 }
 
 /// A request as it comes, before it has a replica.
-pub(super) struct Arrival {
+pub(in crate::proxy) struct Arrival {
     /// For the scaler.
     counts: bool,
     /// A person waits for it, who may be shown a page meanwhile.
@@ -400,7 +402,7 @@ pub(super) struct Arrival {
 }
 
 impl Arrival {
-    pub(super) fn of(head: &RequestHeader, ctx: &Context) -> Arrival {
+    pub(in crate::proxy) fn of(head: &RequestHeader, ctx: &Context) -> Arrival {
         let target = ctx.target.as_ref();
         let scaler = target.and_then(|target| target.scaler.as_ref());
         Arrival {
@@ -414,7 +416,7 @@ impl Arrival {
 /// In which phase a connection is while the answer to its request, which was sent, is awaited.
 /// A replica with a limit keeps its place until it is done, whether its client is still there or
 /// not: what works on for nobody takes as much of it.
-pub(super) fn awaits_answer(ctx: &Context) -> Phase {
+pub(in crate::proxy) fn awaits_answer(ctx: &Context) -> Phase {
     let limit = ctx.target.as_ref().map(|target| target.forward.limit());
     match limit.is_some_and(|limit| limit < UNLIMITED) {
         true => Phase::Owed,
@@ -429,30 +431,30 @@ fn take_turn_back(ctx: &mut Context) {
     }
 }
 
-pub(super) fn host(head: &RequestHeader) -> Option<&str> {
+pub(in crate::proxy) fn host(head: &RequestHeader) -> Option<&str> {
     let authority = head.uri.authority().map(|authority| authority.as_str());
     authority.or_else(|| head.headers.get(header::HOST)?.to_str().ok())
 }
 
-pub(super) fn content_length(head: &RequestHeader) -> Option<u64> {
+pub(in crate::proxy) fn content_length(head: &RequestHeader) -> Option<u64> {
     head.headers.get(header::CONTENT_LENGTH).and_then(number)
 }
 
-pub(super) fn number(value: &HeaderValue) -> Option<u64> {
+pub(in crate::proxy) fn number(value: &HeaderValue) -> Option<u64> {
     value.to_str().ok()?.parse().ok()
 }
 
-pub(super) fn endless_interim() -> Box<Error> {
+pub(in crate::proxy) fn endless_interim() -> Box<Error> {
     let what = "interim answers without end";
     Error::explain(ErrorType::InvalidHTTPHeader, what).into_up()
 }
 
-pub(super) fn too_large_an_answer() -> Box<Error> {
+pub(in crate::proxy) fn too_large_an_answer() -> Box<Error> {
     let what = "the answer's body is larger than max_response_body";
     Error::explain(ErrorType::Custom("AnswerTooLarge"), what).into_up()
 }
 
-pub(super) fn filter_request(head: &mut RequestHeader, ctx: &mut Context) -> Verdict {
+pub(in crate::proxy) fn filter_request(head: &mut RequestHeader, ctx: &mut Context) -> Verdict {
     let Context {
         settings,
         exchange,
@@ -471,7 +473,7 @@ pub(super) fn filter_request(head: &mut RequestHeader, ctx: &mut Context) -> Ver
     Verdict::Continue
 }
 
-pub(super) fn filter_response(head: &mut ResponseHeader, ctx: &Context) {
+pub(in crate::proxy) fn filter_response(head: &mut ResponseHeader, ctx: &Context) {
     let mut response = Response {
         head,
         exchange: &ctx.exchange,

@@ -1,6 +1,7 @@
 //! What answers tell of a replica's health, beside its health check.
 
-use super::{Context, Edge};
+use super::context::Context;
+use crate::proxy::edge::Edge;
 use crate::service::event::Event;
 use crate::service::replica::Replica;
 use crate::service::snapshot::ServiceView;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 impl Edge {
     /// Heeds the status of a replica's answer.
-    pub(super) fn heed(&self, status: StatusCode, ctx: &Context) {
+    pub(in crate::proxy) fn heed(&self, status: StatusCode, ctx: &Context) {
         let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
             return;
         };

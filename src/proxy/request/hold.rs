@@ -1,7 +1,7 @@
 //! Waiting for a replica instead of failing.
 
-use super::balance::{self, Ask};
-use super::route::Target;
+use crate::proxy::balance::{self, Ask};
+use crate::proxy::route::Target;
 use crate::service::replica::gate::{Place, UNLIMITED};
 use crate::service::replica::lease::Lease;
 use crate::service::snapshot::ServiceView;

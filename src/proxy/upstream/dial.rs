@@ -3,7 +3,7 @@
 //! Pingora asks for one only when it has none that can be used again, so this is the place where
 //! connections take turns, and where those on their way to a replica that is lost are given up.
 
-use super::failure;
+use crate::proxy::request::failure;
 use crate::service::replica::Replica;
 use crate::service::replica::dials::Turn;
 use async_trait::async_trait;

@@ -1,12 +1,14 @@
 //! Remembers which replica failed a request and why, for log, status and API.
 
-use super::{Context, Edge, failure};
+use super::context::Context;
+use super::failure;
+use crate::proxy::edge::Edge;
 use crate::service::event::Event;
 use pingora::Error;
 
 impl Context {
     /// Notes that the replica at work failed this request.
-    pub(super) fn blame(&mut self, error: &Error) {
+    pub(in crate::proxy) fn blame(&mut self, error: &Error) {
         let Some(lease) = &self.lease else {
             return;
         };
@@ -22,7 +24,7 @@ impl Context {
 impl Edge {
     /// Tells of a request that no replica answered well, or whose answer was cut off. The client
     /// got `status`.
-    pub(super) fn complain(&self, ctx: &mut Context, status: u16, error: Option<&Error>) {
+    pub(in crate::proxy) fn complain(&self, ctx: &mut Context, status: u16, error: Option<&Error>) {
         let is_a_replicas = |error| matches!(failure::status(error), 502 | 504);
         if !error.is_some_and(is_a_replicas) {
             return;

@@ -1,13 +1,20 @@
 //! The long way: the request path as guard clauses over Pingora's hooks.
 
-use super::answers::{answer_head, front_page, options, plain};
-use super::caller::{self, Caller};
-use super::connection::{Connection, Phase};
-use super::decide::{Arrival, awaits_answer, content_length, filter_request, filter_response};
-use super::dial::{Dial, Patience};
-use super::hygiene::{self, Refusal, Way};
-use super::retry::{self, Reach};
-use super::{Context, Edge, REFUSED_BODY_DRAIN, Settings, failure, headers, tunnel};
+use super::plain::client::REFUSED_BODY_DRAIN;
+use super::tunnel;
+use crate::proxy::answers::own::{answer_head, front_page, options, plain};
+use crate::proxy::connection::{Connection, Phase};
+use crate::proxy::edge::Edge;
+use crate::proxy::hygiene::{self, Refusal, Way};
+use crate::proxy::request::caller::{self, Caller};
+use crate::proxy::request::context::Context;
+use crate::proxy::request::decide::{
+    Arrival, awaits_answer, content_length, filter_request, filter_response,
+};
+use crate::proxy::request::retry::{self, Reach};
+use crate::proxy::request::{failure, forwarded};
+use crate::proxy::settings::Settings;
+use crate::proxy::upstream::dial::{Dial, Patience};
 use crate::plugin::{Answer, Verdict};
 use crate::service::replica::idle_pool::{self, Use};
 use crate::service::replica::lease::Lease;
@@ -148,7 +155,7 @@ impl ProxyHttp for Edge {
         // on from here, the tunnel could be lost (pingora#946).
         upstream.remove_header(&header::UPGRADE);
         upstream.remove_header(&header::CONNECTION);
-        headers::set_forwarded(upstream, ctx.peer.as_ref(), &ctx.settings.trusted_proxies);
+        forwarded::set_forwarded(upstream, ctx.peer.as_ref(), &ctx.settings.trusted_proxies);
         Ok(())
     }
 
@@ -304,7 +311,7 @@ fn clean_request(session: &mut Session, settings: &Settings) -> std::result::Res
     hygiene::request(session.req_header_mut(), &raw, &settings.limits)
 }
 
-pub(super) fn peer(
+pub(in crate::proxy) fn peer(
     lease: &Lease,
     forward: &Forward,
     used: Use,

@@ -1,6 +1,6 @@
 //! Forwarding headers: who the client is and how it came here, in words that can be relied on.
 
-use super::hygiene;
+use crate::proxy::hygiene;
 use crate::service::network::{Network, any_contains};
 use http::header::{HOST, HeaderName};
 use http::{HeaderMap, HeaderValue};

@@ -7,9 +7,9 @@ use pingora::Result;
 use pingora::http::ResponseHeader;
 
 /// A service without a ready replica is asked for again after this.
-pub(super) const RETRY_AFTER_SECS: &str = "1";
+pub(in crate::proxy) const RETRY_AFTER_SECS: &str = "1";
 
-pub(super) fn answer_head(answer: Answer) -> Result<ResponseHeader> {
+pub(in crate::proxy) fn answer_head(answer: Answer) -> Result<ResponseHeader> {
     let mut head = ResponseHeader::build(answer.status, Some(answer.headers.len() + 4))?;
     for (name, value) in answer.headers {
         head.insert_header(name, value)?;
@@ -18,7 +18,7 @@ pub(super) fn answer_head(answer: Answer) -> Result<ResponseHeader> {
     Ok(head)
 }
 
-pub(super) fn plain(status: StatusCode) -> Answer {
+pub(in crate::proxy) fn plain(status: StatusCode) -> Answer {
     Answer {
         status,
         headers: vec![(
@@ -29,7 +29,7 @@ pub(super) fn plain(status: StatusCode) -> Answer {
     }
 }
 
-pub(super) fn unavailable() -> Answer {
+pub(in crate::proxy) fn unavailable() -> Answer {
     let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE);
     let seconds = HeaderValue::from_static(RETRY_AFTER_SECS);
     answer.headers.push(("retry-after", seconds));
@@ -37,7 +37,7 @@ pub(super) fn unavailable() -> Answer {
 }
 
 /// What this hop can do, for who asks it and nobody behind it.
-pub(super) fn options() -> Answer {
+pub(in crate::proxy) fn options() -> Answer {
     let allow = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     Answer {
         status: StatusCode::OK,
@@ -46,7 +46,7 @@ pub(super) fn options() -> Answer {
     }
 }
 
-pub(super) fn front_page() -> Answer {
+pub(in crate::proxy) fn front_page() -> Answer {
     Answer {
         status: StatusCode::OK,
         headers: vec![(

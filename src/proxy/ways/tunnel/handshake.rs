@@ -4,18 +4,16 @@
 //! proxy has noticed that the request has no body (pingora#946), which near replicas manage now
 //! and then, and it cuts what is silent for as long as an answer may take.
 
-mod head;
-mod pipe;
-
-pub use head::is_asked_for;
-
-use super::caller::Caller;
-use super::connection::{Connection, Phase};
-use super::context::INTERIM_ANSWERS_MAX;
-use super::decide::{awaits_answer, endless_interim, filter_response};
-use super::hooks::peer;
-use super::retry::Reach;
-use super::{Context, Edge, failure, headers};
+use super::head;
+use super::pipe::Pipe;
+use crate::proxy::connection::{Connection, Phase};
+use crate::proxy::edge::Edge;
+use crate::proxy::request::caller::Caller;
+use crate::proxy::request::context::{Context, INTERIM_ANSWERS_MAX};
+use crate::proxy::request::decide::{awaits_answer, endless_interim, filter_response};
+use crate::proxy::request::retry::Reach;
+use crate::proxy::request::{failure, forwarded};
+use crate::proxy::ways::pingora::peer;
 use crate::service::replica::idle_pool::Use;
 use futures_util::FutureExt;
 use http::{Method, StatusCode, Version, header};
@@ -23,7 +21,6 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Session;
 use pingora::protocols::http::v1::client::HttpSession as Replica;
 use pingora::{Error, ErrorType, Result};
-use pipe::Pipe;
 use tokio::time::timeout;
 
 impl Edge {
@@ -32,9 +29,9 @@ impl Edge {
     /// Nothing that the client sends early leaves before the replica has agreed to the tunnel: it
     /// waits in Pingora's buffer and the kernel's. A replica that declines would take it for a
     /// request that has passed no filter (CVE-2026-2833); so it is thrown away then.
-    pub(super) async fn tunnel(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+    pub(in crate::proxy) async fn tunnel(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
         let mut request = head::for_replica(session.req_header())?;
-        headers::set_forwarded(
+        forwarded::set_forwarded(
             &mut request,
             ctx.peer.as_ref(),
             &ctx.settings.trusted_proxies,

@@ -1,8 +1,7 @@
 //! A client's connection, between requests and while it waits for an answer.
 
-use super::head;
-use crate::proxy::REFUSED_BODY_DRAIN;
-use crate::proxy::caller::{self, Caller, Held};
+use crate::proxy::http1::head;
+use crate::proxy::request::caller::{self, Caller, Held};
 use crate::proxy::connection::{AHEAD_MAX, Alarm, Connection, Guarded, Phase, words};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::poll;
@@ -25,6 +24,9 @@ use tokio::time::{Instant, timeout};
 const READ_BYTES: usize = 16 << 10;
 /// Empty lines before a request, which are skipped; some clients send one behind a body.
 const EMPTY_LINES_MAX: usize = 16;
+/// What is left of a refused upload is read this long, so that the client sees the answer and
+/// not a reset.
+pub const REFUSED_BODY_DRAIN: Duration = Duration::from_secs(2);
 
 pub struct Client {
     pub stream: Box<Guarded>,
@@ -42,6 +44,16 @@ pub enum Arrived {
     /// Something that is not read here.
     Other,
     Nothing,
+}
+
+/// What is next on a connection.
+pub enum Next {
+    /// Another plain request, if one comes.
+    Plain,
+    /// A request that is not plain, in the inbox.
+    Other,
+    /// Nothing: it is over, and so much of a body is left unread.
+    End(usize),
 }
 
 impl Client {

@@ -1,11 +1,12 @@
 //! What one request carries through its life.
 
-use super::dial::Dial;
-use super::headers::Peer;
-use super::hygiene::Refusal;
+use super::forwarded::Peer;
 use super::retry::Reach;
-use super::route::Target;
-use super::{Chain, Settings};
+use crate::proxy::chain::Chain;
+use crate::proxy::hygiene::Refusal;
+use crate::proxy::route::Target;
+use crate::proxy::settings::Settings;
+use crate::proxy::upstream::dial::Dial;
 use crate::plugin::Exchange;
 use crate::service::replica::fault::Fault;
 use crate::service::replica::lease::Lease;
@@ -135,7 +136,7 @@ impl InFlight {
         self.last.store(true, Ordering::SeqCst);
     }
 
-    pub(super) fn ends_connections(&self) -> bool {
+    pub(in crate::proxy) fn ends_connections(&self) -> bool {
         self.last.load(Ordering::SeqCst)
     }
 }

@@ -1,0 +1,4 @@
+//! What the edge answers itself, instead of a service.
+
+pub mod own;
+pub mod waiting;

@@ -1,0 +1,46 @@
+//! The request path as one value: what every request reads, shared by all connections.
+
+use super::request::context::InFlight;
+use super::settings::Settings;
+use crate::service::event::Event;
+use crate::service::store::Reader;
+use arc_swap::ArcSwap;
+use pingora::connectors::TransportConnector;
+use std::sync::Arc;
+
+/// Test switch, absent from release builds: Pingora carries every request, so that tests can
+/// compare its way with the plain one.
+const PINGORA_ONLY: &str = "TIDEGATE_TEST_PINGORA_ONLY";
+
+/// Tells everybody who wants to know what happened to a replica.
+pub type Tell = Arc<dyn Fn(&Event) + Send + Sync>;
+
+#[derive(Clone)]
+pub struct Edge {
+    pub(super) reader: Reader,
+    pub(super) settings: Arc<ArcSwap<Settings>>,
+    pub(super) in_flight: InFlight,
+    pub(super) tell: Tell,
+    /// Connects tunnels; Pingora keeps the one for everything else to itself.
+    pub(super) connector: Arc<TransportConnector>,
+    /// Plain requests go through Pingora, too.
+    pub(super) pingora_only: bool,
+}
+
+impl Edge {
+    pub fn new(
+        reader: Reader,
+        settings: Arc<ArcSwap<Settings>>,
+        in_flight: InFlight,
+        tell: Tell,
+    ) -> Edge {
+        Edge {
+            reader,
+            settings,
+            in_flight,
+            tell,
+            connector: Arc::new(TransportConnector::new(None)),
+            pingora_only: cfg!(debug_assertions) && std::env::var_os(PINGORA_ONLY).is_some(),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The part of the configuration that requests read; a reload swaps it in place.
+
+use super::chain::Chain;
+use super::connection::Bounds;
+use super::hygiene::Limits;
+use super::route::Routes;
+use crate::service::network::Network;
+use std::time::Duration;
+
+/// What a reload swaps in place.
+pub struct Settings {
+    pub routes: Routes,
+    /// For requests that no route claims.
+    pub chain: Chain,
+    pub keepalive_timeout: Duration,
+    pub client_read_timeout: Duration,
+    pub client_write_timeout: Duration,
+    pub limits: Limits,
+    pub bounds: Bounds,
+    /// Proxies whose word on the client counts.
+    pub trusted_proxies: Vec<Network>,
+}

@@ -1,0 +1,3 @@
+//! The way to a replica: opening connections.
+
+pub mod dial;

@@ -1,0 +1,7 @@
+//! The ways that a request's bytes travel: plain HTTP/1.1 on our own code, everything else through
+//! Pingora, and WebSockets as tunnels. All decide by the functions in `request/`.
+
+pub mod pingora;
+pub mod plain;
+pub mod session;
+pub mod tunnel;

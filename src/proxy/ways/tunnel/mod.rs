@@ -1,0 +1,7 @@
+//! WebSockets: the handshake, and then bytes both ways until both sides are done.
+
+pub mod handshake;
+mod head;
+mod pipe;
+
+pub use head::is_asked_for;
