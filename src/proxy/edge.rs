@@ -1,6 +1,6 @@
 //! The request path as one value: what every request reads, shared by all connections.
 
-use super::request::context::InFlight;
+use super::request::in_flight::InFlight;
 use super::settings::Settings;
 use crate::service::event::Event;
 use crate::service::store::Reader;

@@ -21,5 +21,6 @@ pub use chain::Chain;
 pub use connection::{Bounds, Connected, Front};
 pub use edge::{Edge, Tell};
 pub use hygiene::Limits;
-pub use request::context::{Context, InFlight};
+pub use request::context::Context;
+pub use request::in_flight::InFlight;
 pub use settings::Settings;

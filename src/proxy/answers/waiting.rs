@@ -2,7 +2,7 @@
 
 use super::own::RETRY_AFTER_SECS;
 use crate::plugin::Answer;
-use crate::proxy::ways::tunnel;
+use crate::proxy::http1::fields::asks_for_websocket;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use pingora::http::RequestHeader;
@@ -15,7 +15,7 @@ pub fn is_for_a_page(head: &RequestHeader) -> bool {
     let mode = head.headers.get("sec-fetch-mode");
     head.method == Method::GET
         && mode.is_none_or(|mode| mode == "navigate")
-        && !tunnel::is_asked_for(head)
+        && !asks_for_websocket(head)
         && prefers_html(head)
 }
 

@@ -1,6 +1,7 @@
 //! What one request carries through its life.
 
 use super::forwarded::Peer;
+use super::in_flight::{InFlight, Passing};
 use super::retry::Reach;
 use crate::proxy::chain::Chain;
 use crate::proxy::hygiene::Refusal;
@@ -11,7 +12,6 @@ use crate::plugin::Exchange;
 use crate::service::replica::fault::Fault;
 use crate::service::replica::lease::Lease;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Before its answer, a replica says no more than so many interim ones.
@@ -110,41 +110,5 @@ impl Context {
             Some(target) => &target.chain,
             None => &self.settings.chain,
         }
-    }
-}
-
-/// Counts the requests inside the proxy, whatever they do, so that a stopping process knows when
-/// it may leave.
-#[derive(Clone, Default)]
-pub struct InFlight {
-    count: Arc<AtomicU64>,
-    last: Arc<AtomicBool>,
-}
-
-impl InFlight {
-    fn enter(&self) -> Passing {
-        self.count.fetch_add(1, Ordering::SeqCst);
-        Passing(Arc::clone(&self.count))
-    }
-
-    pub fn count(&self) -> u64 {
-        self.count.load(Ordering::SeqCst)
-    }
-
-    /// Makes every request from now on the last one of its connection.
-    pub fn end_connections(&self) {
-        self.last.store(true, Ordering::SeqCst);
-    }
-
-    pub(in crate::proxy) fn ends_connections(&self) -> bool {
-        self.last.load(Ordering::SeqCst)
-    }
-}
-
-struct Passing(Arc<AtomicU64>);
-
-impl Drop for Passing {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }

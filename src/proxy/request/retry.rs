@@ -12,6 +12,7 @@
 //! out, and the next one would only do so again.
 
 use super::failure;
+use crate::proxy::http1::fields::content_length;
 use crate::service::replica::idle_pool::Use;
 use http::header;
 use pingora::http::RequestHeader;
@@ -24,7 +25,7 @@ pub const BODY_KEPT_BYTES: u64 = 64 * 1024;
 /// method allows it, and all of the body will be remembered.
 pub fn may_be_repeated(head: &RequestHeader) -> bool {
     let is_framed = head.headers.contains_key(header::TRANSFER_ENCODING);
-    let length = super::decide::content_length(head).unwrap_or(0);
+    let length = content_length(head).unwrap_or(0);
     head.method.is_idempotent() && !is_framed && length <= BODY_KEPT_BYTES
 }
 

@@ -1,3 +1,4 @@
 //! The way to a replica: opening connections.
 
 pub mod dial;
+pub mod peer;

@@ -1,24 +1,22 @@
 //! The long way: the request path as guard clauses over Pingora's hooks.
 
 use super::plain::client::REFUSED_BODY_DRAIN;
-use super::tunnel;
 use crate::proxy::answers::own::{answer_head, front_page, options, plain};
 use crate::proxy::connection::{Connection, Phase};
 use crate::proxy::edge::Edge;
+use crate::proxy::http1::fields::{asks_for_websocket, content_length};
 use crate::proxy::hygiene::{self, Refusal, Way};
+use crate::proxy::request::answered::awaits_answer;
+use crate::proxy::request::arrival::Arrival;
 use crate::proxy::request::caller::{self, Caller};
 use crate::proxy::request::context::Context;
-use crate::proxy::request::decide::{
-    Arrival, awaits_answer, content_length, filter_request, filter_response,
-};
+use crate::proxy::request::filters::{filter_request, filter_response};
 use crate::proxy::request::retry::{self, Reach};
 use crate::proxy::request::{failure, forwarded};
 use crate::proxy::settings::Settings;
-use crate::proxy::upstream::dial::{Dial, Patience};
+use crate::proxy::upstream::peer::peer;
 use crate::plugin::{Answer, Verdict};
-use crate::service::replica::idle_pool::{self, Use};
-use crate::service::replica::lease::Lease;
-use crate::service::spec::Forward;
+use crate::service::replica::idle_pool;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, StatusCode, Version, header};
@@ -29,7 +27,6 @@ use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext};
 use pingora::{Error, ErrorType, Result};
 use std::os::fd::RawFd;
-use std::sync::Arc;
 use std::time::Duration;
 
 #[async_trait]
@@ -98,7 +95,7 @@ impl ProxyHttp for Edge {
         if let Some(answer) = self.admit(session, arrival, ctx).await? {
             return respond(session, ctx, answer).await;
         }
-        if tunnel::is_asked_for(session.req_header()) {
+        if asks_for_websocket(session.req_header()) {
             self.tunnel(session, ctx).await?;
             return Ok(true);
         }
@@ -309,25 +306,6 @@ fn clean_request(session: &mut Session, settings: &Settings) -> std::result::Res
         _ => Bytes::new(),
     };
     hygiene::request(session.req_header_mut(), &raw, &settings.limits)
-}
-
-pub(in crate::proxy) fn peer(
-    lease: &Lease,
-    forward: &Forward,
-    used: Use,
-    patience: Patience,
-) -> (HttpPeer, Arc<Dial>) {
-    let replica = lease.replica();
-    let mut peer = HttpPeer::new(replica.address, false, String::new());
-    // The pool does not say how long a connection was silent; so there is one for each use.
-    peer.group_key = replica.generation.rotate_left(1) ^ u64::from(used == Use::Once);
-    let options = &mut peer.options;
-    let dial = Arc::new(Dial::new(replica, forward.connect_timeout, patience));
-    options.custom_l4 = Some(Arc::clone(&dial) as _);
-    options.read_timeout = Some(forward.read_timeout);
-    options.write_timeout = Some(forward.write_timeout);
-    options.idle_timeout = Some(replica.connections.kept.limit(used));
-    (peer, dial)
 }
 
 /// Answers instead of a service. Returns true, as `request_filter` wants it.

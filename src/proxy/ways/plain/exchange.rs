@@ -1,18 +1,20 @@
 //! One plain request and its answer.
 
 use super::client::{Client, Next};
+use super::link::{ANSWER_BYTES, BODY_BYTES, Link, Request, broken, hear_head, send, stays};
 use crate::plugin::{Answer, Verdict};
 use crate::proxy::answers::own::{answer_head, plain};
 use crate::proxy::connection::Phase;
 use crate::proxy::edge::Edge;
 use crate::proxy::http1::body::{Body, Framing};
 use crate::proxy::http1::head::{self, Spelling};
+use crate::proxy::http1::fields::content_length;
 use crate::proxy::hygiene;
 use crate::proxy::request::caller::{self, Caller};
 use crate::proxy::request::context::Context;
-use crate::proxy::request::decide::{
-    Arrival, awaits_answer, content_length, filter_request, filter_response,
-};
+use crate::proxy::request::answered::awaits_answer;
+use crate::proxy::request::arrival::Arrival;
+use crate::proxy::request::filters::{filter_request, filter_response};
 use crate::proxy::request::retry::{self, BODY_KEPT_BYTES, Reach};
 use crate::proxy::request::{failure, forwarded};
 use crate::proxy::upstream::dial::Dial;
@@ -33,13 +35,6 @@ use tokio::time::timeout;
 
 /// Most requests' heads fit.
 const REQUEST_BYTES: usize = 1 << 10;
-/// What an answer is read with: its head, and with it all of a short body.
-const ANSWER_BYTES: usize = 4 << 10;
-/// What a longer body is read with.
-const BODY_BYTES: usize = 64 << 10;
-/// A replica's head is no longer.
-const ANSWER_HEAD_MAX: usize = 1 << 20;
-
 /// What the client was told.
 struct Said {
     status: Option<StatusCode>,
@@ -49,22 +44,6 @@ struct Said {
     to_head: bool,
     /// What is left of the request's body.
     unread: usize,
-}
-
-/// A request as it goes to a replica.
-struct Request {
-    bytes: BytesMut,
-    /// The length of its head.
-    head: usize,
-    used: Use,
-}
-
-/// A connection to a replica.
-struct Link {
-    stream: TcpStream,
-    inbox: BytesMut,
-    /// Whether a request was on it before.
-    is_used: bool,
 }
 
 impl Edge {
@@ -368,101 +347,6 @@ impl Edge {
     }
 }
 
-/// Whether another request may follow on a replica's connection.
-fn stays(answer: &ResponseHeader, body: &Body) -> bool {
-    let says = |option: &[u8]| {
-        let values = answer.headers.get_all(header::CONNECTION).iter();
-        let mut tokens = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-        tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(option))
-    };
-    match (body, answer.version) {
-        (Body::Close, _) => false,
-        (_, Version::HTTP_11) => !says(b"close"),
-        // RFC 9112 §6.1: one who frames this way and knows no chunks is not to be trusted.
-        (Body::Chunked(_), _) => false,
-        _ => says(b"keep-alive") && !says(b"close"),
-    }
-}
-
-/// Writes a request to a replica, which takes each part `within` that time. Returns whether it
-/// took all of it; if not, it has something to say already.
-async fn send(
-    link: &mut Link,
-    request: &Request,
-    within: Duration,
-    reach: &mut Reach,
-) -> Result<bool> {
-    let what = "writing a request";
-    let broke = |error| Error::because(ErrorType::WriteError, what, error).into_up();
-    let mut rest = &request.bytes[..];
-    loop {
-        match link.stream.try_write(rest) {
-            Ok(count) => {
-                rest = &rest[count..];
-                // Before the end of its head has left, no request was made.
-                if request.bytes.len() - rest.len() >= request.head {
-                    *reach = Reach::Sent;
-                }
-                if rest.is_empty() {
-                    return Ok(true);
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let interest = match *reach == Reach::Sent {
-                    true => Interest::READABLE | Interest::WRITABLE,
-                    false => Interest::WRITABLE,
-                };
-                let ready = match timeout(within, link.stream.ready(interest)).await {
-                    Ok(ready) => ready.map_err(broke)?,
-                    Err(_) => return Err(Error::explain(ErrorType::WriteTimedout, what).into_up()),
-                };
-                if ready.is_readable() {
-                    link.inbox.reserve(ANSWER_BYTES);
-                    match link.stream.try_read_buf(&mut link.inbox) {
-                        Ok(_) => return Ok(false),
-                        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                        Err(error) => return Err(broke(error)),
-                    }
-                }
-            }
-            Err(error) => return Err(broke(error)),
-        }
-    }
-}
-
-async fn hear_head(
-    client: &mut Client,
-    link: &mut Link,
-    patience: Duration,
-) -> Result<(ResponseHeader, Spelling)> {
-    let mut growing = head::Growing::default();
-    loop {
-        if !link.inbox.is_empty() && growing.is_worth_parsing(&link.inbox) {
-            match head::response(&mut link.inbox) {
-                Ok(Some(answer)) => return Ok(answer),
-                Ok(None) => {}
-                Err(error) => {
-                    let what = "an answer that is not HTTP";
-                    let cause = Error::because(ErrorType::InvalidHTTPHeader, what, error);
-                    return Err(cause.into_up());
-                }
-            }
-        }
-        if link.inbox.len() > ANSWER_HEAD_MAX {
-            return Err(broken("an answer with too large a head"));
-        }
-        link.inbox.reserve(ANSWER_BYTES);
-        if client
-            .hear(&mut link.stream, &mut link.inbox, patience)
-            .await?
-            == 0
-        {
-            let what = "the replica closed the connection before it answered";
-            return Err(Error::explain(ErrorType::ConnectionClosed, what).into_up());
-        }
-    }
-}
-
 fn put_answer(out: &mut BytesMut, answer: &ResponseHeader, spelling: &Spelling, keeps: bool) {
     head::put_response(out, answer, spelling);
     if !answer.headers.contains_key(header::DATE) {
@@ -485,8 +369,4 @@ async fn say(client: &mut Client, ctx: &Context, said: &mut Said, answer: Answer
     said.status = Some(head.status);
     said.body_bytes = Framing::of(&head, said.to_head).put(&mut out, &body) as u64;
     client.write(&out, ctx.settings.client_write_timeout).await
-}
-
-fn broken(what: &'static str) -> Box<Error> {
-    Error::explain(ErrorType::InvalidHTTPHeader, what).into_up()
 }

@@ -1,6 +1,7 @@
 //! The heads of a WebSocket's handshake (RFC 6455 §4), from one connection to the next.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
+use crate::proxy::http1::fields::{has_token, tokens};
+use http::{HeaderName, HeaderValue, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
 
@@ -27,22 +28,6 @@ const NOT_TO_BE_DROPPED: [&str; 4] = [
     "x-forwarded-proto",
 ];
 const NAMED_BY_CONNECTION_MAX: usize = 9;
-
-/// Whether a request asks for a WebSocket. If not, whatever else it asks to upgrade to is left
-/// out when it is sent on, as HTTP allows.
-pub fn is_asked_for(head: &RequestHeader) -> bool {
-    let without_body = !head.headers.contains_key(header::TRANSFER_ENCODING)
-        && head
-            .headers
-            .get_all(header::CONTENT_LENGTH)
-            .iter()
-            .all(|length| length == "0");
-    head.version == Version::HTTP_11
-        && head.method == Method::GET
-        && without_body
-        && has_token(&head.headers, header::CONNECTION, "upgrade")
-        && has_token(&head.headers, header::UPGRADE, "websocket")
-}
 
 /// The request as it is sent to a replica, but for what the edge itself says of the client.
 pub fn for_replica(client: &RequestHeader) -> Result<RequestHeader> {
@@ -93,18 +78,6 @@ pub fn for_client(answer: &mut ResponseHeader) -> Result<()> {
     Ok(())
 }
 
-fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
-    tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
-}
-
-fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
-    let values = headers.get_all(name).into_iter();
-    values
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|token| !token.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,38 +88,6 @@ mod tests {
             head.append_header(*name, *value).unwrap();
         }
         head
-    }
-
-    #[test]
-    fn a_websocket_is_asked_for_by_a_get_without_a_body_and_two_headers() {
-        let both = [("upgrade", "websocket"), ("connection", "upgrade")];
-        let with = |more: (&'static str, &'static str)| [&both[..], &[more]].concat();
-        assert!(is_asked_for(&request("GET", &both)));
-        assert!(is_asked_for(&request(
-            "GET",
-            &[
-                ("Upgrade", "h2c, WebSocket"),
-                ("Connection", "keep-alive"),
-                ("Connection", "x, Upgrade")
-            ]
-        )));
-        assert!(is_asked_for(&request(
-            "GET",
-            &with(("content-length", "0"))
-        )));
-        for (method, lines) in [
-            ("GET", &both[..1]),
-            ("GET", &both[1..]),
-            ("GET", &[("upgrade", "h2c"), ("connection", "upgrade")]),
-            ("POST", &both),
-            ("GET", &with(("content-length", "5"))),
-            ("GET", &with(("transfer-encoding", "chunked"))),
-        ] {
-            assert!(!is_asked_for(&request(method, lines)), "{method} {lines:?}");
-        }
-        let mut old = request("GET", &both);
-        old.set_version(Version::HTTP_10);
-        assert!(!is_asked_for(&old));
     }
 
     #[test]
@@ -189,7 +130,7 @@ mod tests {
         for named in ["upgrade, Host", "upgrade, x-forwarded-for", "upgrade, a b"] {
             let head = request("GET", &[("upgrade", "websocket"), ("connection", named)]);
             let error = for_replica(&head).unwrap_err();
-            assert_eq!(crate::proxy::failure::status(&error), 400, "{named}");
+            assert_eq!(crate::proxy::request::failure::status(&error), 400, "{named}");
         }
         let many = ["upgrade"; 10].join(",");
         let head = request("GET", &[("upgrade", "websocket"), ("connection", &many)]);

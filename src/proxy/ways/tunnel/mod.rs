@@ -3,5 +3,3 @@
 pub mod handshake;
 mod head;
 mod pipe;
-
-pub use head::is_asked_for;

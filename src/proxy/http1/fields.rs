@@ -1,0 +1,90 @@
+//! Header fields that more than one part of the request path reads.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
+use pingora::http::RequestHeader;
+
+pub fn host(head: &RequestHeader) -> Option<&str> {
+    let authority = head.uri.authority().map(|authority| authority.as_str());
+    authority.or_else(|| head.headers.get(header::HOST)?.to_str().ok())
+}
+
+pub fn content_length(head: &RequestHeader) -> Option<u64> {
+    head.headers.get(header::CONTENT_LENGTH).and_then(number)
+}
+
+pub fn number(value: &HeaderValue) -> Option<u64> {
+    value.to_str().ok()?.parse().ok()
+}
+
+/// Whether a request asks for a WebSocket. If not, whatever else it asks to upgrade to is left
+/// out when it is sent on, as HTTP allows.
+pub fn asks_for_websocket(head: &RequestHeader) -> bool {
+    let without_body = !head.headers.contains_key(header::TRANSFER_ENCODING)
+        && head
+            .headers
+            .get_all(header::CONTENT_LENGTH)
+            .iter()
+            .all(|length| length == "0");
+    head.version == Version::HTTP_11
+        && head.method == Method::GET
+        && without_body
+        && has_token(&head.headers, header::CONNECTION, "upgrade")
+        && has_token(&head.headers, header::UPGRADE, "websocket")
+}
+
+pub fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
+}
+
+pub fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+    let values = headers.get_all(name).into_iter();
+    values
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str, lines: &[(&'static str, &str)]) -> RequestHeader {
+        let mut head = RequestHeader::build(method, b"/chat", None).unwrap();
+        for (name, value) in lines {
+            head.append_header(*name, *value).unwrap();
+        }
+        head
+    }
+
+    #[test]
+    fn a_websocket_is_asked_for_by_a_get_without_a_body_and_two_headers() {
+        let both = [("upgrade", "websocket"), ("connection", "upgrade")];
+        let with = |more: (&'static str, &'static str)| [&both[..], &[more]].concat();
+        assert!(asks_for_websocket(&request("GET", &both)));
+        assert!(asks_for_websocket(&request(
+            "GET",
+            &[
+                ("Upgrade", "h2c, WebSocket"),
+                ("Connection", "keep-alive"),
+                ("Connection", "x, Upgrade")
+            ]
+        )));
+        assert!(asks_for_websocket(&request(
+            "GET",
+            &with(("content-length", "0"))
+        )));
+        for (method, lines) in [
+            ("GET", &both[..1]),
+            ("GET", &both[1..]),
+            ("GET", &[("upgrade", "h2c"), ("connection", "upgrade")]),
+            ("POST", &both),
+            ("GET", &with(("content-length", "5"))),
+            ("GET", &with(("transfer-encoding", "chunked"))),
+        ] {
+            assert!(!asks_for_websocket(&request(method, lines)), "{method} {lines:?}");
+        }
+        let mut old = request("GET", &both);
+        old.set_version(Version::HTTP_10);
+        assert!(!asks_for_websocket(&old));
+    }
+}

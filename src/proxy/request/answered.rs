@@ -1,0 +1,109 @@
+//! Answers of replicas: checked, cleaned, filtered, and learnt from.
+
+use super::context::{Context, INTERIM_ANSWERS_MAX};
+use super::filters::filter_response;
+use crate::proxy::connection::Phase;
+use crate::proxy::edge::Edge;
+use crate::proxy::http1::fields::number;
+use crate::proxy::hygiene;
+use crate::proxy::upstream::dial;
+use crate::service::replica::gate::UNLIMITED;
+use http::{Method, StatusCode, header};
+use pingora::http::ResponseHeader;
+use pingora::{Error, ErrorType, Result};
+
+impl Edge {
+    /// Checks and cleans the head of a replica's answer, and learns from it.
+    pub(in crate::proxy) fn heed_answer(
+        &self,
+        method: &Method,
+        head: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for it: requests that ask for a tunnel do not come this way.
+            let what = "a 101 to a request without an upgrade";
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+        }
+        if head.status.is_informational() {
+            ctx.interim_answers += 1;
+            if ctx.interim_answers > INTERIM_ANSWERS_MAX {
+                return Err(endless_interim());
+            }
+        }
+        // Said the same on each connection; the others spare the look.
+        if let (Some(_), Some(lease)) = (&ctx.dial, &ctx.lease)
+            && let Some(timeout) = dial::keep_alive(head)
+        {
+            lease.replica().connections.kept.announced(timeout);
+        }
+        hygiene::response(head)
+            .map_err(|broken| Error::explain(ErrorType::InvalidHTTPHeader, broken).into_up())?;
+        let forward = ctx.target.as_ref().map(|target| &target.forward);
+        let limit = forward.and_then(|forward| forward.max_response_body_bytes);
+        let length = head.headers.get(header::CONTENT_LENGTH).and_then(number);
+        if limit
+            .zip(length)
+            .is_some_and(|(limit, length)| length > limit)
+            && *method != Method::HEAD
+            && head.status != StatusCode::NOT_MODIFIED
+        {
+            return Err(too_large_an_answer());
+        }
+        match head.status.is_informational() {
+            true => take_turn_back(ctx),
+            false => self.is_answered(head.status, ctx),
+        }
+        filter_response(head, ctx);
+        Ok(())
+    }
+
+    /// Learns from an answer of this status.
+    pub(in crate::proxy) fn is_answered(&self, status: StatusCode, ctx: &mut Context) {
+        take_turn_back(ctx);
+        if let Some(lease) = &ctx.lease {
+            lease.is_answered();
+            self.heed(status, ctx);
+        }
+    }
+
+    /// Counts what comes of an answer's body, where that has a limit.
+    pub(in crate::proxy) fn count_answered(&self, bytes: usize, ctx: &mut Context) -> Result<()> {
+        let limit = ctx.target.as_ref().map(|target| &target.forward);
+        if let Some(limit) = limit.and_then(|forward| forward.max_response_body_bytes) {
+            ctx.response_body_bytes += bytes as u64;
+            if ctx.response_body_bytes > limit {
+                return Err(too_large_an_answer());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// In which phase a connection is while the answer to its request, which was sent, is awaited.
+/// A replica with a limit keeps its place until it is done, whether its client is still there or
+/// not: what works on for nobody takes as much of it.
+pub fn awaits_answer(ctx: &Context) -> Phase {
+    let limit = ctx.target.as_ref().map(|target| target.forward.limit());
+    match limit.is_some_and(|limit| limit < UNLIMITED) {
+        true => Phase::Owed,
+        false => Phase::Answer,
+    }
+}
+
+/// The replica has said something, so it has taken its new connection up.
+fn take_turn_back(ctx: &mut Context) {
+    if let Some(dial) = ctx.dial.take() {
+        dial.is_answered();
+    }
+}
+
+pub fn endless_interim() -> Box<Error> {
+    let what = "interim answers without end";
+    Error::explain(ErrorType::InvalidHTTPHeader, what).into_up()
+}
+
+pub fn too_large_an_answer() -> Box<Error> {
+    let what = "the answer's body is larger than max_response_body";
+    Error::explain(ErrorType::Custom("AnswerTooLarge"), what).into_up()
+}

@@ -1,0 +1,63 @@
+//! A request as it arrives: who asks, for which service, and who waits for the answer.
+
+use super::context::Context;
+use super::forwarded;
+use crate::proxy::answers::waiting;
+use crate::proxy::balance;
+use crate::proxy::edge::Edge;
+use crate::proxy::http1::fields::host;
+use crate::proxy::hygiene::{Refusal, Slashes, Way};
+use crate::proxy::route::Target;
+use crate::service::network::any_contains;
+use pingora::http::RequestHeader;
+use std::sync::Arc;
+
+impl Edge {
+    /// Finds out who asks and, if that is clear, for what.
+    pub(in crate::proxy) fn introduce(
+        &self,
+        head: &RequestHeader,
+        clean: std::result::Result<Way, Refusal>,
+        ctx: &mut Context,
+    ) -> std::result::Result<Way, Refusal> {
+        let settings = &ctx.settings;
+        let peer = ctx.peer.as_ref().map(|peer| peer.address);
+        let trusted = &settings.trusted_proxies;
+        ctx.exchange.client = forwarded::client(head, peer, trusted);
+        ctx.exchange.is_trusted = peer.is_some_and(|peer| any_contains(trusted, peer));
+        let mut clean = clean;
+        if let Ok(Way::ToAService(slashes)) = clean {
+            let host = host(head).unwrap_or_default();
+            ctx.target = settings.routes.find(host, head.uri.path()).cloned();
+            let keeps = |target: &Arc<Target>| target.keeps_encoded_slashes;
+            if slashes == Slashes::Encoded && !ctx.target.as_ref().is_some_and(keeps) {
+                ctx.target = None;
+                clean = Err(Refusal::EncodedSlash);
+            }
+            let forward = ctx.target.as_ref().map(|target| &target.forward);
+            ctx.key = forward.and_then(|it| balance::key(it, &head.headers, ctx.exchange.client));
+        }
+        ctx.exchange.service = ctx.target.as_ref().map(|target| target.service.clone());
+        clean
+    }
+}
+
+/// A request as it comes, before it has a replica.
+pub struct Arrival {
+    /// For the scaler.
+    pub counts: bool,
+    /// A person waits for it, who may be shown a page meanwhile.
+    pub wants_a_page: bool,
+}
+
+impl Arrival {
+    pub fn of(head: &RequestHeader, ctx: &Context) -> Arrival {
+        let target = ctx.target.as_ref();
+        let scaler = target.and_then(|target| target.scaler.as_ref());
+        Arrival {
+            counts: scaler.is_some_and(|scaler| scaler.counts(head.uri.path())),
+            wants_a_page: target.is_some_and(|target| target.forward.waiting_page)
+                && waiting::is_for_a_page(head),
+        }
+    }
+}

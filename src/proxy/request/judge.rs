@@ -1,0 +1,135 @@
+//! Failed attempts: what they say about the replica, and whether the request gets another one.
+
+use super::context::Context;
+use super::failure;
+use super::retry::Broken;
+use crate::proxy::edge::Edge;
+use crate::proxy::upstream::dial::Patience;
+use crate::service::replica::Replica;
+use http::StatusCode;
+use pingora::http::RequestHeader;
+use pingora::{Error, ErrorSource, ErrorType};
+use std::sync::Arc;
+
+impl Edge {
+    /// Whether the request goes on, to this replica or another, after no connection was made.
+    pub(in crate::proxy) fn was_not_connected(&self, error: &Error, ctx: &mut Context) -> bool {
+        if *error.esource() == ErrorSource::Downstream {
+            ctx.leave();
+            return false;
+        }
+        if self.dials_again(error, ctx) {
+            return true;
+        }
+        ctx.blame(error);
+        // Nothing was sent, so any method may be tried elsewhere.
+        let again = failure::is_connect(error) && self.may_retry(ctx);
+        if !ctx.is_lost() {
+            ctx.doubt();
+        }
+        ctx.leave();
+        again
+    }
+
+    /// Whether the request goes on to another replica after its connection broke.
+    pub(in crate::proxy) fn broke_off(
+        &self,
+        error: &Error,
+        head: &RequestHeader,
+        answer_began: bool,
+        body_is_kept: bool,
+        was_used: bool,
+        ctx: &mut Context,
+    ) -> bool {
+        let broken = Broken {
+            error,
+            reach: ctx.reach,
+            answer_began,
+            body_is_kept,
+            is_idempotent: head.method.is_idempotent(),
+        };
+        let again = broken.may_go_elsewhere() && self.may_retry(ctx);
+        let is_stale = was_used && failure::is_broken(error) && again;
+        if *error.esource() == ErrorSource::Upstream && !is_stale {
+            ctx.blame(error);
+        }
+        if ctx.is_lost() {
+            // It was taken back: nothing new is learnt of the replica.
+        } else if was_used && failure::is_broken(error) {
+            // The connection was stale, which says nothing about the replica.
+            ctx.tried.pop();
+        } else if failure::is_broken(error) {
+            ctx.doubt();
+        } else if failure::is_malformed(error) {
+            // The client gets this as an answer.
+            self.heed(StatusCode::BAD_GATEWAY, ctx);
+        }
+        ctx.leave();
+        again
+    }
+
+    /// Whether this request may have one more attempt. What is taken back from a lost replica, or
+    /// was never sent because its turn did not come, takes nothing from the budget: it adds no load
+    /// to what is in trouble.
+    pub(in crate::proxy) fn may_retry(&self, ctx: &Context) -> bool {
+        let Some(target) = &ctx.target else {
+            return false;
+        };
+        let terms = &target.forward.retries;
+        let snapshot = self.reader.load();
+        let service = snapshot.service(target.service.as_str());
+        let left_the_line = ctx.dial.as_ref().is_some_and(|dial| dial.left_the_line());
+        let is_free = ctx.is_lost() || left_the_line;
+        ctx.attempts < terms.attempts
+            && (is_free || service.is_some_and(|service| service.load.may_retry(terms)))
+    }
+
+    /// Whether a connection that took too long is tried once more where it was. When nobody else
+    /// is there, it waits for this one as it would for one that is on its way: the listen queue
+    /// was full, and the kernel asks again only when we have long given up.
+    pub(in crate::proxy) fn dials_again(&self, error: &Error, ctx: &mut Context) -> bool {
+        let Some(target) = &ctx.target else {
+            return false;
+        };
+        let forward = &target.forward;
+        let timed_out = *error.etype() == ErrorType::ConnectTimedout;
+        if !timed_out || ctx.is_lost() || ctx.held >= forward.hold_timeout {
+            return false;
+        }
+        let snapshot = self.reader.load();
+        let is_other = |replica: &Arc<Replica>| !ctx.tried.contains(&replica.generation);
+        let service = snapshot.service(target.service.as_str());
+        if service.is_none_or(|service| service.ready.iter().any(is_other)) {
+            return false;
+        }
+        ctx.held += match &ctx.dial {
+            Some(dial) => dial.took(),
+            None => forward.connect_timeout,
+        };
+        ctx.doubt();
+        true
+    }
+
+    /// How long the request waits for its turn to connect to the replica that it has.
+    pub(in crate::proxy) fn patience(&self, ctx: &Context) -> Patience {
+        let Some(target) = &ctx.target else {
+            return Patience::Little;
+        };
+        let forward = &target.forward;
+        let snapshot = self.reader.load();
+        let service = snapshot.service(target.service.as_str());
+        let would_do = |replica: &Arc<Replica>| {
+            !ctx.tried.contains(&replica.generation)
+                && !replica.doubt.is_raised()
+                && replica.gate.is_open()
+        };
+        let is_another = service.is_some_and(|service| service.ready.iter().any(would_do));
+        match is_another && ctx.attempts < forward.retries.attempts {
+            true => Patience::Little,
+            false => {
+                let left = forward.hold_timeout.saturating_sub(ctx.held);
+                Patience::Until(left.max(forward.connect_timeout))
+            }
+        }
+    }
+}

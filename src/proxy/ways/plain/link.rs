@@ -1,0 +1,139 @@
+//! A connection to a replica: sending a request on it, and reading the head of its answer.
+
+use super::client::Client;
+use crate::proxy::http1::body::Body;
+use crate::proxy::http1::head::{self, Spelling};
+use crate::proxy::request::retry::Reach;
+use crate::service::replica::idle_pool::Use;
+use bytes::BytesMut;
+use http::{Version, header};
+use pingora::http::ResponseHeader;
+use pingora::{Error, ErrorType, Result};
+use std::io::ErrorKind;
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// What an answer is read with: its head, and with it all of a short body.
+pub const ANSWER_BYTES: usize = 4 << 10;
+/// What a longer body is read with.
+pub const BODY_BYTES: usize = 64 << 10;
+/// A replica's head is no longer.
+pub const ANSWER_HEAD_MAX: usize = 1 << 20;
+
+
+/// A request as it goes to a replica.
+pub struct Request {
+    pub bytes: BytesMut,
+    /// The length of its head.
+    pub head: usize,
+    pub used: Use,
+}
+
+/// A connection to a replica.
+pub struct Link {
+    pub stream: TcpStream,
+    pub inbox: BytesMut,
+    /// Whether a request was on it before.
+    pub is_used: bool,
+}
+
+/// Whether another request may follow on a replica's connection.
+pub fn stays(answer: &ResponseHeader, body: &Body) -> bool {
+    let says = |option: &[u8]| {
+        let values = answer.headers.get_all(header::CONNECTION).iter();
+        let mut tokens = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(option))
+    };
+    match (body, answer.version) {
+        (Body::Close, _) => false,
+        (_, Version::HTTP_11) => !says(b"close"),
+        // RFC 9112 §6.1: one who frames this way and knows no chunks is not to be trusted.
+        (Body::Chunked(_), _) => false,
+        _ => says(b"keep-alive") && !says(b"close"),
+    }
+}
+
+/// Writes a request to a replica, which takes each part `within` that time. Returns whether it
+/// took all of it; if not, it has something to say already.
+pub async fn send(
+    link: &mut Link,
+    request: &Request,
+    within: Duration,
+    reach: &mut Reach,
+) -> Result<bool> {
+    let what = "writing a request";
+    let broke = |error| Error::because(ErrorType::WriteError, what, error).into_up();
+    let mut rest = &request.bytes[..];
+    loop {
+        match link.stream.try_write(rest) {
+            Ok(count) => {
+                rest = &rest[count..];
+                // Before the end of its head has left, no request was made.
+                if request.bytes.len() - rest.len() >= request.head {
+                    *reach = Reach::Sent;
+                }
+                if rest.is_empty() {
+                    return Ok(true);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let interest = match *reach == Reach::Sent {
+                    true => Interest::READABLE | Interest::WRITABLE,
+                    false => Interest::WRITABLE,
+                };
+                let ready = match timeout(within, link.stream.ready(interest)).await {
+                    Ok(ready) => ready.map_err(broke)?,
+                    Err(_) => return Err(Error::explain(ErrorType::WriteTimedout, what).into_up()),
+                };
+                if ready.is_readable() {
+                    link.inbox.reserve(ANSWER_BYTES);
+                    match link.stream.try_read_buf(&mut link.inbox) {
+                        Ok(_) => return Ok(false),
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                        Err(error) => return Err(broke(error)),
+                    }
+                }
+            }
+            Err(error) => return Err(broke(error)),
+        }
+    }
+}
+
+pub async fn hear_head(
+    client: &mut Client,
+    link: &mut Link,
+    patience: Duration,
+) -> Result<(ResponseHeader, Spelling)> {
+    let mut growing = head::Growing::default();
+    loop {
+        if !link.inbox.is_empty() && growing.is_worth_parsing(&link.inbox) {
+            match head::response(&mut link.inbox) {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) => {}
+                Err(error) => {
+                    let what = "an answer that is not HTTP";
+                    let cause = Error::because(ErrorType::InvalidHTTPHeader, what, error);
+                    return Err(cause.into_up());
+                }
+            }
+        }
+        if link.inbox.len() > ANSWER_HEAD_MAX {
+            return Err(broken("an answer with too large a head"));
+        }
+        link.inbox.reserve(ANSWER_BYTES);
+        if client
+            .hear(&mut link.stream, &mut link.inbox, patience)
+            .await?
+            == 0
+        {
+            let what = "the replica closed the connection before it answered";
+            return Err(Error::explain(ErrorType::ConnectionClosed, what).into_up());
+        }
+    }
+}
+
+pub fn broken(what: &'static str) -> Box<Error> {
+    Error::explain(ErrorType::InvalidHTTPHeader, what).into_up()
+}
