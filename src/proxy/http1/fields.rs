@@ -81,7 +81,10 @@ mod tests {
             ("GET", &with(("content-length", "5"))),
             ("GET", &with(("transfer-encoding", "chunked"))),
         ] {
-            assert!(!asks_for_websocket(&request(method, lines)), "{method} {lines:?}");
+            assert!(
+                !asks_for_websocket(&request(method, lines)),
+                "{method} {lines:?}"
+            );
         }
         let mut old = request("GET", &both);
         old.set_version(Version::HTTP_10);

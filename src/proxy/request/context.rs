@@ -3,12 +3,12 @@
 use super::forwarded::Peer;
 use super::in_flight::{InFlight, Passing};
 use super::retry::Reach;
+use crate::plugin::Exchange;
 use crate::proxy::chain::Chain;
 use crate::proxy::hygiene::Refusal;
 use crate::proxy::route::Target;
 use crate::proxy::settings::Settings;
 use crate::proxy::upstream::dial::Dial;
-use crate::plugin::Exchange;
 use crate::service::replica::fault::Fault;
 use crate::service::replica::lease::Lease;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! The long way: the request path as guard clauses over Pingora's hooks.
 
 use super::plain::client::REFUSED_BODY_DRAIN;
+use crate::plugin::{Answer, Verdict};
 use crate::proxy::answers::own::{answer_head, front_page, options, plain};
 use crate::proxy::connection::{Connection, Phase};
 use crate::proxy::edge::Edge;
@@ -15,7 +16,6 @@ use crate::proxy::request::retry::{self, Reach};
 use crate::proxy::request::{failure, forwarded};
 use crate::proxy::settings::Settings;
 use crate::proxy::upstream::peer::peer;
-use crate::plugin::{Answer, Verdict};
 use crate::service::replica::idle_pool;
 use async_trait::async_trait;
 use bytes::Bytes;

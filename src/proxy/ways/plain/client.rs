@@ -1,8 +1,8 @@
 //! A client's connection, between requests and while it waits for an answer.
 
+use crate::proxy::connection::{AHEAD_MAX, Alarm, Connection, Guarded, Phase, words};
 use crate::proxy::http1::head;
 use crate::proxy::request::caller::{self, Caller, Held};
-use crate::proxy::connection::{AHEAD_MAX, Alarm, Connection, Guarded, Phase, words};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::poll;
 use http::StatusCode;

@@ -22,7 +22,6 @@ pub const BODY_BYTES: usize = 64 << 10;
 /// A replica's head is no longer.
 pub const ANSWER_HEAD_MAX: usize = 1 << 20;
 
-
 /// A request as it goes to a replica.
 pub struct Request {
     pub bytes: BytesMut,

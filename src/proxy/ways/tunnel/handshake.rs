@@ -8,9 +8,9 @@ use super::head;
 use super::pipe::Pipe;
 use crate::proxy::connection::{Connection, Phase};
 use crate::proxy::edge::Edge;
+use crate::proxy::request::answered::{awaits_answer, endless_interim};
 use crate::proxy::request::caller::Caller;
 use crate::proxy::request::context::{Context, INTERIM_ANSWERS_MAX};
-use crate::proxy::request::answered::{awaits_answer, endless_interim};
 use crate::proxy::request::filters::filter_response;
 use crate::proxy::request::retry::Reach;
 use crate::proxy::request::{failure, forwarded};
@@ -30,7 +30,11 @@ impl Edge {
     /// Nothing that the client sends early leaves before the replica has agreed to the tunnel: it
     /// waits in Pingora's buffer and the kernel's. A replica that declines would take it for a
     /// request that has passed no filter (CVE-2026-2833); so it is thrown away then.
-    pub(in crate::proxy) async fn tunnel(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+    pub(in crate::proxy) async fn tunnel(
+        &self,
+        session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<()> {
         let mut request = head::for_replica(session.req_header())?;
         forwarded::set_forwarded(
             &mut request,

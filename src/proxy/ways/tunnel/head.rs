@@ -130,7 +130,11 @@ mod tests {
         for named in ["upgrade, Host", "upgrade, x-forwarded-for", "upgrade, a b"] {
             let head = request("GET", &[("upgrade", "websocket"), ("connection", named)]);
             let error = for_replica(&head).unwrap_err();
-            assert_eq!(crate::proxy::request::failure::status(&error), 400, "{named}");
+            assert_eq!(
+                crate::proxy::request::failure::status(&error),
+                400,
+                "{named}"
+            );
         }
         let many = ["upgrade"; 10].join(",");
         let head = request("GET", &[("upgrade", "websocket"), ("connection", &many)]);
