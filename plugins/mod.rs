@@ -1,45 +1,9 @@
-//! What is in the box. Nothing registers itself from afar: this list is all there is.
+//! The built-in plugins.
 
 pub mod filter;
 pub mod health;
 pub mod observe;
 pub mod scale;
+mod standard;
 
-use crate::plugin::prelude::Registry;
-
-pub fn standard() -> Registry {
-    Registry::new()
-        .with::<filter::replica_header::ReplicaHeader>()
-        .with::<filter::request_id::RequestId>()
-        .with::<health::answers::Answers>()
-        .with::<health::http::Http>()
-        .with::<health::tcp::Tcp>()
-        .with::<observe::access_log::AccessLog>()
-        .with::<observe::otlp::Otlp>()
-        .with::<observe::prometheus::Prometheus>()
-        .with::<scale::concurrency::Concurrency>()
-        .with::<scale::cpu::Cpu>()
-        .with::<scale::latency::Latency>()
-        .with::<scale::memory::Memory>()
-        .with::<scale::requests::Requests>()
-        .with::<scale::rps::Rps>()
-        .with::<scale::schedule::Schedule>()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plugin::prelude::*;
-
-    #[test]
-    fn each_plugin_works_without_keys_and_has_a_line_in_the_readme() {
-        let readme = include_str!("README.md");
-        let registry = standard();
-        for name in registry.names() {
-            let mut hooks = Hooks::new(testing::store().1);
-            let installed = registry.install(name, Default::default(), &mut hooks);
-            assert!(installed.is_ok(), "{name}: {installed:?}");
-            assert!(readme.contains(&format!("| [`{name}`](")), "{name}");
-        }
-    }
-}
+pub use standard::standard;

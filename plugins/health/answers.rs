@@ -1,6 +1,6 @@
+use super::backend::{LAST_RESORT, in_words};
 use super::http::{Asked, default_host};
 use super::tcp::TcpProbe;
-use super::{LAST_RESORT, in_words};
 use crate::plugin::prelude::*;
 use pingora::ErrorType;
 use std::sync::atomic::{AtomicBool, Ordering};

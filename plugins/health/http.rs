@@ -1,4 +1,4 @@
-use super::{LAST_RESORT, backend, in_words};
+use super::backend::{LAST_RESORT, backend, in_words};
 use crate::plugin::prelude::*;
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;

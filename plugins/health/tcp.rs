@@ -1,4 +1,4 @@
-use super::LAST_RESORT;
+use super::backend::LAST_RESORT;
 use crate::plugin::prelude::*;
 use std::io::{Error, ErrorKind};
 use tokio::io::AsyncReadExt;

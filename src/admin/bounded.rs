@@ -1,6 +1,6 @@
 //! What the body of a request to the admin API may be: short, and soon there.
 
-use super::problem;
+use super::problem::problem;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::StatusCode;

@@ -1,6 +1,6 @@
 //! The dashboard: one page and the files that it loads, all of them in the binary.
 
-use super::problem;
+use super::problem::problem;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderMap, StatusCode, header};

@@ -1,8 +1,12 @@
 //! `GET /api/v1/events`: what happened lately as a list, or as it happens, with the state beside
 //! it if that is wanted.
 
+use super::context::Admin;
+use super::door::Door;
 use super::live::Board;
-use super::{Admin, Door, problem, view};
+use super::problem::{no_service, problem};
+use super::streams::STREAMS_MAX;
+use super::view;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -15,11 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// Streams at once through one door; each costs a task and what a slow reader leaves waiting.
-const STREAMS_MAX: usize = 64;
 /// Messages that wait for a reader: one, so that who is slow gets the newest picture next and not
 /// those before it.
 const WAITING_MAX: usize = 1;
@@ -29,30 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 /// Clients of a stream that ended come back after this.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// Places for streams, apart for each door: strangers take none from the owner of the socket.
-#[derive(Clone)]
-pub struct Streams {
-    tcp: Arc<Semaphore>,
-    socket: Arc<Semaphore>,
-}
-
-impl Default for Streams {
-    fn default() -> Streams {
-        let [tcp, socket] = [(); 2].map(|()| Arc::new(Semaphore::new(STREAMS_MAX)));
-        Streams { tcp, socket }
-    }
-}
-
-impl Streams {
-    fn take(&self, door: Door) -> Option<OwnedSemaphorePermit> {
-        let places = match door {
-            Door::Tcp => &self.tcp,
-            Door::Socket => &self.socket,
-        };
-        Arc::clone(places).try_acquire_owned().ok()
-    }
-}
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -95,7 +73,7 @@ pub async fn events(
     if let Some(name) = &asked.service
         && admin.reader.load().service(name).is_none()
     {
-        return super::no_service(&admin, name);
+        return no_service(&admin.reader.load(), name);
     }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if asked.follow || text("accept").is_some_and(accepts_stream) {
@@ -182,7 +160,10 @@ impl Stream {
     async fn run(mut self, admin: &Admin) -> Result<Infallible, Left> {
         self.send(Message::default().retry(RETRY_AFTER)).await?;
         let mut news = admin.history.watch();
-        let mut board = self.asked.state.then(|| admin.live.watch(admin));
+        let mut board = self
+            .asked
+            .state
+            .then(|| admin.live.watch(&admin.reader, &admin.history));
         if let Some(board) = &mut board {
             let board = Arc::clone(&board.borrow_and_update());
             self.show(&board, false).await?;

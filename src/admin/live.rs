@@ -1,7 +1,6 @@
 //! The state as streams show it: looked at when it changes and once a second, made into JSON
 //! once for everybody.
 
-use super::Admin;
 use super::history::History;
 use super::numbers::{AllNumbers, SAMPLE_EVERY, Sampler};
 use super::past::Past;
@@ -62,10 +61,10 @@ impl Live {
     }
 
     /// The state as it is, and a word whenever it changes.
-    pub fn watch(&self, admin: &Admin) -> watch::Receiver<Arc<Board>> {
+    pub fn watch(&self, reader: &Reader, history: &History) -> watch::Receiver<Arc<Board>> {
         if self.0.board.receiver_count() == 0 {
             // Nobody looked, so nothing was shown.
-            self.show(&admin.reader, &admin.history);
+            self.show(reader, history);
         }
         self.0.board.subscribe()
     }

@@ -1,6 +1,6 @@
 //! Connections to the admin API: few, and none of them for ever.
 
-use super::problem;
+use super::problem::problem;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;

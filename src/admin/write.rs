@@ -1,6 +1,9 @@
-//! What may be asked of the running process.
+//! Writing: orders that requests give to the running process.
 
-use super::{Admin, problem, view};
+use super::context::Admin;
+use super::order::{Order, Reply};
+use super::problem::{no_service, problem};
+use super::view;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, PathRejection};
@@ -9,35 +12,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::oneshot;
 
-/// Asks the composition root, which answers with what became of it, or why nothing did.
-pub enum Order {
-    Reload {
-        /// Images deployed by hand go, too.
-        image_from_file: bool,
-        reply: Reply<String>,
-    },
-    Deploy {
-        service: String,
-        /// `None`: the configured one.
-        image: Option<String>,
-        reply: Reply<view::Deployed>,
-    },
-    Scale {
-        service: String,
-        /// `None`: as its policy decides.
-        replicas: Option<u32>,
-        reply: Reply<view::Scaled>,
-    },
-    Drain {
-        service: String,
-        slot: u16,
-        reply: Reply<view::Drained>,
-    },
-}
-
-pub type Reply<T> = oneshot::Sender<Result<T, String>>;
-
-/// Whoever comes this far has shown the token.
+/// Confirms the token, which the guard has checked.
 pub async fn token() -> Json<view::Token> {
     Json(view::Token { valid: true })
 }
@@ -122,7 +97,7 @@ pub async fn drain(
     }
 }
 
-/// What is answered instead; boxed, because it is large and rare.
+/// An answer that refuses; boxed, because it is large and rare.
 type Refusal = Box<Response>;
 
 fn arguments<T>(
@@ -132,7 +107,7 @@ fn arguments<T>(
 ) -> Result<(String, Json<T>), Refusal> {
     let Path(name) = name.map_err(|why| Box::new(problem(why.status(), why.body_text())))?;
     if admin.reader.load().service(&name).is_none() {
-        return Err(Box::new(super::no_service(admin, &name)));
+        return Err(Box::new(no_service(&admin.reader.load(), &name)));
     }
     let body = body.map_err(|why| Box::new(problem(why.status(), why.body_text())))?;
     Ok((name, body))

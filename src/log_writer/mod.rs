@@ -1,4 +1,4 @@
-//! Writes lines on a thread of its own, so that a reader that stalls holds nobody up.
+//! Lines written on a thread of their own, so that a stalled reader blocks no request.
 //!
 //! ```text
 //!  push ----> bounded queue ----> writer thread ----> file or stream
@@ -8,151 +8,13 @@
 //!
 //! The process's own log ([`process`]) and the access log share it; a [`Line`] is the difference.
 
+mod dropped;
+mod message;
 pub mod process;
+mod queue;
 mod writer;
 
+pub use dropped::dropped_log_lines;
+pub use message::{Line, Waiting};
+pub use queue::{QUEUE_BYTES_MAX, QUEUE_LINES_MAX, Queue, reopen};
 pub use writer::{Output, Writer};
-
-use prometheus::IntCounter;
-use std::sync::Weak;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
-
-/// Lines that may wait for the writer.
-pub const QUEUE_LINES_MAX: usize = 8192;
-/// And what they may take of the memory: a single line may hold a target of a megabyte.
-pub const QUEUE_BYTES_MAX: usize = 16 << 20;
-/// How long [`Queue::flush`] waits for a writer that is stuck.
-const FLUSH_MAX: Duration = Duration::from_secs(1);
-/// Pause between attempts to enter a full queue.
-const RETRY_EVERY: Duration = Duration::from_millis(5);
-
-/// A line, formatted on the writer's thread.
-pub trait Line: Send + 'static {
-    /// Memory that the line takes while it waits.
-    fn bytes(&self) -> usize;
-
-    /// Appends the text with its newline.
-    fn write(&self, out: &mut Vec<u8>);
-
-    /// Reports how many lines were dropped, in `out` or elsewhere.
-    fn report_dropped(count: u64, out: &mut Vec<u8>);
-
-    /// Reports that `output` refuses lines, once until it takes them again.
-    fn report_failure(output: &str, error: &std::io::Error);
-}
-
-enum Message<L> {
-    Line(L),
-    Reopen,
-    Flush(mpsc::Sender<()>),
-}
-
-/// The way to the writer's thread, which ends when the queue is dropped.
-pub struct Queue<L: Line> {
-    sender: SyncSender<Message<L>>,
-    waiting_bytes: Arc<AtomicUsize>,
-    dropped: IntCounter,
-    is_running: AtomicBool,
-}
-
-/// The writer's end of the queue.
-pub struct Waiting<L> {
-    receiver: Receiver<Message<L>>,
-    bytes: Arc<AtomicUsize>,
-}
-
-impl<L: Line> Queue<L> {
-    /// `dropped` counts the lines that are lost, here and by the writer.
-    pub fn new(dropped: IntCounter) -> (Self, Waiting<L>) {
-        let (sender, receiver) = mpsc::sync_channel(QUEUE_LINES_MAX);
-        let waiting_bytes = Arc::new(AtomicUsize::new(0));
-        let waiting = Waiting {
-            receiver,
-            bytes: Arc::clone(&waiting_bytes),
-        };
-        let queue = Queue {
-            sender,
-            waiting_bytes,
-            dropped,
-            is_running: AtomicBool::new(false),
-        };
-        (queue, waiting)
-    }
-
-    /// Never waits: a line that finds no room is dropped and counted.
-    pub fn push(&self, line: L) {
-        let bytes = line.bytes();
-        let before = self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let has_room = before + bytes <= QUEUE_BYTES_MAX;
-        if !has_room || self.sender.try_send(Message::Line(line)).is_err() {
-            self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            self.dropped.inc();
-        }
-    }
-
-    /// Runs `writer` on a thread called `name`.
-    pub fn start(&self, name: &str, writer: Writer<L>, waiting: Waiting<L>) -> std::io::Result<()> {
-        let thread = std::thread::Builder::new().name(name.into());
-        thread.spawn(move || writer.run(&waiting))?;
-        self.is_running.store(true, Ordering::Release);
-        Ok(())
-    }
-
-    /// Waits until the lines of before are written, for a second at most.
-    pub fn flush(&self) {
-        if !self.is_running.load(Ordering::Acquire) {
-            return;
-        }
-        let deadline = Instant::now() + FLUSH_MAX;
-        let (done, flushed) = mpsc::channel();
-        let mut message = Message::Flush(done);
-        while Instant::now() < deadline {
-            match self.sender.try_send(message) {
-                Err(TrySendError::Full(back)) => message = back,
-                Ok(()) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    let _ = flushed.recv_timeout(left);
-                    return;
-                }
-                Err(TrySendError::Disconnected(_)) => return,
-            }
-            std::thread::sleep(RETRY_EVERY);
-        }
-    }
-}
-
-impl<L: Line> Drop for Queue<L> {
-    fn drop(&mut self) {
-        self.flush();
-    }
-}
-
-/// Has the file opened anew once the lines of before are written.
-pub async fn reopen<L: Line>(queue: &Weak<Queue<L>>) {
-    while let Some(queue) = queue.upgrade() {
-        match queue.sender.try_send(Message::Reopen) {
-            Err(TrySendError::Full(_)) => {}
-            Ok(()) | Err(TrySendError::Disconnected(_)) => return,
-        }
-        drop(queue);
-        tokio::time::sleep(RETRY_EVERY).await;
-    }
-}
-
-/// Lines of the process's own log that were dropped. One for the process, as its log is.
-pub fn dropped_log_lines() -> &'static IntCounter {
-    static DROPPED: OnceLock<IntCounter> = OnceLock::new();
-    DROPPED.get_or_init(|| {
-        let counter = IntCounter::new(
-            "tidegate_log_lines_dropped_total",
-            "Lines of the log that were dropped because nothing read them in time.",
-        );
-        counter.expect("ours and valid")
-    })
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,9 @@
 //! The process's own log: what `log::…!` says, on the standard error.
 
-use super::{Line, Output, Queue, Writer, dropped_log_lines};
+use super::dropped::dropped_log_lines;
+use super::message::Line;
+use super::queue::Queue;
+use super::writer::{Output, Writer};
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write};
 use std::panic;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::log_writer::Output;
 use std::io::{self, Write};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};

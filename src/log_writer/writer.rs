@@ -1,6 +1,6 @@
 //! The thread that writes.
 
-use super::{Line, Message, Waiting};
+use super::message::{Line, Message, Waiting};
 use prometheus::IntCounter;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

@@ -30,6 +30,8 @@
 mod filter;
 mod hooks;
 mod observer;
+pub mod prelude;
+mod probe;
 mod registry;
 pub mod testing;
 mod trace;
@@ -40,43 +42,7 @@ pub use crate::plan::scaler::Scaler;
 pub use filter::{Answer, Exchange, Filter, Request, Response, Verdict};
 pub use hooks::{Background, Hooks, Installed};
 pub use observer::{Observer, Record};
+pub use probe::Probe;
 pub use registry::{InstallError, Plugin, PluginError, Registry};
 pub use trace::Trace;
 pub use values::{bytes, duration};
-
-use async_trait::async_trait;
-use std::net::SocketAddr;
-
-/// A health check: asks one replica once.
-#[async_trait]
-pub trait Probe: Send + Sync {
-    /// `Err` says in a few words what was wrong, as in "answered 500". The caller bounds the time.
-    async fn check(&self, address: SocketAddr) -> Result<(), String>;
-}
-
-/// Everything that a plugin needs.
-pub mod prelude {
-    pub use super::{
-        Answer, Background, Exchange, Filter, Hooks, Observer, Plugin, PluginError, Probe, Record,
-        Registry, Request, Response, Trace, Verdict, bytes, duration, testing,
-    };
-    pub use crate::log_writer;
-    pub use crate::plan::scaler::{Decision, Needs, Scaler};
-    pub use crate::plan::window::{Sample, Window};
-    pub use crate::service::event::{Barrier, Event};
-    pub use crate::service::latency::Histogram;
-    pub use crate::service::replica::{Ailment, Phase, ReplicaId, ReplicaView};
-    pub use crate::service::snapshot::{ServiceView, Snapshot};
-    pub use crate::service::spec::{ServiceName, Slot};
-    pub use crate::service::store::Reader;
-    pub use crate::service::time::{Human, Moment};
-    pub use crate::service::usage::Used;
-    pub use async_trait::async_trait;
-    pub use bytes::Bytes;
-    pub use http::{HeaderName, HeaderValue};
-    pub use pingora::http::{Method, RequestHeader, ResponseHeader, StatusCode};
-    pub use prometheus;
-    pub use serde::Deserialize;
-    pub use std::net::SocketAddr;
-    pub use std::time::Duration;
-}

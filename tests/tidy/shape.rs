@@ -9,7 +9,6 @@ const MEDIAN_MAX: usize = 140;
 
 /// Files that are still too long; none may come in, and this list is to be empty.
 const TOO_LONG_YET: &[&str] = &[
-    "src/admin/view.rs",
     "src/config/check/service.rs",
     "src/control/managed.rs",
     "src/control/probing.rs",
@@ -24,17 +23,9 @@ const TOO_LONG_YET: &[&str] = &[
 ];
 /// Files `mod.rs` that still define something; none may come in, and this list is to be empty.
 const DEFINES_YET: &[&str] = &[
-    "plugins/health/mod.rs",
-    "plugins/mod.rs",
-    "plugins/observe/access_log/mod.rs",
-    "plugins/observe/otlp/mod.rs",
-    "plugins/observe/prometheus/mod.rs",
-    "src/admin/mod.rs",
     "src/config/check/mod.rs",
     "src/config/mod.rs",
     "src/control/mod.rs",
-    "src/log_writer/mod.rs",
-    "src/plugin/mod.rs",
     "src/proxy/balance/mod.rs",
     "src/proxy/connection/mod.rs",
     "src/proxy/hygiene/mod.rs",

@@ -260,8 +260,8 @@ impl Collector for SinceBegun {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Prometheus;
     use super::*;
+    use crate::plugins::observe::prometheus::Prometheus;
     use std::sync::Arc;
 
     #[test]

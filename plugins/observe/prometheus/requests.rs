@@ -1,6 +1,6 @@
 //! What is counted of finished requests.
 
-use super::register;
+use super::register::register;
 use crate::plugin::prelude::*;
 use arc_swap::ArcSwap;
 use prometheus::{
@@ -136,8 +136,8 @@ fn code_index(status: u16) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Prometheus;
     use super::*;
+    use crate::plugins::observe::prometheus::Prometheus;
 
     #[test]
     fn requests_are_counted_by_service_method_and_class() {

@@ -165,8 +165,8 @@ impl Gauges {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Prometheus;
     use super::*;
+    use crate::plugins::observe::prometheus::Prometheus;
     use std::sync::Arc;
 
     #[test]

@@ -1,0 +1,25 @@
+//! Everything that a plugin needs.
+
+pub use super::{
+    Answer, Background, Exchange, Filter, Hooks, Observer, Plugin, PluginError, Probe, Record,
+    Registry, Request, Response, Trace, Verdict, bytes, duration, testing,
+};
+pub use crate::log_writer;
+pub use crate::plan::scaler::{Decision, Needs, Scaler};
+pub use crate::plan::window::{Sample, Window};
+pub use crate::service::event::{Barrier, Event};
+pub use crate::service::latency::Histogram;
+pub use crate::service::replica::{Ailment, Phase, ReplicaId, ReplicaView};
+pub use crate::service::snapshot::{ServiceView, Snapshot};
+pub use crate::service::spec::{ServiceName, Slot};
+pub use crate::service::store::Reader;
+pub use crate::service::time::{Human, Moment};
+pub use crate::service::usage::Used;
+pub use async_trait::async_trait;
+pub use bytes::Bytes;
+pub use http::{HeaderName, HeaderValue};
+pub use pingora::http::{Method, RequestHeader, ResponseHeader, StatusCode};
+pub use prometheus;
+pub use serde::Deserialize;
+pub use std::net::SocketAddr;
+pub use std::time::Duration;
