@@ -2,6 +2,7 @@
 
 use super::arguments::{ConfigFile, ServiceFlags};
 use super::output::{FAILED, fail, refuse};
+use super::terminal;
 use crate::app::{self, Options, StartError, When};
 use crate::log_writer::process;
 use crate::plugin::Registry;
@@ -43,7 +44,7 @@ impl Run {
             Ok(text) => text,
             Err(code) => return code,
         };
-        if let Err(error) = process::start() {
+        if let Err(error) = process::start(terminal::safe) {
             return fail(FAILED, format_args!("no thread for the log: {error}"));
         }
         let options = Options {

@@ -5,7 +5,8 @@ use super::message::Line;
 use super::queue::Queue;
 use super::writer::{Output, Writer};
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
 use std::panic;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -34,8 +35,13 @@ impl Line for Text {
     fn report_failure(_: &str, _: &io::Error) {}
 }
 
+/// Spells out what a terminal would obey.
+pub type Escape = fn(&str) -> Cow<'_, str>;
+
 struct Logger {
     inner: env_logger::Logger,
+    /// When a terminal shows the log, whose lines quote containers and the engine.
+    escape: Option<Escape>,
     queue: Arc<Queue<Text>>,
 }
 
@@ -45,7 +51,13 @@ impl log::Log for Logger {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        self.inner.log(record);
+        let Some(escape) = self.escape.filter(|_| self.inner.matches(record)) else {
+            return self.inner.log(record);
+        };
+        let text = record.args().to_string();
+        let args = escape(&text);
+        self.inner
+            .log(&record.to_builder().args(format_args!("{args}")).build());
     }
 
     /// Waits until everything said before is written, for a second at most.
@@ -69,7 +81,9 @@ impl Write for Pipe {
 }
 
 /// `TIDEGATE_LOG` sets what is shown, as in `debug` or `tidegate=debug,pingora=warn`.
-pub fn start() -> io::Result<()> {
+///
+/// Each message goes through `escape` when the standard error is a terminal.
+pub fn start(escape: Escape) -> io::Result<()> {
     let (queue, waiting) = Queue::new(dropped_log_lines().clone());
     let queue = Arc::new(queue);
     let writer = Writer::new(
@@ -92,7 +106,13 @@ pub fn start() -> io::Result<()> {
         .target(env_logger::Target::Pipe(Box::new(Pipe(Arc::clone(&queue)))))
         .build();
     let level = inner.filter();
-    if log::set_boxed_logger(Box::new(Logger { inner, queue })).is_ok() {
+    let escape = io::stderr().is_terminal().then_some(escape);
+    let logger = Logger {
+        inner,
+        escape,
+        queue,
+    };
+    if log::set_boxed_logger(Box::new(logger)).is_ok() {
         log::set_max_level(level);
     }
     panic::set_hook(Box::new(log_panic));
@@ -111,5 +131,52 @@ fn log_panic(panic: &panic::PanicHookInfo<'_>) {
     if name == "main" {
         // The process ends with this thread.
         log::logger().flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use log::{Level, Log, Record};
+    use std::sync::Mutex;
+
+    struct Seen(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Seen {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(line);
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn shown(message: &str, escape: Option<Escape>) -> String {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let target = Box::new(Seen(Arc::clone(&seen)));
+        let inner = env_logger::Builder::new()
+            .filter_level(log::LevelFilter::Info)
+            .target(env_logger::Target::Pipe(target))
+            .build();
+        let (queue, _waiting) = Queue::new(dropped_log_lines().clone());
+        let logger = Logger {
+            inner,
+            escape,
+            queue: Arc::new(queue),
+        };
+        let record = format_args!("{message}");
+        logger.log(&Record::builder().args(record).level(Level::Warn).build());
+        let seen = seen.lock().unwrap();
+        String::from_utf8(seen.clone()).unwrap()
+    }
+
+    #[test]
+    fn a_terminal_gets_messages_of_containers_spelled_out() {
+        let escape: Escape = |text| Cow::Owned(text.replace('\x1b', "\\x1b"));
+        let message = "image \x1b[2J: not found";
+        assert!(shown(message, Some(escape)).contains("image \\x1b[2J: not found"));
+        assert!(shown(message, None).contains(message));
     }
 }

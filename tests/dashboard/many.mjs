@@ -57,6 +57,15 @@ await page.evaluate(() => window.crowd.fail("service-42", 7));
 await page.locator(".tile[data-state=sick]").waitFor();
 await page.getByRole("heading", { name: "service-42: 1 sick, 49 of 50 ready" }).waitFor();
 await board.shots(SHOTS, "one-of-many");
+await page.evaluate(() =>
+  window.crowd.change("service-42", { configured_image: "registry.example/service:file", last_words: { slot: 10107, lines: ["reading <settings>", "no such file"] } }),
+);
+await page.getByText("not the file's service:file").waitFor();
+await page.getByText("The last replica on 10107 failed; its log ended with").waitFor();
+await page.getByText("reading <settings>").waitFor();
+await board.shots(SHOTS, "last-words");
+await page.evaluate(() => window.crowd.change("service-42", { configured_image: null, last_words: null }));
+await page.getByText("no such file").waitFor({ state: "hidden" });
 await page.locator(".service[data-name=service-42] .tile").nth(3).focus();
 await page.evaluate(() => window.crowd.fail("service-42", 3, "another"));
 await page.waitForFunction(() => document.activeElement.dataset.id === "another");
@@ -203,6 +212,10 @@ function crowd() {
       const service = services.find((it) => it.name === name);
       if (!id) service.ready -= 1;
       Object.assign(service.replicas[place], id ? { id } : { state: "sick", because: "exited with code 137", since_seconds: 0 });
+      this.next();
+    },
+    change(name, fields) {
+      Object.assign(services.find((it) => it.name === name), fields);
       this.next();
     },
     /** So many are left, with long names, and none works. */

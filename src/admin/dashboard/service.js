@@ -113,7 +113,8 @@ export class ServiceView {
     this.tiles = new Tiles(name, (id) => page.look(name, id));
     this.rollout = h("div", { class: "rollout", hidden: true });
     this.because = h("ul", { class: "because", "aria-label": `Reasons for the state of ${name}` });
-    this.body = h("div", { class: "body" }, charts, this.tiles.node, this.rollout, this.because);
+    this.lastWords = h("div", { class: "rollout last", hidden: true });
+    this.body = h("div", { class: "body" }, charts, this.tiles.node, this.rollout, this.because, this.lastWords);
     this.node.append(this.body);
   }
 
@@ -133,8 +134,10 @@ export class ServiceView {
     const { ready, desired, replicas } = service;
     text(this.image, short(service.image) || many(replicas.length, "fixed address", "fixed addresses"));
     set(this.image, "title", service.image);
-    this.hand.hidden = service.by_hand == null;
-    text(this.hand, service.by_hand == null ? "" : `held at ${service.by_hand} by hand`);
+    const hand = byHand(service);
+    this.hand.hidden = !hand;
+    text(this.hand, hand);
+    set(this.hand, "title", service.configured_image && `The configuration says ${service.configured_image}`);
     text(this.state, this.level === "good" ? `${ready} of ${desired} ready` : this.words);
     this.acts.hidden = !service.image;
     set(this.title, "aria-expanded", view === "rows" ? String(this.isOpen) : null);
@@ -199,6 +202,18 @@ export class ServiceView {
       this.reasons = reasons.join("\n");
       this.because.replaceChildren(...reasons.map((reason) => h("li", {}, reason)));
     }
+    this.drawLastWords(service.last_words);
+  }
+
+  /** The end of a failed replica's log, while its successors fail, too. */
+  drawLastWords(last) {
+    this.lastWords.hidden = !last;
+    const picture = last ? JSON.stringify(last) : "";
+    if (this.wrote === picture) return;
+    this.wrote = picture;
+    if (!last) return;
+    const title = h("summary", {}, `The last replica on ${last.slot} failed; its log ended with`);
+    this.lastWords.replaceChildren(h("details", { open: true }, title, h("pre", {}, last.lines.join("\n"))));
   }
 
   drawRollout(rollout) {
@@ -221,6 +236,13 @@ export class ServiceView {
     set(this.rollout, "data-stage", stage);
     this.rollout.replaceChildren(...parts.filter(Boolean));
   }
+}
+
+/** Settings by hand that the configuration does not have. */
+function byHand({ by_hand, configured_image }) {
+  const held = by_hand == null ? "" : `held at ${by_hand} by hand`;
+  const image = configured_image ? `not the file's ${short(configured_image)}` : "";
+  return [held, image].filter(Boolean).join(", ");
 }
 
 /** Reason why a new replica is not ready after the time that most take. */
