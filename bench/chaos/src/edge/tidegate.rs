@@ -19,6 +19,8 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
+/// Path of the program's own health check; `/` answers in any case.
+const HEALTH: &str = "/api/v1/_health";
 /// Comes before it in the alphabet.
 pub const NEIGHBOUR: &str = "a-neighbour";
 /// More than there may be starts at once.
@@ -99,6 +101,7 @@ impl Tidegate {
              state_dir: {folder}\n\
              instance: {}\n\
              services:\n  {SERVICE}:\n    image: {IMAGE}\n    first_port: {}\n    \
+             healthcheck: {{ path: {HEALTH} }}\n    \
              scale: {{ min: {count}, max: {count} }}\n    environment:\n      \
              ACTS_ANSWER_DELAY_MS: \"{ANSWER_DELAY_MS}\"\n",
             self.address, self.admin, self.instance, self.first_port,
