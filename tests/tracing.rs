@@ -213,7 +213,7 @@ async fn without_a_collector_everybody_is_served_and_without_the_plugin_traces_p
         (edge.metric(failed).await >= Some(100.0)).then_some(())
     })
     .await;
-    edge.says("does not take spans").await;
+    edge.says("does not accept spans").await;
 
     let plain = format!("services:\n  web: {{ addresses: [\"{}\"] }}\n", a.address);
     edge.write(&plain);

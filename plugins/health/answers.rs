@@ -5,8 +5,7 @@ use crate::plugin::prelude::*;
 use pingora::ErrorType;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A program that has not said a word of HTTP yet, and is silent for so long after a request,
-/// speaks something else, or waits for its client.
+/// Silence after a request that shows another protocol, before the first HTTP answer.
 const SILENCE: Duration = Duration::from_millis(500);
 
 /// A replica is healthy when `GET path` is answered with any status below 500.
@@ -44,7 +43,7 @@ impl Plugin for Answers {
 }
 
 struct AnswersProbe {
-    /// Until HTTP was seen.
+    /// The check until a replica has answered HTTP.
     first: Asked,
     later: Asked,
     speaks_http: AtomicBool,
@@ -70,9 +69,9 @@ impl Probe for AnswersProbe {
             | ErrorType::ConnectNoRoute
             | ErrorType::ConnectTimedout
             | ErrorType::ConnectError => Err(in_words(&error)),
-            // Another protocol's greeting, or its silence until the client says the right word.
+            // Another protocol's greeting, or its silence until the client speaks that protocol.
             ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::ReadTimedout => Ok(()),
-            // Closed at the first word of HTTP; Docker's proxy closes without any.
+            // Closed after the HTTP request; Docker's proxy closes before it.
             _ => TcpProbe.check(address).await,
         }
     }
@@ -90,7 +89,7 @@ mod tests {
         Says(&'static str),
         Closes,
         IsSilent,
-        /// As Docker's proxy does for a container in which nobody listens.
+        /// Docker's proxy, for a container without a listener.
         ClosesAtOnce,
     }
     use Program::*;
@@ -101,7 +100,7 @@ mod tests {
     const BROKEN: Program = Says("HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n");
     const GREETING: Program = Says("SSH-2.0-OpenSSH_9.2\r\n\r\n");
 
-    /// Asks programs of one service, one after the other, and returns the last verdict.
+    /// Checks programs of one service, one after the other, and returns the last result.
     async fn checked(programs: &[Program]) -> Result<(), String> {
         let probe = testing::install::<Answers>("").unwrap().probe.unwrap();
         let mut verdict = Ok(());

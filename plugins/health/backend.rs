@@ -20,7 +20,7 @@ pub fn backend(address: SocketAddr) -> Backend {
 pub fn in_words(error: &Error) -> String {
     match error.etype() {
         ErrorType::ConnectRefused => "connection refused".into(),
-        ErrorType::ConnectNoRoute => "no route to it".into(),
+        ErrorType::ConnectNoRoute => "no route to the replica".into(),
         ErrorType::ConnectTimedout => "no connection in time".into(),
         ErrorType::ConnectionClosed => "closed the connection without an answer".into(),
         ErrorType::ReadTimedout => "no answer in time".into(),

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Http {
-    /// Path and query that are asked for.
+    /// Path and query of the request.
     #[serde(default = "default_path")]
     path: String,
     /// The `Host` header.
@@ -86,8 +86,8 @@ impl Asked {
     }
 
     fn health_check(&self) -> HttpHealthCheck {
-        // A plain HTTP check trusts nobody; without this each would parse the certificates of
-        // every authority that the platform knows, twice.
+        // Plain HTTP needs no certificates; without this, each check would parse those of every
+        // authority of the platform, twice.
         let mut options = ConnectorOptions::new(0);
         options.ca_file = Some("/dev/null".into());
         let connector = Connector::new(Some(options));
@@ -115,7 +115,7 @@ impl Asked {
     pub fn in_words(&self, error: &Error) -> String {
         let path = &self.path;
         match error.etype() {
-            // Mostly a path that this image does not know.
+            // Mostly a path that this image does not have.
             ErrorType::HTTPStatus(404) => format!(
                 "answered 404 to GET {path}; `healthcheck.path` or `--healthcheck` says what is \
                  asked"
@@ -203,7 +203,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    /// Asks a server that sends `answer` to whatever comes; returns the verdict and the request.
+    /// Checks a server that sends `answer` to any request; returns the result and the request.
     async fn check(yaml: &str, answer: &'static str) -> (Result<(), String>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -5,14 +5,14 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Docker's proxy accepts for a container in which nobody listens, and closes when it has found
-/// that out.
+/// Docker's proxy accepts for a container without a listener, and closes the connection after its
+/// own attempt failed.
 const WATCHED: Duration = Duration::from_millis(50);
 
 /// A replica is healthy when it accepts a connection and, on loopback, does not close it within
-/// 50 ms: that is where Docker publishes ports, and what accepts there is Docker.
+/// 50 ms: Docker publishes ports there, and accepts by itself.
 ///
-/// This says less than `http`: the kernel accepts connections for a program that hangs.
+/// This check proves less than `http`: the kernel accepts connections for a program that hangs.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tcp {}
@@ -42,7 +42,7 @@ impl Probe for TcpProbe {
         match timeout(WATCHED, stream.read(&mut [0])).await {
             Ok(Ok(0)) => Err("accepted a connection and closed it at once".into()),
             Ok(Err(error)) => Err(in_words(&error)),
-            // It waits for the client, or speaks first.
+            // The program waits for the client, or speaks first.
             Err(_) | Ok(Ok(_)) => Ok(()),
         }
     }
@@ -52,7 +52,9 @@ fn in_words(error: &Error) -> String {
     match error.kind() {
         ErrorKind::ConnectionRefused => "connection refused".into(),
         ErrorKind::ConnectionReset => "accepted a connection and reset it at once".into(),
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "no route to it".into(),
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
+            "no route to the replica".into()
+        }
         _ => error.to_string(),
     }
 }

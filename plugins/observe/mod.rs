@@ -1,4 +1,4 @@
-//! Observers: tell the outside what happens here.
+//! Observers: metrics, logs and traces.
 
 pub mod access_log;
 pub mod otlp;

@@ -1,8 +1,8 @@
-//! How fast the count may follow the load, in the words of Kubernetes' HorizontalPodAutoscaler.
+//! Limits on the speed of scaling, with the keys of Kubernetes' HorizontalPodAutoscaler.
 
 use crate::plugin::prelude::*;
 
-/// What holds the count up, or back.
+/// Limits for one direction.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Behavior {
@@ -13,12 +13,12 @@ pub struct Behavior {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rules {
-    /// Up: the lowest count asked for in this time. Down: the highest.
+    /// Period whose lowest number (up) or highest number (down) applies.
     #[serde(deserialize_with = "some_duration")]
     pub stabilization_window: Option<Duration>,
-    /// How much may change within a period; none: as much as is asked for.
+    /// Largest changes within a period; without any, changes are unlimited.
     pub policies: Vec<Policy>,
-    /// Of several policies, the one that allows the most, the least, or no change at all.
+    /// Choice among several policies: the largest change, the smallest, or none at all.
     pub select_policy: Select,
 }
 
@@ -47,10 +47,10 @@ pub enum Select {
     Disabled,
 }
 
-/// A replica leaves when it was not asked for in this time, unless said otherwise.
+/// Default period without demand before a replica stops.
 const DOWN_AFTER: Duration = Duration::from_secs(75);
 
-/// As in Kubernetes, `period` is half an hour at most, and stabilization an hour.
+/// Kubernetes' maxima: half an hour for `period`, an hour for stabilization.
 const PERIOD_MAX: Duration = Duration::from_secs(30 * 60);
 const STABILIZATION_MAX: Duration = Duration::from_secs(60 * 60);
 
@@ -84,7 +84,7 @@ impl Behavior {
         Ok(())
     }
 
-    /// How far back it looks.
+    /// Age of the samples that it needs.
     pub fn history(&self) -> Duration {
         let rules = [&self.scale_up, &self.scale_down];
         let periods = rules.iter().flat_map(|it| &it.policies).map(|it| it.period);
@@ -92,8 +92,8 @@ impl Behavior {
         periods.chain(windows).fold(DOWN_AFTER, Duration::max)
     }
 
-    /// What becomes of a proposal: nothing leaves too early, and nothing changes faster than the
-    /// policies allow.
+    /// Applies the limits to a proposal: no replica stops too early, and the number changes no
+    /// faster than the policies allow.
     pub fn hold(&self, proposed: Decision, window: &Window, current: u32, now: Moment) -> Decision {
         let mut held = match proposed.proposal < current {
             true => self.hold_up(proposed, window, current, now),
@@ -110,7 +110,7 @@ impl Behavior {
         if let Some(limited) = rules.limit(held.replicas, current, before) {
             held.replicas = limited;
             held.bound = "behavior";
-            held.because += &format!("; {limited} is what `behavior` allows for now");
+            held.because += &format!("; {limited} is the limit of `behavior` for now");
         }
         held
     }
@@ -159,8 +159,8 @@ impl Behavior {
 }
 
 impl Rules {
-    /// What the policies make of `wanted`, where there were `before(period)` replicas a period
-    /// ago; `None` when they allow it as it is.
+    /// The number that the policies allow instead of `wanted`, with `before(period)` replicas a
+    /// period ago; `None` when they allow `wanted`.
     pub fn limit(
         &self,
         wanted: u32,
@@ -180,13 +180,13 @@ impl Rules {
                 Unit::Replicas => f64::from(policy.value),
                 Unit::Percent => base * f64::from(policy.value) / 100.0,
             };
-            // Upwards by at least one, so that a small count is not stuck.
+            // Upwards by at least one, so that a small number is not stuck.
             match up {
                 true => ((base + change).ceil() as u32).max(current),
                 false => ((base - change).max(0.0).ceil() as u32).min(current),
             }
         });
-        // The most change is the highest count on the way up and the lowest on the way down.
+        // The largest change is the highest number upwards and the lowest downwards.
         let highest = up == (self.select_policy == Select::Max);
         let reach = if highest { reach.max() } else { reach.min() }?;
         let held = if up {

@@ -5,24 +5,24 @@ use std::num::NonZeroU32;
 
 /// Wants as many replicas as the requests at work fill, and some room.
 ///
-/// By Little's law, arrivals per second times the time that a replica takes for one is how many
-/// are at work. It is looked at over a minute and over the last seconds, and the larger count
-/// wins. The room is a multiple of the square root of the requests at work, which keeps the
-/// chance to wait the same at every size (square-root staffing; Halfin and Whitt, 1981), or
-/// what `target_utilization` leaves.
+/// By Little's law, arrivals per second times the service time is the number of requests at work.
+/// That number is computed over a minute and over the last seconds, and the larger one wins. The
+/// margin is a multiple of the square root of the requests at work, which keeps the probability of
+/// waiting constant at every size (square-root staffing; Halfin and Whitt, 1981), or the rest that
+/// `target_utilization` leaves.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Concurrency {
-    /// How many requests a replica is to work on at once. A wish, not a limit.
+    /// Requests that a replica should work on at once. A goal, not a limit.
     #[serde(default = "default_target")]
     target: NonZeroU32,
-    /// The room over `stable_window`, in square roots of the requests at work.
+    /// The margin over `stable_window`, in square roots of the requests at work.
     #[serde(default = "default_headroom")]
     headroom: f64,
-    /// The same over `panic_window`, whose counts are noisier.
+    /// The margin over `panic_window`, whose counts are noisier.
     #[serde(default = "default_panic_headroom")]
     panic_headroom: f64,
-    /// Instead of both: the share of `target` that is to be used, from 0.1 to 1.
+    /// Instead of both margins: the share of `target` to use, from 0.1 to 1.
     #[serde(default)]
     target_utilization: Option<f64>,
     #[serde(default = "default_stable_window", deserialize_with = "duration")]
@@ -30,7 +30,7 @@ pub struct Concurrency {
     #[serde(default = "default_panic_window", deserialize_with = "duration")]
     panic_window: Duration,
     /// `scale_up` and `scale_down`, each with `stabilization_window`, `policies` and
-    /// `select_policy`; unless said otherwise, a replica leaves when it was not asked for in 75 s.
+    /// `select_policy`; by default, a replica stops when it was not asked for in 75 s.
     #[serde(default)]
     behavior: Behavior,
 }
@@ -39,7 +39,7 @@ fn default_target() -> NonZeroU32 {
     NonZeroU32::new(10).expect("10 is not zero")
 }
 
-// The rooms, and the time before a replica leaves, are tuned with `tidegate simulate`, together:
+// The margins, and the time before a replica stops, are tuned together with `tidegate simulate`:
 // more of one needs less of the others.
 
 fn default_headroom() -> f64 {
@@ -58,46 +58,45 @@ fn default_panic_window() -> Duration {
     Duration::from_secs(6)
 }
 
-/// Above this share of `target`, a steady load has no room whatever its square root.
+/// Largest share of `target` that a steady load may fill, whatever its square root.
 const UTILIZATION_MAX: f64 = 0.9;
 
-/// What a start takes until one was seen.
+/// Assumed start time before the first measurement.
 const START_TIME: Duration = Duration::from_secs(5);
 
-/// Windows shorter than the panic window: the shorter, the more they must prove.
+/// Windows shorter than the panic window: the shorter, the larger their chance deviation.
 const GLIMPSES: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
     Duration::from_secs(3),
 ];
 
-/// What is within so many standard deviations is taken for chance.
+/// Standard deviations within which a difference counts as chance.
 const CERTAINTY: f64 = 3.0;
 
-/// The same where many wait, which is evidence of its own.
+/// The same while many requests wait, which is evidence of its own.
 const CERTAINTY_WAITING: f64 = 1.0;
 
-/// What waits is no reason for more than this many times the replicas that the load fills.
+/// Largest number for waiting requests, as a multiple of the number for the load.
 const OVERSHOOT_MAX: f64 = 2.2;
 
-/// How much real traffic varies from second to second, beyond what is Poisson: 5 to 10 % were
-/// measured.
+/// Variation of real traffic from second to second, beyond Poisson: 5 to 10 % were measured.
 const VARIATION: f64 = 0.1;
 
-/// A trend is how the rate of the panic window differs from the one so long ago.
+/// A trend is the difference between the rate of the panic window and the rate this long before.
 const TREND_OVER: Duration = Duration::from_secs(20);
 
-/// And smaller trends than this share are none.
+/// Smallest trend, as a share of the rate.
 const TREND_MIN: f64 = 0.1;
 
-/// What the ready replicas work off in so many service times is no backlog.
+/// Service times within which the ready replicas clear a queue that counts as no backlog.
 const BACKLOG_MIN: f64 = 2.0;
 
-/// What waits is to be gone within this, once the replicas that are asked for are ready. Shorter
-/// costs many replicas for moments, longer keeps more requests waiting.
+/// Time in which waiting requests should be served, once the new replicas are ready. A shorter time
+/// costs many replicas for moments, a longer one keeps more requests waiting.
 const CLEARED_WITHIN: f64 = 1.5;
 
-/// The service time is looked for so far back, when too few requests were finished of late.
+/// Longest period for the service time, when too few requests were finished recently.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 
 const WINDOW_MIN: Duration = Duration::from_secs(1);
@@ -131,7 +130,7 @@ impl Plugin for Concurrency {
     }
 }
 
-/// A count and where it comes from.
+/// A number of replicas and its origin.
 struct Proposal {
     /// Not rounded up yet.
     replicas: f64,
@@ -177,7 +176,7 @@ impl Scaler for Concurrency {
         let Some(most) = most else {
             return Decision::new(current, "start", "nothing was counted yet".to_owned());
         };
-        // A hair less, so that what is whole but for the arithmetic stays whole.
+        // Slightly less, so that rounding errors do not add a replica.
         let proposal = (most.replicas - 1e-9).ceil().max(1.0) as u32;
         let because = format!("{} = {proposal}", most.because);
         let proposed = Decision::new(proposal, most.bound, because);
@@ -190,7 +189,7 @@ impl Scaler for Concurrency {
 }
 
 impl Concurrency {
-    /// Replicas for so many requests at work, and how that comes.
+    /// Replicas for so many requests at work, with the formula.
     fn staffed(&self, at_work: f64, headroom: f64, steady: bool) -> (f64, String) {
         let target = f64::from(self.target.get());
         if let Some(utilization) = self.target_utilization {
@@ -229,8 +228,7 @@ impl Concurrency {
         }
     }
 
-    /// The rate that is certain for now: of the panic window, or more if the last seconds leave
-    /// no doubt.
+    /// The present rate: of the panic window, or more if the last seconds exceed it beyond chance.
     fn rate_now(&self, window: &Window, now: Moment, panic: &Load, certainty: f64) -> f64 {
         let glimpses = GLIMPSES.iter().filter(|it| **it < self.panic_window);
         let certain = glimpses.filter_map(|back| {
@@ -249,8 +247,8 @@ impl Concurrency {
         service_time: Option<f64>,
         start_time: Duration,
     ) -> Proposal {
-        // Long requests are known by being at work, before any of them ends; short ones by their
-        // rate, which is less a matter of chance than who is at work when one looks.
+        // Long requests are counted while at work, before any of them ends; short ones by their
+        // rate, which varies less by chance than the number at work at one moment.
         let short = service_time.filter(|it| *it < self.panic_window.as_secs_f64());
         let chance = match short {
             Some(_) => CERTAINTY * (panic.in_flight / panic.over.max(1.0)).sqrt(),
@@ -285,7 +283,7 @@ impl Concurrency {
         }
     }
 
-    /// How fast the rate rises, in requests per second each second; 0 where that may be chance.
+    /// Growth of the rate, in requests per second each second; 0 where that may be chance.
     fn trend(&self, window: &Window, now: Moment, panic: &Load) -> f64 {
         let back = self.panic_window + TREND_OVER;
         let Some(before) = Load::between(window, now, back, TREND_OVER) else {
@@ -299,8 +297,8 @@ impl Concurrency {
         }
     }
 
-    /// What is still to be done once a replica that is started now is ready: what waits, what
-    /// comes until then, less what the ready ones and those that start do in that time.
+    /// Requests that still wait once a replica that starts now is ready: those that wait now, plus
+    /// arrivals until then, less those that ready and starting replicas serve in that time.
     fn backlog(
         &self,
         latest: &Sample,

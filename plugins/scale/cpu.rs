@@ -4,8 +4,8 @@ use crate::plugin::prelude::*;
 
 /// Wants as many replicas as keep each at `target` of its processor time.
 ///
-/// `ceil(replicas x used / target)`, with the tolerance of a tenth and the care about what was
-/// not measured of Kubernetes' HorizontalPodAutoscaler.
+/// `ceil(replicas x used / target)`, with the tolerance of a tenth and the treatment of missing
+/// measurements of Kubernetes' HorizontalPodAutoscaler.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cpu {
@@ -13,7 +13,7 @@ pub struct Cpu {
     /// as in `0.5`.
     #[serde(default = "default_target")]
     target: Target,
-    /// What is measured every 5 s is averaged over this.
+    /// Period over which the measurements, taken every 5 s, are averaged.
     #[serde(default = "default_window", deserialize_with = "duration")]
     window: Duration,
     /// As for `concurrency`.
@@ -148,7 +148,7 @@ impl Scaler for ByCpu {
     }
 }
 
-/// Why the formula's count is not what is asked for.
+/// The reason why the number differs from the formula's.
 pub fn kept(replicas: u32, current: u32, utilization: &Utilization) -> String {
     let formula = (utilization.used / utilization.target - 1e-9)
         .ceil()

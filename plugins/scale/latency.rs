@@ -4,15 +4,15 @@ use crate::plugin::prelude::*;
 
 /// Adds replicas while answers are slower than `target`, if that helps.
 ///
-/// `ceil(replicas x latency / target)` with a tolerance of a tenth, as Kubernetes'
-/// HorizontalPodAutoscaler has it for a metric of the pods. Latency is no measure of load,
-/// though: a slow database makes it as well. So a step at most doubles, waits until the last one
-/// shows, is taken only where requests queue at the replicas, and is given back when it did not
+/// `ceil(replicas x latency / target)` with a tolerance of a tenth, the formula of Kubernetes'
+/// HorizontalPodAutoscaler for a metric of pods. Latency is no measure of load, though: a slow
+/// database raises it as well. A step therefore at most doubles the number, waits for the effect of
+/// the last one, is taken only where requests queue at the replicas, and is undone when it did not
 /// help.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Latency {
-    /// What `quantile` of the answers are to begin within, from the request's arrival.
+    /// Time from a request's arrival within which the share `quantile` of the answers should begin.
     #[serde(default = "default_target", deserialize_with = "duration")]
     target: Duration,
     /// From 0.5 to 0.99.
@@ -20,8 +20,8 @@ pub struct Latency {
     quantile: f64,
     #[serde(default = "default_window", deserialize_with = "duration")]
     window: Duration,
-    /// With fewer requests than this at work or waiting at each replica, on average, they do not
-    /// queue, and more replicas would not make them faster.
+    /// With fewer requests than this at work or waiting for each replica, on average, requests do
+    /// not queue, and more replicas would not make them faster.
     #[serde(default = "default_min_concurrency")]
     min_concurrency: f64,
     /// As for `concurrency`.
@@ -41,8 +41,8 @@ fn default_window() -> Duration {
     Duration::from_secs(30)
 }
 
-/// By Little's law, a server that works on one at a time has one request at half its capacity:
-/// with fewer, an answer takes less than twice the time that it takes alone (M/M/1).
+/// By Little's law, a server that works on one request at a time has one at half its capacity: with
+/// fewer, an answer takes less than twice as long as alone (M/M/1).
 fn default_min_concurrency() -> f64 {
     1.0
 }
@@ -52,20 +52,20 @@ const TARGET_MAX: Duration = Duration::from_secs(60);
 const WINDOW_MIN: Duration = Duration::from_secs(5);
 const WINDOW_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// Fewer answers say little about the slowest of twenty.
+/// Fewer answers do not show the slowest of twenty.
 const ANSWERS_MIN: u64 = 20;
 const TOLERANCE: f64 = 0.1;
 
-/// A step is not larger than this.
+/// Largest factor of a step.
 const STEP_MAX: f64 = 2.0;
 
-/// Counts that differ by so much are compared, to see whether more replicas help.
+/// Factor between numbers that are compared, to find out whether more replicas help.
 const APART: f64 = 1.5;
 
-/// How long it is remembered whether they did.
+/// Time for which the result of that comparison is kept.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 
-/// More requests than this times as many are another load, and say nothing about that.
+/// Factor of requests beyond which two loads are not comparable.
 const SAME_LOAD: f64 = 1.15;
 
 impl Plugin for Latency {
@@ -91,7 +91,7 @@ impl Plugin for Latency {
     }
 }
 
-/// A stretch of time: how fast answers were, and what they were about.
+/// Latency, load and replicas in a period.
 struct Seen {
     latency: f64,
     answers: u64,
@@ -128,7 +128,7 @@ impl Scaler for Latency {
         let (replicas, words) = if latest.starting > 0 || self.changed(window, now, latest.ready) {
             (
                 current,
-                "what the last step does is not seen yet".to_owned(),
+                "the effect of the last step is not visible yet".to_owned(),
             )
         } else if ratio > 1.0 + TOLERANCE {
             self.up(window, now, current, &seen, ratio)
@@ -153,7 +153,7 @@ impl Scaler for Latency {
 }
 
 impl Latency {
-    /// What was seen over a window that ended at `end`.
+    /// The measurements of a window that ended at `end`.
     fn seen(&self, window: &Window, now: Moment, end: Moment) -> Option<Seen> {
         let answers = window.answers(end - self.window, end)?;
         let count = answers.count();
@@ -169,7 +169,7 @@ impl Latency {
         })
     }
 
-    /// Whether others were ready within the last window than are now.
+    /// True if the ready replicas changed within the last window.
     fn changed(&self, window: &Window, now: Moment, ready: u32) -> bool {
         let mut samples = window.since(now - self.window);
         samples.any(|sample| sample.ready != ready)
@@ -192,7 +192,7 @@ impl Latency {
             );
             return (current, words);
         }
-        // What did not help is given back, and not tried again for a while.
+        // A step that did not help is undone, and not repeated for a while.
         if let Some(fewer) = self.compared(window, now, seen, |ready| {
             f64::from(seen.ready) >= APART * f64::from(ready)
         }) && seen.latency >= (1.0 - TOLERANCE) * fewer.latency
@@ -224,7 +224,7 @@ impl Latency {
         (replicas, words)
     }
 
-    /// The last time that such a count was ready under the same load or more.
+    /// The last period with this number of replicas under the same load or more.
     fn compared(
         &self,
         window: &Window,
@@ -239,7 +239,7 @@ impl Latency {
     }
 }
 
-/// One fewer, if the rest would still be fast enough with what that one had.
+/// One replica fewer, if the others would still be fast enough with its load.
 fn down(current: u32, ratio: f64) -> (u32, String) {
     if current < 2 {
         return (current, "enough".to_owned());

@@ -1,28 +1,28 @@
-//! What the samples say about a stretch of time.
+//! The load over a period, from samples.
 
 use crate::plugin::prelude::*;
 
-/// Fewer finished requests say little about how long one takes.
+/// Fewer finished requests do not show the service time.
 const COMPLETED_MIN: u64 = 10;
 
-/// The load over some time, as far as it is known.
+/// The load over a period, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Load {
     /// Requests per second.
     pub rate: f64,
     /// Requests at work, on average.
     pub in_flight: f64,
-    /// How long a replica took for one, in seconds; `None` when too few were finished.
+    /// Service time of a replica in seconds; `None` when too few requests were finished.
     pub service_time: Option<f64>,
-    /// Seconds that were looked at.
+    /// Length of the period in seconds.
     pub over: f64,
 }
 
 impl Load {
-    /// Of the time from `back` ago to `until` ago, or a little more, from sample to sample.
+    /// The load from `back` ago to `until` ago, or a little longer, from sample to sample.
     ///
-    /// What is counted only grows, so a gap between two samples is never read as calm: what came
-    /// in it is spread over the time it took.
+    /// Counters only grow, so a gap between two samples never looks calm: its requests are spread
+    /// over its length.
     pub fn between(window: &Window, now: Moment, back: Duration, until: Duration) -> Option<Load> {
         let last = window.up_to(now - until)?;
         let first = match window.up_to(now - back) {
@@ -53,8 +53,8 @@ impl Load {
         Load::between(window, now, back, Duration::ZERO)
     }
 
-    /// How far the rate may be off by chance alone (one standard deviation): arrivals are as good
-    /// as Poisson, and vary by `variation` of themselves from second to second on top of that.
+    /// The standard deviation of the rate: arrivals are nearly Poisson, and their rate varies by
+    /// `variation` from second to second in addition.
     pub fn deviation(&self, variation: f64) -> f64 {
         let each_second = self.rate + (variation * self.rate).powi(2);
         (each_second / self.over).sqrt()

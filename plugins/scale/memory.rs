@@ -5,8 +5,8 @@ use crate::plugin::prelude::*;
 
 /// Wants as many replicas as keep the memory of each at `target`.
 ///
-/// By the same formula as `cpu`. It helps where memory grows with what is at work; many programs
-/// keep what they once had, and then nothing is scaled down.
+/// The formula is that of `cpu`. This policy suits programs whose memory grows with the requests at
+/// work; many programs never return memory, and are then never scaled down.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
@@ -14,7 +14,7 @@ pub struct Memory {
     /// bytes of each replica, as in `256MiB`.
     #[serde(default = "default_target")]
     target: String,
-    /// What is measured every 5 s is averaged over this.
+    /// Period over which the measurements, taken every 5 s, are averaged.
     #[serde(default = "default_window", deserialize_with = "duration")]
     window: Duration,
     /// As for `concurrency`.
@@ -30,7 +30,7 @@ fn default_window() -> Duration {
     Duration::from_secs(15)
 }
 
-/// Docker allows no container less.
+/// Docker's minimum for a container.
 const BYTES_MIN: u64 = 6 << 20;
 
 impl Plugin for Memory {
@@ -84,7 +84,7 @@ impl Scaler for ByMemory {
             Aim::Share(share) => limit * share,
         };
         if target <= 0.0 {
-            let because = "the engine tells no limit of memory; give a size as `target`";
+            let because = "the engine reports no memory limit; give a size as `target`";
             return Decision::unknown(current, because.to_owned());
         }
         let known = latest.used.replicas.min(latest.ready.max(1));

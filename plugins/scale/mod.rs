@@ -1,4 +1,4 @@
-//! Scalers: how many replicas a service wants.
+//! Scalers: policies for the number of replicas.
 
 mod behavior;
 pub mod concurrency;

@@ -3,18 +3,18 @@ use std::num::NonZeroU32;
 
 /// Wants `floor(requests in the last interval / requests_per_replica) + 1` replicas.
 ///
-/// The clock starts at the first counted request. From then on intervals follow each other, and
-/// the last complete one decides; until the first is complete the count of replicas stays.
+/// The clock starts at the first counted request. From then on intervals follow each other, and the
+/// last complete one decides; until the first is complete, the number of replicas stays.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Requests {
-    /// How long requests are counted before they decide.
+    /// Length of an interval.
     #[serde(default = "default_interval", deserialize_with = "duration")]
     interval: Duration,
-    /// How many requests of an interval one more replica is started for.
+    /// Requests of an interval for each further replica.
     #[serde(default = "default_requests_per_replica")]
     requests_per_replica: NonZeroU32,
-    /// Paths that do not count, matched by whole segments: `/a` means `/a` and `/a/b`, not `/ab`.
+    /// Paths that are not counted, matched by whole segments: `/a` means `/a` and `/a/b`, not `/ab`.
     #[serde(default = "default_exclude")]
     exclude: Vec<String>,
 }
@@ -31,16 +31,16 @@ fn default_exclude() -> Vec<String> {
     vec!["/api/v1/_health".into(), "/api/v1/_crash".into()]
 }
 
-/// Shorter intervals would count noise, and containers cannot follow them anyway.
+/// Shorter intervals would count noise, and containers start too slowly to follow.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
-/// Longer ones are slips of the pen, and sums with them could overflow.
+/// Longer intervals are typing errors, and sums with them could overflow.
 const INTERVAL_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// How late the samples that `decide` compares may be taken and still be remembered.
+/// Tolerated delay of the samples that `decide` compares.
 const SLACK: Duration = Duration::from_secs(30);
 
-/// How soon to look again for the sample that completes an interval.
+/// Pause before the next look for the sample that completes an interval.
 const SAMPLE_WAIT: Duration = Duration::from_millis(100);
 
 impl Plugin for Requests {

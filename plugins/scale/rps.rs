@@ -4,15 +4,15 @@ use crate::plugin::prelude::*;
 
 /// Wants as many replicas as it takes to give each at most `target` requests per second.
 ///
-/// The rate is looked at over a minute and over the last seconds, and the larger count wins. For
-/// services of which it is known what a replica bears; else `concurrency` needs to know less.
+/// The rate is measured over a minute and over the last seconds, and the larger number wins. Suited
+/// to services with a known capacity of a replica; `concurrency` needs less knowledge.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rps {
-    /// Requests per second that a replica bears.
+    /// Requests per second that a replica can serve.
     #[serde(default = "default_target")]
     target: f64,
-    /// The share of it that is to be used, from 0.1 to 1.
+    /// The share of `target` to use, from 0.1 to 1.
     #[serde(default = "default_utilization")]
     target_utilization: f64,
     #[serde(default = "default_stable_window", deserialize_with = "duration")]

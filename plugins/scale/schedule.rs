@@ -7,8 +7,8 @@ use std::num::NonZeroU32;
 
 /// Wants at least `min` replicas from each time that a cron pattern names, for `duration`.
 ///
-/// It knows of no load: beside other policies it is a floor, and alone it is all there is. Of
-/// several floors the highest counts.
+/// The load does not matter: beside other policies, a schedule sets a floor; alone, it sets the
+/// number. Of several floors, the highest counts.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
@@ -36,13 +36,13 @@ fn utc() -> String {
 const FLOORS_MAX: usize = 100;
 const DURATION_MIN: Duration = Duration::from_secs(60);
 
-/// A longer floor is no floor of a week's days.
+/// Longest duration of a floor.
 const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// How far back the samples are kept; only the last one is looked at.
+/// Age up to which samples are kept; only the last one is used.
 const HISTORY: Duration = Duration::from_secs(10);
 
-/// A pattern that names no time within so many years is a slip of the pen.
+/// A pattern without a time within so many years is a typing error.
 const YEARS_MAX: i64 = 9;
 
 impl Plugin for Schedule {
@@ -66,7 +66,7 @@ impl Plugin for Schedule {
 
 struct Floors(Vec<Times>);
 
-/// When a floor holds.
+/// The times of a floor.
 struct Times {
     cron: Cron,
     typed: String,
@@ -123,7 +123,7 @@ impl Times {
         self.cron.find_next_occurrence(after, false).ok()
     }
 
-    /// Until when the floor holds, if it does now.
+    /// The end of the floor, if it holds now.
     fn until(&self, now: &Zoned) -> Option<Timestamp> {
         let since = self.cron.find_previous_occurrence(now, true).ok()?;
         let until = since.timestamp() + self.duration;
@@ -135,7 +135,7 @@ impl Scaler for Floors {
     fn decide(&self, window: &Window, current: u32, now: Moment) -> Decision {
         let clock = window.latest().map(|latest| latest.clock);
         let Some(clock) = clock.filter(|clock| !clock.is_zero()) else {
-            return Decision::unknown(current, "nobody knows what time it is".to_owned());
+            return Decision::unknown(current, "the time is unknown".to_owned());
         };
         let Ok(at) = Timestamp::from_duration(SignedDuration::try_from(clock).unwrap_or_default())
         else {

@@ -1,32 +1,32 @@
-//! How many replicas a resource takes, by the rules of Kubernetes' HorizontalPodAutoscaler
+//! The number of replicas for a resource, by the rules of Kubernetes' HorizontalPodAutoscaler
 //! (`pkg/controller/podautoscaler/replica_calculator.go`, `GetResourceReplicas`).
 
 use crate::plugin::prelude::*;
 
-/// How far off the target is no reason to change anything.
+/// Relative distance from the target without a change.
 pub const TOLERANCE: f64 = 0.1;
 
-/// What replicas use of a resource, in whatever unit.
+/// Use of a resource by replicas, in any unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Utilization {
-    /// What the known ones use together.
+    /// Sum over the measured replicas.
     pub used: f64,
-    /// Ready replicas of which it is known.
+    /// Measured ready replicas.
     pub known: u32,
     pub ready: u32,
     pub starting: u32,
-    /// What one replica is to use.
+    /// Target of one replica.
     pub target: f64,
-    /// What an unknown one may be using at most.
+    /// Largest use of an unmeasured replica.
     pub full: f64,
 }
 
 impl Utilization {
-    /// `ceil(current x metric / target)`, the current ones being those whose use is known.
+    /// `ceil(current x metric / target)`, where the current replicas are the measured ones.
     ///
-    /// What is not known is taken for what changes least: on the way up, replicas that start or
-    /// were not measured use nothing; on the way down, those that were not measured use all they
-    /// may. Where that turns the direction round, nothing changes.
+    /// Missing measurements count as the value with the least change: for scaling up, starting and
+    /// unmeasured replicas use nothing; for scaling down, unmeasured ones use their whole limit.
+    /// Where that reverses the direction, nothing changes.
     pub fn replicas(&self, current: u32) -> u32 {
         let ratio = self.used / (f64::from(self.known) * self.target);
         let within = |ratio: f64| (ratio - 1.0).abs() <= TOLERANCE + 1e-9;
@@ -51,14 +51,14 @@ impl Utilization {
 }
 
 fn ceil(replicas: f64) -> u32 {
-    // A hair less, so that what is whole but for the arithmetic stays whole.
+    // Slightly less, so that rounding errors do not add a replica.
     (replicas - 1e-9).ceil().min(f64::from(u32::MAX)) as u32
 }
 
-/// The mean over the last `over` of what the known replicas used together.
+/// The mean over the last `over` of the sum of the measured replicas' use.
 ///
-/// Together, because that does not change when the same work is spread over more of them: a mean
-/// of each one's own would still say "busy" after others have joined, and ask for more again.
+/// The sum does not change when the same work is spread over more replicas. The mean of each
+/// replica's own use would still be high after others have joined, and ask for more again.
 pub fn mean(
     window: &Window,
     now: Moment,

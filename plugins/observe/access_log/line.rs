@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-/// What a request leaves behind, copied so that the request need not wait for the formatting.
+/// Data of a finished request, copied so that the request need not wait for the formatting.
 pub struct Entry {
     time: SystemTime,
     service: Option<ServiceName>,
@@ -142,7 +142,7 @@ fn write_text(line: &Line<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     }
 }
 
-/// Nothing a client sends may end the quotes or the line.
+/// Escapes a client's text, so that it cannot end the quotes or the line.
 fn quoted(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for char in text.chars() {

@@ -8,21 +8,21 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// To be woken for each line would cost more than to write it.
+/// Waking the writer for each line would cost more than the writing.
 const GATHERS_FOR: Duration = Duration::from_millis(10);
 
 /// Writes a line for every finished request, on a thread of its own.
 ///
-/// Requests never wait for it: when the disk is too slow, lines are left out and counted in
+/// Requests never wait for the log: when the disk is too slow, lines are left out and counted in
 /// `tidegate_access_log_dropped_total`. A line holds the path with its query, and no header but
-/// `Host`; keep secrets out of queries. USR1 opens the file anew.
+/// `Host`; keep secrets out of queries. USR1 reopens the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccessLog {
-    /// `json`, one object a line, or `text`, much like the combined format of web servers.
+    /// `json`, one object on each line, or `text`, similar to the combined format of web servers.
     #[serde(default)]
     format: Format,
-    /// The file that lines are appended to; without it they go to the standard output.
+    /// The file of the log; without it, lines go to the standard output.
     path: Option<PathBuf>,
 }
 
@@ -73,8 +73,8 @@ impl Observer for Recorder {
     }
 }
 
-/// Starts the writer's thread, then passes USR1 on to it. The thread outlives this task: until
-/// the [`Recorder`] is gone, it writes what requests in flight still have to say.
+/// Starts the writer's thread, then passes USR1 on to it. The thread outlives this task: until the
+/// [`Recorder`] is dropped, the thread writes lines of requests in flight.
 async fn run(queue: Weak<Queue<Entry>>, waiting: Waiting<Entry>, writer: Writer<Entry>) {
     let usr1 = signal(SignalKind::user_defined1());
     let Some(started) = queue
@@ -84,14 +84,14 @@ async fn run(queue: Weak<Queue<Entry>>, waiting: Waiting<Entry>, writer: Writer<
         return;
     };
     if let Err(error) = started {
-        log::error!("access-log: no lines are written, there is no thread for them: {error}");
+        log::error!("access-log: no lines are written: cannot start a thread: {error}");
         return;
     }
     let guard = FlushOnDrop(queue);
     let mut usr1 = match usr1 {
         Ok(usr1) => usr1,
         Err(error) => {
-            log::error!("access-log: USR1 does not open the file anew: {error}");
+            log::error!("access-log: USR1 does not reopen the file: {error}");
             return std::future::pending().await;
         }
     };
@@ -100,7 +100,7 @@ async fn run(queue: Weak<Queue<Entry>>, waiting: Waiting<Entry>, writer: Writer<
     }
 }
 
-/// Whoever ends the background task may end the process next.
+/// The end of the background task may precede the end of the process.
 struct FlushOnDrop(Weak<Queue<Entry>>);
 
 impl Drop for FlushOnDrop {

@@ -1,5 +1,5 @@
-//! The thread that brings spans to the collector, and the queue that leads to it. The numbers are
-//! those of OpenTelemetry's batch processor.
+//! The thread that sends spans to the collector, and its queue. The numbers are those of
+//! OpenTelemetry's batch processor.
 
 use super::span::{Span, request};
 use crate::plugin::prelude::*;
@@ -14,21 +14,21 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// Spans that may wait.
+/// Most spans that wait.
 pub const QUEUE_SPANS_MAX: usize = 2048;
-/// Spans in one request.
+/// Most spans in one request.
 const BATCH_SPANS_MAX: usize = 512;
-/// A span waits so long for others.
+/// Longest wait of a span for others.
 const GATHERED_FOR: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 const ATTEMPTS: u32 = 3;
-/// After the first failure; then twice as long.
+/// Pause after the first failure; doubled after each further one.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How long leaving waits for the collector.
+/// Longest wait for the collector at the end of the process.
 const FLUSH_MAX: Duration = Duration::from_secs(2);
 
-/// Where spans go, and as whose.
+/// The collector, and the identity of the sender.
 #[derive(Clone)]
 pub struct Collector {
     /// Host and port.
@@ -39,19 +39,19 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// The one at `endpoint`, the base of OTLP/HTTP.
+    /// The collector at `endpoint`, the base of OTLP/HTTP.
     pub fn at(endpoint: &str) -> Result<Collector, String> {
-        let uri: Uri = endpoint.parse().map_err(|_| "it is not a URL".to_owned())?;
+        let uri: Uri = endpoint.parse().map_err(|_| "not a URL".to_owned())?;
         match uri.scheme_str() {
             Some("http") => {}
             Some("https") => {
                 let hint = "https is not spoken; let a collector on this machine forward";
                 return Err(hint.to_owned());
             }
-            _ => return Err("it must begin with http://".to_owned()),
+            _ => return Err("must begin with http://".to_owned()),
         }
         let host = uri.host().filter(|host| !host.is_empty());
-        let host = host.ok_or("it names no host")?;
+        let host = host.ok_or("names no host")?;
         let port = uri.port_u16().unwrap_or(80);
         Ok(Collector {
             authority: format!("{host}:{port}"),
@@ -67,7 +67,7 @@ enum Message {
     Flush(std_mpsc::Sender<()>),
 }
 
-/// The way to the thread, which ends when the queue is dropped.
+/// The queue to the thread, which ends when the queue is dropped.
 pub struct Queue {
     sender: Sender<Message>,
     running: AtomicBool,
@@ -108,13 +108,13 @@ impl Queue {
         self.running.store(true, Ordering::Release);
     }
 
-    /// Waits until what is queued has been sent, but not for long.
+    /// Waits briefly until the queued spans have been sent.
     pub fn flush(&self) {
         if !self.running.load(Ordering::Acquire) {
             return;
         }
         let (done, flushed) = std_mpsc::channel();
-        // A full queue is not worth waiting for: the collector does not keep up.
+        // No wait for a full queue: the collector does not keep up.
         if self.sender.try_send(Message::Flush(done)).is_ok() {
             let _ = flushed.recv_timeout(FLUSH_MAX);
         }
@@ -122,7 +122,7 @@ impl Queue {
 }
 
 impl Exporter {
-    /// Until the queue is gone.
+    /// Runs until the queue is dropped.
     pub fn run(mut self) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -133,7 +133,7 @@ impl Exporter {
         }
     }
 
-    /// Gathers spans and sends them; false when no more will come.
+    /// Gathers spans and sends them; false once the queue is dropped.
     async fn batch(&mut self) -> bool {
         let mut spans = Vec::new();
         let mut waits = Vec::new();
@@ -178,7 +178,7 @@ impl Exporter {
                     self.sent.inc_by(spans.len() as u64 - refused);
                     self.dropped.with_label_values(&["failed"]).inc_by(refused);
                     if std::mem::take(&mut self.is_failing) {
-                        log::info!("otlp: the collector takes spans again");
+                        log::info!("otlp: the collector accepts spans again");
                     }
                     return;
                 }
@@ -189,10 +189,10 @@ impl Exporter {
                 self.dropped
                     .with_label_values(&["failed"])
                     .inc_by(spans.len() as u64);
-                // Once, and not for each batch.
+                // Logged once, and not for each batch.
                 if !std::mem::replace(&mut self.is_failing, true) {
                     let at = &self.collector.authority;
-                    log::warn!("otlp: the collector at {at} does not take spans: {why}");
+                    log::warn!("otlp: the collector at {at} does not accept spans: {why}");
                 }
                 return;
             }
@@ -201,8 +201,8 @@ impl Exporter {
         }
     }
 
-    /// How many spans the collector refused; or why it took none, and whether it may take them
-    /// later.
+    /// The number of spans that the collector refused; or the reason why it accepted none, and
+    /// whether a retry makes sense.
     async fn post(&self, body: Bytes) -> Result<u64, (String, bool)> {
         let later = |error: &dyn std::fmt::Display| (error.to_string(), true);
         let Collector {
@@ -232,9 +232,9 @@ impl Exporter {
         connection.abort();
         if !status.is_success() {
             let again = [429, 502, 503, 504].contains(&status.as_u16());
-            return Err((format!("it answered {status}"), again));
+            return Err((format!("answered {status}"), again));
         }
-        // 64 bits are text in protobuf's JSON, but not everybody knows.
+        // 64-bit numbers are text in protobuf's JSON, but some collectors write numbers.
         let answer: serde_json::Value =
             serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
         let refused = &answer["partialSuccess"]["rejectedSpans"];

@@ -172,7 +172,7 @@ impl Observer for Recorder {
 async fn run(queue: std::sync::Weak<Queue>, exporter: Exporter) {
     let thread = std::thread::Builder::new().name("otlp".into());
     if let Err(error) = thread.spawn(move || exporter.run()) {
-        log::error!("otlp: no spans are sent, there is no thread for them: {error}");
+        log::error!("otlp: no spans are sent: cannot start a thread: {error}");
         return;
     }
     if let Some(queue) = queue.upgrade() {

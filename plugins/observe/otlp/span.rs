@@ -1,4 +1,4 @@
-//! What a request leaves behind, and how OTLP writes it in JSON.
+//! The span of a request, and its OTLP JSON.
 
 use super::traceparent::hex;
 use crate::plugin::prelude::*;
@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const KIND_SERVER: u8 = 2;
 /// `STATUS_CODE_ERROR`
 const STATUS_ERROR: u8 = 2;
-/// Those that OpenTelemetry knows; anybody may invent others.
+/// The methods that OpenTelemetry knows; clients may invent others.
 const METHODS: [&str; 9] = [
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE",
 ];
@@ -95,7 +95,7 @@ impl Span {
         if !self.held.is_zero() {
             attributes.push(seconds("tidegate.held", self.held));
         }
-        // A client's mistake is none of the server's; one that left was not answered.
+        // A client's mistake is no error of the server; a client that left got no answer.
         let failed = self.status >= 500 || self.status == 0;
         let mut status = json!({});
         if failed {
@@ -127,7 +127,7 @@ impl Span {
     }
 }
 
-/// What goes to a collector: an `ExportTraceServiceRequest`.
+/// A request to the collector: an `ExportTraceServiceRequest`.
 pub fn request(service_name: &str, spans: &[Span]) -> Vec<u8> {
     let version = env!("CARGO_PKG_VERSION");
     let spans: Vec<Value> = spans.iter().map(Span::json).collect();
@@ -148,7 +148,7 @@ fn text(key: &str, value: &str) -> Value {
     json!({ "key": key, "value": { "stringValue": value } })
 }
 
-/// 64 bits are text in protobuf's JSON.
+/// 64-bit numbers are text in protobuf's JSON.
 fn number(key: &str, value: u64) -> Value {
     json!({ "key": key, "value": { "intValue": value.to_string() } })
 }

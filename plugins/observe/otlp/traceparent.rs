@@ -8,10 +8,10 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 const SAMPLED: u8 = 1;
-/// Of version 00: version, trace, parent and flags, with dashes between.
+/// Length of version 00: version, trace, parent and flags, separated by dashes.
 const LENGTH: usize = 55;
 
-/// Goes on with the trace that a request came with, if it came with a right one.
+/// The trace that a request continues, if its header is valid.
 pub fn continued(headers: &HeaderMap) -> Option<Trace> {
     let mut values = headers.get_all(TRACEPARENT).iter();
     let (value, None) = (values.next()?, values.next()) else {
@@ -20,7 +20,7 @@ pub fn continued(headers: &HeaderMap) -> Option<Trace> {
     let text = value.as_bytes();
     let ends_there = match text.get(..2)? {
         b"00" => text.len() == LENGTH,
-        // A later version may have more to say.
+        // A later version may have further fields.
         _ => text.len() == LENGTH || text.get(LENGTH) == Some(&b'-'),
     };
     let dashes = [2, 35, 52].iter().all(|at| text.get(*at) == Some(&b'-'));
@@ -52,7 +52,7 @@ pub fn new(sample: f64) -> Trace {
         id,
         span: random().to_be_bytes(),
         parent: None,
-        // As OpenTelemetry's TraceIdRatioBased: whoever asks the id comes to the same end.
+        // OpenTelemetry's TraceIdRatioBased: the id alone decides, so every party decides alike.
         sampled: ((low >> 1) as f64) < sample * (u64::MAX >> 1) as f64 || sample >= 1.0,
     }
 }
@@ -71,7 +71,7 @@ pub fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Lower case only, as the standard wants it.
+/// Lower case only, as the standard requires.
 fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
@@ -85,9 +85,9 @@ fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// Never 0, which stands for none.
+/// Never 0, which means none.
 fn random() -> u64 {
-    // The bits of a UUID that are the same in all of them vanish in the other half's.
+    // The fixed bits of a UUID are mixed with random bits of its other half.
     let (high, low) = Uuid::new_v4().as_u64_pair();
     (high ^ low).max(1)
 }

@@ -1,4 +1,4 @@
-//! What is counted of the things that happen to replicas.
+//! Metrics of events of replicas.
 
 use crate::plugin::prelude::*;
 use prometheus::core::{Collector, Desc};
@@ -58,7 +58,7 @@ impl Events {
             ),
             start_durations: histogram(
                 "tidegate_container_start_duration_seconds",
-                "Time from a replica's start to its first good health check.",
+                "Time from a replica's start to its first successful health check.",
             ),
             health_checks: counter(
                 "tidegate_health_checks_total",
@@ -86,7 +86,7 @@ impl Events {
             ),
             rollouts: counter(
                 "tidegate_rollouts_total",
-                "Changes of what a service's containers are made from that ended.",
+                "Rollouts that ended.",
                 &["service", "result"],
             ),
             refused: counter(
@@ -115,8 +115,8 @@ impl Events {
         events
     }
 
-    /// Shows zero for what has not happened to `service` yet: `increase()` misses the step of a
-    /// counter that is first seen at 1.
+    /// Creates the counters of `service` at zero: `increase()` misses the step of a counter that is
+    /// first seen at 1.
     fn begin(&self, service: &str) {
         self.starts.with_label_values(&[service]);
         self.start_failures.with_label_values(&[service]);
@@ -201,9 +201,9 @@ impl Events {
                 let result = if result.is_ok() { "success" } else { "failure" };
                 self.reloads.with_label_values(&[result]).inc();
             }
-            // Each failed request is counted when it is reported.
+            // Failed requests are counted with finished requests.
             Event::RequestFailed { .. } => {}
-            // The picture at scrape time shows where these lead to.
+            // The snapshot at scrape time shows the result of these events.
             Event::PortTaken { .. }
             | Event::Adopted { .. }
             | Event::NotReady { .. }
@@ -225,8 +225,8 @@ impl Events {
     }
 }
 
-/// All of them are collected at once, since the registry asks its collectors in any order, and
-/// none may be asked before it has begun with every service.
+/// One collector for all: the registry calls collectors in any order, and none may be called before
+/// the counters of every service exist.
 pub struct SinceBegun {
     reader: Reader,
     events: Events,
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn the_first_scrape_shows_zero_for_what_has_not_happened_yet() {
-        // The registry asks in another order each time.
+        // The registry calls in another order each time.
         for _ in 0..20 {
             let (mut writer, reader) = testing::store();
             let installed = testing::install_with::<Prometheus>("", reader).unwrap();

@@ -7,11 +7,11 @@ use ::prometheus::core::Collector;
 use ::prometheus::process_collector::ProcessCollector;
 use ::prometheus::{IntGaugeVec, Opts, Registry as Metrics};
 
-/// Counts requests, replicas and what happens to them, for `/metrics`.
+/// Counts requests, replicas and events, for `/metrics`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prometheus {
-    /// Upper bounds, in seconds, of the buckets that request durations are sorted into.
+    /// Upper bounds, in seconds, of the buckets of request durations.
     #[serde(default = "default_buckets")]
     buckets: Vec<f64>,
 }
@@ -33,7 +33,7 @@ impl Plugin for Prometheus {
         check(&self.buckets)?;
         let metrics = Metrics::new();
         build_info(&metrics);
-        // Reads its start time from the kernel, which neither fails nor waits.
+        // The start time comes from the kernel, which neither fails nor blocks.
         let process = ProcessCollector::for_self();
         let events = events::Events::new();
         let begun = events::SinceBegun::new(hooks.reader(), events.clone());
@@ -88,7 +88,7 @@ impl Observer for Counting {
 fn build_info(metrics: &Metrics) {
     let opts = Opts::new(
         "tidegate_build_info",
-        "Always 1; the labels are what tells.",
+        "Always 1; the labels hold the version.",
     );
     let info = register(metrics, IntGaugeVec::new(opts, &["version"]));
     info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);

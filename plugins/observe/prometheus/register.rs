@@ -3,7 +3,7 @@
 use ::prometheus::Registry;
 use ::prometheus::core::Collector;
 
-/// Adds a metric to the registry and hands it back.
+/// Registers a metric and returns it.
 pub fn register<C>(metrics: &Registry, metric: ::prometheus::Result<C>) -> C
 where
     C: Collector + Clone + 'static,

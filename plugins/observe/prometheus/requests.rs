@@ -1,4 +1,4 @@
-//! What is counted of finished requests.
+//! Metrics of finished requests.
 
 use super::register::register;
 use crate::plugin::prelude::*;
@@ -25,7 +25,7 @@ pub struct Requests {
     durations: HistogramVec,
     retries: IntCounterVec,
     holds: HistogramVec,
-    /// Grows with the configured services only, and is replaced whole when it does.
+    /// Grows with the configured services only; each growth replaces the whole map.
     services: ArcSwap<BTreeMap<ServiceName, Arc<Handles>>>,
     unrouted: Handles,
 }

@@ -1,5 +1,4 @@
-//! What the picture says at the moment of a scrape: nothing of a replica stays behind when it is
-//! gone.
+//! Metrics of the snapshot at the moment of a scrape, so that no series outlives its replica.
 
 use crate::plugin::prelude::*;
 use prometheus::core::{Collector, Desc};
@@ -144,7 +143,7 @@ impl Gauges {
         for replica in &service.replicas {
             let phase = replica.phase.as_str();
             self.replicas.with_label_values(&[name, phase]).inc();
-            // Two replicas share a slot while one takes the other's place, so the values add up.
+            // Two replicas share a slot while one replaces the other, so values are added.
             let slot = replica.slot.to_string();
             let labels = [name, slot.as_str()];
             let up = (replica.phase == Phase::Ready).into();
