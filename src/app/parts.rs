@@ -3,7 +3,7 @@
 use super::file_limit::connections;
 use crate::config::{Config, Plugged};
 use crate::control::Managed;
-use crate::proxy::route::{Routes, Target};
+use crate::proxy::route::{Claim, Route, Routes};
 use crate::proxy::{Bounds, Chain, Limits, Settings};
 use pingora::server::configuration::ServerConf;
 use std::sync::Arc;
@@ -32,16 +32,17 @@ pub fn server_conf(config: &Config) -> ServerConf {
 /// Settings of the proxy.
 pub fn settings_of(config: &Config) -> Settings {
     let chain = |own: &[Arc<Plugged>]| {
-        let mut chain = Chain::default();
-        for plugged in config.plugins.iter().chain(own) {
-            chain.filters.extend(plugged.filters.iter().cloned());
-            chain.observers.extend(plugged.observers.iter().cloned());
+        let plugins = || config.plugins.iter().chain(own);
+        let filters = plugins().flat_map(|plugged| plugged.filters.iter().cloned());
+        let observers = plugins().flat_map(|plugged| plugged.observers.iter().cloned());
+        Chain {
+            filters: filters.collect(),
+            observers: observers.collect(),
         }
-        chain
     };
-    let targets = config.services.iter().flat_map(|service| {
-        let target = |keeps_encoded_slashes| {
-            Arc::new(Target {
+    let claims = config.services.iter().flat_map(|service| {
+        let route = |keeps_encoded_slashes| {
+            Arc::new(Route {
                 service: service.spec.name.clone(),
                 forward: service.spec.forward.clone(),
                 scaler: service.scaler.clone(),
@@ -49,18 +50,17 @@ pub fn settings_of(config: &Config) -> Settings {
                 keeps_encoded_slashes,
             })
         };
-        let routes = service.spec.routes.iter().cloned();
-        let (keeping, plain): (Vec<_>, Vec<_>) =
-            routes.partition(|route| route.keeps_encoded_slashes);
-        // Without routes a target claims everything.
-        let plain = (keeping.is_empty() || !plain.is_empty()).then(|| (plain, target(false)));
-        let keeping = (!keeping.is_empty()).then(|| (keeping, target(true)));
-        plain.into_iter().chain(keeping)
+        let specs = &service.spec.routes;
+        let everything = specs.is_empty().then(|| (Claim::default(), route(false)));
+        let claims = specs
+            .iter()
+            .map(move |spec| (Claim::from(spec), route(spec.keeps_encoded_slashes)));
+        claims.chain(everything)
     });
     let of_limits = &config.server.limits;
     let all = connections(of_limits.connections);
     Settings {
-        routes: Routes::new(targets),
+        routes: Routes::new(claims),
         chain: chain(&[]),
         keepalive_timeout: config.server.keepalive_timeout,
         client_read_timeout: config.server.client_read_timeout,

@@ -5,9 +5,8 @@ use super::forwarded;
 use crate::proxy::answers::waiting;
 use crate::proxy::balance;
 use crate::proxy::edge::Edge;
-use crate::proxy::http1::fields::host;
 use crate::proxy::hygiene::{Refusal, Slashes, Way};
-use crate::proxy::route::Target;
+use crate::proxy::route::Route;
 use crate::service::network::any_contains;
 use pingora::http::RequestHeader;
 use std::sync::Arc;
@@ -27,9 +26,8 @@ impl Edge {
         ctx.exchange.is_trusted = peer.is_some_and(|peer| any_contains(trusted, peer));
         let mut clean = clean;
         if let Ok(Way::ToAService(slashes)) = clean {
-            let host = host(head).unwrap_or_default();
-            ctx.target = settings.routes.find(host, head.uri.path()).cloned();
-            let keeps = |target: &Arc<Target>| target.keeps_encoded_slashes;
+            ctx.target = settings.routes.find(head, ctx.exchange.client).cloned();
+            let keeps = |target: &Arc<Route>| target.keeps_encoded_slashes;
             if slashes == Slashes::Encoded && !ctx.target.as_ref().is_some_and(keeps) {
                 ctx.target = None;
                 clean = Err(Refusal::EncodedSlash);

@@ -9,7 +9,7 @@ use crate::proxy::answers::own::unavailable;
 use crate::proxy::answers::waiting;
 use crate::proxy::balance::{self, Ask};
 use crate::proxy::edge::Edge;
-use crate::proxy::route::Target;
+use crate::proxy::route::Route;
 use crate::service::replica::lease::Lease;
 use http::StatusCode;
 use pingora::{Error, ErrorType, Result};
@@ -117,7 +117,7 @@ impl Edge {
     }
 
     /// Counts a request; false when nobody has published its service yet.
-    pub(in crate::proxy) fn note(&self, target: &Target, counts: bool, now: Instant) -> bool {
+    pub(in crate::proxy) fn note(&self, target: &Route, counts: bool, now: Instant) -> bool {
         let snapshot = self.reader.load();
         let service = snapshot.service(target.service.as_str());
         service.is_some_and(|service| {

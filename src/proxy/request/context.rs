@@ -6,7 +6,7 @@ use super::retry::Reach;
 use crate::plugin::Exchange;
 use crate::proxy::chain::Chain;
 use crate::proxy::hygiene::Refusal;
-use crate::proxy::route::Target;
+use crate::proxy::route::Route;
 use crate::proxy::settings::Settings;
 use crate::proxy::upstream::dial::Dial;
 use crate::service::replica::fault::Fault;
@@ -23,7 +23,7 @@ pub struct Context {
     pub exchange: Exchange,
     /// Who is at the other end of the connection, be it the client or a proxy before us.
     pub peer: Option<Peer>,
-    pub target: Option<Arc<Target>>,
+    pub target: Option<Arc<Route>>,
     pub lease: Option<Lease>,
     /// What makes the client the same, where its service balances by that.
     pub key: Option<Box<[u8]>>,

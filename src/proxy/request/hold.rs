@@ -1,7 +1,7 @@
 //! Waiting for a replica instead of failing.
 
 use crate::proxy::balance::{self, Ask};
-use crate::proxy::route::Target;
+use crate::proxy::route::Route;
 use crate::service::replica::gate::{Place, UNLIMITED};
 use crate::service::replica::lease::Lease;
 use crate::service::snapshot::ServiceView;
@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 /// already, and what suits the next one may not suit it.
 pub async fn wait(
     reader: &Reader,
-    target: &Target,
+    target: &Route,
     ask: Ask<'_>,
     patience: Duration,
 ) -> Option<Lease> {
@@ -107,7 +107,7 @@ pub fn is_kept_by_others(service: &ServiceView, forward: &Forward, tried: &[u64]
 
 /// Waits until the service is published: routes lead to it a moment before that, at the start
 /// and when a reload adds it.
-pub async fn until_known(reader: &Reader, target: &Target) {
+pub async fn until_known(reader: &Reader, target: &Route) {
     let deadline = Instant::now() + target.forward.hold_timeout;
     let mut reader = reader.clone();
     loop {

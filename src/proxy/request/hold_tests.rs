@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Stage {
     writer: Writer,
     reader: Reader,
-    target: Arc<Target>,
+    target: Arc<Route>,
     view: ServiceView,
 }
 
@@ -26,7 +26,7 @@ impl Stage {
     fn limited(hold_max: u64, container_concurrency: Option<u32>) -> Stage {
         let (writer, reader) = store();
         let name = ServiceName::new("web");
-        let target = Target {
+        let target = Route {
             service: name.clone(),
             forward: Forward {
                 hold_max,
