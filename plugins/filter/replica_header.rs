@@ -38,7 +38,7 @@ struct Tell {
 impl Filter for Tell {
     fn response(&self, response: &mut Response<'_>) {
         response.head.remove_header(&self.header);
-        let exchange = response.exchange;
+        let exchange = &response.exchange;
         let (Some(service), Some(slot)) = (&exchange.service, exchange.slot) else {
             return;
         };
@@ -58,7 +58,7 @@ mod tests {
     use std::sync::Arc;
 
     /// What an answer says when the replicas in `ready` are, and `exchange` has gone through.
-    fn said(yaml: &str, ready: &[Slot], exchange: &Exchange) -> ResponseHeader {
+    fn said(yaml: &str, ready: &[Slot], mut exchange: Exchange) -> ResponseHeader {
         let (mut writer, reader) = testing::store();
         let name = ServiceName::new("shop");
         let replica = |slot: &Slot| {
@@ -78,11 +78,7 @@ mod tests {
         let installed = testing::install_with::<ReplicaHeader>(yaml, reader).unwrap();
         let mut head = ResponseHeader::build(200, None).unwrap();
         head.insert_header("x-tidegate-replica", "spoofed").unwrap();
-        installed.filters[0].response(&mut Response {
-            head: &mut head,
-            exchange,
-        });
-        head
+        testing::answered(&*installed.filters[0], &mut exchange, head)
     }
 
     fn sent_to(slot: Slot) -> Exchange {
@@ -94,7 +90,7 @@ mod tests {
 
     #[test]
     fn an_answer_says_who_gave_it_and_how_many_are_ready() {
-        let head = said("", &[8000, 8001, 8002], &sent_to(8001));
+        let head = said("", &[8000, 8001, 8002], sent_to(8001));
         let all: Vec<_> = head.headers.get_all("x-tidegate-replica").iter().collect();
         assert_eq!(all, ["8001;ready=3"]);
     }
@@ -102,14 +98,14 @@ mod tests {
     #[test]
     fn an_answer_that_no_replica_had_a_part_in_says_nothing() {
         for exchange in [testing::exchange(), testing::routed()] {
-            let head = said("", &[8000], &exchange);
+            let head = said("", &[8000], exchange);
             assert_eq!(head.headers.get("x-tidegate-replica"), None);
         }
     }
 
     #[test]
     fn the_header_may_be_named() {
-        let head = said("header: X-Who", &[8000], &sent_to(8000));
+        let head = said("header: X-Who", &[8000], sent_to(8000));
         assert_eq!(head.headers["x-who"], "8000;ready=1");
     }
 

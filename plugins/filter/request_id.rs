@@ -33,6 +33,10 @@ impl Plugin for RequestId {
 struct Stamp(HeaderName);
 
 impl Filter for Stamp {
+    fn sees_all(&self) -> bool {
+        true
+    }
+
     fn request(&self, request: &mut Request<'_>) -> Verdict {
         let id = new_id();
         let inserted = request.head.insert_header(self.0.clone(), id.clone());
@@ -72,11 +76,8 @@ mod tests {
             head: &mut head,
             exchange: &mut exchange,
         });
-        let mut answer = ResponseHeader::build(200, None).unwrap();
-        filter.response(&mut Response {
-            head: &mut answer,
-            exchange: &exchange,
-        });
+        let answer = ResponseHeader::build(200, None).unwrap();
+        let answer = testing::answered(&*filter, &mut exchange, answer);
         (head, answer, exchange)
     }
 

@@ -35,10 +35,7 @@ pub fn settings_of(config: &Config) -> Settings {
         let plugins = || config.plugins.iter().chain(own);
         let filters = plugins().flat_map(|plugged| plugged.filters.iter().cloned());
         let observers = plugins().flat_map(|plugged| plugged.observers.iter().cloned());
-        Chain {
-            filters: filters.collect(),
-            observers: observers.collect(),
-        }
+        Chain::new(filters.collect(), observers.collect())
     };
     let claims = config.services.iter().flat_map(|service| {
         let route = |keeps_encoded_slashes| {

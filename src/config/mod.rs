@@ -221,4 +221,6 @@ pub struct Plugged {
     pub probe: Option<Arc<dyn Probe>>,
     pub scaler: Option<Arc<dyn Scaler>>,
     pub metrics: Vec<prometheus::Registry>,
+    /// Handed over to the plugin of this name in this place, also when its values change.
+    pub states: http::Extensions,
 }

@@ -3,6 +3,7 @@
 use super::{Filter, Observer, Probe, Scaler};
 use crate::service::store::Reader;
 use futures_util::future::BoxFuture;
+use http::Extensions;
 use std::sync::Arc;
 
 /// A task that runs inside the server's life. It is dropped when the plugin leaves or the server
@@ -12,6 +13,8 @@ pub type Background = BoxFuture<'static, ()>;
 /// Collects what a plugin is made of while it is installed.
 pub struct Hooks {
     reader: Reader,
+    /// The states of the plugin that was in this place before a reload.
+    previous: Extensions,
     installed: Installed,
 }
 
@@ -24,14 +27,23 @@ pub struct Installed {
     pub scaler: Option<Arc<dyn Scaler>>,
     pub background: Vec<Background>,
     pub metrics: Vec<prometheus::Registry>,
+    /// Kept for the plugin that is in this place after the next reload.
+    pub states: Extensions,
 }
 
 impl Hooks {
     pub fn new(reader: Reader) -> Self {
         Hooks {
             reader,
+            previous: Extensions::new(),
             installed: Installed::default(),
         }
+    }
+
+    /// Hands over the states of the plugin that was in this place before.
+    pub fn after(mut self, states: Extensions) -> Self {
+        self.previous = states;
+        self
     }
 
     pub fn filter(&mut self, filter: impl Filter + 'static) {
@@ -62,6 +74,15 @@ impl Hooks {
         self.installed.metrics.push(registry);
     }
 
+    /// A state that outlives changes of the plugin's keys: the one that it had before a reload, or
+    /// a new one. One of each type is kept.
+    pub fn state<T: Send + Sync + 'static>(&mut self, make: impl FnOnce() -> T) -> Arc<T> {
+        let kept = self.previous.get::<Arc<T>>().cloned();
+        let state = kept.unwrap_or_else(|| Arc::new(make()));
+        self.installed.states.insert(Arc::clone(&state));
+        state
+    }
+
     /// The picture of all services, for plugins that look at it.
     pub fn reader(&self) -> Reader {
         self.reader.clone()
@@ -69,5 +90,23 @@ impl Hooks {
 
     pub fn finish(self) -> Installed {
         self.installed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::store::store;
+
+    #[test]
+    fn a_state_goes_on_after_a_reload_by_its_type() {
+        let mut hooks = Hooks::new(store().1);
+        let first = hooks.state(|| 1_u32);
+        let states = hooks.finish().states;
+        let mut hooks = Hooks::new(store().1).after(states);
+        assert!(Arc::ptr_eq(&hooks.state(|| 2_u32), &first));
+        assert_eq!(*hooks.state(|| 3_u64), 3);
+        let mut hooks = Hooks::new(store().1).after(hooks.finish().states);
+        assert!(Arc::ptr_eq(&hooks.state(|| 4_u32), &first));
     }
 }

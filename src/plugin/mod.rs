@@ -27,22 +27,30 @@
 //! }
 //! ```
 
+mod answer;
+mod exchange;
 mod filter;
 mod hooks;
 mod observer;
 pub mod prelude;
 mod probe;
 mod registry;
+mod response;
 pub mod testing;
 mod trace;
+mod transform;
 mod values;
 
 pub use crate::plan::combined::Combined;
 pub use crate::plan::scaler::Scaler;
-pub use filter::{Answer, Exchange, Filter, Request, Response, Verdict};
+pub use answer::Answer;
+pub use exchange::Exchange;
+pub use filter::{Filter, Request, Verdict};
 pub use hooks::{Background, Hooks, Installed};
 pub use observer::{Observer, Record};
 pub use probe::Probe;
 pub use registry::{InstallError, Plugin, PluginError, Registry};
+pub use response::{Changes, Origin, Response};
 pub use trace::Trace;
+pub use transform::{Broken, Transform};
 pub use values::{bytes, duration};

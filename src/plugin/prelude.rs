@@ -1,8 +1,9 @@
 //! Everything that a plugin needs.
 
 pub use super::{
-    Answer, Background, Exchange, Filter, Hooks, Observer, Plugin, PluginError, Probe, Record,
-    Registry, Request, Response, Trace, Verdict, bytes, duration, testing,
+    Answer, Background, Broken, Exchange, Filter, Hooks, Observer, Origin, Plugin, PluginError,
+    Probe, Record, Registry, Request, Response, Trace, Transform, Verdict, bytes, duration,
+    testing,
 };
 pub use crate::log_writer;
 pub use crate::plan::scaler::{Decision, Needs, Scaler};
@@ -16,8 +17,8 @@ pub use crate::service::store::Reader;
 pub use crate::service::time::{Human, Moment};
 pub use crate::service::usage::Used;
 pub use async_trait::async_trait;
-pub use bytes::Bytes;
-pub use http::{HeaderName, HeaderValue};
+pub use bytes::{Bytes, BytesMut};
+pub use http::{HeaderName, HeaderValue, Uri};
 pub use pingora::http::{Method, RequestHeader, ResponseHeader, StatusCode};
 pub use prometheus;
 pub use serde::Deserialize;

@@ -12,6 +12,9 @@ pub trait Plugin: DeserializeOwned + Send + 'static {
     /// Installed with its defaults, before the user's list, when the user does not list it.
     const ALWAYS: bool = false;
 
+    /// May stand in a list several times, as in two redirects.
+    const REPEATS: bool = false;
+
     /// Puts the parts of the plugin into `hooks`. Does no I/O.
     fn install(self, hooks: &mut Hooks) -> Result<(), PluginError>;
 }
@@ -40,6 +43,7 @@ type Install = fn(serde_yaml::Value, &mut Hooks) -> Result<(), InstallError>;
 struct Entry {
     name: &'static str,
     always: bool,
+    repeats: bool,
     install: Install,
 }
 
@@ -69,6 +73,7 @@ impl Registry {
         self.0.push(Entry {
             name: P::NAME,
             always: P::ALWAYS,
+            repeats: P::REPEATS,
             install: install::<P>,
         });
         self
@@ -84,6 +89,12 @@ impl Registry {
             .iter()
             .filter(|entry| entry.always)
             .map(|entry| entry.name)
+    }
+
+    /// Whether the plugin `name` may stand in a list several times.
+    pub fn repeats(&self, name: &str) -> bool {
+        let mut entries = self.0.iter();
+        entries.any(|entry| entry.name == name && entry.repeats)
     }
 
     pub fn install(

@@ -1,12 +1,15 @@
 //! What the tests of a plugin need; for plugins in the box and outside it.
 
 pub use super::hooks::Installed;
-use super::{Exchange, Hooks, InstallError, Plugin, Record, Registry};
+use super::{
+    Changes, Exchange, Filter, Hooks, InstallError, Origin, Plugin, Record, Registry, Response,
+};
 pub use crate::service::replica::lease::Lease;
 use crate::service::spec::ServiceName;
 use crate::service::store::Reader;
 pub use crate::service::store::store;
 use http::Method;
+use pingora::http::{RequestHeader, ResponseHeader};
 use std::time::Duration;
 
 /// Installs `P` with the keys in `yaml`, as `tidegate check` would. The error is what the user
@@ -30,14 +33,7 @@ pub fn install_with<P: Plugin>(yaml: &str, reader: Reader) -> Result<Installed, 
 
 /// A request that has just come in.
 pub fn exchange() -> Exchange {
-    Exchange {
-        service: None,
-        client: None,
-        is_trusted: false,
-        slot: None,
-        id: None,
-        trace: None,
-    }
+    Exchange::default()
 }
 
 /// A request that was sent on to the service "shop".
@@ -46,6 +42,21 @@ pub fn routed() -> Exchange {
         service: Some(ServiceName::new("shop")),
         ..exchange()
     }
+}
+
+/// Runs the answer to a GET of `/` through `filter`; returns its head as it goes down.
+pub fn answered(
+    filter: &dyn Filter,
+    exchange: &mut Exchange,
+    mut head: ResponseHeader,
+) -> ResponseHeader {
+    let request = RequestHeader::build(Method::GET, b"/", None).expect("it is a head");
+    let mut changes = Changes::default();
+    let (origin, changes) = (Origin::Replica, &mut changes);
+    filter.response(&mut Response::new(
+        &mut head, &request, exchange, origin, changes,
+    ));
+    head
 }
 
 /// What `/metrics` would show of a plugin.

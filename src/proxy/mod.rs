@@ -17,7 +17,7 @@ mod settings;
 mod upstream;
 mod ways;
 
-pub use chain::Chain;
+pub use chain::{Chain, Passed};
 pub use connection::{Bounds, Connected, Front};
 pub use edge::{Edge, Tell};
 pub use hygiene::Limits;

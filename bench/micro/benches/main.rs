@@ -4,6 +4,7 @@
 
 mod claim;
 mod control;
+mod filters;
 mod hygiene;
 mod metrics;
 mod plan;
@@ -21,6 +22,7 @@ fn main() {
         .configure_from_args();
     hygiene::measure(&mut criterion);
     route::measure(&mut criterion);
+    filters::measure(&mut criterion);
     claim::measure(&mut criterion);
     metrics::measure(&mut criterion);
     publish::measure(&mut criterion);

@@ -68,7 +68,10 @@ pub fn measure(criterion: &mut Criterion) {
         let found = || routes.find(black_box(&head), None).is_some();
         assert!(found());
         let allocated = allocation_counter::measure(|| assert!(found()));
-        assert_eq!(allocated.count_total, 0, "a look-up allocates: {allocated:?}");
+        assert_eq!(
+            allocated.count_total, 0,
+            "a look-up allocates: {allocated:?}"
+        );
         criterion.bench_function(&format!("route, {count} routes"), |bencher| {
             bencher.iter(found);
         });
@@ -82,7 +85,11 @@ pub fn measure(criterion: &mut Criterion) {
     let hot = heads();
     criterion.bench_function("route, 64 hot ones of 10000", |bencher| {
         let mut next = hot.iter().cycle();
-        bencher.iter(|| routes.find(black_box(next.next().expect("endless")), None).is_some());
+        bencher.iter(|| {
+            routes
+                .find(black_box(next.next().expect("endless")), None)
+                .is_some()
+        });
     });
     criterion.bench_function("route, any of 10000 at random", |bencher| {
         bencher.iter_custom(|times| {

@@ -129,6 +129,10 @@ struct Tracer {
 }
 
 impl Filter for Tracer {
+    fn sees_all(&self) -> bool {
+        true
+    }
+
     fn request(&self, request: &mut Request<'_>) -> Verdict {
         let is_accepted = self.accept == Accept::All || request.exchange.is_trusted;
         let continued = match is_accepted {

@@ -8,6 +8,7 @@ use crate::config::{Config, Plugged};
 use crate::plugin::{Background, Hooks, InstallError, Installed, Registry};
 use crate::service::spec::ServiceName;
 use crate::service::store::Reader;
+use http::Extensions;
 use serde_yaml::{Mapping, Value};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub enum Scope<'a> {
 impl Installer<'_> {
     /// The list for every service, with what is always there in front.
     pub fn global(&self, at: &At<'_>, typed: Option<Vec<Value>>) -> Vec<Arc<Plugged>> {
-        let entries = entries(at, typed);
+        let entries = entries(self.registry, at, typed);
         let is_listed = |name: &str| entries.iter().any(|entry| entry.name == name);
         let unlisted = self.registry.always().filter(|name| !is_listed(name));
         let unlisted: Vec<Entry<'_>> = unlisted
@@ -57,7 +58,7 @@ impl Installer<'_> {
         service: &ServiceName,
     ) -> Vec<Arc<Plugged>> {
         let is_always = |name: &str| self.registry.always().any(|always| always == name);
-        entries(at, typed)
+        entries(self.registry, at, typed)
             .into_iter()
             .filter(|entry| {
                 if is_always(&entry.name) {
@@ -120,7 +121,8 @@ impl Installer<'_> {
         service: &ServiceName,
     ) -> Option<Vec<Arc<Plugged>>> {
         let count = typed.len();
-        let plugged = entries(at, Some(typed)).into_iter().filter_map(|entry| {
+        let entries = entries(self.registry, at, Some(typed));
+        let plugged = entries.into_iter().filter_map(|entry| {
             let Entry { at, name, values } = entry;
             self.fitting(
                 &at,
@@ -212,7 +214,8 @@ impl Installer<'_> {
             core,
             |_| None,
             |values| {
-                let mut hooks = Hooks::new(self.reader.clone());
+                let states = self.states_before(name, scope);
+                let mut hooks = Hooks::new(self.reader.clone()).after(states);
                 match self.registry.install(name, values.clone(), &mut hooks) {
                     Ok(()) => Ok(Ok(hooks.finish())),
                     Err(InstallError::Values { path, message }) => Err(Misfit { path, message }),
@@ -236,6 +239,7 @@ impl Installer<'_> {
             probe: installed.probe,
             scaler: installed.scaler,
             metrics: installed.metrics,
+            states: installed.states,
         });
         let tasks = installed.background.into_iter();
         self.background
@@ -245,21 +249,37 @@ impl Installer<'_> {
     }
 
     fn unchanged(&self, name: &str, values: &Value, scope: Scope<'_>) -> Option<Arc<Plugged>> {
-        let previous = self.previous?;
+        let mut previous = self.previous_in(scope).iter();
+        previous
+            .find(|plugged| plugged.name == name && plugged.values == *values)
+            .cloned()
+    }
+
+    /// The states of the plugin that was in this place before. Several of one name cannot be told
+    /// apart once their values have changed.
+    fn states_before(&self, name: &str, scope: Scope<'_>) -> Extensions {
+        let mut previous = self.previous_in(scope).iter();
+        let plugged = previous.find(|plugged| plugged.name == name);
+        let plugged = plugged.filter(|_| !self.registry.repeats(name));
+        plugged.map_or_else(Extensions::new, |plugged| plugged.states.clone())
+    }
+
+    fn previous_in(&self, scope: Scope<'_>) -> &[Arc<Plugged>] {
+        let Some(previous) = self.previous else {
+            return &[];
+        };
         let of = |service: &ServiceName| {
             let mut services = previous.services.iter();
             services.find(|previous| previous.spec.name == *service)
         };
-        let candidates = match scope {
-            Scope::Everything => previous.plugins.as_slice(),
-            Scope::Service(service) => &of(service)?.plugins,
-            Scope::Probe(service) => std::slice::from_ref(&of(service)?.probe_plugin),
-            Scope::Scaler(service) => &of(service)?.scaler_plugins,
-        };
-        candidates
-            .iter()
-            .find(|plugged| plugged.name == name && plugged.values == *values)
-            .cloned()
+        match scope {
+            Scope::Everything => &previous.plugins,
+            Scope::Service(service) => of(service).map_or(&[], |it| &it.plugins),
+            Scope::Probe(service) => {
+                of(service).map_or(&[], |it| std::slice::from_ref(&it.probe_plugin))
+            }
+            Scope::Scaler(service) => of(service).map_or(&[], |it| &it.scaler_plugins),
+        }
     }
 }
 
@@ -269,14 +289,15 @@ struct Entry<'a> {
     values: Mapping,
 }
 
-fn entries<'a>(at: &At<'a>, typed: Option<Vec<Value>>) -> Vec<Entry<'a>> {
+fn entries<'a>(registry: &Registry, at: &At<'a>, typed: Option<Vec<Value>>) -> Vec<Entry<'a>> {
     let mut entries: Vec<Entry<'a>> = Vec::new();
     for (index, value) in typed.unwrap_or_default().into_iter().enumerate() {
         let at = at.index(index);
         let Some((name, values)) = entry(&at, value) else {
             continue;
         };
-        if entries.iter().any(|entry| entry.name == name) {
+        let is_there = entries.iter().any(|entry| entry.name == name);
+        if is_there && !registry.repeats(&name) {
             at.error_hint(
                 format!("`{name}` is listed twice"),
                 "keep one of the two, with the values of both",

@@ -1,10 +1,13 @@
 //! Lists of plugins, health checks and scaling policies.
 
-use super::{check, good, reload, web};
+use super::stubs::{self, Counts, Redirect};
+use super::{check, env, good, reload, text, web};
+use crate::config::{Config, Flags, Overrides, Plugged, load};
 use crate::plugin::prelude::{Moment, Window};
+use crate::service::store::store;
 use std::sync::Arc;
 
-fn names(plugins: &[Arc<crate::config::Plugged>]) -> Vec<&str> {
+fn names(plugins: &[Arc<Plugged>]) -> Vec<&str> {
     plugins
         .iter()
         .map(|plugged| plugged.name.as_str())
@@ -178,7 +181,7 @@ fn a_reload_keeps_the_plugins_that_did_not_change() {
     assert_eq!(old.background.len(), 1);
     let new = reload(&yaml.replace("5", "6"), Some(&old)).unwrap();
     let kept = |name: &str| {
-        let find = |config: &crate::config::Config| {
+        let find = |config: &Config| {
             config
                 .plugged()
                 .find(|plugged| plugged.name == name)
@@ -195,6 +198,45 @@ fn a_reload_keeps_the_plugins_that_did_not_change() {
         new.background.is_empty(),
         "the task of `clock` runs already"
     );
+}
+
+#[test]
+fn a_plugin_whose_values_change_keeps_its_state_in_its_place() {
+    let yaml = |top: u32, own: u32| {
+        let own = web(&format!("plugins: [limit: {{requests: {own}}}]"));
+        format!("plugins: [limit: {{requests: {top}}}]\n{own}")
+    };
+    let old = good(&yaml(1, 2));
+    let new = reload(&yaml(3, 1), Some(&old)).unwrap();
+    let states = |config: &Config| {
+        let limits = config.plugged().filter(|plugged| plugged.name == "limit");
+        let states = limits.map(|limit| limit.states.get::<Arc<Counts>>().cloned().unwrap());
+        states.collect::<Vec<_>>()
+    };
+    let (old, new) = (states(&old), states(&new));
+    assert!(Arc::ptr_eq(&old[0], &new[0]) && Arc::ptr_eq(&old[1], &new[1]));
+    assert!(!Arc::ptr_eq(&old[0], &old[1]));
+}
+
+#[test]
+fn a_plugin_that_repeats_may_be_listed_several_times() {
+    let load = |yaml: &str, previous| {
+        let registry = stubs::registry().with::<Redirect>();
+        let overrides = Overrides::new(Flags::default(), env());
+        load(&text(yaml), &overrides, &registry, store().1, previous).unwrap()
+    };
+    let yaml = web("plugins: [redirect: {to: /a}, clock, redirect: {to: /b}]");
+    let old = load(&yaml, None);
+    let plugins = &old.services[0].plugins;
+    assert_eq!(names(plugins), ["redirect", "clock", "redirect"]);
+    // One is as it was; of the other nobody knows which it was.
+    let new = load(&yaml.replace("/a", "/c"), Some(&old));
+    let state = |plugged: &Plugged| plugged.states.get::<Arc<Counts>>().cloned().unwrap();
+    let now = &new.services[0].plugins;
+    assert!(Arc::ptr_eq(&plugins[2], &now[2]));
+    for before in [&plugins[0], &plugins[2]] {
+        assert!(!Arc::ptr_eq(&state(before), &state(&now[0])));
+    }
 }
 
 #[test]

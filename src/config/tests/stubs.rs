@@ -150,7 +150,7 @@ impl Plugin for RequestId {
 
 impl Filter for RequestId {}
 
-/// Has a key that must be given.
+/// Has a key that must be given, and a state.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Limit {
@@ -162,12 +162,37 @@ impl Plugin for Limit {
     const NAME: &'static str = "limit";
 
     fn install(self, hooks: &mut Hooks) -> Result<(), PluginError> {
+        hooks.state(Counts::default);
         hooks.filter(self);
         Ok(())
     }
 }
 
 impl Filter for Limit {}
+
+#[derive(Default)]
+pub struct Counts;
+
+/// May be listed several times.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redirect {
+    #[serde(rename = "to")]
+    _to: String,
+}
+
+impl Plugin for Redirect {
+    const NAME: &'static str = "redirect";
+    const REPEATS: bool = true;
+
+    fn install(self, hooks: &mut Hooks) -> Result<(), PluginError> {
+        hooks.filter(self);
+        hooks.state(Counts::default);
+        Ok(())
+    }
+}
+
+impl Filter for Redirect {}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]

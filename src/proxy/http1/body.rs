@@ -156,6 +156,8 @@ impl Framing {
                 out.put_slice(&piece[..count]);
                 count
             }
+            // An empty chunk would be the last one.
+            Framing::Chunked if piece.is_empty() => 0,
             Framing::Chunked => {
                 let _ = write!(out, "{:x}\r\n", piece.len());
                 out.put_slice(piece);

@@ -1,25 +1,27 @@
 //! Answers of replicas: checked, cleaned, filtered, and learnt from.
 
 use super::context::{Context, INTERIM_ANSWERS_MAX};
-use super::filters::filter_response;
+use super::filters;
 use crate::proxy::connection::Phase;
 use crate::proxy::edge::Edge;
 use crate::proxy::http1::fields::number;
 use crate::proxy::hygiene;
 use crate::proxy::upstream::dial;
 use crate::service::replica::gate::UNLIMITED;
+use bytes::Bytes;
 use http::{Method, StatusCode, header};
-use pingora::http::ResponseHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
 
 impl Edge {
-    /// Checks and cleans the head of a replica's answer, and learns from it.
+    /// Checks and cleans the head of a replica's answer, learns from it, and shows it to the
+    /// filters. Returns the body of another answer, if a filter gave one instead.
     pub(in crate::proxy) fn heed_answer(
         &self,
-        method: &Method,
+        request: &RequestHeader,
         head: &mut ResponseHeader,
         ctx: &mut Context,
-    ) -> Result<()> {
+    ) -> Result<Option<Bytes>> {
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             // Nobody asked for it: requests that ask for a tunnel do not come this way.
             let what = "a 101 to a request without an upgrade";
@@ -45,7 +47,7 @@ impl Edge {
         if limit
             .zip(length)
             .is_some_and(|(limit, length)| length > limit)
-            && *method != Method::HEAD
+            && request.method != Method::HEAD
             && head.status != StatusCode::NOT_MODIFIED
         {
             return Err(too_large_an_answer());
@@ -54,8 +56,7 @@ impl Edge {
             true => take_turn_back(ctx),
             false => self.is_answered(head.status, ctx),
         }
-        filter_response(head, ctx);
-        Ok(())
+        filters::answer(head, request, ctx)
     }
 
     /// Learns from an answer of this status.

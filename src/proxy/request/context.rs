@@ -1,8 +1,9 @@
 //! What one request carries through its life.
 
-use super::forwarded::Peer;
+use super::forwarded::{Forwarded, Peer};
 use super::in_flight::{InFlight, Passing};
 use super::retry::Reach;
+use super::transforms::Transforms;
 use crate::plugin::Exchange;
 use crate::proxy::chain::Chain;
 use crate::proxy::hygiene::Refusal;
@@ -11,6 +12,8 @@ use crate::proxy::settings::Settings;
 use crate::proxy::upstream::dial::Dial;
 use crate::service::replica::fault::Fault;
 use crate::service::replica::lease::Lease;
+use bytes::Bytes;
+use pingora::http::ResponseHeader;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +26,8 @@ pub struct Context {
     pub exchange: Exchange,
     /// Who is at the other end of the connection, be it the client or a proxy before us.
     pub peer: Option<Peer>,
+    /// Headers about the client that its request is sent on with.
+    pub forwarded: Forwarded,
     pub target: Option<Arc<Route>>,
     pub lease: Option<Lease>,
     /// What makes the client the same, where its service balances by that.
@@ -34,6 +39,10 @@ pub struct Context {
     /// How long it waited for a replica.
     pub held: Duration,
     pub request_body_bytes: u64,
+    /// Transforms of the answer's body.
+    pub transforms: Transforms,
+    /// Head and body of the answer that a filter gave instead of the replica's, on Pingora's way.
+    pub instead: Option<Box<(ResponseHeader, Bytes)>>,
     /// Counted where answers have a limit.
     pub response_body_bytes: u64,
     /// Interim answers of the attempt under way.
@@ -54,15 +63,9 @@ impl Context {
     pub fn new(settings: Arc<Settings>, in_flight: &InFlight) -> Context {
         Context {
             settings,
-            exchange: Exchange {
-                service: None,
-                client: None,
-                is_trusted: false,
-                slot: None,
-                id: None,
-                trace: None,
-            },
+            exchange: Exchange::default(),
             peer: None,
+            forwarded: Forwarded::default(),
             target: None,
             lease: None,
             key: None,
@@ -71,6 +74,8 @@ impl Context {
             started: Instant::now(),
             held: Duration::ZERO,
             request_body_bytes: 0,
+            transforms: Transforms::default(),
+            instead: None,
             response_body_bytes: 0,
             interim_answers: 0,
             refused: None,
@@ -106,9 +111,16 @@ impl Context {
 
     /// The filters and observers for this request.
     pub fn chain(&self) -> &Chain {
-        match &self.target {
-            Some(target) => &target.chain,
-            None => &self.settings.chain,
-        }
+        chain(self.target.as_deref(), &self.settings)
     }
+
+    /// The filters, and the facts that they may change.
+    pub fn filters(&mut self) -> (&Chain, &mut Exchange) {
+        let chain = chain(self.target.as_deref(), &self.settings);
+        (chain, &mut self.exchange)
+    }
+}
+
+fn chain<'a>(route: Option<&'a Route>, settings: &'a Settings) -> &'a Chain {
+    route.map_or(&settings.chain, |route| &route.chain)
 }

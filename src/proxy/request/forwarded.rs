@@ -23,6 +23,12 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+static NAMES: [HeaderName; 4] = [
+    FORWARDED_FOR,
+    FORWARDED_PROTO,
+    FORWARDED_HOST,
+    FORWARDED_PORT,
+];
 const HTTP: HeaderValue = HeaderValue::from_static("http");
 const HTTPS: HeaderValue = HeaderValue::from_static("https");
 
@@ -43,46 +49,58 @@ pub fn client(head: &RequestHeader, peer: Option<IpAddr>, trusted: &[Network]) -
     Some(client.to_canonical())
 }
 
-/// Says what we know of the client; behind a trusted proxy, after what that one knows.
-pub fn set_forwarded(upstream: &mut RequestHeader, peer: Option<&Peer>, trusted: &[Network]) {
-    for (name, value) in take_forwarded(upstream, peer, trusted)
-        .into_iter()
-        .flatten()
-    {
-        let _ = upstream.insert_header(name, value);
-    }
-}
+/// Headers about a client that its request is sent on with; the values of [`NAMES`].
+#[derive(Default)]
+pub struct Forwarded([Option<HeaderValue>; 4]);
 
-/// Takes out what was claimed of the client, and returns what is to be said instead.
-pub fn take_forwarded(
-    upstream: &mut RequestHeader,
-    peer: Option<&Peer>,
-    trusted: &[Network],
-) -> [Option<(HeaderName, HeaderValue)>; 4] {
-    let told = match peer.is_some_and(|peer| any_contains(trusted, peer.address)) {
-        true => Told::by(&upstream.headers),
-        false => Told::default(),
-    };
-    // Most claim nothing.
-    if upstream.headers.keys().any(is_claim) {
-        for claim in CLAIMS {
-            upstream.remove_header(claim);
+impl Forwarded {
+    /// Removes the client's claims about itself, and returns what we know; behind a trusted
+    /// proxy, after what that one knows.
+    pub fn take(head: &mut RequestHeader, peer: Option<&Peer>, trusted: &[Network]) -> Forwarded {
+        let told = match peer.is_some_and(|peer| any_contains(trusted, peer.address)) {
+            true => Told::by(&head.headers),
+            false => Told::default(),
+        };
+        // Most claim nothing.
+        if head.headers.keys().any(is_claim) {
+            for claim in CLAIMS {
+                head.remove_header(claim);
+            }
+        }
+        let chain = peer.map(|peer| match told.links {
+            Some(links) => {
+                let text = format!("{links}, {}", peer.address.to_canonical());
+                HeaderValue::from_str(&text).expect("it was one before, and an address is")
+            }
+            None => peer.text.clone(),
+        });
+        let host = told.host.or_else(|| head.headers.get(HOST).cloned());
+        Forwarded([chain, Some(told.proto.unwrap_or(HTTP)), host, told.port])
+    }
+
+    /// Adds the headers that no filter has set.
+    pub fn complete(&self, head: &mut RequestHeader) {
+        let is_set = head.headers.keys().any(is_claim);
+        for (name, value) in NAMES.iter().zip(&self.0) {
+            if let Some(value) = value
+                && !(is_set && head.headers.contains_key(name))
+            {
+                let _ = head.insert_header(name.clone(), value.clone());
+            }
         }
     }
-    let chain = peer.map(|peer| match told.links {
-        Some(links) => {
-            let text = format!("{links}, {}", peer.address.to_canonical());
-            HeaderValue::from_str(&text).expect("it was one before, and an address is")
-        }
-        None => peer.text.clone(),
-    });
-    let host = told.host.or_else(|| upstream.headers.get(HOST).cloned());
-    [
-        chain.map(|chain| (FORWARDED_FOR, chain)),
-        Some((FORWARDED_PROTO, told.proto.unwrap_or(HTTP))),
-        host.map(|host| (FORWARDED_HOST, host)),
-        told.port.map(|port| (FORWARDED_PORT, port)),
-    ]
+
+    /// The headers that no filter has set.
+    pub fn missing_in(
+        &self,
+        head: &RequestHeader,
+    ) -> impl Iterator<Item = (&'static HeaderName, &HeaderValue)> {
+        // Most filters set none.
+        let has_some = head.headers.keys().any(is_claim);
+        let all = NAMES.iter().zip(&self.0);
+        let all = all.filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        all.filter(move |(name, _)| !has_some || !head.headers.contains_key(*name))
+    }
 }
 
 fn is_claim(name: &HeaderName) -> bool {
@@ -153,6 +171,10 @@ fn address(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn set_forwarded(head: &mut RequestHeader, peer: Option<&Peer>, trusted: &[Network]) {
+        Forwarded::take(head, peer, trusted).complete(head);
+    }
 
     fn all(head: &RequestHeader, name: &str) -> Vec<String> {
         let values = head.headers.get_all(name).iter();
@@ -225,6 +247,27 @@ mod tests {
         assert_eq!(all(&head, "x-forwarded-for"), ["10.0.0.2"]);
         assert_eq!(all(&head, "x-forwarded-proto"), ["http"]);
         assert_eq!(all(&head, "x-forwarded-host"), ["example.com"]);
+        assert!(all(&head, "x-forwarded-port").is_empty());
+    }
+
+    #[test]
+    fn a_header_that_a_filter_sets_stays() {
+        let mut head = head(&[("x-forwarded-proto", "gopher"), ("x-forwarded-port", "1")]);
+        let peer = Peer::from("192.0.2.9".parse::<IpAddr>().unwrap());
+        let forwarded = Forwarded::take(&mut head, Some(&peer), &trusted());
+        head.insert_header("x-forwarded-proto", "https").unwrap();
+        let missing: Vec<_> = forwarded.missing_in(&head).collect();
+        let (address, host) = (
+            &"192.0.2.9".parse().unwrap(),
+            &"example.com".parse().unwrap(),
+        );
+        assert_eq!(
+            missing,
+            [(&FORWARDED_FOR, address), (&FORWARDED_HOST, host)]
+        );
+        forwarded.complete(&mut head);
+        assert_eq!(all(&head, "x-forwarded-proto"), ["https"]);
+        assert_eq!(all(&head, "x-forwarded-for"), ["192.0.2.9"]);
         assert!(all(&head, "x-forwarded-port").is_empty());
     }
 

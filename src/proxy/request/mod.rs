@@ -16,3 +16,4 @@ pub mod judge;
 pub mod outlier;
 pub mod report;
 pub mod retry;
+pub mod transforms;

@@ -27,13 +27,11 @@ impl Edge {
         {
             service.load.answers.note(status, duration);
         }
+        let asked = ctx.exchange.asked.as_ref().unwrap_or(&head.uri);
         let record = Record {
             exchange: &ctx.exchange,
             method: &head.method,
-            target: head
-                .uri
-                .path_and_query()
-                .map_or("/", |target| target.as_str()),
+            target: asked.path_and_query().map_or("/", |target| target.as_str()),
             host: host(head),
             status,
             slot: ctx.exchange.slot,

@@ -182,7 +182,11 @@ mod tests {
 
     #[test]
     fn an_exact_path_beats_a_prefix_and_claims_nothing_below_it() {
-        let routes = routes(&[("below", &["/a"]), ("exact", &["/a$", "/b/$"]), ("rest", &["/"])]);
+        let routes = routes(&[
+            ("below", &["/a"]),
+            ("exact", &["/a$", "/b/$"]),
+            ("rest", &["/"]),
+        ]);
         check(&routes, "h/a", Some("exact"));
         check(&routes, "h/a?b", Some("exact"));
         check(&routes, "h/a/", Some("below"));

@@ -44,10 +44,8 @@ impl Condition {
             Condition::Header(name, value) => {
                 head.headers.get_all(name).iter().any(|line| line == value)
             }
-            Condition::Query(name, value) => {
-                parameter(head.uri.query().unwrap_or_default(), name)
-                    .is_some_and(|found| is(found, value))
-            }
+            Condition::Query(name, value) => parameter(head.uri.query().unwrap_or_default(), name)
+                .is_some_and(|found| is(found, value)),
             Condition::Client(networks) => {
                 client.is_some_and(|client| any_contains(networks, client))
             }

@@ -1,19 +1,20 @@
 //! The long way: the request path as guard clauses over Pingora's hooks.
 
 use super::plain::client::REFUSED_BODY_DRAIN;
-use crate::plugin::{Answer, Verdict};
-use crate::proxy::answers::own::{answer_head, front_page, options, plain};
+use crate::plugin::Answer;
+use crate::proxy::answers::own::{front_page, options, plain};
+use crate::proxy::chain::Passed;
 use crate::proxy::connection::{Connection, Phase};
 use crate::proxy::edge::Edge;
-use crate::proxy::http1::fields::{asks_for_websocket, content_length};
+use crate::proxy::http1::fields::{asks_for_websocket, content_length, has_token};
 use crate::proxy::hygiene::{self, Refusal, Way};
 use crate::proxy::request::answered::awaits_answer;
 use crate::proxy::request::arrival::Arrival;
 use crate::proxy::request::caller::{self, Caller};
 use crate::proxy::request::context::Context;
-use crate::proxy::request::filters::{filter_request, filter_response};
+use crate::proxy::request::failure;
+use crate::proxy::request::filters::{self, Asking, Stage};
 use crate::proxy::request::retry::{self, Reach};
-use crate::proxy::request::{failure, forwarded};
 use crate::proxy::settings::Settings;
 use crate::proxy::upstream::peer::peer;
 use crate::service::replica::idle_pool;
@@ -68,7 +69,7 @@ impl ProxyHttp for Edge {
             session.set_keepalive(None);
         }
         let clean = self.introduce(session.req_header(), clean, ctx);
-        if let Verdict::Answer(answer) = filter_request(session.req_header_mut(), ctx) {
+        if let Some(answer) = filter(session, ctx, Stage::All).await? {
             return respond(session, ctx, answer).await;
         }
         match clean {
@@ -79,16 +80,24 @@ impl ProxyHttp for Edge {
                 return refuse(session, ctx, refusal.status()).await;
             }
         }
-        let head = session.req_header();
-        let Some(target) = &ctx.target else {
+        if ctx.target.is_none() {
+            let head = session.req_header();
             let answer = match head.uri.path() {
                 "/" if [Method::GET, Method::HEAD].contains(&head.method) => front_page(),
                 _ => plain(StatusCode::NOT_FOUND),
             };
             return respond(session, ctx, answer).await;
-        };
-        if content_length(head).is_some_and(|length| length > target.forward.max_request_body_bytes)
-        {
+        }
+        filters::disown(session.req_header_mut(), ctx);
+        if let Some(answer) = filter(session, ctx, Stage::Routed).await? {
+            return respond(session, ctx, answer).await;
+        }
+        let head = session.req_header();
+        let max = ctx
+            .target
+            .as_ref()
+            .map(|target| target.forward.max_request_body_bytes);
+        if content_length(head) > max {
             return refuse(session, ctx, StatusCode::PAYLOAD_TOO_LARGE).await;
         }
         let arrival = Arrival::of(head, ctx);
@@ -152,7 +161,7 @@ impl ProxyHttp for Edge {
         // on from here, the tunnel could be lost (pingora#946).
         upstream.remove_header(&header::UPGRADE);
         upstream.remove_header(&header::CONNECTION);
-        forwarded::set_forwarded(upstream, ctx.peer.as_ref(), &ctx.settings.trusted_proxies);
+        ctx.forwarded.complete(upstream);
         Ok(())
     }
 
@@ -191,7 +200,12 @@ impl ProxyHttp for Edge {
         head: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        self.heed_answer(&session.req_header().method, head, ctx)?;
+        if let Some(body) = self.heed_answer(session.req_header(), head, ctx)? {
+            // The replica's answer ends here; the other one is written where failures are.
+            ctx.instead = Some(Box::new((head.clone(), body)));
+            let what = "a filter answers instead";
+            return Err(Error::explain(ErrorType::Custom("AnsweredInstead"), what));
+        }
         if let Some(connection) = Connection::of(session)
             && connection.phase() == Phase::Owed
             && !head.status.is_informational()
@@ -214,10 +228,15 @@ impl ProxyHttp for Edge {
         &self,
         _session: &mut Session,
         body: &mut Option<Bytes>,
-        _end_of_stream: bool,
+        end_of_stream: bool,
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
         self.count_answered(body.as_ref().map_or(0, Bytes::len), ctx)?;
+        if !ctx.transforms.is_empty() {
+            let piece = body.take().unwrap_or_default();
+            let piece = ctx.transforms.pass(piece, end_of_stream)?;
+            *body = (!piece.is_empty()).then_some(piece);
+        }
         Ok(None)
     }
 
@@ -241,6 +260,9 @@ impl ProxyHttp for Edge {
         ctx: &mut Context,
         client_reused: bool,
     ) -> Box<Error> {
+        if ctx.instead.is_some() {
+            return error;
+        }
         let mut error = error.more_context(format!("replica {}", peer._address));
         let answer_began = session
             .response_written()
@@ -258,6 +280,18 @@ impl ProxyHttp for Edge {
         error: &Error,
         ctx: &mut Context,
     ) -> FailToProxy {
+        if let Some(instead) = &ctx.instead {
+            let (head, body) = (**instead).clone();
+            let code = head.status.as_u16();
+            session.set_keepalive(None);
+            if let Err(error) = write(session, head, body).await {
+                log::debug!("the client left before it was told {code}: {error}");
+            }
+            return FailToProxy {
+                error_code: code,
+                can_reuse_downstream: false,
+            };
+        }
         let code = failure::status(error);
         let answered = session
             .response_written()
@@ -295,6 +329,7 @@ impl ProxyHttp for Edge {
             .response_written()
             .map_or(0, |response| response.status.as_u16());
         let bytes = session.body_bytes_sent() as u64;
+        let error = error.filter(|_| ctx.instead.is_none());
         self.report(ctx, session.req_header(), status, bytes, error);
     }
 }
@@ -308,22 +343,72 @@ fn clean_request(session: &mut Session, settings: &Settings) -> std::result::Res
     hygiene::request(session.req_header_mut(), &raw, &settings.limits)
 }
 
+/// Passes the request through the filters of a stage.
+async fn filter(session: &mut Session, ctx: &mut Context, stage: Stage) -> Result<Option<Answer>> {
+    match filters::ask(session.req_header_mut(), ctx, stage) {
+        Passed::Through => Ok(None),
+        Passed::Answered(answer) => Ok(Some(answer)),
+        Passed::Stopped(place, due) => {
+            // The session is needed as a whole meanwhile.
+            let mut head = session.req_header().clone();
+            let stopped = (place, due);
+            let settled = filters::settle(session, &mut head, ctx, stage, stopped);
+            let answer = Box::pin(settled).await;
+            *session.req_header_mut() = head;
+            answer
+        }
+    }
+}
+
+impl Asking for Session {
+    async fn peek_body(
+        &mut self,
+        head: &RequestHeader,
+        max: usize,
+        _patience: Duration,
+    ) -> Result<Option<Bytes>> {
+        if content_length(head).is_some_and(|length| length > max as u64) {
+            return Ok(None);
+        }
+        if has_token(&head.headers, header::EXPECT, "100-continue") {
+            self.write_continue_response().await?;
+        }
+        // What is in it is sent to a replica first.
+        self.enable_retry_buffering();
+        let mut length = 0;
+        while let Some(piece) = self
+            .read_request_body()
+            .await
+            .map_err(|error| error.into_down())?
+        {
+            length += piece.len();
+            if length > max {
+                return Ok(None);
+            }
+        }
+        Ok(Some(self.get_retry_buffer().unwrap_or_default()))
+    }
+}
+
 /// Answers instead of a service. Returns true, as `request_filter` wants it.
-async fn respond(session: &mut Session, ctx: &Context, answer: Answer) -> Result<bool> {
-    let body = answer.body.clone();
-    let mut head = answer_head(answer)?;
-    filter_response(&mut head, ctx);
-    let bodiless = session.req_header().method == Method::HEAD;
-    let end = bodiless || body.is_empty();
+async fn respond(session: &mut Session, ctx: &mut Context, answer: Answer) -> Result<bool> {
+    let (head, body) = filters::own_answer(answer, session.req_header(), ctx)?;
+    write(session, head, body).await?;
+    Ok(true)
+}
+
+/// Writes a whole answer.
+pub async fn write(session: &mut Session, head: ResponseHeader, body: Bytes) -> Result<()> {
+    let end = session.req_header().method == Method::HEAD || body.is_empty();
     session.write_response_header(Box::new(head), end).await?;
     if !end {
         session.write_response_body(Some(body), true).await?;
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Turns a request down that is not as it should be, and with it the rest of its connection.
-async fn refuse(session: &mut Session, ctx: &Context, status: StatusCode) -> Result<bool> {
+async fn refuse(session: &mut Session, ctx: &mut Context, status: StatusCode) -> Result<bool> {
     session.set_keepalive(None);
     respond(session, ctx, plain(status)).await
 }

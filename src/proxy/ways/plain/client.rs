@@ -1,11 +1,14 @@
 //! A client's connection, between requests and while it waits for an answer.
 
 use crate::proxy::connection::{AHEAD_MAX, Alarm, Connection, Guarded, Phase, words};
+use crate::proxy::http1::fields::content_length;
 use crate::proxy::http1::head;
 use crate::proxy::request::caller::{self, Caller, Held};
+use crate::proxy::request::filters::Asking;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::poll;
 use http::StatusCode;
+use pingora::http::RequestHeader;
 use pingora::protocols::{GetSocketDigest, SocketDigest};
 use pingora::{Error, ErrorType, Result};
 use std::future::poll_fn;
@@ -136,6 +139,11 @@ impl Client {
 
     /// Takes the body of a request, of which each piece comes `within` that time.
     pub async fn body(&mut self, length: usize, within: Duration) -> Result<BytesMut> {
+        self.fill(length, within).await?;
+        Ok(self.inbox.split_to(length))
+    }
+
+    async fn fill(&mut self, length: usize, within: Duration) -> Result<()> {
         self.connection.enter(Phase::Body);
         let what = "reading a request's body";
         while self.inbox.len() < length {
@@ -152,7 +160,7 @@ impl Client {
             }
         }
         self.connection.enter(Phase::Answer);
-        Ok(self.inbox.split_to(length))
+        Ok(())
     }
 
     /// Writes a piece of an answer, which the client takes `within` that time.
@@ -235,6 +243,23 @@ impl Client {
             let mut rest = (&mut self.stream).take(unread as u64);
             let _ = timeout(REFUSED_BODY_DRAIN, copy(&mut rest, &mut sink())).await;
         }
+    }
+}
+
+impl Asking for Client {
+    async fn peek_body(
+        &mut self,
+        head: &RequestHeader,
+        max: usize,
+        patience: Duration,
+    ) -> Result<Option<Bytes>> {
+        let length = content_length(head).unwrap_or(0);
+        if length > max as u64 {
+            return Ok(None);
+        }
+        let length = length as usize;
+        self.fill(length, patience).await?;
+        Ok(Some(Bytes::copy_from_slice(&self.inbox[..length])))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::client::{Client, Next};
 use super::link::{ANSWER_BYTES, BODY_BYTES, Link, Request, broken, hear_head, send, stays};
-use crate::plugin::{Answer, Verdict};
-use crate::proxy::answers::own::{answer_head, plain};
+use crate::plugin::Answer;
+use crate::proxy::answers::own::plain;
 use crate::proxy::connection::Phase;
 use crate::proxy::edge::Edge;
 use crate::proxy::http1::body::{Body, Framing};
@@ -14,12 +14,12 @@ use crate::proxy::request::answered::awaits_answer;
 use crate::proxy::request::arrival::Arrival;
 use crate::proxy::request::caller::{self, Caller};
 use crate::proxy::request::context::Context;
-use crate::proxy::request::filters::{filter_request, filter_response};
+use crate::proxy::request::filters::{self, Stage};
 use crate::proxy::request::retry::{self, BODY_KEPT_BYTES, Reach};
-use crate::proxy::request::{failure, forwarded};
+use crate::proxy::request::{failure, transforms};
 use crate::proxy::upstream::dial::Dial;
 use crate::service::replica::idle_pool::Use;
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use http::{Method, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::date::get_cached_date;
@@ -87,7 +87,7 @@ impl Edge {
             said.keeps = false;
             if said.status.is_none()
                 && let Ok(status) = StatusCode::from_u16(failure::status(error))
-                && let Err(error) = say(client, &ctx, &mut said, plain(status)).await
+                && let Err(error) = say(client, &head, &mut ctx, &mut said, plain(status)).await
             {
                 log::debug!("the client left before it was told {status}: {error}");
             }
@@ -111,14 +111,19 @@ impl Edge {
         ctx: &mut Context,
         said: &mut Said,
     ) -> Result<()> {
-        if let Verdict::Answer(answer) = filter_request(head, ctx) {
+        let mut answer = filters::pass(client, head, ctx, Stage::All).await?;
+        if answer.is_none() {
+            filters::disown(head, ctx);
+            answer = filters::pass(client, head, ctx, Stage::Routed).await?;
+        }
+        if let Some(answer) = answer {
             // What is there already is no reason to end the connection.
             if client.inbox.len() >= said.unread {
                 let _body = client.inbox.split_to(std::mem::take(&mut said.unread));
             } else {
                 said.keeps = false;
             }
-            return say(client, ctx, said, answer).await;
+            return say(client, head, ctx, said, answer).await;
         }
         let patience = ctx.settings.client_read_timeout;
         let body = match said.unread {
@@ -128,14 +133,12 @@ impl Edge {
         said.unread = 0;
         let arrival = Arrival::of(head, ctx);
         if let Some(answer) = self.admit(client, arrival, ctx).await? {
-            return say(client, ctx, said, answer).await;
+            return say(client, head, ctx, said, answer).await;
         }
         head.remove_header(&header::CONNECTION);
-        let peer = ctx.peer.as_ref();
-        let forwarded = forwarded::take_forwarded(head, peer, &ctx.settings.trusted_proxies);
         let mut bytes = BytesMut::with_capacity(REQUEST_BYTES + body.len());
         head::put_request(&mut bytes, head, spelling);
-        for (name, value) in forwarded.iter().flatten() {
+        for (name, value) in ctx.forwarded.missing_in(head) {
             head::put_header(&mut bytes, name.as_str().as_bytes(), value.as_bytes());
         }
         bytes.put_slice(b"\r\n");
@@ -264,7 +267,7 @@ impl Edge {
                 // breaks.
                 answer.insert_header(header::TRANSFER_ENCODING, "chunked")?;
             }
-            self.heed_answer(&head.method, &mut answer, ctx)?;
+            let instead = self.heed_answer(head, &mut answer, ctx)?;
             if !is_last {
                 let mut out = BytesMut::new();
                 head::put_response(&mut out, &answer, &spelling);
@@ -275,6 +278,10 @@ impl Edge {
                 continue;
             }
             client.connection.enter(Phase::Answer);
+            if let Some(content) = instead {
+                write(client, ctx, said, answer, content).await?;
+                return Ok(is_sent && may_stay && body.is_over() && link.inbox.is_empty());
+            }
             self.pass(
                 client,
                 link,
@@ -296,23 +303,33 @@ impl Edge {
         client: &mut Client,
         link: &mut Link,
         body: &mut Body,
-        (answer, spelling): (ResponseHeader, Spelling),
+        (mut answer, spelling): (ResponseHeader, Spelling),
         patience: Duration,
         ctx: &mut Context,
         said: &mut Said,
     ) -> Result<()> {
+        let ahead = match ctx.transforms.is_empty() {
+            true => Bytes::new(),
+            false => self.transform_ahead(body, link, &mut answer, ctx)?,
+        };
         let mut framing = Framing::of(&answer, said.to_head);
         if framing == Framing::Close || self.in_flight.ends_connections() {
             said.keeps = false;
         }
         let mut out = BytesMut::with_capacity(ANSWER_BYTES);
         put_answer(&mut out, &answer, &spelling, said.keeps);
+        said.body_bytes += framing.put(&mut out, &ahead) as u64;
         loop {
             while let Some(piece) = body.take(&mut link.inbox).map_err(broken)? {
                 self.count_answered(piece.len(), ctx)?;
+                let piece = ctx.transforms.pass(piece, body.is_over())?;
                 said.body_bytes += framing.put(&mut out, &piece) as u64;
             }
             let is_over = body.is_over();
+            if is_over {
+                let rest = ctx.transforms.pass(Bytes::new(), true)?;
+                said.body_bytes += framing.put(&mut out, &rest) as u64;
+            }
             if is_over && !framing.end(&mut out) {
                 said.keeps = false;
             }
@@ -343,6 +360,28 @@ impl Edge {
     }
 }
 
+impl Edge {
+    /// Transforms what has come of a body, and says its length in the head if that is all.
+    fn transform_ahead(
+        &self,
+        body: &mut Body,
+        link: &mut Link,
+        answer: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<Bytes> {
+        let mut ahead = BytesMut::new();
+        while let Some(piece) = body.take(&mut link.inbox).map_err(broken)? {
+            self.count_answered(piece.len(), ctx)?;
+            ahead.extend_from_slice(&ctx.transforms.pass(piece, body.is_over())?);
+        }
+        if body.is_over() {
+            ahead.extend_from_slice(&ctx.transforms.pass(Bytes::new(), true)?);
+            transforms::tell_length(answer, ahead.len())?;
+        }
+        Ok(ahead.freeze())
+    }
+}
+
 fn put_answer(out: &mut BytesMut, answer: &ResponseHeader, spelling: &Spelling, keeps: bool) {
     head::put_response(out, answer, spelling);
     if !answer.headers.contains_key(header::DATE) {
@@ -356,10 +395,25 @@ fn put_answer(out: &mut BytesMut, answer: &ResponseHeader, spelling: &Spelling, 
 }
 
 /// Answers instead of a service.
-async fn say(client: &mut Client, ctx: &Context, said: &mut Said, answer: Answer) -> Result<()> {
-    let body = answer.body.clone();
-    let mut head = answer_head(answer)?;
-    filter_response(&mut head, ctx);
+async fn say(
+    client: &mut Client,
+    request: &RequestHeader,
+    ctx: &mut Context,
+    said: &mut Said,
+    answer: Answer,
+) -> Result<()> {
+    let (head, body) = filters::own_answer(answer, request, ctx)?;
+    write(client, ctx, said, head, body).await
+}
+
+/// Writes a whole answer.
+async fn write(
+    client: &mut Client,
+    ctx: &Context,
+    said: &mut Said,
+    head: ResponseHeader,
+    body: Bytes,
+) -> Result<()> {
     let mut out = BytesMut::new();
     put_answer(&mut out, &head, &Spelling::default(), said.keeps);
     said.status = Some(head.status);

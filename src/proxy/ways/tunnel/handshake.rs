@@ -11,13 +11,15 @@ use crate::proxy::edge::Edge;
 use crate::proxy::request::answered::{awaits_answer, endless_interim};
 use crate::proxy::request::caller::Caller;
 use crate::proxy::request::context::{Context, INTERIM_ANSWERS_MAX};
-use crate::proxy::request::filters::filter_response;
+use crate::proxy::request::failure;
+use crate::proxy::request::filters;
 use crate::proxy::request::retry::Reach;
-use crate::proxy::request::{failure, forwarded};
 use crate::proxy::upstream::peer::peer;
+use crate::proxy::ways::pingora::write;
 use crate::service::replica::idle_pool::Use;
+use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{Method, StatusCode, Version, header};
+use http::{StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Session;
 use pingora::protocols::http::v1::client::HttpSession as Replica;
@@ -36,11 +38,7 @@ impl Edge {
         ctx: &mut Context,
     ) -> Result<()> {
         let mut request = head::for_replica(session.req_header())?;
-        forwarded::set_forwarded(
-            &mut request,
-            ctx.peer.as_ref(),
-            &ctx.settings.trusted_proxies,
-        );
+        ctx.forwarded.complete(&mut request);
         // Makes `read_body_or_idle` keep what it reads, see `unless_the_client_leaves`. There is
         // no next request on this connection, whatever the answer.
         if let Some(connection) = Connection::of(session) {
@@ -148,7 +146,9 @@ impl Edge {
             answer.set_version(Version::HTTP_11);
             answer.insert_header(header::TRANSFER_ENCODING, "chunked")?;
         }
-        self.heed_answer(&Method::GET, &mut answer, ctx)?;
+        if let Some(body) = self.heed_answer(session.req_header(), &mut answer, ctx)? {
+            return write(session, answer, body).await.map_err(Error::into_down);
+        }
         if answer.status.is_informational() {
             let what = "a filter made an answer an interim one";
             return Err(Error::explain(ErrorType::InternalError, what));
@@ -161,10 +161,15 @@ impl Edge {
         while let Some(piece) = unless_the_client_leaves(session, replica.read_body_bytes()).await?
         {
             self.count_answered(piece.len(), ctx)?;
-            let written = session.write_response_body(Some(piece), false).await;
-            written.map_err(down)?;
+            let piece = ctx.transforms.pass(piece, false)?;
+            if !piece.is_empty() {
+                let written = session.write_response_body(Some(piece), false).await;
+                written.map_err(down)?;
+            }
         }
-        session.write_response_body(None, true).await.map_err(down)
+        let rest = ctx.transforms.pass(Bytes::new(), true)?;
+        let rest = (!rest.is_empty()).then_some(rest);
+        session.write_response_body(rest, true).await.map_err(down)
     }
 }
 
@@ -206,10 +211,12 @@ async fn join(
     mut replica: Replica,
     mut answer: ResponseHeader,
 ) -> Result<()> {
+    if let Some(body) = filters::answer(&mut answer, session.req_header(), ctx)? {
+        return write(session, answer, body).await.map_err(Error::into_down);
+    }
     let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
         return Err(Error::new_in(ErrorType::InternalError));
     };
-    filter_response(&mut answer, ctx);
     if answer.status != StatusCode::SWITCHING_PROTOCOLS {
         let what = "a filter changed the status of a 101";
         return Err(Error::explain(ErrorType::InternalError, what));
