@@ -465,13 +465,13 @@ async fn a_network_or_volume_that_cannot_be_made_is_named() {
             "networks",
             "networks: [front]",
             "could not find an available address pool",
-            "make the network: `front`: could not find an available address pool",
+            "create the network: `front`: could not find an available address pool",
         ),
         (
             "volumes",
             "volumes: [\"acts-data:/data\"]",
             "no space left on device",
-            "make the volume: `acts-data`: no space left on device",
+            "create the volume: `acts-data`: no space left on device",
         ),
     ] {
         let daemon = Daemon::refusing(kind, message);

@@ -1,5 +1,5 @@
-//! Plain addresses that somebody else runs: nothing to start, nothing to stop, always there.
-//! Whether anybody answers is for the health checks to say.
+//! Fixed addresses, which others run: nothing is started or stopped, and health checks alone decide
+//! whether they are used.
 
 use crate::service::replica::{Observed, ReplicaId, RunState};
 use crate::service::spec::{Slot, Source, Spec, SpecHash};

@@ -8,20 +8,19 @@ use futures_util::stream::BoxStream;
 use std::fmt;
 use std::time::Duration;
 
-/// An engine, which runs replicas. Every call ends: what may hang has a deadline in the engine, which knows how long each step
-/// may take. The control loop has none of its own.
+/// An engine, which runs replicas. Every call ends: the engine knows how long each step may take and
+/// has a deadline for it. The control loop has none of its own.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
-    /// Every replica that is ours, of whatever service, in whatever state. One whose start has
-    /// not returned yet may show as nothing, as created or as running.
+    /// All replicas of this instance, in any state. One whose start has not returned yet may be
+    /// missing, created or running.
     async fn observe(&self) -> Result<Vec<Observed>, EngineError>;
 
-    /// Sees to it that the image is on the machine, which takes as long as a pull; everybody who
-    /// asks for the same one meanwhile shares that pull.
+    /// Pulls the image unless it is on the machine. Calls for the same image share one pull.
     async fn fetch_image(&self, spec: &Spec) -> Result<(), EngineError>;
 
-    /// Makes and starts one replica from an image that is on the machine. When it fails, nothing
-    /// is left behind, if the engine can be reached for that.
+    /// Creates and starts one replica from an image that is on the machine. A failure leaves
+    /// nothing behind, if the engine can be reached for that.
     async fn start(
         &self,
         spec: &Spec,
@@ -29,13 +28,13 @@ pub trait Engine: Send + Sync + 'static {
         generation: u64,
     ) -> Result<ReplicaId, EngineError>;
 
-    /// What the image's name stands for, which a deploy pins.
+    /// Id of the content that the name of an image stands for, which a deploy pins.
     async fn resolve(&self, image: &str, pull: Pull) -> Result<ImageId, EngineError>;
 
-    /// The last lines that the replica has written, oldest first; none when they cannot be had.
+    /// The last lines of the replica's log, oldest first; none when it cannot be read.
     async fn last_words(&self, id: &ReplicaId) -> Vec<String>;
 
-    /// What the replica uses of its machine.
+    /// Processor time and memory of the replica.
     async fn usage(&self, id: &ReplicaId) -> Result<Usage, EngineError> {
         Err(EngineError {
             kind: ErrorKind::Failed,
@@ -44,8 +43,8 @@ pub trait Engine: Send + Sync + 'static {
         })
     }
 
-    /// Freezes the replica as it is: it keeps its memory and its port, and gets no processor time.
-    /// One that is frozen already is a success.
+    /// Pauses the replica: it keeps its memory and its port, and gets no processor time. Succeeds for
+    /// one that is paused.
     async fn pause(&self, id: &ReplicaId) -> Result<(), EngineError> {
         Err(EngineError {
             kind: ErrorKind::Failed,
@@ -54,7 +53,7 @@ pub trait Engine: Send + Sync + 'static {
         })
     }
 
-    /// Lets a frozen replica run again. One that runs already is a success.
+    /// Resumes a paused replica. Succeeds for one that runs.
     async fn resume(&self, id: &ReplicaId) -> Result<(), EngineError> {
         Err(EngineError {
             kind: ErrorKind::Failed,
@@ -63,34 +62,33 @@ pub trait Engine: Send + Sync + 'static {
         })
     }
 
-    /// Asks the replica to end, ends it by force after `grace`, removes it. One that is paused
-    /// runs again for that, unless `grace` is zero. A replica that is
-    /// already gone is a success.
+    /// Stops the replica, kills it after `grace`, and removes it. A paused one is resumed first,
+    /// unless `grace` is zero. Succeeds for one that is gone.
     async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError>;
 
-    /// Says "look again" whenever something may have changed. Reconnects for ever and never
-    /// ends; after a reconnection it says so once, because anything may have happened.
+    /// An item whenever something may have changed. The stream reconnects and never ends; each
+    /// reconnection is an item, because events may have been missed.
     fn changes(&self) -> BoxStream<'static, ()>;
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineError {
     pub kind: ErrorKind,
-    /// What was attempted, as in "create the container".
+    /// The attempted operation, as in "create the container".
     pub op: &'static str,
-    /// What went wrong and what to do about it.
+    /// The failure, and what to do about it.
     pub message: String,
 }
 
-/// What the planner needs to know of a failure.
+/// Kind of a failure, which decides what the planner does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The host port belongs to somebody else: try another slot.
+    /// Another program has the host port: the planner tries another slot.
     PortTaken,
-    /// No answer, or the engine may not be spoken to. A listing tells whether that is the
-    /// engine's failure or this one call's.
+    /// No answer, or no permission to use the engine. A listing tells whether the engine is away or
+    /// only this call failed.
     Unreachable,
-    /// Anything else; may succeed later, so it is tried again with back-off.
+    /// Any other failure; the call is repeated with back-off.
     Failed,
 }
 

@@ -1,7 +1,7 @@
-//! The effects: what starts and stops replicas.
+//! Engines, which start and stop replicas.
 //!
-//! An engine is told what to do and says what it sees; it decides nothing. Every call is
-//! idempotent, and a failure comes back as data that the planner can judge by its kind.
+//! An engine carries out orders and reports what exists; it decides nothing. Every call is idempotent,
+//! and a failure is data, which the planner judges by its kind.
 
 pub mod docker;
 #[cfg(any(test, feature = "testing"))]

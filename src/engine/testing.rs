@@ -1,4 +1,4 @@
-//! Specs for tests, which change what they are about.
+//! Specs for tests, which change the fields that they are about.
 
 use crate::service::spec::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Traffic as Tidegate's own access log has it: a line of JSON for each request.
+//! Traffic from an access log of Tidegate: a line of JSON for each request.
 
 use super::trace::{ROWS_MAX, Trace, TraceError};
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Requests are counted in steps of this.
 const STEP: Duration = Duration::from_secs(1);
 
-/// What is looked at in a line.
+/// Fields of a line that are used.
 #[derive(Deserialize)]
 struct Line<'a> {
     #[serde(borrow)]
@@ -23,11 +23,11 @@ struct Line<'a> {
 #[derive(Debug)]
 pub struct Counted {
     pub trace: Trace,
-    /// How long a request took on average.
+    /// Mean time of a request.
     pub took: Duration,
 }
 
-/// Whether a file is an access log, by how it begins.
+/// Whether a file is an access log, by its first line.
 pub fn is_one(text: &str) -> bool {
     text.trim_start().starts_with('{')
 }
@@ -56,7 +56,7 @@ pub fn count(text: &str, service: Option<&str>) -> Result<Counted, TraceError> {
                 return Err(wrong(format!("is no line of an access log: {error}")));
             }
         };
-        // It was for nobody: no route claims it.
+        // No route matched it.
         let Some(name) = read.service else {
             continue;
         };

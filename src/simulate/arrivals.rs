@@ -1,4 +1,4 @@
-//! The requests of a trace, one after the other: when each comes and how much work it is.
+//! Requests of a trace in order, each with its arrival and its work.
 
 use super::model::Model;
 use super::random::{Lognormal, Random};
@@ -12,19 +12,19 @@ pub struct Request {
     pub service: u64,
 }
 
-/// The same for each policy that is compared, and for the oracle.
+/// Arrivals, which are the same for each policy and for the oracle.
 #[derive(Clone)]
 pub struct Arrivals<'a> {
     /// Requests per second in each second.
     rates: &'a [f64],
-    /// How much the rate varies from second to second, relative to itself.
+    /// Variation of the rate from second to second, relative to itself.
     noise: f64,
     service: Lognormal,
     times: Random,
     noises: Random,
     services: Random,
     now: u64,
-    /// Until when the rate is what it is.
+    /// End of the present rate.
     until: u64,
     rate: f64,
 }

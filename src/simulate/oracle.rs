@@ -1,4 +1,4 @@
-//! What somebody would need who knows the future: the yardstick for what policies cost.
+//! The oracle, which knows the future: the yardstick for the cost of policies.
 
 use super::arrivals::{Arrivals, Request};
 use super::model::Model;
@@ -7,18 +7,18 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::iter::Peekable;
 
-/// It may choose anew this often; its replicas start at once and cost nothing to start.
+/// Interval of its choices; its replicas start at once and for nothing.
 const EVERY: u64 = 10 * NANOS;
 
 #[derive(Clone, Default)]
 struct Pool {
-    /// When each slot that is in use is free again.
+    /// Ends of the requests in slots.
     busy: BinaryHeap<Reverse<u64>>,
     waiting: VecDeque<Request>,
 }
 
-/// The fewest replica-seconds in which nobody waits longer than `model.patience`, and the most
-/// replicas at once: in each 10 s the smallest count that has no violation.
+/// The fewest replica-seconds in which no request waits longer than `model.patience`, and the most
+/// replicas at once: in each 10 s the smallest count without a violation.
 pub fn oracle(arrivals: Arrivals<'_>, model: &Model, seconds: u64) -> (f64, u32) {
     let mut arrivals = arrivals.peekable();
     let mut pool = Pool::default();
@@ -54,7 +54,7 @@ fn take(arrivals: &mut Peekable<Arrivals<'_>>, until: u64) -> Vec<Request> {
     std::iter::from_fn(|| arrivals.next_if(|request| request.at < until)).collect()
 }
 
-/// What is left at `until`; `None` when somebody waited too long.
+/// Work left at `until`; `None`: a request waited too long.
 fn run(
     before: &Pool,
     requests: &[Request],

@@ -18,7 +18,7 @@ pub struct Outcome {
     /// The longest time without a break in which fewer replicas were ready than the trace's
     /// rate takes, in seconds.
     pub short_for: u64,
-    /// One a second.
+    /// Seconds of the run.
     pub seconds: Vec<Second>,
 }
 
@@ -29,7 +29,7 @@ pub struct Second {
     pub load: f32,
     pub wanted: u32,
     pub ready: u32,
-    /// Waiting at the end of it.
+    /// Requests waiting at the end of the second.
     pub waiting: u32,
 }
 

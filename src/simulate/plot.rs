@@ -80,7 +80,7 @@ fn panel(out: &mut String, top: usize, title: &str, outcome: &Outcome) {
     );
 }
 
-/// As many as there is room for; each the highest of the seconds that it stands for.
+/// Points for the width of the picture, each the maximum of its seconds.
 fn columns(seconds: &[Second]) -> Vec<Second> {
     let each = seconds.len().div_ceil(WIDTH).max(1);
     let highest = |chunk: &[Second]| {

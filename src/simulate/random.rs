@@ -5,7 +5,7 @@
 pub struct Random(u64);
 
 impl Random {
-    /// Streams of one seed with different names have nothing to do with each other.
+    /// Streams of one seed with different names are independent.
     pub fn new(seed: u64, stream: u64) -> Random {
         let mut mixed = Random(seed ^ stream.wrapping_mul(0xd6e8_feb8_6659_fd93));
         mixed.next();
@@ -59,7 +59,7 @@ impl Random {
     }
 }
 
-/// What takes varying time: lognormal.
+/// A lognormal distribution, for times that vary.
 #[derive(Clone, Copy, Debug)]
 pub struct Lognormal {
     mu: f64,

@@ -10,7 +10,7 @@ pub enum Event {
         index: usize,
         generation: u64,
         took: u64,
-        /// How long it waited before.
+        /// Time that the request waited before.
         waited: u64,
     },
     Ready {

@@ -1,4 +1,4 @@
-//! Requests and replicas: who serves whom, until when, and who crashes.
+//! Requests and replicas: service in turn, completion, and crashes.
 
 use super::replica::{Event, Replica, State};
 use super::time::nanos;

@@ -1,4 +1,4 @@
-//! Decisions of the real scaler and the real planner, and what is done about them.
+//! Decisions of the real scaler and the real planner, and their execution.
 
 use super::outcome::Second;
 use super::replica::{Event, Replica, State};

@@ -1,4 +1,4 @@
-//! Traffic as it was, or as somebody imagines it: how many requests came in each step.
+//! A trace of traffic, recorded or invented: requests in each step of time.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use std::fmt;
 use std::time::Duration;
 
-/// A year of seconds; longer ones are slips of the pen.
+/// Limit of a trace, a year of seconds.
 pub(super) const ROWS_MAX: usize = 366 * 24 * 60 * 60;
 
 /// In steps at least this long a trace is counted before it is scaled up.
@@ -14,7 +14,7 @@ pub const COUNTED_OVER: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
-    /// When it begins, since 1970 in UTC; zero: nobody said.
+    /// Begin of the trace, since 1970 in UTC; zero: unknown.
     pub start: Duration,
     pub step: Duration,
     /// Requests in each step.
@@ -125,8 +125,8 @@ impl Trace {
         self.step * self.requests.len() as u32
     }
 
-    /// Requests per second in each second. Between the middles of longer steps the rate is taken
-    /// to change evenly: traffic does not jump when somebody's log begins a new line.
+    /// Requests per second in each second. Between the middles of longer steps the rate changes
+    /// evenly, because traffic does not jump where a log begins a new line.
     pub fn rates(&self) -> Vec<f64> {
         let step = self.step.as_secs_f64();
         let rate = |index: usize| self.requests[index] / step;

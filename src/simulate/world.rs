@@ -22,11 +22,11 @@ pub(super) const FIRST_SLOT: Slot = 8000;
 pub struct World<'a> {
     pub(super) model: &'a Model,
     pub(super) scaler: &'a dyn Scaler,
-    /// The time of day at the beginning; zero: nobody knows.
+    /// Time of day at the beginning; zero: unknown.
     pub(super) start: Duration,
     pub(super) now: u64,
     pub(super) events: BinaryHeap<Reverse<(u64, Event)>>,
-    /// Places are used again, so that an event finds its replica by index.
+    /// Replicas by index; free indices are reused.
     pub(super) replicas: Vec<Option<Replica>>,
     pub(super) waiting: VecDeque<Request>,
     /// Indices of the ready replicas in slot order.
@@ -38,7 +38,7 @@ pub struct World<'a> {
     pub(super) starts: Random,
     pub(super) lives: Random,
     pub(super) start_time: Lognormal,
-    /// What the control loop would have learned.
+    /// Average start time, as the control loop would have learned it.
     pub(super) learned: Duration,
     pub(super) backoff: Backoff,
     pub(super) window: Window,
@@ -65,8 +65,7 @@ pub(super) fn moment(nanos: u64) -> Moment {
 }
 
 impl<'a> World<'a> {
-    /// The trace begins in the middle of things: Tidegate runs already, with replicas for `load`
-    /// and a quarter more.
+    /// A world in which Tidegate runs already, with replicas for `load` and a quarter more.
     pub fn new(model: &'a Model, scaler: &'a dyn Scaler, start: Duration, load: f64) -> World<'a> {
         let wanted = model.bounds.clamp((load * 1.25).ceil() as u32);
         let mut world = World {

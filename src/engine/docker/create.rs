@@ -1,4 +1,4 @@
-//! Making and starting one container, with everything that it needs to stand on.
+//! Creation and start of a container, with its networks and volumes.
 
 use super::daemon::{Daemon, LOOK_TIMEOUT};
 use super::error::{Failure, failed};
@@ -18,12 +18,12 @@ use std::time::Duration;
 /// The first container on a new volume waits while Docker copies the image's files into it.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A fifth of a second when idle. Docker starts containers one after the other where they share
-/// a network, so ten at once on a busy machine take their time.
+/// A start takes a fifth of a second on an idle machine. Docker starts containers of one network one
+/// after the other, so ten at once on a busy machine take long.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Threads count as processes. A fork bomb ends here; a Java program with a thousand threads
-/// does not.
+/// Threads count as processes. The limit ends a fork bomb, and leaves room for a Java program with a
+/// thousand threads.
 const PIDS_LIMIT: i64 = 4096;
 
 const CREATE: &str = "create the container";
@@ -97,7 +97,7 @@ impl Daemon {
             client.create_container(Some(options), body)
         };
         let created = match self.ask(CREATE, CREATE_TIMEOUT, create(name)).await {
-            // The name is another's: one of ours on its way out, or a stranger's.
+            // The name belongs to a replica that is being removed, or to a stranger.
             Err(failure) if failure.says_name_is_taken() => {
                 self.ask(CREATE, CREATE_TIMEOUT, create(unique)).await?
             }
@@ -128,7 +128,7 @@ impl Daemon {
     }
 
     async fn ensure_network(&self, client: &bollard::Docker, name: &str) -> Result<(), Failure> {
-        const OP: &str = "make the network";
+        const OP: &str = "create the network";
         // Docker 20.10 would make two networks of one name.
         let _turn = self.turns.take(format!("network {name}")).await;
         if self
@@ -148,14 +148,14 @@ impl Daemon {
             Err(failure) if failure.is(409) => Ok(()),
             Err(failure) => Err(failure),
             Ok(_) => {
-                log::info!("made the network {name}");
+                log::info!("created the network {name}");
                 Ok(())
             }
         }
     }
 
     async fn ensure_volume(&self, client: &bollard::Docker, name: &str) -> Result<(), Failure> {
-        const OP: &str = "make the volume";
+        const OP: &str = "create the volume";
         if self
             .has(client, OP, target(&["volumes", name], &[]))
             .await?
@@ -169,18 +169,18 @@ impl Daemon {
         };
         self.ask(OP, LOOK_TIMEOUT, client.create_volume(request))
             .await?;
-        log::info!("made the volume {name}");
+        log::info!("created the volume {name}");
         Ok(())
     }
 }
 
-/// Docker's text names the endpoint and buries the port.
+/// Names the port, which Docker's message hides.
 fn about_slot(slot: Slot, error: EngineError) -> EngineError {
     if error.kind != ErrorKind::PortTaken {
         return error;
     }
     let reason = error.message.rsplit(": ").next().unwrap_or_default();
-    let message = format!("127.0.0.1:{slot} belongs to somebody else ({reason})");
+    let message = format!("127.0.0.1:{slot} is used by another program ({reason})");
     EngineError { message, ..error }
 }
 
@@ -191,8 +191,8 @@ fn volume_of(bind: &str) -> Option<&str> {
     (!is_path && !source.is_empty()).then_some(source)
 }
 
-/// What the service asks for, and what every container gets: no restarts behind our back, no
-/// way to more rights than it began with, a bound on its processes.
+/// Settings of the service, and those that every container gets: no restarts by Docker, no new
+/// privileges, a limit of processes.
 fn container(spec: &Spec, template: &Template, slot: Slot) -> ContainerCreateBody {
     let inside = format!("{}/tcp", template.port);
     let published = PortBinding {
@@ -229,7 +229,7 @@ fn container(spec: &Spec, template: &Template, slot: Slot) -> ContainerCreateBod
     ContainerCreateBody {
         cmd: template.command.clone(),
         entrypoint: template.entrypoint.clone().map(|words| match words.len() {
-            // Docker's way to say: none, not even the image's own.
+            // For Docker this means none, not even the image's own.
             0 => vec![String::new()],
             _ => words,
         }),

@@ -13,8 +13,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Looking takes milliseconds; a daemon that needs longer than this is stuck, and waiting longer
-/// would only delay saying so.
+/// Timeout of a query, which takes milliseconds; a daemon that needs longer is stuck.
 pub const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Check of a daemon's identity before that daemon is used; an error says why it may not be.
@@ -24,13 +23,13 @@ pub type Claim = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 pub struct Daemon {
     pub host: Host,
     pub instance: String,
-    /// Set while the daemon answers; made anew after it was lost, because it may come back as
-    /// another version.
+    /// Set while the daemon answers; renegotiated afterwards, because it may come back as another
+    /// version.
     client: Mutex<Option<bollard::Docker>>,
     pub recent: RecentEvents,
     pub turns: Turns,
     pub pulls: Pulls,
-    /// Containers whose broken labels have been complained about.
+    /// Containers whose broken labels have been logged.
     pub broken: Mutex<HashSet<String>>,
     pub images: KnownImages,
     pub seal: Option<Arc<Seal>>,
@@ -74,10 +73,10 @@ impl Daemon {
         Ok(client)
     }
 
-    /// Waits for the answer about one thing, and no longer than `limit`.
+    /// Waits for a call about one thing for `limit` at most.
     ///
-    /// A single container can hang for ever in Docker while everything else works. So the end of
-    /// the time alone does not mean that the engine is away; a listing that fails as well does.
+    /// A single container can hang in Docker while everything else works. So a timeout alone does
+    /// not mean that the engine is away; a listing that fails as well does.
     pub async fn ask<T>(
         &self,
         op: &'static str,
@@ -93,7 +92,7 @@ impl Daemon {
         }
     }
 
-    /// Waits for an answer that the engine always has, as of who it is and what it runs.
+    /// Waits for a call that a working engine always answers; a timeout means that it is away.
     pub async fn ask_engine<T>(
         &self,
         op: &'static str,

@@ -20,28 +20,28 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// The daemon that `DOCKER_HOST` names. Fails only when that cannot be understood; whether
-    /// anybody answers there is for each call to find out.
+    /// The daemon that `DOCKER_HOST` names. Fails only when that is malformed; each call
+    /// finds out whether the daemon answers.
     pub fn connect(instance: &str) -> Result<Docker, EngineError> {
         Docker::at(Host::from_env()?, instance)
     }
 
-    /// The daemon at a known place; fails only when its certificates cannot be used.
+    /// The daemon at `host`; fails only when its certificates cannot be used.
     pub fn at(host: Host, instance: &str) -> Result<Docker, EngineError> {
         host.check()?;
         let daemon = Arc::new(Daemon::new(host, instance));
         Ok(Docker { daemon })
     }
 
-    /// Seals what it makes, and relies on the labels that bear the seal. Without one, what others
-    /// sealed is believed as far as what nobody sealed.
+    /// Seals new containers, and trusts labels with this seal. Without a seal, labels that another
+    /// one sealed count as much as unsealed ones.
     pub fn sealing(mut self, seal: Arc<Seal>) -> Docker {
         self.alone().seal = Some(seal);
         self
     }
 
-    /// Has `claim` asked, with the daemon's identity, before anything else is asked of a daemon
-    /// that was away. What it refuses is left alone.
+    /// Calls `claim` with the identity of a daemon before that is used, also after it was away. A
+    /// refused daemon is left alone.
     pub fn claiming(mut self, claim: Claim) -> Docker {
         self.alone().claim = Some(claim);
         self

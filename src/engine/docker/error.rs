@@ -1,4 +1,4 @@
-//! What went wrong, as the planner and the operator need to know it.
+//! Failures of calls, for the planner and for operators.
 
 use super::host::Host;
 use crate::engine::{EngineError, ErrorKind};
@@ -7,7 +7,7 @@ use bollard::errors::Error;
 use std::io;
 use std::time::Duration;
 
-/// A failed call: Docker's status, when Docker answered at all, beside what the engine reports.
+/// A failed call: the error of the engine, and Docker's status if it answered.
 #[derive(Debug)]
 pub(super) struct Failure {
     status: Option<u16>,
@@ -61,7 +61,7 @@ impl Failure {
         failed(op, message).into()
     }
 
-    /// The daemon answers, and somebody else has the use of it.
+    /// The daemon answers, and another process controls its containers.
     pub(super) fn not_for_us(op: &'static str, message: String) -> Failure {
         let error = EngineError {
             kind: ErrorKind::Unreachable,
@@ -88,7 +88,7 @@ impl Failure {
         self.error.kind == ErrorKind::Unreachable
     }
 
-    /// Names the thing that Docker's own words may leave out.
+    /// Names the thing, which Docker's message may leave out.
     pub(super) fn about(mut self, thing: &str) -> Failure {
         if !self.unreachable() && !self.error.message.contains(thing) {
             self.error.message = format!("`{thing}`: {}", self.error.message);
@@ -101,7 +101,7 @@ impl Failure {
     }
 }
 
-/// Of an engine that did answer.
+/// A failure of an engine that answered.
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         Failure {
@@ -125,7 +125,7 @@ pub(super) fn failed(op: &'static str, message: String) -> EngineError {
     }
 }
 
-/// The ways in which Docker's versions and platforms say that a host port is in use.
+/// Messages of Docker's versions and platforms for a host port in use.
 const PORT_TAKEN: [&str; 4] = [
     "port is already allocated",
     "address already in use",
@@ -151,7 +151,7 @@ fn refused(op: &'static str, status: u16, message: &str) -> EngineError {
     }
 }
 
-/// The sentence for a daemon that did not answer; none when it did and the answer was odd.
+/// Message for a daemon that did not answer; `None`: it answered something odd.
 fn unanswered(host: &Host, error: &Error) -> Option<String> {
     let kind = match error {
         Error::SocketNotFoundError(path) => match std::fs::metadata(path) {
@@ -272,7 +272,7 @@ mod tests {
                 status_code: 500,
                 message: said.to_owned(),
             };
-            let failure = Failure::new("make the network", &unix(), error).about("front");
+            let failure = Failure::new("create the network", &unix(), error).about("front");
             assert_eq!(failure.message(), expected);
         }
     }

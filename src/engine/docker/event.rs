@@ -14,18 +14,18 @@ use tokio::time::Instant;
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
-/// After so much silence the daemon is asked whether it is still there: a host that vanished
-/// from the network closes no connection.
+/// Silence after which the daemon is queried, because a host that vanished from the network closes no
+/// connection.
 const QUIET: Duration = Duration::from_secs(30);
 
-/// A subscription asks for the latest past as well, so that what happens between looking and
-/// listening is not missed; and the clock of a remote daemon may be a little off.
+/// Time before a subscription whose events it includes, so that none between a listing and the
+/// subscription is missed, also when the clock of a remote daemon is a little off.
 const OVERLAP: Duration = Duration::from_secs(2);
 
 const OP: &str = "watch the containers";
 
-/// What may change how a replica is seen. Docker leaves the rest out, above all the `exec_*` of
-/// health checks, which come every second.
+/// Events that may change a replica's state. Docker filters the rest, above all the `exec_*` of health
+/// checks, which come every second.
 const ACTIONS: [&str; 8] = [
     "start",
     "die",
@@ -54,13 +54,13 @@ pub(super) fn changes(daemon: Arc<Daemon>) -> BoxStream<'static, ()> {
 struct Watch {
     daemon: Arc<Daemon>,
     events: Option<BoxStream<'static, Result<BytesMut, bollard::errors::Error>>>,
-    /// When the subscription began.
+    /// Begin of the subscription.
     since: Instant,
     backoff: Duration,
 }
 
 impl Watch {
-    /// Returns when there is reason to look again: something happened, or the daemon is back.
+    /// Returns when there is a reason to list again: an event, or a reconnection.
     async fn next(&mut self) {
         loop {
             let Some(events) = &mut self.events else {
@@ -69,7 +69,7 @@ impl Watch {
             let lost = match tokio::time::timeout(QUIET, events.next()).await {
                 Ok(Some(Ok(event))) => {
                     note(&self.daemon, &event);
-                    // What has piled up meanwhile is one reason, not many.
+                    // Events that have piled up are one reason, not many.
                     while let Some(Some(Ok(event))) = events.next().now_or_never() {
                         note(&self.daemon, &event);
                     }
@@ -126,7 +126,7 @@ impl Watch {
     }
 }
 
-/// One that cannot be read is a reason to look, like any other.
+/// An event that cannot be read is a reason to list, like any other.
 fn note(daemon: &Daemon, event: &[u8]) {
     match serde_json::from_slice::<ContainerEvent>(event) {
         Ok(happening) => daemon.recent.note(&happening),

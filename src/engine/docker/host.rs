@@ -1,4 +1,4 @@
-//! Where the Docker daemon is: `DOCKER_HOST` and its companions.
+//! Address of the Docker daemon: `DOCKER_HOST` and its companions.
 
 use crate::engine::{EngineError, ErrorKind};
 use bollard::API_DEFAULT_VERSION;
@@ -9,7 +9,7 @@ const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 const PLAIN_PORT: u16 = 2375;
 const TLS_PORT: u16 = 2376;
 
-/// Every call has its own limit in this module's siblings; the client's must never be the shorter.
+/// Timeout of the client, which must exceed the timeout of every call.
 const CLIENT_TIMEOUT_SECS: u64 = 24 * 60 * 60;
 
 const READ_HOST: &str = "read DOCKER_HOST";
@@ -57,7 +57,7 @@ impl Host {
         }
     }
 
-    /// A client, without having spoken to anybody.
+    /// A client that has not connected yet.
     pub(super) fn client(&self) -> Result<bollard::Docker, bollard::errors::Error> {
         match self {
             Host::Unix(path) => bollard::Docker::connect_with_unix(
@@ -81,7 +81,7 @@ impl Host {
         }
     }
 
-    /// The same for every spelling of it.
+    /// One spelling for each address.
     pub(super) fn place(&self) -> String {
         match self {
             Host::Unix(path) => {
@@ -94,7 +94,7 @@ impl Host {
         }
     }
 
-    /// What can be found wrong without a connection. A missing socket is not: it may come.
+    /// Checks what needs no connection. A missing socket is no error, because it may come.
     pub(super) fn check(&self) -> Result<(), EngineError> {
         let Host::Tls(_, certs) = self else {
             return Ok(());

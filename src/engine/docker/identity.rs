@@ -1,4 +1,4 @@
-//! Which daemon this is, however `DOCKER_HOST` spells the way to it.
+//! Identity of the daemon, whatever address it is reached by.
 
 use super::daemon::{Daemon, LOOK_TIMEOUT};
 use super::engine::Docker;
@@ -7,10 +7,10 @@ use super::json::{answer, target};
 use crate::engine::EngineError;
 use serde_json::Value;
 
-const OP: &str = "ask who the daemon is";
+const OP: &str = "identify the daemon";
 
 impl Docker {
-    /// The daemon's own id. One that has none, or does not tell, goes by its place.
+    /// The daemon's own id; its address, if it has none or does not tell.
     pub async fn identity(&self) -> Result<String, EngineError> {
         let client = self.daemon.client(OP).await?;
         Ok(self.daemon.identity(OP, &client).await?)
@@ -36,7 +36,7 @@ impl Daemon {
         client: &bollard::Docker,
     ) -> Result<String, Failure> {
         let first = self.id(op, client).await?;
-        // Podman makes up another one for each answer.
+        // Podman makes up a new id for each answer.
         let is_kept = first.is_some() && self.id(op, client).await? == first;
         let id = first.filter(|_| is_kept);
         Ok(id.unwrap_or_else(|| self.host.place()))
@@ -57,7 +57,7 @@ impl Daemon {
             Err(failure) if failure.unreachable() => Err(failure),
             // A filter in front of the daemon may keep this from us.
             Err(failure) => {
-                log::debug!("the daemon does not say who it is: {}", failure.message());
+                log::debug!("the daemon has no id: {}", failure.message());
                 Ok(None)
             }
         }

@@ -1,4 +1,4 @@
-//! The image: the local one as it is, else pulled.
+//! Images: a local one is used as it is, others are pulled.
 
 use super::daemon::Daemon;
 use super::error::{Failure, failed};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 const OP: &str = "find the image";
 
 impl Daemon {
-    /// What an image's name stands for: now in its registry, or on this machine.
+    /// Id of the content that a name stands for, in its registry or on this machine.
     pub(super) async fn resolve(
         self: &Arc<Self>,
         image: &str,
@@ -37,8 +37,8 @@ impl Daemon {
         }
     }
 
-    /// What a container is to be made from: the image's name while it stands for the content
-    /// that was deployed, because people read names, and else the content's own.
+    /// Image for a new container: the name, which people read, while it stands for the deployed
+    /// content; else the id of the content.
     pub(super) async fn image_on_machine(
         &self,
         client: &bollard::Docker,
@@ -95,7 +95,7 @@ impl Daemon {
         }
     }
 
-    /// One pull an image at a time: its end, good or bad, is that of everybody who waits for it.
+    /// Joins the pull of an image, or begins one; all callers share its result.
     async fn pull_shared(self: &Arc<Self>, image: &str) -> Result<(), EngineError> {
         let pull = self.pulls.find_or_begin(image, || {
             let (daemon, image) = (Arc::clone(self), image.to_owned());
@@ -138,7 +138,7 @@ fn usable(image: &str, found: Local) -> Result<ImageId, EngineError> {
     found.id.ok_or_else(nameless)
 }
 
-/// Containers made from it would not be told from containers that others make from it.
+/// Refuses an image with our labels, whose other containers would look like replicas.
 fn without_our_labels(image: &str, found: &Local) -> Result<(), EngineError> {
     let refused = labels::without_our_labels(image, found.labels.as_ref());
     refused.map_err(|message| failed(OP, message))

@@ -86,14 +86,14 @@ impl Daemon {
     }
 }
 
-/// Facts for whoever writes a configuration for an image.
+/// Facts about an image, for writing a configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageFacts {
-    /// Exposed over TCP, the lowest first.
+    /// Exposed TCP ports, the lowest first.
     pub ports: Vec<u16>,
-    /// Folders that it wants to outlive a container.
+    /// Folders that should outlive a container.
     pub volumes: Vec<String>,
-    /// Its own health check, as text.
+    /// Command of its health check.
     pub healthcheck: Option<String>,
     pub interval: Option<Duration>,
     pub timeout: Option<Duration>,
@@ -102,7 +102,7 @@ pub struct ImageFacts {
 }
 
 impl Docker {
-    /// Looks at an image, and pulls it when it is not here.
+    /// Inspects an image, and pulls it when it is not on this machine.
     pub async fn image_facts(&self, image: &str) -> Result<ImageFacts, EngineError> {
         const OP: &str = "look at the image";
         let daemon = &self.daemon;

@@ -15,9 +15,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use std::fmt::Write;
 
-/// A container is 2 to 4 KiB of a list.
+/// Limit of an answer; a container takes 2 to 4 KiB of a list.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// An event carries all labels of its container.
+/// Limit of a line; an event carries all labels of its container.
 const LINE_BYTES_MAX: usize = 4 << 20;
 
 /// Names of images have slashes, colons and perhaps an `@`; Docker reads them as they are.
@@ -45,7 +45,7 @@ pub fn target(path: &[&str], query: &[(&str, &str)]) -> String {
 }
 
 impl Daemon {
-    /// One thing that Docker knows, as in `/containers/ID/json`.
+    /// A resource of Docker's, as in `/containers/ID/json`.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
         client: &bollard::Docker,
@@ -56,7 +56,7 @@ impl Daemon {
         parsed(op, &answer)
     }
 
-    /// Whether Docker has the thing at `target`.
+    /// Whether a resource exists.
     pub(super) async fn has(
         &self,
         client: &bollard::Docker,
@@ -91,7 +91,7 @@ pub async fn answer(client: &bollard::Docker, target: String) -> Result<Vec<u8>,
     Ok(answer)
 }
 
-/// An answer that goes on, line by line.
+/// The lines of a streamed answer.
 pub fn lines(
     client: &bollard::Docker,
     target: String,

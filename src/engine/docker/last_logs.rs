@@ -1,4 +1,4 @@
-//! What a container said last, for whoever asks why it failed.
+//! The last lines of a container's log, which often have the reason of a failure.
 
 use super::daemon::Daemon;
 use super::engine::Docker;
@@ -7,11 +7,10 @@ use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt;
 use std::time::Duration;
 
-/// A failure's reason is in the last few lines, or nowhere.
+/// Lines that are kept; a failure's reason is in the last few.
 const LINES: usize = 20;
 const LINE_BYTES: usize = 400;
-/// Milliseconds, as a rule, and more on a machine that is busy starting containers. The replacement
-/// waits for it.
+/// Timeout. Reading takes milliseconds, more on a busy machine, and delays the replacement.
 const WITHIN: Duration = Duration::from_secs(2);
 
 impl Docker {

@@ -48,7 +48,7 @@ impl Daemon {
         Ok(seen)
     }
 
-    /// Every container with this instance's labels. One that cannot be read hides no other.
+    /// All containers with this instance's labels. One that cannot be read hides no other.
     pub(super) async fn list(&self, op: &'static str) -> Result<Vec<Value>, Failure> {
         let client = self.client(op).await?;
         let (key, labels) = filter(&self.instance);

@@ -1,4 +1,4 @@
-//! What containers write, line by line.
+//! Logs of containers, line by line.
 
 use super::daemon::Daemon;
 use super::engine::Docker;
@@ -11,21 +11,20 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// A longer line is shown in pieces.
+/// Limit of a line; longer ones are split.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 
-/// A line that a container wrote.
+/// A line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// As Docker has it, to the nanosecond; text that sorts as the times do.
+    /// Docker's time to the nanosecond, as text that sorts by time.
     pub time: String,
     pub is_error: bool,
     pub text: String,
 }
 
 impl Docker {
-    /// What the container wrote: its last lines, or all of them, and with `follow` what comes
-    /// until it ends.
+    /// The `last` lines of a container, or all of them, and with `follow` new ones until it ends.
     pub fn log(
         &self,
         id: &ReplicaId,
@@ -83,11 +82,11 @@ impl Daemon {
     }
 }
 
-/// Makes lines of pieces. Docker cuts long lines, and gives each piece a time.
+/// Assembles lines. Docker cuts long lines, and gives each piece a time.
 #[derive(Default)]
 struct Splitter {
     lines: VecDeque<Line>,
-    /// What has no end yet, of standard output and of standard error.
+    /// Unfinished lines of standard output and of standard error.
     begun: [Option<Line>; 2],
 }
 

@@ -1,8 +1,8 @@
 //! The engine that runs replicas as containers of a Docker daemon.
 //!
-//! Nothing is remembered here: every container carries in its labels what it is, and only
-//! containers that carry this instance's labels are ever listed, stopped or removed. The daemon
-//! may be away when Tidegate starts, go and come back; each call says so for itself.
+//! The engine has no memory: the labels of a container say what it is, and only containers with this
+//! instance's labels are listed, stopped or removed. The daemon may be away when Tidegate starts, and
+//! may go and come back; each call reports that by itself.
 
 mod create;
 mod daemon;

@@ -1,4 +1,4 @@
-//! Freezing a container, and letting it run again.
+//! Pausing and resuming a container.
 
 use super::daemon::{Daemon, LOOK_TIMEOUT};
 use crate::engine::EngineError;
@@ -32,7 +32,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// Whether it is there and as it was to be. Docker refuses to pause what is paused.
+    /// Whether the container is in the wanted state already, in which Docker refuses the call.
     async fn is_paused(&self, op: &'static str, id: &ReplicaId, paused: bool) -> bool {
         let Ok(client) = self.client(op).await else {
             return false;

@@ -11,11 +11,11 @@ use futures_util::StreamExt;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// A pull may take as long as it likes while it moves. Docker reports several times a second,
-/// and gives up on a registry that does not answer sooner than this.
+/// Timeout of a pull without progress. Docker reports progress several times a second, and gives up
+/// sooner on a registry that does not answer.
 const PULL_STALL_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Often enough to see that it moves, seldom enough for a log.
+/// Interval of progress in the log.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
 
 const OP: &str = "find the image";
@@ -86,7 +86,7 @@ fn not_pulled(image: &str, is_here: bool, logins: &Logins, why: &str) -> EngineE
     failed(OP, message)
 }
 
-/// As Docker wants them: a digest counts as a tag, and without any tag it would pull them all.
+/// Name and tag for Docker: a digest counts as a tag, and without one Docker would pull all tags.
 fn name_and_tag(image: &str) -> (&str, &str) {
     if let Some((name, digest)) = image.split_once('@') {
         // A tag beside a digest means nothing.
@@ -96,7 +96,7 @@ fn name_and_tag(image: &str) -> (&str, &str) {
     (name, tag.unwrap_or("latest"))
 }
 
-/// The colon of a registry's port is not one of a tag.
+/// Splits the tag off, and not the port of a registry.
 fn untagged(image: &str) -> (&str, Option<&str>) {
     match image.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),

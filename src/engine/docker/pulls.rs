@@ -7,10 +7,10 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-/// A pull, and its end.
+/// A pull and its result.
 pub type Pulled = BoxFuture<'static, Result<(), EngineError>>;
 
-/// Pulls that somebody waits for, by image. One that nobody waits for any more ends.
+/// Pulls by image. One without callers is cancelled.
 #[derive(Default)]
 pub struct Pulls {
     under_way: Mutex<HashMap<String, WeakShared<Pulled>>>,

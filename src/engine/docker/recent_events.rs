@@ -1,9 +1,8 @@
-//! What the events said before the list did.
+//! Recent events, which are ahead of listings.
 //!
-//! Docker announces the end of a process first, then cleans up after it, and lists it as running
-//! until that is done: measured with 20.10, 50 to 280 ms. Looking when the event comes would see
-//! nothing new, and no second event follows. So what was events is laid over what is listed, for
-//! a while.
+//! Docker announces the end of a process first, then cleans up after it, and lists it as running until
+//! that is done: 50 to 280 ms with 20.10. A listing at the event would show nothing new, and no second
+//! event follows. So recent events correct listings for a while.
 
 use super::lock::held;
 use crate::service::replica::{Observed, ReplicaId, RunState};
@@ -14,7 +13,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// By then the list knows, or something is wrong that hearsay should not hide.
+/// Time after which listings are right, or something is wrong that old events must not hide.
 const TRUSTED: Duration = Duration::from_secs(5);
 
 /// An event of Docker's, as far as it is read here.
@@ -57,18 +56,18 @@ impl RecentEvents {
         }
     }
 
-    /// What the engine has just answered. An event about what was before may still be on its way,
-    /// and the one about this follows it.
+    /// Notes a state that a call has just set. Events of earlier states may still arrive, and the
+    /// event of this one follows them.
     pub fn know(&self, id: &ReplicaId, state: RunState) {
         held(&self.states).insert(id.0.to_string(), (state, Instant::now()));
     }
 
-    /// After a gap in the events nothing events before it counts.
+    /// Forgets all events, after a gap in the stream.
     pub fn forget(&self) {
         held(&self.states).clear();
     }
 
-    /// Puts right what the list does not know yet.
+    /// Corrects a listing.
     pub fn correct(&self, seen: &mut [Observed]) {
         let mut states = held(&self.states);
         states.retain(|_, (_, at)| at.elapsed() <= TRUSTED);

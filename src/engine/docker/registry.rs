@@ -1,4 +1,4 @@
-//! Whom to log in as when an image must be pulled: the Docker command's `config.json`.
+//! Credentials for pulls, from the Docker command's `config.json`.
 //!
 //! Credentials that `docker login` wrote there in the clear are used. Credential helpers are
 //! other programs and are not run.
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 const HUB: &str = "docker.io";
-/// What the Docker command calls the hub in its file.
+/// Docker Hub's name in the file.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
 
 #[derive(Deserialize, Default)]
@@ -31,7 +31,7 @@ struct Login {
 }
 
 impl Logins {
-    /// What the file says; nothing when there is none or it cannot be read.
+    /// Reads the file; empty when it is missing or cannot be read.
     pub fn load() -> Logins {
         let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
         let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker"));
@@ -43,7 +43,7 @@ impl Logins {
             return Logins::default();
         };
         serde_json::from_slice(&text).unwrap_or_else(|error| {
-            log::warn!("{} is left aside: {error}", path.display());
+            log::warn!("{} is ignored: {error}", path.display());
             Logins::default()
         })
     }
@@ -81,7 +81,7 @@ impl Logins {
     }
 }
 
-/// The registry that an image's name means, as Docker reads names.
+/// Registry of an image's name, as Docker reads names.
 fn registry_of(image: &str) -> &str {
     match image.split_once('/') {
         Some((first, _)) if first == "localhost" || first.contains(['.', ':']) => host_of(first),

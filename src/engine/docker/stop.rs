@@ -1,4 +1,4 @@
-//! Ending a container: politely, then by force, then gone.
+//! Stopping a container: stop signal, kill, removal.
 
 use super::daemon::Daemon;
 use super::error::{Failure, failed};
@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use std::time::Duration;
 
-/// Killing, unmounting and deleting takes a tenth of a second; a busy disk may need many.
+/// Timeout of a removal, which takes a tenth of a second, and many on a busy disk.
 const REMOVE_TIMEOUT: Duration = Duration::from_secs(30);
 
 const OP: &str = "stop the container";

@@ -1,4 +1,4 @@
-//! Turns at things that must not be made twice.
+//! Mutual exclusion by name, for things that must not be created twice.
 
 use super::lock::held;
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! What a container uses, as Docker counts it.
+//! Processor time and memory of a container, as Docker counts them.
 
 use super::daemon::Daemon;
 use super::engine::Docker;

@@ -1,13 +1,13 @@
-//! Speaking the daemon's version of the API.
+//! The version of the API.
 //!
-//! bollard settles on a version but, as of 0.21.1, leaves it out of the addresses it asks, so
-//! that each daemon answers in its newest. Here every request says the version that was agreed.
+//! bollard negotiates a version but, as of 0.21.1, leaves it out of its requests, so that each daemon
+//! answers in its newest. Here every request carries the negotiated version.
 
 use bollard::{BollardRequest, ClientVersion, Docker};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderValue};
 
-/// The same client, bound to the version it has agreed upon.
+/// The client with its negotiated version in every request.
 pub fn pinned(client: Docker) -> Docker {
     let version = client.client_version();
     client.with_request_modifier(move |mut request: BollardRequest| {
@@ -19,7 +19,7 @@ pub fn pinned(client: Docker) -> Docker {
     })
 }
 
-/// None: it says its version already, or cannot.
+/// `None`: the address has a version already, or is no path.
 fn versioned(uri: &Uri, version: ClientVersion) -> Option<Uri> {
     let asked = uri.path_and_query()?;
     if asked.path().starts_with("/v1.") {

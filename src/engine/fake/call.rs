@@ -1,10 +1,10 @@
-//! Calls that a fake engine got.
+//! Calls of a fake engine.
 
 use crate::service::replica::ReplicaId;
 use crate::service::spec::{ServiceName, Slot};
 use std::time::Duration;
 
-/// A call, and when it came, counted from the making of the engine.
+/// A call, and its time since the engine was created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     pub at: Duration,

@@ -53,7 +53,7 @@ impl FakeEngine {
         }
     }
 
-    /// Notes the call; the answer is the world, if it can be reached.
+    /// Records the call; returns the world, if it can be reached.
     pub(super) fn asked(
         &self,
         op: &'static str,
@@ -250,7 +250,7 @@ impl Engine for FakeEngine {
         stream::unfold(self.changed.subscribe(), |mut changed| async move {
             match changed.changed().await {
                 Ok(()) => Some(((), changed)),
-                // Nobody is left who could change anything.
+                // No engine is left that could change anything.
                 Err(_) => std::future::pending().await,
             }
         })
@@ -258,7 +258,7 @@ impl Engine for FakeEngine {
     }
 }
 
-/// Tokio's clock has a grain of a millisecond: even a sleep of nothing would take one.
+/// Sleeps, but not for nothing, which would take a millisecond of tokio's clock.
 async fn wait(time: Duration) {
     if !time.is_zero() {
         sleep(time).await;

@@ -1,7 +1,6 @@
-//! An engine without effects, for tests: it does what its script says, on tokio's clock, the
-//! same way every time.
+//! An engine without effects, for tests: it follows a script on tokio's clock, deterministically.
 //!
-//! Clones share one world: the test holds one and turns the screws, the control loop another.
+//! Clones share one world: the test has one and changes the script, the control loop has another.
 
 mod call;
 mod engine;

@@ -1,4 +1,4 @@
-//! The script: what tests have the engine do.
+//! The script, which tests write.
 
 use super::call::Call;
 use super::engine::FakeEngine;
@@ -10,23 +10,23 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 impl FakeEngine {
-    /// How long each start of this service takes.
+    /// Time of each start of this service.
     pub fn start_time(&self, service: &str, time: Duration) {
         let service = ServiceName::new(service);
         self.world().start_times.insert(service, time);
     }
 
-    /// How long a start in this slot takes, whatever the service.
+    /// Time of each start in this slot, of any service.
     pub fn slot_start_time(&self, slot: Slot, time: Duration) {
         self.world().slot_start_times.insert(slot, time);
     }
 
-    /// How long a replica takes to end when asked; longer than the grace: until killed.
+    /// Time that a replica takes to stop; one that takes longer than the grace is killed.
     pub fn stop_time(&self, time: Duration) {
         self.world().stop_time = time;
     }
 
-    /// How old a picture is when `observe` hands it out.
+    /// Age of a listing when `observe` returns it.
     pub fn observe_time(&self, time: Duration) {
         self.world().observe_time = time;
     }
@@ -42,7 +42,7 @@ impl FakeEngine {
         self.world().stop_failures += count;
     }
 
-    /// How long it takes to pause a replica, or to let it run again.
+    /// Time of pausing or resuming a replica.
     pub fn pause_time(&self, time: Duration) {
         self.world().pause_time = time;
     }
@@ -129,7 +129,7 @@ impl FakeEngine {
         id
     }
 
-    /// Those that still run, and nobody but the test ends them.
+    /// Strangers that still run; only the test ends them.
     pub fn strangers(&self) -> Vec<(ReplicaId, Slot)> {
         let world = self.world();
         let strangers = world.strangers.iter();
@@ -189,7 +189,7 @@ impl FakeEngine {
         self.announce();
     }
 
-    /// What is there, whether or not the engine can be reached; in the order it was made.
+    /// All replicas in order of creation, whether or not the engine can be reached.
     pub fn replicas(&self) -> Vec<Observed> {
         self.world().replicas.clone()
     }

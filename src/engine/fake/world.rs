@@ -1,4 +1,4 @@
-//! The world of a fake engine: what is there, and what its script says of calls to come.
+//! The world of a fake engine: its replicas, and the script of calls to come.
 
 use super::call::Call;
 use crate::engine::{EngineError, ErrorKind};
@@ -30,12 +30,12 @@ pub struct World {
     /// Containers that carry our labels and are not ours; they show in no listing.
     pub strangers: BTreeMap<ReplicaId, Slot>,
     pub unreachable: bool,
-    /// What names of images stand for; any other stands for itself.
+    /// Contents of image names; any other name stands for itself.
     pub images: HashMap<String, ImageId>,
     pub missing_images: BTreeSet<String>,
-    /// How long images take that are not on this machine.
+    /// Pull times of images that are not on this machine.
     pub pull_times: HashMap<String, Duration>,
-    /// When those that are being pulled will be there.
+    /// Ends of pulls under way.
     pub pulls: HashMap<String, Instant>,
     pub starts_hang: BTreeSet<ServiceName>,
     pub stops_hang: BTreeSet<Slot>,
@@ -43,7 +43,7 @@ pub struct World {
     pub loads: HashMap<Slot, Load>,
 }
 
-/// What the replica in a slot uses.
+/// Usage of the replica in a slot.
 #[derive(Clone, Copy, Default)]
 pub struct Load {
     pub millicores: u32,
@@ -70,7 +70,7 @@ impl World {
     }
 }
 
-/// Whether it holds its port.
+/// Whether the replica holds its port.
 pub fn is_live(replica: &Observed) -> bool {
     matches!(replica.state, RunState::Running | RunState::Paused)
 }

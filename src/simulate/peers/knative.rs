@@ -16,7 +16,7 @@ pub struct Knative {
     panic: Mutex<Panic>,
 }
 
-/// It has a memory, unlike our scalers.
+/// Unlike our scalers, it has a memory.
 #[derive(Default)]
 struct Panic {
     /// When the panic threshold was exceeded last.

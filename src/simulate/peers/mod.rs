@@ -1,4 +1,4 @@
-//! Other people's policies with their defaults, to compare with. They run nowhere else.
+//! Policies of other projects with their defaults, for comparison. They run nowhere else.
 
 mod hpa;
 mod knative;

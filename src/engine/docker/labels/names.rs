@@ -1,4 +1,4 @@
-//! Names of the labels on containers, and those that everything of an instance carries.
+//! Names of labels, and the labels that everything of an instance carries.
 
 use std::collections::HashMap;
 
@@ -11,14 +11,14 @@ pub const SERVICE: &str = "io.tidegate.service";
 pub const SLOT: &str = "io.tidegate.slot";
 pub const SPEC: &str = "io.tidegate.spec";
 pub const GENERATION: &str = "io.tidegate.generation";
-/// What the configuration asked for, and what the container was made from, as JSON: these differ
-/// after a deploy by hand or when an update went back, and a restart must not undo either.
+/// Name of the configured template, and the template of the container as JSON. They differ after a
+/// deploy by hand or a rollback, which a restart must not undo.
 pub const DECLARED: &str = "io.tidegate.declared";
 pub const TEMPLATE: &str = "io.tidegate.template";
-/// The file's image when another one was deployed by hand, and when that was, as JSON.
+/// The file's image when another one was deployed by hand, and the time of that, as JSON.
 pub const DEPLOYED: &str = "io.tidegate.deployed";
-/// How many replicas were wanted when this one was made: of those that a restart finds, some may
-/// have gone ahead of a rollout.
+/// Desired count when the container was created, so that a restart can tell surge replicas of a
+/// rollout apart.
 pub const WANTED: &str = "io.tidegate.wanted";
 /// The port inside the container, so that a restart knows it without the configuration.
 pub const PORT: &str = "io.tidegate.port";
@@ -33,7 +33,7 @@ pub fn owned(instance: &str) -> Labels {
     ])
 }
 
-/// The filter that leaves only this instance's containers.
+/// Filter for this instance's containers.
 pub fn filter(instance: &str) -> (String, Vec<String>) {
     let labels = vec![format!("{MANAGED}=true"), format!("{INSTANCE}={instance}")];
     ("label".into(), labels)

@@ -13,10 +13,10 @@ use crate::service::spec::{ImageId, ManualDeploy, ServiceName, Slot, SpecHash, i
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The generation of a container is about the time at which it was made; clocks are set, though.
+/// Tolerance between the generation of a container and the clock, because clocks are set.
 const CLOCK_MAY_BE_OFF: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Of a label's value in a message.
+/// Characters of a label's value in a message.
 const SHOWN_CHARS_MAX: usize = 80;
 
 /// The replica in a listed container; `None`: it is being removed. An error: its labels are broken,
@@ -70,14 +70,14 @@ pub fn observed(
     }))
 }
 
-/// Docker lists the names by which linked containers know it, too; these have a second slash.
+/// Name of a container. Docker also lists names that linked containers use, which have a second slash.
 fn name(container: &Listed) -> &str {
     let names = container.names.iter().flatten();
     let mut names = names.map(|name| name.trim_start_matches('/'));
     names.find(|name| !name.contains('/')).unwrap_or_default()
 }
 
-/// Generations are milliseconds of the clock that made them.
+/// Latest plausible generation, in milliseconds since 1970.
 fn latest_generation(created: Option<u64>) -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.unwrap_or_default();
@@ -86,7 +86,7 @@ fn latest_generation(created: Option<u64>) -> u64 {
     u64::try_from(latest.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A template's name; those of older versions stand in labels as they are.
+/// Name of a template; labels of older versions have it in plain.
 fn hash(label: &str, seal: Option<&Seal>) -> SpecHash {
     let name = seal.and_then(|seal| seal.decipher(label));
     SpecHash::new(match name {
@@ -123,7 +123,7 @@ fn read<T: FromStr>(labels: &Labels, key: &str) -> Result<T, String> {
     })
 }
 
-/// A stranger's text, for a terminal.
+/// Untrusted text, for a terminal.
 fn shown(value: &str) -> String {
     let beginning: String = value.chars().take(SHOWN_CHARS_MAX).collect();
     beginning.escape_debug().to_string()

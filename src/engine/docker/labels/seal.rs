@@ -1,7 +1,7 @@
 //! The seal on our labels, and the names of templates that only its key can read.
 //!
-//! Labels are no secret and no proof: a container inherits those of its image, and whoever may
-//! run containers writes what they like. A seal is an HMAC over a container's name and all its
+//! Labels are neither secret nor proof: a container inherits those of its image, and every user of the
+//! daemon can set any. A seal is an HMAC over a container's name and all its
 //! `io.tidegate.` labels. The hash of a template covers the values of secrets, so a label has it
 //! enciphered: by the plain hash, a short password is guessed in a second.
 
@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use subtle::ConstantTimeEq;
 
 pub const KEY_BYTES: usize = 32;
-/// Of an enciphered name: what is checked, and what is read.
+/// Parts of an enciphered name: a tag that is checked, and the masked hash.
 const TAG_BYTES: usize = 8;
 const HASH_BYTES: usize = 6;
 
-/// The clocks of the daemon and of this process may differ.
+/// Tolerance between the clocks of the daemon and of this process.
 const CLOCKS_DIFFER_SECS: u64 = 60;
 
 /// Key of the seal, and the time before which containers without a seal may be ours.
@@ -27,7 +27,8 @@ pub struct Seal {
 }
 
 impl Seal {
-    /// An older Tidegate, or one whose key is lost, may have made what exists by then.
+    /// `unsealed_until`: containers that are not younger may lack the seal, because an older Tidegate
+    /// or one whose key is lost may have created them.
     pub fn new(key: [u8; KEY_BYTES], unsealed_until: u64) -> Seal {
         Seal {
             key,
@@ -68,7 +69,7 @@ impl Seal {
     /// A template's name as a label has it. The same name gives the same label.
     pub fn encipher(&self, name: &str) -> String {
         let hash = bytes(name).and_then(|hash| <[u8; HASH_BYTES]>::try_from(hash).ok());
-        // Only an odd label of a stranger's hand becomes a name of another shape.
+        // Only a stranger's odd label makes a name of another shape.
         let hash = hash.unwrap_or_else(|| digest(name));
         let mac = self.mac("name", [hex(&hash).as_str()]);
         let tag = &mac[..TAG_BYTES];
@@ -83,7 +84,7 @@ impl Seal {
         (self.encipher(&name) == label).then_some(name)
     }
 
-    /// Reading is masking once more.
+    /// Masks a hash; masking twice gives the hash.
     fn masked(&self, tag: &[u8], hash: &[u8]) -> Vec<u8> {
         let mask = self.mac("mask", [hex(tag).as_str()]);
         hash.iter()
@@ -92,7 +93,7 @@ impl Seal {
             .collect()
     }
 
-    /// Each part goes in behind its length, so that no two lists are the same bytes.
+    /// MAC of a list. Each part follows its length, so that no two lists are the same bytes.
     fn mac<'a>(&self, purpose: &'a str, parts: impl IntoIterator<Item = &'a str>) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("any length will do");
         for part in std::iter::once(purpose).chain(parts) {
@@ -103,7 +104,7 @@ impl Seal {
     }
 }
 
-/// A name for a label that cannot be deciphered, because the key is lost.
+/// Stand-in for the name in a label that cannot be deciphered, because the key is lost.
 pub fn stand_in(label: &str) -> String {
     hex(&digest(label))
 }
@@ -122,7 +123,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Of lower-case hexadecimal digits, so that no two texts are the same bytes.
+/// Bytes of lower-case hexadecimal digits only, so that no two texts are the same bytes.
 fn bytes(hex: &str) -> Option<Vec<u8>> {
     let digit = |c: &u8| match c {
         b'0'..=b'9' => Some(c - b'0'),

@@ -3,11 +3,11 @@
 use crate::engine::docker::listed::Listed;
 use crate::service::replica::RunState;
 
-/// Docker's words for states, and Podman's. `None`: it is being removed.
+/// State of a listed container, by Docker's and Podman's words. `None`: it is being removed.
 pub fn run_state(container: &Listed) -> Result<Option<RunState>, String> {
     Ok(Some(match container.state.as_deref().unwrap_or_default() {
         "created" | "configured" | "initialized" => RunState::Created,
-        // Being stopped by somebody; it still runs, and its end makes an event.
+        // "stopping" still runs, and its end makes an event.
         "running" | "stopping" => RunState::Running,
         "paused" => RunState::Paused,
         // "restarting" only when somebody gave it a restart policy behind our back.

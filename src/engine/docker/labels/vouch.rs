@@ -8,7 +8,7 @@ use super::names::{self, Labels};
 use super::seal::Seal;
 use crate::service::replica::Vouched;
 
-/// A container with our labels, and what the daemon itself knows of it.
+/// A container with our labels, and facts from the daemon.
 pub struct Found<'a> {
     pub name: &'a str,
     pub labels: &'a Labels,
@@ -18,7 +18,7 @@ pub struct Found<'a> {
     pub image: Option<&'a Labels>,
 }
 
-/// How far its labels can be relied on; an error: they are not ours, and why.
+/// Trust in the labels of a container; an error: they are not ours, with the reason.
 pub fn vouched(found: &Found<'_>, seal: Option<&Seal>) -> Result<Vouched, String> {
     let inherits = |key| {
         let value = found.labels.get(key);
@@ -56,7 +56,7 @@ fn is_named_by_us(found: &Found<'_>) -> bool {
     found.name == plain || unique().is_some_and(|unique| found.name == unique)
 }
 
-/// Says no to an image whose labels would be taken for a replica's.
+/// Refuses an image whose labels would be taken for a replica's.
 pub fn without_our_labels(image: &str, labels: Option<&Labels>) -> Result<(), String> {
     let ours = labels.and_then(|labels| {
         let mut ours = labels.keys().filter(|key| key.starts_with(names::PREFIX));
@@ -97,7 +97,7 @@ mod tests {
         labels
     }
 
-    /// As somebody sees it whose key was made so many seconds after the container.
+    /// Trust of a process whose key is so many seconds younger than the container.
     fn judged(name: &str, labels: &Labels, image: Option<&Labels>, after: i64) -> Option<Vouched> {
         let found = Found {
             name,
