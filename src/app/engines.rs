@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::engine::docker::{Claim, ImageFacts, KEY_BYTES, Line, Seal};
+pub use crate::engine::docker::{Claim, ImageFacts, KEY_BYTES, LogLine, Seal};
 
 /// An engine that needs longer is away, for now.
 const ENGINE_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
@@ -88,7 +88,7 @@ impl ReplicaLogs {
         id: &ReplicaId,
         last: Option<u32>,
         follow: bool,
-    ) -> BoxStream<'static, Result<Line, EngineError>> {
+    ) -> BoxStream<'static, Result<LogLine, EngineError>> {
         self.0.log(id, last, follow)
     }
 

@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 const FILE: &str = "key";
 
-pub struct Key {
+pub struct SealKey {
     path: PathBuf,
     stored: Stored,
     /// Whether the previous process sealed its containers.
@@ -35,10 +35,10 @@ struct Stored {
     signed_by: u32,
 }
 
-impl Key {
+impl SealKey {
     /// The key in the state folder, or a new one. `before`: the process that signed the lock.
-    /// Nothing is written before [`Key::sign`], but for a new key.
-    pub fn open(state_dir: &Path, before: Option<u32>) -> Result<Key, StartError> {
+    /// Nothing is written before [`SealKey::sign`], but for a new key.
+    pub fn open(state_dir: &Path, before: Option<u32>) -> Result<SealKey, StartError> {
         let path = state_dir.join(FILE);
         let explain = |error: io::Error| system(&format!("cannot use {}: {error}", path.display()));
         let stored = match read(&path).map_err(explain)? {
@@ -60,7 +60,7 @@ impl Key {
         } else {
             u64::MAX
         };
-        Ok(Key {
+        Ok(SealKey {
             seal: Arc::new(Seal::new(stored.key, until)),
             path,
             stored,
@@ -147,18 +147,21 @@ mod tests {
     fn a_key_is_made_once_and_for_our_user_alone() {
         let folder = tempfile::tempdir().unwrap();
         assert!(look(folder.path()).is_none());
-        Key::open(folder.path(), None).unwrap();
+        SealKey::open(folder.path(), None).unwrap();
         let path = folder.path().join(FILE);
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let first = stored(folder.path()).key;
         assert_ne!(first, [0; KEY_BYTES]);
-        Key::open(folder.path(), Some(1)).unwrap().sign().unwrap();
+        SealKey::open(folder.path(), Some(1))
+            .unwrap()
+            .sign()
+            .unwrap();
         assert_eq!(stored(folder.path()).key, first);
         assert!(look(folder.path()).is_some());
         // A broken file is as good as none.
         fs::write(&path, "{").unwrap();
-        Key::open(folder.path(), Some(1)).unwrap();
+        SealKey::open(folder.path(), Some(1)).unwrap();
         assert_ne!(stored(folder.path()).key, first);
     }
 
@@ -175,16 +178,22 @@ mod tests {
             write(&folder.path().join(FILE), &old).unwrap();
         };
         // The first one that seals, after one that did not.
-        let mut key = Key::open(folder.path(), Some(17)).unwrap();
+        let mut key = SealKey::open(folder.path(), Some(17)).unwrap();
         assert_eq!(until(), 0);
         key.sign().unwrap();
         assert!(until() > 0);
         // The next one, after one that did.
         set_until(1_000);
-        Key::open(folder.path(), Some(own)).unwrap().sign().unwrap();
+        SealKey::open(folder.path(), Some(own))
+            .unwrap()
+            .sign()
+            .unwrap();
         assert_eq!(until(), 1_000);
         // An older version ran in between.
-        Key::open(folder.path(), Some(18)).unwrap().sign().unwrap();
+        SealKey::open(folder.path(), Some(18))
+            .unwrap()
+            .sign()
+            .unwrap();
         assert!(until() > 1_000);
     }
 }

@@ -21,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 /// The keeper, and what the loop owns.
-pub struct Kept {
+pub struct KeeperParts {
     pub keeper: Keeper,
     /// The process to take over from.
     pub predecessor: Option<Predecessor>,
@@ -32,10 +32,10 @@ pub struct Kept {
     pub leaving: watch::Sender<bool>,
 }
 
-pub struct Keeping(pub Mutex<Option<Kept>>);
+pub struct KeeperService(pub Mutex<Option<KeeperParts>>);
 
 #[async_trait]
-impl BackgroundService for Keeping {
+impl BackgroundService for KeeperService {
     async fn start(&self, shutdown: ShutdownWatch) {
         let kept = self.0.lock().ok().and_then(|mut kept| kept.take());
         if let Some(kept) = kept {
@@ -44,9 +44,9 @@ impl BackgroundService for Keeping {
     }
 }
 
-impl Kept {
+impl KeeperParts {
     async fn run(self, mut shutdown: ShutdownWatch) {
-        let Kept {
+        let KeeperParts {
             mut keeper,
             predecessor,
             knocking,

@@ -1,6 +1,6 @@
 //! Logs of a service's replicas, for `tidegate logs`.
 
-use super::engines::{Line, ReplicaLogs};
+use super::engines::{LogLine, ReplicaLogs};
 use super::start_error::{StartError, system};
 use crate::engine::EngineError;
 use crate::service::replica::{Observed, ReplicaId, RunState};
@@ -21,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct ReplicaLine {
     pub slot: Slot,
     pub id: ReplicaId,
-    pub line: Line,
+    pub line: LogLine,
 }
 
 /// Lines to show.
@@ -61,7 +61,7 @@ async fn merge(
     mut show: impl FnMut(&ReplicaLine) -> bool,
 ) -> Result<(), StartError> {
     let mut logs = Vec::new();
-    let mut heads: Vec<Option<Line>> = Vec::new();
+    let mut heads: Vec<Option<LogLine>> = Vec::new();
     for replica in replicas {
         let mut log = source.log(&replica.id, query.last, false);
         heads.push(next(&mut log).await?);
@@ -82,8 +82,8 @@ async fn merge(
 }
 
 async fn next(
-    log: &mut BoxStream<'static, Result<Line, EngineError>>,
-) -> Result<Option<Line>, StartError> {
+    log: &mut BoxStream<'static, Result<LogLine, EngineError>>,
+) -> Result<Option<LogLine>, StartError> {
     log.next().await.transpose().map_err(|error| system(&error))
 }
 
@@ -95,7 +95,7 @@ async fn follow(
     let (sender, mut said) = mpsc::channel(WAITING_MAX);
     let mut changes = source.changes();
     let mut open = JoinSet::new();
-    let mut progress: BTreeMap<ReplicaId, Progress> = BTreeMap::new();
+    let mut progress: BTreeMap<ReplicaId, LogProgress> = BTreeMap::new();
     // Replicas that start later are shown from their first line.
     let mut last = query.last;
     let mut is_first = true;
@@ -106,12 +106,12 @@ async fn follow(
                     let (last, after) = match progress.get(&replica.id) {
                         None => (last, None),
                         // A log ends with its process, and is empty before there is one.
-                        Some(Progress::Until(after)) if replica.state == RunState::Running => {
+                        Some(LogProgress::Until(after)) if replica.state == RunState::Running => {
                             (None, after.clone())
                         }
                         Some(_) => continue,
                     };
-                    progress.insert(replica.id.clone(), Progress::Open);
+                    progress.insert(replica.id.clone(), LogProgress::Open);
                     open.spawn(pass(source.clone(), replica, last, after, sender.clone()));
                 }
                 (last, is_first) = (None, false);
@@ -127,7 +127,7 @@ async fn follow(
                     return Ok(progress.len());
                 },
                 Some(Ok((id, until))) = open.join_next() => {
-                    progress.insert(id, Progress::Until(until));
+                    progress.insert(id, LogProgress::Until(until));
                 }
                 _ = changes.next() => break,
                 () = tokio::time::sleep_until(look_at) => break,
@@ -137,7 +137,7 @@ async fn follow(
 }
 
 /// Progress in a replica's log.
-enum Progress {
+enum LogProgress {
     Open,
     /// It ended after the line of this time, or without any.
     Until(Option<String>),
@@ -169,7 +169,7 @@ async fn pass(
     (replica.id, (!newest.is_empty()).then_some(newest))
 }
 
-fn line_of(replica: &Observed, line: Line) -> ReplicaLine {
+fn line_of(replica: &Observed, line: LogLine) -> ReplicaLine {
     ReplicaLine {
         slot: replica.slot,
         id: replica.id.clone(),

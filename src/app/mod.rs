@@ -44,4 +44,4 @@ pub use logs::{LogQuery, ReplicaLine, logs};
 pub use options::Options;
 pub use start::run;
 pub use start_error::StartError;
-pub use upgrade::handover::When;
+pub use upgrade::handover::TakeOver;

@@ -1,6 +1,6 @@
 //! Options of `tidegate run` beyond the configuration.
 
-use super::upgrade::handover::When;
+use super::upgrade::handover::TakeOver;
 use crate::config::Overrides;
 use std::path::PathBuf;
 
@@ -12,5 +12,5 @@ pub struct Options {
     /// Removes every container when leaving.
     pub remove: bool,
     /// Takes over from the running process, if there is one.
-    pub upgrade: Option<When>,
+    pub upgrade: Option<TakeOver>,
 }

@@ -7,7 +7,7 @@ use super::engines;
 use super::exit::exit;
 use super::file_limit::raise_open_files;
 use super::keeper::Keeper;
-use super::life::{Keeping, Kept};
+use super::life::{KeeperParts, KeeperService};
 use super::observers::Observers;
 use super::options::Options;
 use super::parts::{server_conf, settings_of};
@@ -165,7 +165,7 @@ fn start(text: &Text, options: Options, registry: Registry) -> Result<Infallible
         accepting,
         sockets: [admin_socket, upgrade_socket],
     };
-    let kept = Kept {
+    let kept = KeeperParts {
         keeper,
         predecessor,
         knocking,
@@ -173,7 +173,7 @@ fn start(text: &Text, options: Options, registry: Registry) -> Result<Infallible
         orders,
         leaving: leaving_sender,
     };
-    let keeping = Keeping(Mutex::new(Some(kept)));
+    let keeping = KeeperService(Mutex::new(Some(kept)));
     server.add_service(background_service("keeper", keeping));
 
     let signals = Signals::listen().map_err(|error| system(&error))?;

@@ -49,12 +49,12 @@ pub struct Running {
     #[arg(long, value_name = "DIR", env = "TIDEGATE_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
     #[command(flatten)]
-    pub output: Output,
+    pub output: OutputForm,
 }
 
 /// The form of the output.
 #[derive(Args)]
-pub struct Output {
+pub struct OutputForm {
     /// Print JSON
     #[arg(long)]
     pub json: bool,

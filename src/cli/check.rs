@@ -1,6 +1,6 @@
 //! `tidegate check`
 
-use super::arguments::{ConfigFile, Output};
+use super::arguments::{ConfigFile, OutputForm};
 use super::output::{BAD_CONFIGURATION, print, print_json, refuse};
 use crate::config::{self, Config, Env, Flags, Overrides, Problems};
 use crate::plugin::Registry;
@@ -14,7 +14,7 @@ pub struct Check {
     #[command(flatten)]
     file: ConfigFile,
     #[command(flatten)]
-    output: Output,
+    output: OutputForm,
 }
 
 #[derive(Serialize)]

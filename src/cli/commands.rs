@@ -1,6 +1,6 @@
 //! The list of commands.
 
-use super::arguments::Output;
+use super::arguments::OutputForm;
 use super::{
     check, completions, deploy, events, explain, init, logs, man, plan, reload, replace, run,
     scale, schema, simulate, status, top, version,
@@ -57,7 +57,7 @@ enum Command {
     /// Print the manual page, or write one for each command
     Man(man::ManPages),
     /// Show the version
-    Version(Output),
+    Version(OutputForm),
 }
 
 /// Parses the command line and runs the command.

@@ -3,7 +3,7 @@
 use super::arguments::Running;
 use super::client::{self, Client, ClientError};
 use super::output::{self, FAILED, fail, print, print_json};
-use super::waiting::{Unfinished, Waiting, Watch, patient, reasons};
+use super::waiting::{ProgressWatch, Unfinished, Waiting, patient, reasons};
 use crate::admin::view::{self, Rollout, Service};
 use crate::service::time::Human;
 use clap::Args;
@@ -64,7 +64,7 @@ impl Deploy {
             };
         }
         mention_at_interrupt(name);
-        let watch = Watch::new(name, self.running.output.json, began, timeout);
+        let watch = ProgressWatch::new(name, self.running.output.json, began, timeout);
         match follow(&client, &path, version, watch) {
             Ok(service) if self.running.output.json => {
                 let code = print_json(&service.rollout);
@@ -116,7 +116,7 @@ fn follow(
     client: &Client,
     path: &str,
     version: &str,
-    mut watch: Watch,
+    mut watch: ProgressWatch,
 ) -> Result<Service, Unfinished> {
     loop {
         let service: Service = patient(|| client.get(path))?;

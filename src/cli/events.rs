@@ -3,7 +3,7 @@
 use super::arguments::Running;
 use super::client::ClientError;
 use super::output::{self, FAILED, fail, is_reader_gone, print, print_json};
-use super::stream::{Message, Streamed};
+use super::stream::{StreamMessage, Streamed};
 use super::terminal::paint;
 use crate::admin::view::{Events as List, Told};
 use clap::Args;
@@ -63,7 +63,7 @@ impl Events {
     }
 }
 
-fn show(message: &Message, json: bool) -> ExitCode {
+fn show(message: &StreamMessage, json: bool) -> ExitCode {
     if message.name == "missed" {
         output::complain("tidegate: events came in between that are not kept any more");
         return ExitCode::SUCCESS;

@@ -1,6 +1,6 @@
 //! `tidegate logs`: logs of a service's replicas, each line with its slot.
 
-use super::arguments::{ConfigFile, Output};
+use super::arguments::{ConfigFile, OutputForm};
 use super::client::Client;
 use super::output::{self, FAILED, fail, print};
 use super::terminal::paint;
@@ -30,7 +30,7 @@ pub struct Logs {
     #[command(flatten)]
     file: ConfigFile,
     #[command(flatten)]
-    output: Output,
+    output: OutputForm,
 }
 
 #[derive(Clone, Copy)]

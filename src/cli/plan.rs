@@ -1,6 +1,6 @@
 //! `tidegate plan`: a dry run.
 
-use super::arguments::{ConfigFile, Output, ServiceFlags};
+use super::arguments::{ConfigFile, OutputForm, ServiceFlags};
 use super::output::{FAILED, WOULD_CHANGE, fail, print, print_json, refuse};
 use crate::app;
 use crate::config;
@@ -23,11 +23,11 @@ pub struct Plan {
     #[arg(long)]
     image_from_file: bool,
     #[command(flatten)]
-    output: Output,
+    output: OutputForm,
 }
 
 #[derive(Serialize)]
-struct Step {
+struct PlannedStep {
     service: String,
     /// `start`, `drain`, `return`, `pause`, `resume` or `stop`.
     action: &'static str,
@@ -58,7 +58,7 @@ impl Plan {
             Ok(forecasts) => forecasts,
             Err(error) => return fail(FAILED, error),
         };
-        let steps: Vec<Step> = forecasts.iter().flat_map(steps).collect();
+        let steps: Vec<PlannedStep> = forecasts.iter().flat_map(steps).collect();
         let printed = if self.output.json {
             print_json(&steps)
         } else {
@@ -71,7 +71,7 @@ impl Plan {
     }
 }
 
-fn steps(forecast: &Forecast) -> impl Iterator<Item = Step> {
+fn steps(forecast: &Forecast) -> impl Iterator<Item = PlannedStep> {
     forecast.actions.iter().map(|action| {
         let (verb, slot, because) = match action {
             Action::FetchImage { slot, because } => ("fetch the image", slot, because),
@@ -82,7 +82,7 @@ fn steps(forecast: &Forecast) -> impl Iterator<Item = Step> {
             Action::Resume { slot, because, .. } => ("resume", slot, because),
             Action::Stop { slot, because, .. } => ("stop", slot, because),
         };
-        Step {
+        PlannedStep {
             service: forecast.service.to_string(),
             action: verb,
             slot: *slot,
@@ -107,10 +107,10 @@ fn differences_of(forecast: &Forecast) -> Vec<String> {
     image.into_iter().chain(others).collect()
 }
 
-fn lines(steps: &[Step], forecasts: &[Forecast]) -> String {
+fn lines(steps: &[PlannedStep], forecasts: &[Forecast]) -> String {
     let mut out = differences(forecasts);
     let nothing_to_do = steps.is_empty() && forecasts.iter().all(|it| it.because.is_empty());
-    for Step {
+    for PlannedStep {
         service,
         action,
         slot,

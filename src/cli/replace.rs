@@ -3,7 +3,7 @@
 use super::arguments::Running;
 use super::client::Client;
 use super::output::{FAILED, fail, print, print_json};
-use super::waiting::{Unfinished, Waiting, Watch, patient, reasons};
+use super::waiting::{ProgressWatch, Unfinished, Waiting, patient, reasons};
 use crate::admin::view::{self, Service};
 use clap::Args;
 use std::process::ExitCode;
@@ -37,7 +37,7 @@ impl Replace {
             Ok(drained) => drained,
             Err(error) => return fail(FAILED, error),
         };
-        let watch = Watch::new(name, self.running.output.json, began, self.waiting.timeout);
+        let watch = ProgressWatch::new(name, self.running.output.json, began, self.waiting.timeout);
         if !no_wait && let Err(unfinished) = self.follow(&client, &path, &drained.id, watch) {
             let then = format!("`tidegate logs {name}` what its replicas write");
             return fail(FAILED, unfinished.message(name, &then));
@@ -57,7 +57,7 @@ impl Replace {
         client: &Client,
         path: &str,
         id: &str,
-        mut watch: Watch,
+        mut watch: ProgressWatch,
     ) -> Result<(), Unfinished> {
         let slot = self.slot;
         loop {

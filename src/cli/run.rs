@@ -3,7 +3,7 @@
 use super::arguments::{ConfigFile, ServiceFlags};
 use super::output::{FAILED, fail, refuse};
 use super::terminal;
-use crate::app::{self, Options, StartError, When};
+use crate::app::{self, Options, StartError, TakeOver};
 use crate::log_writer::process;
 use crate::plugin::Registry;
 use clap::{Args, ValueEnum};
@@ -52,8 +52,8 @@ impl Run {
             file: self.file.config,
             remove: self.remove,
             upgrade: self.upgrade.map(|when| match when {
-                Upgrade::Now => When::Now,
-                Upgrade::OnQuit => When::OnQuit,
+                Upgrade::Now => TakeOver::Now,
+                Upgrade::OnQuit => TakeOver::OnQuit,
             }),
         };
         let error = app::run(&text, options, registry);

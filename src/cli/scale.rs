@@ -3,7 +3,7 @@
 use super::arguments::Running;
 use super::client::Client;
 use super::output::{FAILED, fail, print, print_json};
-use super::waiting::{Unfinished, Waiting, Watch, patient, reasons};
+use super::waiting::{ProgressWatch, Unfinished, Waiting, patient, reasons};
 use crate::admin::view::{self, Auto, Count, Service};
 use clap::Args;
 use std::process::ExitCode;
@@ -51,7 +51,7 @@ impl Scale {
         };
         let json = self.running.output.json;
         if scaled.by_hand.is_some() && !no_wait {
-            let watch = Watch::new(name, json, began, self.waiting.timeout);
+            let watch = ProgressWatch::new(name, json, began, self.waiting.timeout);
             if let Err(unfinished) = follow(&client, &path, scaled.desired, watch) {
                 let then = format!("`tidegate scale {name} auto` lets the policy decide again");
                 return fail(FAILED, unfinished.message(name, &then));
@@ -84,7 +84,12 @@ fn many(replicas: u32) -> String {
 }
 
 /// Shows progress until as many are ready, or another number is wanted.
-fn follow(client: &Client, path: &str, wanted: u32, mut watch: Watch) -> Result<(), Unfinished> {
+fn follow(
+    client: &Client,
+    path: &str,
+    wanted: u32,
+    mut watch: ProgressWatch,
+) -> Result<(), Unfinished> {
     loop {
         let service: Service = patient(|| client.get(path))?;
         let is_there = service.ready == wanted && service.replicas.len() as u32 == wanted;

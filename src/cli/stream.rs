@@ -13,7 +13,7 @@ const TRY_EVERY: Duration = Duration::from_millis(200);
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Message {
+pub struct StreamMessage {
     /// Empty: none was given.
     pub name: String,
     pub id: String,
@@ -32,7 +32,7 @@ impl Client {
     pub fn follow(
         &self,
         path: &str,
-        mut take: impl FnMut(&Message) -> Streamed,
+        mut take: impl FnMut(&StreamMessage) -> Streamed,
     ) -> Result<(), ClientError> {
         super::client::block_on(async {
             let mut last_id = String::new();
@@ -57,7 +57,7 @@ impl Client {
         path: &str,
         last_id: &mut String,
         heard: &mut Instant,
-        take: &mut impl FnMut(&Message) -> Streamed,
+        take: &mut impl FnMut(&StreamMessage) -> Streamed,
     ) -> Result<Streamed, ClientError> {
         let opened = tokio::time::timeout(AWAY_FOR, self.open(path, last_id)).await;
         let silent = || ClientError::Broken("there was no answer in time".to_owned());
@@ -102,11 +102,11 @@ impl Reader {
     }
 
     /// The next message that has data.
-    fn next(&mut self) -> Option<Message> {
+    fn next(&mut self) -> Option<StreamMessage> {
         loop {
             let end = self.unread.windows(2).position(|pair| pair == b"\n\n")?;
             let block: Vec<u8> = self.unread.drain(..end + 2).collect();
-            let mut message = Message::default();
+            let mut message = StreamMessage::default();
             for line in String::from_utf8_lossy(&block).lines() {
                 let (field, value) = line.split_once(':').unwrap_or((line, ""));
                 let value = value.strip_prefix(' ').unwrap_or(value);
@@ -136,7 +136,7 @@ mod tests {
     fn messages_come_out_of_any_pieces() {
         let text = "retry: 1000\n\n: still here\n\nid: 7\ndata: {\"a\":\ndata: 1}\n\n\
                     event: state\ndata: é\n\ndata: unfinished\n";
-        let message = |name: &str, id: &str, data: &str| Message {
+        let message = |name: &str, id: &str, data: &str| StreamMessage {
             name: name.to_owned(),
             id: id.to_owned(),
             data: data.to_owned(),

@@ -1,11 +1,11 @@
 //! `tidegate version`
 
-use super::arguments::Output;
+use super::arguments::OutputForm;
 use super::output::{print, print_json};
 use crate::admin::view::Version;
 use std::process::ExitCode;
 
-pub fn run(output: &Output) -> ExitCode {
+pub fn run(output: &OutputForm) -> ExitCode {
     let version = env!("CARGO_PKG_VERSION");
     if output.json {
         print_json(&Version::default())

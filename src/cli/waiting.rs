@@ -73,7 +73,7 @@ impl Unfinished {
     }
 }
 
-pub struct Watch {
+pub struct ProgressWatch {
     timeout: Duration,
     until: Instant,
     printer: Printer,
@@ -81,10 +81,10 @@ pub struct Watch {
     reasons: Vec<String>,
 }
 
-impl Watch {
+impl ProgressWatch {
     /// `began`: start of the timeout.
-    pub fn new(service: &str, quiet: bool, began: Instant, timeout: Duration) -> Watch {
-        Watch {
+    pub fn new(service: &str, quiet: bool, began: Instant, timeout: Duration) -> ProgressWatch {
+        ProgressWatch {
             timeout,
             until: began + timeout,
             printer: Printer {
@@ -294,7 +294,7 @@ web: 1 of 1 ready
 
     #[test]
     fn when_the_time_is_over_the_reason_and_the_next_step_are_told() {
-        let mut watch = Watch::new("web", true, Instant::now(), Duration::ZERO);
+        let mut watch = ProgressWatch::new("web", true, Instant::now(), Duration::ZERO);
         watch.show(
             "0 of 2 ready".to_owned(),
             vec!["the container engine does not answer".to_owned()],

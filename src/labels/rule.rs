@@ -4,19 +4,19 @@ use serde_yaml::Value;
 
 /// Requests of a host and below a path; `None`: of any.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct Route {
+pub struct RuleRoute {
     host: Option<String>,
     path: Option<String>,
 }
 
-impl Route {
+impl RuleRoute {
     /// Requests that are in both; `None`: no single route can say it.
-    fn and(&self, other: &Route) -> Option<Route> {
+    fn and(&self, other: &RuleRoute) -> Option<RuleRoute> {
         let both = |a: &Option<String>, b: &Option<String>| match (a, b) {
             (Some(a), Some(b)) if a != b => None,
             (a, b) => Some(a.clone().or(b.clone())),
         };
-        Some(Route {
+        Some(RuleRoute {
             host: both(&self.host, &other.host)?,
             path: both(&self.path, &other.path)?,
         })
@@ -24,9 +24,9 @@ impl Route {
 }
 
 /// Routes as a file has them, each once.
-pub fn written(routes: Vec<Route>) -> Value {
+pub fn written(routes: Vec<RuleRoute>) -> Value {
     let mut written: Vec<Value> = Vec::new();
-    for Route { host, path } in routes {
+    for RuleRoute { host, path } in routes {
         let parts = [("host", host), ("path", path)].into_iter();
         let parts = parts.filter_map(|(key, part)| Some((key.into(), part?.into())));
         let route = Value::Mapping(parts.collect());
@@ -38,16 +38,16 @@ pub fn written(routes: Vec<Route>) -> Value {
 }
 
 /// A rule as the routes that claim the same; `None`: it says what no route can.
-pub fn routes_of(rule: &str) -> Option<Vec<Route>> {
-    let mut rest = Rest(rule);
+pub fn routes_of(rule: &str) -> Option<Vec<RuleRoute>> {
+    let mut rest = RuleRest(rule);
     let routes = rest.any();
     routes.filter(|_| rest.0.trim().is_empty())
 }
 
 /// Rest of a rule that is still to be read. Each method returns `None` where no route can say it.
-struct Rest<'a>(&'a str);
+struct RuleRest<'a>(&'a str);
 
-impl Rest<'_> {
+impl RuleRest<'_> {
     fn eat(&mut self, word: &str) -> bool {
         let rest = self.0.trim_start();
         let eaten = rest.strip_prefix(word);
@@ -56,7 +56,7 @@ impl Rest<'_> {
     }
 
     /// `… || …`
-    fn any(&mut self) -> Option<Vec<Route>> {
+    fn any(&mut self) -> Option<Vec<RuleRoute>> {
         let mut routes = self.all()?;
         while self.eat("||") {
             routes.extend(self.all()?);
@@ -65,7 +65,7 @@ impl Rest<'_> {
     }
 
     /// `… && …`, which binds more tightly.
-    fn all(&mut self) -> Option<Vec<Route>> {
+    fn all(&mut self) -> Option<Vec<RuleRoute>> {
         let mut routes = self.one()?;
         while self.eat("&&") {
             let others = self.one()?;
@@ -77,7 +77,7 @@ impl Rest<'_> {
         Some(routes)
     }
 
-    fn one(&mut self) -> Option<Vec<Route>> {
+    fn one(&mut self) -> Option<Vec<RuleRoute>> {
         if self.eat("(") {
             let routes = self.any()?;
             return self.eat(")").then_some(routes);
@@ -95,7 +95,7 @@ impl Rest<'_> {
                 true => (Some(word), None),
                 false => (None, Some(word)),
             };
-            is_plain.then_some(Route { host, path })
+            is_plain.then_some(RuleRoute { host, path })
         });
         words.collect()
     }

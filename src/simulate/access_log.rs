@@ -12,7 +12,7 @@ const STEP: Duration = Duration::from_secs(1);
 
 /// Fields of a line that are used.
 #[derive(Deserialize)]
-struct Line<'a> {
+struct AccessLogLine<'a> {
     #[serde(borrow)]
     time: Cow<'a, str>,
     #[serde(borrow)]
@@ -49,7 +49,7 @@ pub fn count(text: &str, service: Option<&str>) -> Result<Counted, TraceError> {
         if line.is_empty() {
             continue;
         }
-        let read = match serde_json::from_str::<Line<'_>>(line) {
+        let read = match serde_json::from_str::<AccessLogLine<'_>>(line) {
             Ok(read) => read,
             Err(_) if !is_whole => break,
             Err(error) => {

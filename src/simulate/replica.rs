@@ -23,17 +23,17 @@ pub enum Event {
     },
 }
 
-pub struct Replica {
+pub struct ImaginedReplica {
     pub id: ReplicaId,
     pub slot: Slot,
     pub generation: u64,
     pub began: u64,
-    pub state: State,
+    pub state: ReplicaState,
     pub in_flight: u32,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-pub enum State {
+pub enum ReplicaState {
     Starting,
     Ready { since: u64 },
     Draining { since: u64 },

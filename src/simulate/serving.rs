@@ -1,15 +1,15 @@
 //! Requests and replicas: service in turn, completion, and crashes.
 
-use super::replica::{Event, Replica, State};
+use super::replica::{Event, ImaginedReplica, ReplicaState};
 use super::time::nanos;
-use super::world::{World, moment};
+use super::world::{ImaginedWorld, moment};
 use crate::plan::backoff::SETTLED_AFTER;
 use crate::plan::scaler::learn;
 use crate::service::spec::Slot;
 use std::cmp::Reverse;
 use std::time::Duration;
 
-impl World<'_> {
+impl ImaginedWorld<'_> {
     pub(super) fn happens(&mut self, event: Event) {
         let (Event::Done {
             index, generation, ..
@@ -22,7 +22,7 @@ impl World<'_> {
             return;
         };
         match event {
-            Event::Done { took, waited, .. } if replica.state != State::Crashed => {
+            Event::Done { took, waited, .. } if replica.state != ReplicaState::Crashed => {
                 replica.in_flight -= 1;
                 self.counted.in_flight -= 1;
                 self.counted.completed += 1;
@@ -30,7 +30,7 @@ impl World<'_> {
                 let answered = Duration::from_nanos(waited + took);
                 self.counted.answers.note(answered);
                 match replica.state {
-                    State::Ready { .. } => {
+                    ReplicaState::Ready { .. } => {
                         self.free_slots += 1;
                         self.serve();
                     }
@@ -48,10 +48,10 @@ impl World<'_> {
             }
             Event::Crashes { .. } => {
                 let lived = match replica.state {
-                    State::Ready { since } => Some(Duration::from_nanos(self.now - since)),
+                    ReplicaState::Ready { since } => Some(Duration::from_nanos(self.now - since)),
                     _ => None,
                 };
-                replica.state = State::Crashed;
+                replica.state = ReplicaState::Crashed;
                 self.counted.in_flight -= u64::from(replica.in_flight);
                 self.outcome.lost += u64::from(replica.in_flight);
                 if lived.is_none_or(|lived| lived < SETTLED_AFTER) {
@@ -67,7 +67,7 @@ impl World<'_> {
         let Some(replica) = &mut self.replicas[index] else {
             return;
         };
-        replica.state = State::Ready { since: self.now };
+        replica.state = ReplicaState::Ready { since: self.now };
         let generation = replica.generation;
         if !self.model.crashes_after.is_zero() {
             let life = self.lives.exponential() * self.model.crashes_after.as_secs_f64();
@@ -79,7 +79,7 @@ impl World<'_> {
     }
 
     pub(super) fn list_ready(&mut self) {
-        let is_ready = |it: &Replica| matches!(it.state, State::Ready { .. });
+        let is_ready = |it: &ImaginedReplica| matches!(it.state, ReplicaState::Ready { .. });
         let mut ready: Vec<(Slot, usize, u32)> = (self.replicas.iter().enumerate())
             .filter_map(|(index, replica)| Some((index, replica.as_ref()?)))
             .filter(|(_, replica)| is_ready(replica))

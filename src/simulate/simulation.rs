@@ -5,7 +5,7 @@ use super::model::Model;
 use super::oracle;
 use super::outcome::Outcome;
 use super::trace::Trace;
-use super::world::World;
+use super::world::ImaginedWorld;
 use crate::plan::scaler::Scaler;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl<'a> Simulation<'a> {
 
     /// Plays the trace under a policy; `progress` is called after each second of it.
     pub fn run(&self, scaler: &dyn Scaler, progress: impl FnMut(u64)) -> Outcome {
-        let world = World::new(self.model, scaler, self.start, self.load(0));
+        let world = ImaginedWorld::new(self.model, scaler, self.start, self.load(0));
         world.run(
             self.arrivals(),
             self.seconds(),

@@ -1,9 +1,9 @@
 //! Decisions of the real scaler and the real planner, and their execution.
 
 use super::outcome::Second;
-use super::replica::{Event, Replica, State};
+use super::replica::{Event, ImaginedReplica, ReplicaState};
 use super::time::{NANOS, nanos};
-use super::world::{FIRST_SLOT, World, moment};
+use super::world::{FIRST_SLOT, ImaginedWorld, moment};
 use crate::plan::backoff::SETTLED_AFTER;
 use crate::plan::scaler::turn;
 use crate::plan::window::Sample;
@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// A plan and what follows from it settle within a few rounds.
 const ROUNDS_MAX: usize = 64;
 
-impl World<'_> {
+impl ImaginedWorld<'_> {
     /// As the control loop does it once a second.
     pub(super) fn tick(&mut self, load: f64) {
         self.serve();
@@ -54,7 +54,7 @@ impl World<'_> {
     pub(super) fn sample(&self) -> Sample {
         let starting = || {
             let replicas = self.replicas.iter().flatten();
-            replicas.filter(|replica| replica.state == State::Starting)
+            replicas.filter(|replica| replica.state == ReplicaState::Starting)
         };
         let for_nanos = starting().map(|replica| self.now - replica.began).sum();
         Sample {
@@ -116,20 +116,20 @@ impl World<'_> {
 
     pub(super) fn seen(&mut self) -> Vec<Seen> {
         for replica in self.replicas.iter().flatten() {
-            if let State::Ready { since } = replica.state
+            if let ReplicaState::Ready { since } = replica.state
                 && Duration::from_nanos(self.now - since) >= SETTLED_AFTER
             {
                 self.backoff.settled(replica.generation);
             }
         }
-        let condition = |replica: &Replica| match replica.state {
-            State::Starting => Condition::Starting,
-            State::Ready { .. } => Condition::Ready,
-            State::Draining { since } => Condition::Draining {
+        let condition = |replica: &ImaginedReplica| match replica.state {
+            ReplicaState::Starting => Condition::Starting,
+            ReplicaState::Ready { .. } => Condition::Ready,
+            ReplicaState::Draining { since } => Condition::Draining {
                 since: moment(since),
                 in_flight: u64::from(replica.in_flight),
             },
-            State::Crashed => Condition::Sick(Ailment::Exited { code: Some(1) }),
+            ReplicaState::Crashed => Condition::Sick(Ailment::Exited { code: Some(1) }),
         };
         let replicas = self.replicas.iter().flatten();
         replicas
@@ -154,14 +154,14 @@ impl World<'_> {
             }
             Action::Drain { id, .. } => {
                 let since = self.now;
-                self.set(&id, State::Draining { since });
+                self.set(&id, ReplicaState::Draining { since });
             }
             // Only services that sleep are paused, and here none does; every image is here.
             Action::FetchImage { .. } => {}
             Action::Pause { .. } | Action::Resume { .. } => {}
             Action::Return { id, .. } => {
                 let since = self.now;
-                self.set(&id, State::Ready { since });
+                self.set(&id, ReplicaState::Ready { since });
             }
             Action::Stop { id, .. } => {
                 let place = self.replicas.iter_mut().find(|it| is(it.as_ref(), &id));
@@ -174,12 +174,12 @@ impl World<'_> {
 
     pub(super) fn start(&mut self, slot: Slot) -> usize {
         self.generations += 1;
-        let replica = Replica {
+        let replica = ImaginedReplica {
             id: ReplicaId::new(self.generations.to_string()),
             slot,
             generation: self.generations,
             began: self.now,
-            state: State::Starting,
+            state: ReplicaState::Starting,
             in_flight: 0,
         };
         let index = match self.replicas.iter().position(Option::is_none) {
@@ -195,22 +195,22 @@ impl World<'_> {
         index
     }
 
-    pub(super) fn set(&mut self, id: &ReplicaId, state: State) {
+    pub(super) fn set(&mut self, id: &ReplicaId, state: ReplicaState) {
         let mut replicas = self.replicas.iter_mut();
         if let Some(Some(replica)) = replicas.find(|it| is(it.as_ref(), id)) {
             replica.state = state;
         }
     }
 
-    pub(super) fn gone(&mut self, replica: &Replica) {
+    pub(super) fn gone(&mut self, replica: &ImaginedReplica) {
         self.outcome.replica_seconds += (self.now - replica.began) as f64 / NANOS as f64;
-        if replica.state != State::Crashed {
+        if replica.state != ReplicaState::Crashed {
             self.counted.in_flight -= u64::from(replica.in_flight);
             self.outcome.lost += u64::from(replica.in_flight);
         }
     }
 }
 
-fn is(replica: Option<&Replica>, id: &ReplicaId) -> bool {
+fn is(replica: Option<&ImaginedReplica>, id: &ReplicaId) -> bool {
     replica.is_some_and(|replica| replica.id == *id)
 }

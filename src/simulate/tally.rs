@@ -2,11 +2,11 @@
 
 use super::outcome::Outcome;
 use super::time::NANOS;
-use super::world::World;
+use super::world::ImaginedWorld;
 
 /// A change of direction so soon after the last change is a flip.
 const FLIP_WITHIN: u64 = 5 * 60;
-impl World<'_> {
+impl ImaginedWorld<'_> {
     pub(super) fn note_change(&mut self, up: bool) {
         let second = self.now / NANOS;
         let flipped = self

@@ -1,10 +1,10 @@
 //! Imagined replicas and requests, event by event, under the real scaler and the real planner.
 
-use super::arrivals::{Arrivals, Request};
+use super::arrivals::{Arrival, Arrivals};
 use super::model::Model;
 use super::outcome::Outcome;
 use super::random::{Lognormal, Random};
-use super::replica::{Event, Replica};
+use super::replica::{Event, ImaginedReplica};
 use super::time::NANOS;
 use crate::plan::backoff::Backoff;
 use crate::plan::scaler::Scaler;
@@ -19,7 +19,7 @@ use std::time::Duration;
 pub(super) const FIRST_SLOT: Slot = 8000;
 
 /// The imagined world.
-pub struct World<'a> {
+pub struct ImaginedWorld<'a> {
     pub(super) model: &'a Model,
     pub(super) scaler: &'a dyn Scaler,
     /// Time of day at the beginning; zero: unknown.
@@ -27,8 +27,8 @@ pub struct World<'a> {
     pub(super) now: u64,
     pub(super) events: BinaryHeap<Reverse<(u64, Event)>>,
     /// Replicas by index; free indices are reused.
-    pub(super) replicas: Vec<Option<Replica>>,
-    pub(super) waiting: VecDeque<Request>,
+    pub(super) replicas: Vec<Option<ImaginedReplica>>,
+    pub(super) waiting: VecDeque<Arrival>,
     /// Indices of the ready replicas in slot order.
     pub(super) ready: Vec<usize>,
     pub(super) free_slots: u32,
@@ -64,11 +64,16 @@ pub(super) fn moment(nanos: u64) -> Moment {
     Moment(Duration::from_nanos(nanos))
 }
 
-impl<'a> World<'a> {
+impl<'a> ImaginedWorld<'a> {
     /// A world in which Tidegate runs already, with replicas for `load` and a quarter more.
-    pub fn new(model: &'a Model, scaler: &'a dyn Scaler, start: Duration, load: f64) -> World<'a> {
+    pub fn new(
+        model: &'a Model,
+        scaler: &'a dyn Scaler,
+        start: Duration,
+        load: f64,
+    ) -> ImaginedWorld<'a> {
         let wanted = model.bounds.clamp((load * 1.25).ceil() as u32);
-        let mut world = World {
+        let mut world = ImaginedWorld {
             model,
             scaler,
             start,

@@ -1,6 +1,6 @@
 //! The file half of the lock.
 
-use super::refusal::Refusal;
+use super::refusal::LockRefusal;
 use nix::unistd::getuid;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -38,8 +38,8 @@ fn is_usable(folder: &Path) -> bool {
 }
 
 /// Locks the file and signs it with this process.
-pub fn lock_file(path: &Path) -> Result<OwnedFd, Refusal> {
-    let failed = |error: io::Error| Refusal::Failed(format!("{}: {error}", path.display()));
+pub fn lock_file(path: &Path) -> Result<OwnedFd, LockRefusal> {
+    let failed = |error: io::Error| LockRefusal::Failed(format!("{}: {error}", path.display()));
     for _ in 0..TRIES {
         let mut file = OpenOptions::new()
             .create(true)
@@ -56,7 +56,7 @@ pub fn lock_file(path: &Path) -> Result<OwnedFd, Refusal> {
                 let mut owner = String::new();
                 let _ = file.read_to_string(&mut owner);
                 let owner = owner.chars().take_while(char::is_ascii_digit);
-                return Err(Refusal::Locked(owner.collect()));
+                return Err(LockRefusal::Locked(owner.collect()));
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
@@ -104,12 +104,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.lock");
         let held = lock_file(&path);
-        assert!(matches!(lock_file(&path), Err(Refusal::Locked(_))));
+        assert!(matches!(lock_file(&path), Err(LockRefusal::Locked(_))));
         drop(held);
         assert!(lock_file(&path).is_ok());
         let link = folder.path().join("link.lock");
         std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
-        assert!(matches!(lock_file(&link), Err(Refusal::Failed(_))));
+        assert!(matches!(lock_file(&link), Err(LockRefusal::Failed(_))));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::file::{folder, lock_file, sign};
 use super::name;
-use super::refusal::Refusal;
+use super::refusal::LockRefusal;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io;
@@ -15,21 +15,21 @@ pub struct InstanceLock {
     folder: PathBuf,
     /// Docker's socket: access to it is access to all containers.
     docker_socket: Option<PathBuf>,
-    state: Mutex<State>,
+    state: Mutex<LockState>,
 }
 
 #[derive(Default)]
-struct State {
+struct LockState {
     /// Whether any service has containers.
     wanted: bool,
     /// The daemon that answered last.
     engine: Option<String>,
     /// Halves from the previous process, by name.
     inherited: Vec<(String, OwnedFd)>,
-    held: Option<Held>,
+    held: Option<HeldLock>,
 }
 
-struct Held {
+struct HeldLock {
     engine: String,
     path: PathBuf,
     halves: Vec<(String, Arc<OwnedFd>)>,
@@ -98,7 +98,7 @@ impl InstanceLock {
         }
     }
 
-    fn lock(&self, state: &mut State, engine: &str) -> Result<(), String> {
+    fn lock(&self, state: &mut LockState, engine: &str) -> Result<(), String> {
         if state
             .held
             .as_ref()
@@ -136,7 +136,7 @@ impl InstanceLock {
             name.map(|name| (abstract_name, name)),
         ];
         let halves = halves.into_iter().flatten();
-        state.held = Some(Held {
+        state.held = Some(HeldLock {
             engine: engine.to_owned(),
             path,
             halves: halves.map(|(name, half)| (name, Arc::new(half))).collect(),
@@ -144,21 +144,21 @@ impl InstanceLock {
         Ok(())
     }
 
-    fn refused(&self, refusal: Refusal) -> String {
+    fn refused(&self, refusal: LockRefusal) -> String {
         let instance = &self.instance;
         match refusal {
-            Refusal::Locked(process) => format!(
+            LockRefusal::Locked(process) => format!(
                 "another tidegate (process {process}) controls the containers of the instance \
                  `{instance}`\n  hint: stop it, or give this one its own `instance`"
             ),
-            Refusal::Failed(why) => {
+            LockRefusal::Failed(why) => {
                 format!("cannot lock the containers of the instance `{instance}`: {why}")
             }
         }
     }
 
     /// The value behind this lock is replaced whole.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LockState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
 //! The name half of the lock, in the kernel's namespace of abstract sockets.
 
-use super::refusal::Refusal;
+use super::refusal::LockRefusal;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt,
 };
@@ -15,18 +15,18 @@ use std::path::Path;
 
 /// Binds the name; `None`: a stranger has it. `docker_socket`: access to it is access to all
 /// containers.
-pub fn bind(name: &str, docker_socket: Option<&Path>) -> Result<Option<OwnedFd>, Refusal> {
+pub fn bind(name: &str, docker_socket: Option<&Path>) -> Result<Option<OwnedFd>, LockRefusal> {
     let bound =
         SocketAddr::from_abstract_name(name).and_then(|address| UnixListener::bind_addr(&address));
     match bound {
         Ok(listener) => Ok(Some(listener.into())),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => match holder(name) {
             Some((process, user)) if may_control(process, user, docker_socket) => {
-                Err(Refusal::Locked(process.to_string()))
+                Err(LockRefusal::Locked(process.to_string()))
             }
             _ => Ok(None),
         },
-        Err(error) => Err(Refusal::Failed(error.to_string())),
+        Err(error) => Err(LockRefusal::Failed(error.to_string())),
     }
 }
 

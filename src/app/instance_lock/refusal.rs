@@ -1,6 +1,6 @@
 //! Reasons why a lock is not had.
 
-pub enum Refusal {
+pub enum LockRefusal {
     /// By this process.
     Locked(String),
     Failed(String),

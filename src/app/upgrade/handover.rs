@@ -30,7 +30,7 @@ const READ_BYTES: usize = 64 * 1024;
 /// Time at which a successor takes over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum When {
+pub enum TakeOver {
     Now,
     /// Once the running process gets QUIT.
     OnQuit,
@@ -48,12 +48,12 @@ pub enum Holding {
 
 #[derive(PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Message {
+pub enum UpgradeMessage {
     /// The successor introduces itself.
     Hello {
         protocol: u32,
         pid: u32,
-        when: When,
+        when: TakeOver,
         /// Whether it has a supervisor of its own.
         #[serde(default)]
         supervised: bool,
@@ -106,14 +106,14 @@ impl Conversation {
         self.stream.into_std()
     }
 
-    pub async fn send(&mut self, message: &Message) -> io::Result<()> {
+    pub async fn send(&mut self, message: &UpgradeMessage) -> io::Result<()> {
         self.stream.write_all(&line(message)?).await
     }
 
     /// Sends a message with `descriptors`.
     pub async fn send_with(
         &mut self,
-        message: &Message,
+        message: &UpgradeMessage,
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<()> {
         if descriptors.len() > DESCRIPTORS_MAX {
@@ -140,7 +140,7 @@ impl Conversation {
     }
 
     /// The next message. Cancel safe.
-    pub async fn receive(&mut self) -> io::Result<Message> {
+    pub async fn receive(&mut self) -> io::Result<UpgradeMessage> {
         loop {
             if let Some(end) = memchr(b'\n', &self.unread[self.searched..]) {
                 let rest = self.unread.split_off(self.searched + end + 1);
@@ -203,7 +203,7 @@ impl Conversation {
 
 const SPACE: usize = rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX));
 
-fn line(message: &Message) -> io::Result<Vec<u8>> {
+fn line(message: &UpgradeMessage) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     Ok(line)
@@ -227,7 +227,7 @@ mod tests {
         let holdings: Vec<Holding> = (0..DESCRIPTORS_MAX)
             .map(|n| Holding::Listener(([127, 0, 0, 1], n as u16).into()))
             .collect();
-        let said = Message::Holdings {
+        let said = UpgradeMessage::Holdings {
             pid: 1,
             holdings,
             ready: BTreeMap::from([("web".to_owned(), 2)]),
@@ -235,11 +235,11 @@ mod tests {
         };
         let descriptors = vec![file.as_fd(); DESCRIPTORS_MAX];
         old.send_with(&said, &descriptors).await.unwrap();
-        old.send(&Message::Serving).await.unwrap();
+        old.send(&UpgradeMessage::Serving).await.unwrap();
         assert_eq!(new.receive().await.unwrap(), said);
         let received = new.received();
         assert_eq!(received.len(), DESCRIPTORS_MAX);
-        assert_eq!(new.receive().await.unwrap(), Message::Serving);
+        assert_eq!(new.receive().await.unwrap(), UpgradeMessage::Serving);
         let mut copy = File::from(received.into_iter().next_back().unwrap());
         copy.write_all(b"from the other side").unwrap();
         file.rewind().unwrap();
@@ -254,13 +254,13 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         let names = (0..5_000).map(|n| format!("{n:05}-{}", "x".repeat(57)));
         let counts: BTreeMap<String, u32> = names.clone().map(|name| (name, 1000)).collect();
-        let holdings = Message::Holdings {
+        let holdings = UpgradeMessage::Holdings {
             pid: 1,
             holdings: vec![Holding::StateLock],
             ready: counts.clone(),
             supervisor: Supervisor::default(),
         };
-        let yours = Message::Yours {
+        let yours = UpgradeMessage::Yours {
             wanted: counts,
             by_hand: names.collect(),
         };

@@ -7,7 +7,7 @@ use super::handover::Holding;
 use super::predecessor;
 use crate::app::engines::{self, Claim, Seal};
 use crate::app::instance_lock::InstanceLock;
-use crate::app::key::Key;
+use crate::app::key::SealKey;
 use crate::app::listener::{bind, bound_unsent};
 use crate::app::socket_activation;
 use crate::app::start_error::{StartError, system};
@@ -25,7 +25,7 @@ pub struct Holdings {
     pub state_lock: File,
     /// Held while any service has containers.
     instance_lock: Arc<InstanceLock>,
-    key: Key,
+    key: SealKey,
     /// Listeners of the previous process, until the wanted ones are known.
     inherited: Vec<(SocketAddr, TcpListener)>,
     /// Listeners of a supervisor, until then.
@@ -62,7 +62,7 @@ impl Holdings {
         let holdings = Holdings {
             listeners: Vec::new(),
             instance_lock: Arc::new(instance_lock),
-            key: Key::open(&config.state_dir, signed_by(&state_lock))?,
+            key: SealKey::open(&config.state_dir, signed_by(&state_lock))?,
             state_lock,
             inherited,
             passed,

@@ -1,6 +1,6 @@
 //! An upgrade, seen from the old process.
 
-use super::handover::Message;
+use super::handover::UpgradeMessage;
 use super::predecessor::LivePredecessor;
 use super::successor::Successor;
 use crate::app::doors::{Doors, over};
@@ -25,7 +25,7 @@ impl Keeper {
     pub async fn show_holdings(&mut self, mut successor: Successor) -> Option<Successor> {
         let halves = self.holdings.instance_halves();
         let (holdings, descriptors) = self.holdings.all(&halves);
-        let message = Message::Holdings {
+        let message = UpgradeMessage::Holdings {
             pid: std::process::id(),
             holdings,
             ready: self.counts(|service| service.ready.len() as u32),
@@ -63,7 +63,7 @@ impl Keeper {
         let by_hand = self.counts(|service| service.by_hand.unwrap_or_default());
         let by_hand = by_hand.into_iter().filter(|(_, count)| *count > 0);
         let by_hand: BTreeSet<String> = by_hand.map(|(name, _)| name).collect();
-        let yours = Message::Yours { wanted, by_hand };
+        let yours = UpgradeMessage::Yours { wanted, by_hand };
         let said = successor.conversation.send(&yours);
         if !matches!(tokio::time::timeout(READ_WITHIN, said).await, Ok(Ok(()))) {
             // A message without its end hands over nothing.
@@ -74,7 +74,7 @@ impl Keeper {
         }
         // No timeout: as long as the successor lives, the containers are its own.
         match successor.conversation.receive().await {
-            Ok(Message::Serving) => {
+            Ok(UpgradeMessage::Serving) => {
                 log::info!("process {pid} took over: finishing what is in flight");
                 self.in_flight.end_connections();
                 self.doors.send_replace(Doors::HandedOver);

@@ -1,6 +1,6 @@
 //! The running process, as its successor sees it.
 
-use super::handover::{Conversation, Holding, Message, PROTOCOL, When};
+use super::handover::{Conversation, Holding, PROTOCOL, TakeOver, UpgradeMessage};
 use crate::app::start_error::{StartError, system};
 use crate::app::supervisor::Supervisor;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +37,7 @@ pub type Handed = Vec<(Holding, OwnedFd)>;
 /// `supervised`: this process has a supervisor of its own.
 pub fn ask(
     state_dir: &Path,
-    when: When,
+    when: TakeOver,
     supervised: bool,
 ) -> Result<Option<(Predecessor, Handed)>, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -66,10 +66,10 @@ pub fn ask(
 
 async fn meet(
     mut conversation: Conversation,
-    when: When,
+    when: TakeOver,
     supervised: bool,
 ) -> Result<(Predecessor, Handed), String> {
-    let hello = Message::Hello {
+    let hello = UpgradeMessage::Hello {
         protocol: PROTOCOL,
         pid: std::process::id(),
         when,
@@ -78,22 +78,22 @@ async fn meet(
     let said = conversation.send(&hello).await;
     said.map_err(|error| left(&error))?;
     let answer = match when {
-        When::Now => tokio::time::timeout(ANSWER_WITHIN, conversation.receive())
+        TakeOver::Now => tokio::time::timeout(ANSWER_WITHIN, conversation.receive())
             .await
             .map_err(|_| format!("the running process did not answer within {ANSWER_WITHIN:?}"))?,
-        When::OnQuit => {
+        TakeOver::OnQuit => {
             log::info!("waiting until the running process gets QUIT");
             conversation.receive().await
         }
     };
     let (pid, holdings, ready, supervisor) = match answer {
-        Ok(Message::Holdings {
+        Ok(UpgradeMessage::Holdings {
             pid,
             holdings,
             ready,
             supervisor,
         }) => (pid, holdings, ready, supervisor),
-        Ok(Message::Refused { why }) => return Err(why),
+        Ok(UpgradeMessage::Refused { why }) => return Err(why),
         Ok(other) => {
             return Err(format!(
                 "unexpected answer of the running process: {other:?}"
@@ -127,11 +127,11 @@ impl Predecessor {
 impl LivePredecessor {
     /// Asks for control; returns the desired counts, and the services whose count was set by hand.
     pub async fn ready(&mut self) -> Result<(BTreeMap<String, u32>, BTreeSet<String>), String> {
-        let said = self.conversation.send(&Message::Ready).await;
+        let said = self.conversation.send(&UpgradeMessage::Ready).await;
         said.map_err(|error| left(&error))?;
         match self.conversation.receive().await {
-            Ok(Message::Yours { wanted, by_hand }) => Ok((wanted, by_hand)),
-            Ok(Message::Refused { why }) => Err(why),
+            Ok(UpgradeMessage::Yours { wanted, by_hand }) => Ok((wanted, by_hand)),
+            Ok(UpgradeMessage::Refused { why }) => Err(why),
             Ok(other) => Err(format!(
                 "unexpected answer of the running process: {other:?}"
             )),
@@ -141,7 +141,7 @@ impl LivePredecessor {
 
     /// Tells it that it may leave; it may be gone already.
     pub async fn serving(&mut self) {
-        let _ = self.conversation.send(&Message::Serving).await;
+        let _ = self.conversation.send(&UpgradeMessage::Serving).await;
     }
 
     /// Resolves when its process has ended.

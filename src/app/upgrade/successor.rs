@@ -1,6 +1,6 @@
 //! Successors, as the running process sees them: one at a time may take over.
 
-use super::handover::{Conversation, Message, PROTOCOL, When};
+use super::handover::{Conversation, PROTOCOL, TakeOver, UpgradeMessage};
 use crate::service::time::Human;
 use std::io;
 use std::os::unix::net::UnixListener as StdUnixListener;
@@ -24,7 +24,7 @@ const ACCEPT_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The socket for successors. One at a time may be inside.
 pub struct Door {
     listener: UnixListener,
-    steps: JoinSet<Option<Step>>,
+    steps: JoinSet<Option<SuccessorStep>>,
     /// Process id of the successor inside, while there is one.
     inside: Weak<u32>,
     quit: watch::Sender<()>,
@@ -34,7 +34,7 @@ pub struct Door {
 pub struct Successor {
     pub pid: u32,
     pub conversation: Conversation,
-    when: When,
+    when: TakeOver,
     /// Whether it has a supervisor of its own.
     pub supervised: bool,
     inside: Arc<u32>,
@@ -48,7 +48,7 @@ pub enum Knock {
     IsReady(Successor),
 }
 
-enum Step {
+enum SuccessorStep {
     Greeted(Successor),
     Next(Knock),
 }
@@ -80,12 +80,12 @@ impl Door {
                     }
                 },
                 Some(step) = self.steps.join_next() => match step {
-                    Ok(Some(Step::Greeted(successor))) => {
+                    Ok(Some(SuccessorStep::Greeted(successor))) => {
                         if let Some(successor) = self.let_in(successor) {
                             return Knock::Comes(successor);
                         }
                     }
-                    Ok(Some(Step::Next(knock))) => return knock,
+                    Ok(Some(SuccessorStep::Next(knock))) => return knock,
                     Ok(None) | Err(_) => {}
                 },
             }
@@ -103,7 +103,7 @@ impl Door {
             return None;
         }
         self.inside = Arc::downgrade(&successor.inside);
-        if successor.when == When::Now {
+        if successor.when == TakeOver::Now {
             return Some(successor);
         }
         log::info!("process {} takes over at QUIT", successor.pid);
@@ -117,7 +117,9 @@ impl Door {
         self.steps.spawn(async move {
             let pid = successor.pid;
             match timeout(READY_WITHIN, successor.conversation.receive()).await {
-                Ok(Ok(Message::Ready)) => return Some(Step::Next(Knock::IsReady(successor))),
+                Ok(Ok(UpgradeMessage::Ready)) => {
+                    return Some(SuccessorStep::Next(Knock::IsReady(successor)));
+                }
                 Ok(_) => log::warn!("process {pid} does not take over after all; going on"),
                 Err(_) => {
                     let why = format!("it was not ready within {}", Human(READY_WITHIN));
@@ -133,15 +135,15 @@ impl Door {
 impl Successor {
     pub async fn refuse(mut self, why: &str) {
         let why = why.to_owned();
-        let refusal = Message::Refused { why };
+        let refusal = UpgradeMessage::Refused { why };
         let _ = timeout(REFUSE_WITHIN, self.conversation.send(&refusal)).await;
     }
 }
 
-async fn greet(stream: UnixStream) -> Option<Step> {
+async fn greet(stream: UnixStream) -> Option<SuccessorStep> {
     let mut conversation = Conversation::new(stream);
     let hello = timeout(HELLO_WITHIN, conversation.receive()).await;
-    let Ok(Ok(Message::Hello {
+    let Ok(Ok(UpgradeMessage::Hello {
         protocol,
         pid,
         when,
@@ -163,10 +165,13 @@ async fn greet(stream: UnixStream) -> Option<Step> {
         successor.refuse(why).await;
         return None;
     }
-    Some(Step::Greeted(successor))
+    Some(SuccessorStep::Greeted(successor))
 }
 
-async fn wait_for_quit(mut successor: Successor, mut quit: watch::Receiver<()>) -> Option<Step> {
+async fn wait_for_quit(
+    mut successor: Successor,
+    mut quit: watch::Receiver<()>,
+) -> Option<SuccessorStep> {
     tokio::select! {
         quit = quit.changed() => quit.ok()?,
         () = successor.conversation.closed() => {
@@ -174,7 +179,7 @@ async fn wait_for_quit(mut successor: Successor, mut quit: watch::Receiver<()>) 
             return None;
         }
     }
-    Some(Step::Next(Knock::Comes(successor)))
+    Some(SuccessorStep::Next(Knock::Comes(successor)))
 }
 
 #[cfg(test)]
@@ -184,10 +189,10 @@ mod tests {
 
     async fn knock(path: &Path, pid: u32) -> Conversation {
         let mut conversation = Conversation::new(UnixStream::connect(path).await.unwrap());
-        let hello = Message::Hello {
+        let hello = UpgradeMessage::Hello {
             protocol: PROTOCOL,
             pid,
-            when: When::Now,
+            when: TakeOver::Now,
             supervised: false,
         };
         conversation.send(&hello).await.unwrap();
@@ -199,7 +204,7 @@ mod tests {
         tokio::select! {
             _ = door.next() => panic!("nobody may come in"),
             heard = outside.receive() => match heard {
-                Ok(Message::Refused { why }) => why,
+                Ok(UpgradeMessage::Refused { why }) => why,
                 other => panic!("{other:?}"),
             },
         }

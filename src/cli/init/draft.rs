@@ -6,47 +6,47 @@ use std::fmt::Write;
 pub struct Draft {
     /// Comments above everything, one a line.
     pub head: Vec<String>,
-    pub services: Vec<Service>,
+    pub services: Vec<DraftService>,
     /// Comments below everything.
     pub foot: Vec<String>,
 }
 
 #[derive(Default)]
-pub struct Service {
+pub struct DraftService {
     pub name: String,
-    keys: Vec<Key>,
+    keys: Vec<DraftKey>,
     /// Comments on what is not translated.
     pub remarks: Vec<String>,
 }
 
-struct Key {
+struct DraftKey {
     name: String,
-    value: Value,
+    value: DraftValue,
     why: String,
 }
 
-pub enum Value {
+pub enum DraftValue {
     /// Text of the file, in one line.
     Flow(String),
     /// Keys below it, each with its value.
     Block(Vec<(String, String, String)>),
 }
 
-impl Service {
-    pub fn named(name: impl Into<String>) -> Service {
-        Service {
+impl DraftService {
+    pub fn named(name: impl Into<String>) -> DraftService {
+        DraftService {
             name: name.into(),
-            ..Service::default()
+            ..DraftService::default()
         }
     }
 
     /// `value` is text of the file; `why` may be empty.
     pub fn set(&mut self, name: &str, value: impl Into<String>, why: impl Into<String>) {
-        self.insert(name, Value::Flow(value.into()), why);
+        self.insert(name, DraftValue::Flow(value.into()), why);
     }
 
-    pub fn insert(&mut self, name: &str, value: Value, why: impl Into<String>) {
-        let key = Key {
+    pub fn insert(&mut self, name: &str, value: DraftValue, why: impl Into<String>) {
+        let key = DraftKey {
             name: name.to_owned(),
             value,
             why: why.into(),
@@ -71,10 +71,10 @@ impl Draft {
                 out.push('\n');
             }
             let _ = writeln!(out, "  {}:", service.name);
-            for Key { name, value, why } in &service.keys {
+            for DraftKey { name, value, why } in &service.keys {
                 match value {
-                    Value::Flow(value) => write_key(&mut out, 4, name, value, why),
-                    Value::Block(keys) => {
+                    DraftValue::Flow(value) => write_key(&mut out, 4, name, value, why),
+                    DraftValue::Block(keys) => {
                         write_key(&mut out, 4, name, "", why);
                         for (name, value, why) in keys {
                             write_key(&mut out, 6, name, value, why);

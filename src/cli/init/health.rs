@@ -1,6 +1,6 @@
 //! From a health check that runs inside a container to one that asks from outside.
 
-use super::draft::{Value, quoted};
+use super::draft::{DraftValue, quoted};
 use std::time::Duration;
 
 /// A health check as Compose or an image has it.
@@ -18,7 +18,7 @@ pub struct Known {
 
 /// The same check as Tidegate makes it, and a remark. A command that asks a URL of its own
 /// container is translated, any other one becomes the default.
-pub fn translate(known: &Known, port: u16) -> (Option<Value>, Option<String>) {
+pub fn translate(known: &Known, port: u16) -> (Option<DraftValue>, Option<String>) {
     let mut keys = Vec::new();
     let mut remark = None;
     let mut key = |name: &str, value: String, why: &str| {
@@ -47,7 +47,7 @@ pub fn translate(known: &Known, port: u16) -> (Option<Value>, Option<String>) {
             key(name, value.clone(), "");
         }
     }
-    let value = (!keys.is_empty()).then_some(Value::Block(keys));
+    let value = (!keys.is_empty()).then_some(DraftValue::Block(keys));
     (value, remark)
 }
 

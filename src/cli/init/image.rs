@@ -1,7 +1,7 @@
 //! From an image's own metadata to a configuration.
 
 use super::defaults::{FIRST_PORT, MORE, ONE_COPY, PORT};
-use super::draft::{Draft, Service, list, quoted};
+use super::draft::{Draft, DraftService, list, quoted};
 use super::health;
 use crate::app::{self, ImageFacts};
 use crate::config;
@@ -15,7 +15,7 @@ pub fn draft(image: &str) -> Result<Draft, String> {
 
 /// Draft for an image with these facts.
 pub fn about_image(image: &str, facts: &ImageFacts) -> Draft {
-    let mut service = Service::named(config::name_of(image));
+    let mut service = DraftService::named(config::name_of(image));
     service.set("image", quoted(image), "");
     let port = facts.ports.first().copied().unwrap_or(PORT);
     let why = match facts.ports.as_slice() {

@@ -2,7 +2,7 @@
 
 use super::policies;
 use super::report::{PolicyReport, Report, TraceReport};
-use crate::cli::arguments::{ConfigFile, Output};
+use crate::cli::arguments::{ConfigFile, OutputForm};
 use crate::cli::output::{BAD_CONFIGURATION, FAILED, fail, print, print_json, refuse};
 use crate::cli::progress::Progress;
 use crate::config::{self, Env, Flags, Overrides};
@@ -79,7 +79,7 @@ pub struct Simulate {
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     #[command(flatten)]
-    output: Output,
+    output: OutputForm,
 }
 
 impl Simulate {

@@ -1,14 +1,14 @@
 //! The command: follows the stream, draws, and reads keys.
 
 use super::draw;
-use super::input::Input;
+use super::input::PictureInput;
 use super::orders::obey;
 use super::state::{Act, Key, Top};
 use crate::admin::view;
 use crate::cli::arguments::Running;
 use crate::cli::client::{self, Client, ClientError};
 use crate::cli::output::{FAILED, fail};
-use crate::cli::stream::{Message, Streamed};
+use crate::cli::stream::{StreamMessage, Streamed};
 use clap::Args;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
@@ -65,7 +65,7 @@ impl TopArgs {
 
 fn watch(
     terminal: &mut DefaultTerminal,
-    inputs: &Receiver<Input>,
+    inputs: &Receiver<PictureInput>,
     orders: &Sender<Act>,
 ) -> std::io::Result<()> {
     let mut top = Top::default();
@@ -74,14 +74,14 @@ fn watch(
     loop {
         while let Ok(input) = inputs.try_recv() {
             match input {
-                Input::State(state) => {
+                PictureInput::State(state) => {
                     heard = Instant::now();
                     top.show(*state);
                 }
-                Input::Told(told) => top.tell(*told),
-                Input::Missed => top.events.clear(),
-                Input::Answered(answer) => top.answered(answer),
-                Input::Lost(why) => top.lost(why),
+                PictureInput::Told(told) => top.tell(*told),
+                PictureInput::Missed => top.events.clear(),
+                PictureInput::Answered(answer) => top.answered(answer),
+                PictureInput::Lost(why) => top.lost(why),
             }
         }
         if top.lost.is_none() && heard.elapsed() > SILENT_FOR {
@@ -135,7 +135,7 @@ fn watch(
     }
 }
 
-fn follow(client: Client, sender: Sender<Input>) {
+fn follow(client: Client, sender: Sender<PictureInput>) {
     thread::spawn(move || {
         loop {
             let followed =
@@ -150,7 +150,7 @@ fn follow(client: Client, sender: Sender<Input>) {
                 Ok(()) => return,
                 Err(error) => error.to_string(),
             };
-            if sender.send(Input::Lost(why)).is_err() {
+            if sender.send(PictureInput::Lost(why)).is_err() {
                 return;
             }
             thread::sleep(Duration::from_secs(1));
@@ -158,11 +158,15 @@ fn follow(client: Client, sender: Sender<Input>) {
     });
 }
 
-fn understood(message: &Message) -> Option<Input> {
+fn understood(message: &StreamMessage) -> Option<PictureInput> {
     match message.name.as_str() {
-        "state" => Some(Input::State(serde_json::from_str(&message.data).ok()?)),
-        "missed" => Some(Input::Missed),
-        "" => Some(Input::Told(serde_json::from_str(&message.data).ok()?)),
+        "state" => Some(PictureInput::State(
+            serde_json::from_str(&message.data).ok()?,
+        )),
+        "missed" => Some(PictureInput::Missed),
+        "" => Some(PictureInput::Told(
+            serde_json::from_str(&message.data).ok()?,
+        )),
         _ => None,
     }
 }

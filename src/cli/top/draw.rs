@@ -1,6 +1,6 @@
 //! The picture of `top`.
 
-use super::state::{Ask, Curves, Top};
+use super::state::{Curves, Question, Top};
 use crate::admin::view::{Replica, Service};
 use crate::cli::table::{coarse, latency};
 use ratatui::Frame;
@@ -268,10 +268,10 @@ fn draw_events(frame: &mut Frame, area: Rect, top: &Top) {
 fn draw_foot(frame: &mut Frame, area: Rect, top: &Top) {
     let strong = Style::new().add_modifier(Modifier::REVERSED);
     let line = match (&top.ask, &top.said) {
-        (Some(Ask::Sure { what, .. }), _) => {
+        (Some(Question::Sure { what, .. }), _) => {
             Line::styled(format!("{what}  Enter: yes  Esc: no"), strong)
         }
-        (Some(Ask::Image { service, typed }), _) => Line::styled(
+        (Some(Question::Image { service, typed }), _) => Line::styled(
             format!(
                 "image for {service} (none: the configured one): {typed}_  Enter: deploy  Esc: no"
             ),

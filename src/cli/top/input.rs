@@ -3,7 +3,7 @@
 use crate::admin::view::{State, Told};
 
 /// Something that changes the picture.
-pub enum Input {
+pub enum PictureInput {
     State(Box<State>),
     Told(Box<Told>),
     /// Events were lost; those before are not known any more.

@@ -1,6 +1,6 @@
 //! Orders that keys give.
 
-use super::input::Input;
+use super::input::PictureInput;
 use super::state::Act;
 use crate::admin::view;
 use crate::cli::client::{Client, ClientError};
@@ -9,13 +9,13 @@ use std::thread;
 
 /// Carries out orders beside the picture. None waits for another, because a deploy may have to pull
 /// an image first.
-pub fn obey(client: Client, ordered: Receiver<Act>, sender: Sender<Input>) {
+pub fn obey(client: Client, ordered: Receiver<Act>, sender: Sender<PictureInput>) {
     thread::spawn(move || {
         for act in ordered {
             let (client, sender) = (client.clone(), sender.clone());
             thread::spawn(move || {
                 let answer = carry_out(&client, &act).map_err(|error| error.to_string());
-                let _ = sender.send(Input::Answered(answer));
+                let _ = sender.send(PictureInput::Answered(answer));
             });
         }
     });

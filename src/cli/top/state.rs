@@ -37,7 +37,7 @@ pub enum Act {
 }
 
 /// A question before an order is given.
-pub enum Ask {
+pub enum Question {
     /// Confirmed with Enter or y.
     Sure { what: String, act: Act },
     /// Name of an image, as it is typed.
@@ -55,7 +55,7 @@ pub struct Top {
     pub at: usize,
     /// Index of the selected replica.
     pub replica: usize,
-    pub ask: Option<Ask>,
+    pub ask: Option<Question>,
     /// Answer to the last order, and whether it succeeded.
     pub said: Option<(String, bool)>,
     pub help: bool,
@@ -196,14 +196,14 @@ impl Top {
             }
             Key::Char('d') => {
                 let (service, slot) = (self.service()?.name.clone(), self.replica()?.slot);
-                self.ask = Some(Ask::Sure {
+                self.ask = Some(Question::Sure {
                     what: format!("replace the replica on {slot} of {service}?"),
                     act: Act::Drain { service, slot },
                 });
             }
             Key::Char('i') => {
                 let service = self.service()?.name.clone();
-                self.ask = Some(Ask::Image {
+                self.ask = Some(Question::Image {
                     service,
                     typed: String::new(),
                 });
@@ -221,7 +221,7 @@ impl Top {
         let count = (i64::from(service.desired) + by).max(1);
         let count = u32::try_from(count).unwrap_or(1);
         let name = service.name.clone();
-        self.ask = Some(Ask::Sure {
+        self.ask = Some(Question::Sure {
             what: format!("hold {count} replicas of {name}?"),
             act: Act::Scale {
                 service: name,
@@ -230,20 +230,20 @@ impl Top {
         });
     }
 
-    fn answer(&mut self, ask: Ask, key: Key) -> Option<Act> {
+    fn answer(&mut self, ask: Question, key: Key) -> Option<Act> {
         match (ask, key) {
-            (Ask::Sure { act, .. }, Key::Enter | Key::Char('y')) => return Some(act),
-            (Ask::Image { service, typed }, Key::Enter) => {
+            (Question::Sure { act, .. }, Key::Enter | Key::Char('y')) => return Some(act),
+            (Question::Image { service, typed }, Key::Enter) => {
                 let image = Some(typed.trim().to_owned()).filter(|typed| !typed.is_empty());
                 return Some(Act::Deploy { service, image });
             }
-            (Ask::Image { service, mut typed }, Key::Char(c)) => {
+            (Question::Image { service, mut typed }, Key::Char(c)) => {
                 typed.push(c);
-                self.ask = Some(Ask::Image { service, typed });
+                self.ask = Some(Question::Image { service, typed });
             }
-            (Ask::Image { service, mut typed }, Key::Back) => {
+            (Question::Image { service, mut typed }, Key::Back) => {
                 typed.pop();
-                self.ask = Some(Ask::Image { service, typed });
+                self.ask = Some(Question::Image { service, typed });
             }
             // Any other key cancels.
             _ => {}

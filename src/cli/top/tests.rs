@@ -1,4 +1,4 @@
-use super::state::{Ask, Curves};
+use super::state::{Curves, Question};
 use super::{
     draw,
     state::{Act, Key, Top},
@@ -209,7 +209,7 @@ fn keys_act_after_a_question_and_only_with_a_yes() {
         assert_eq!(top.press(Key::Char(c)), None);
     }
     top.press(Key::Back);
-    assert!(matches!(&top.ask, Some(Ask::Image { typed, .. }) if typed == "web:2"));
+    assert!(matches!(&top.ask, Some(Question::Image { typed, .. }) if typed == "web:2"));
     assert!(picture(&mut top, 100, 24).contains("web:2_"));
     let act = top.press(Key::Enter);
     let (service, image) = ("shop".to_owned(), Some("web:2".to_owned()));

@@ -1,7 +1,7 @@
 //! Creation and start of a container, with its networks and volumes.
 
 use super::daemon::{Daemon, LOOK_TIMEOUT};
-use super::error::{Failure, failed};
+use super::error::{CallFailure, failed};
 use super::json::target;
 use super::labels;
 use crate::engine::{EngineError, ErrorKind};
@@ -76,7 +76,7 @@ impl Daemon {
         image: String,
         slot: Slot,
         generation: u64,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, CallFailure> {
         let name = format!("tidegate-{}-{slot}", spec.name);
         let unique = format!("{name}-{generation}");
         let seal = self.seal.as_deref();
@@ -114,7 +114,7 @@ impl Daemon {
         client: &bollard::Docker,
         id: &str,
         template: &Template,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CallFailure> {
         for network in template.networks.iter().skip(1) {
             let request = NetworkConnectRequest {
                 container: id.to_owned(),
@@ -127,7 +127,11 @@ impl Daemon {
         self.ask("start the container", START_TIMEOUT, start).await
     }
 
-    async fn ensure_network(&self, client: &bollard::Docker, name: &str) -> Result<(), Failure> {
+    async fn ensure_network(
+        &self,
+        client: &bollard::Docker,
+        name: &str,
+    ) -> Result<(), CallFailure> {
         const OP: &str = "create the network";
         // Docker 20.10 would make two networks of one name.
         let _turn = self.turns.take(format!("network {name}")).await;
@@ -154,7 +158,7 @@ impl Daemon {
         }
     }
 
-    async fn ensure_volume(&self, client: &bollard::Docker, name: &str) -> Result<(), Failure> {
+    async fn ensure_volume(&self, client: &bollard::Docker, name: &str) -> Result<(), CallFailure> {
         const OP: &str = "create the volume";
         if self
             .has(client, OP, target(&["volumes", name], &[]))

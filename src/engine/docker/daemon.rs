@@ -1,6 +1,6 @@
 //! One Docker daemon: a client for it, and calls that always end.
 
-use super::error::Failure;
+use super::error::CallFailure;
 use super::host::Host;
 use super::known_images::KnownImages;
 use super::labels::Seal;
@@ -53,12 +53,12 @@ impl Daemon {
     }
 
     /// A client whose API version suits the daemon.
-    pub async fn client(&self, op: &'static str) -> Result<bollard::Docker, Failure> {
+    pub async fn client(&self, op: &'static str) -> Result<bollard::Docker, CallFailure> {
         if let Some(client) = held(&self.client).clone() {
             return Ok(client);
         }
         let client = self.host.client();
-        let client = client.map_err(|error| Failure::new(op, &self.host, error))?;
+        let client = client.map_err(|error| CallFailure::new(op, &self.host, error))?;
         let client = self
             .ask_engine(op, LOOK_TIMEOUT, client.negotiate_version())
             .await?;
@@ -82,12 +82,12 @@ impl Daemon {
         op: &'static str,
         limit: Duration,
         call: impl Future<Output = Result<T, bollard::errors::Error>>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CallFailure> {
         match tokio::time::timeout(limit, call).await {
             Ok(answer) => self.settled(op, answer),
             Err(_) => {
                 self.list(op).await?;
-                Err(Failure::stuck(op, limit))
+                Err(CallFailure::stuck(op, limit))
             }
         }
     }
@@ -98,12 +98,12 @@ impl Daemon {
         op: &'static str,
         limit: Duration,
         call: impl Future<Output = Result<T, bollard::errors::Error>>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CallFailure> {
         match tokio::time::timeout(limit, call).await {
             Ok(answer) => self.settled(op, answer),
             Err(_) => {
                 self.forget_client();
-                Err(Failure::silent(op, &self.host, limit))
+                Err(CallFailure::silent(op, &self.host, limit))
             }
         }
     }
@@ -112,9 +112,9 @@ impl Daemon {
         &self,
         op: &'static str,
         answer: Result<T, bollard::errors::Error>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CallFailure> {
         answer.map_err(|error| {
-            let failure = Failure::new(op, &self.host, error);
+            let failure = CallFailure::new(op, &self.host, error);
             if failure.unreachable() {
                 self.forget_client();
             }

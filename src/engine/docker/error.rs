@@ -9,19 +9,19 @@ use std::time::Duration;
 
 /// A failed call: the error of the engine, and Docker's status if it answered.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct CallFailure {
     status: Option<u16>,
     error: EngineError,
 }
 
-impl Failure {
-    pub(super) fn new(op: &'static str, host: &Host, error: Error) -> Failure {
+impl CallFailure {
+    pub(super) fn new(op: &'static str, host: &Host, error: Error) -> CallFailure {
         if let Error::DockerResponseServerError {
             status_code,
             message,
         } = error
         {
-            return Failure {
+            return CallFailure {
                 status: Some(status_code),
                 error: refused(op, status_code, &message),
             };
@@ -34,15 +34,15 @@ impl Failure {
             },
             None => failed(op, error.to_string()),
         };
-        Failure {
+        CallFailure {
             status: None,
             error,
         }
     }
 
     /// The engine itself does not answer.
-    pub(super) fn silent(op: &'static str, host: &Host, limit: Duration) -> Failure {
-        Failure {
+    pub(super) fn silent(op: &'static str, host: &Host, limit: Duration) -> CallFailure {
+        CallFailure {
             status: None,
             error: EngineError {
                 kind: ErrorKind::Unreachable,
@@ -54,7 +54,7 @@ impl Failure {
 
     /// One call hangs while the engine answers others, as with a container that cannot be
     /// removed: that container's failure and nobody else's.
-    pub(super) fn stuck(op: &'static str, limit: Duration) -> Failure {
+    pub(super) fn stuck(op: &'static str, limit: Duration) -> CallFailure {
         let limit = Human(limit);
         let message =
             format!("Docker did not finish this within {limit}, though it lists containers");
@@ -62,13 +62,13 @@ impl Failure {
     }
 
     /// The daemon answers, and another process controls its containers.
-    pub(super) fn not_for_us(op: &'static str, message: String) -> Failure {
+    pub(super) fn not_for_us(op: &'static str, message: String) -> CallFailure {
         let error = EngineError {
             kind: ErrorKind::Unreachable,
             op,
             message,
         };
-        Failure {
+        CallFailure {
             status: None,
             error,
         }
@@ -89,7 +89,7 @@ impl Failure {
     }
 
     /// Names the thing, which Docker's message may leave out.
-    pub(super) fn about(mut self, thing: &str) -> Failure {
+    pub(super) fn about(mut self, thing: &str) -> CallFailure {
         if !self.unreachable() && !self.error.message.contains(thing) {
             self.error.message = format!("`{thing}`: {}", self.error.message);
         }
@@ -102,17 +102,17 @@ impl Failure {
 }
 
 /// A failure of an engine that answered.
-impl From<EngineError> for Failure {
+impl From<EngineError> for CallFailure {
     fn from(error: EngineError) -> Self {
-        Failure {
+        CallFailure {
             status: None,
             error,
         }
     }
 }
 
-impl From<Failure> for EngineError {
-    fn from(failure: Failure) -> Self {
+impl From<CallFailure> for EngineError {
+    fn from(failure: CallFailure) -> Self {
         failure.error
     }
 }
@@ -215,7 +215,7 @@ mod tests {
             status_code,
             message,
         };
-        Failure::new("start the container", &unix(), error).into()
+        CallFailure::new("start the container", &unix(), error).into()
     }
 
     #[test]
@@ -238,7 +238,7 @@ mod tests {
                 status_code,
                 message,
             };
-            Failure::new("create the container", &unix(), error).says_name_is_taken()
+            CallFailure::new("create the container", &unix(), error).says_name_is_taken()
         };
         assert!(says(
             409,
@@ -272,7 +272,7 @@ mod tests {
                 status_code: 500,
                 message: said.to_owned(),
             };
-            let failure = Failure::new("create the network", &unix(), error).about("front");
+            let failure = CallFailure::new("create the network", &unix(), error).about("front");
             assert_eq!(failure.message(), expected);
         }
     }
@@ -286,7 +286,7 @@ mod tests {
             (io::ErrorKind::ConnectionReset, "failed"),
         ] {
             let err = io::Error::from(kind);
-            let failure = Failure::new("list the containers", &unix(), Error::IOError { err });
+            let failure = CallFailure::new("list the containers", &unix(), Error::IOError { err });
             assert!(failure.unreachable());
             assert!(failure.message().contains(hint), "{}", failure.message());
             assert!(failure.message().contains("/nowhere/docker.sock"));

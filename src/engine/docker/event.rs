@@ -38,7 +38,7 @@ const ACTIONS: [&str; 8] = [
 ];
 
 pub(super) fn changes(daemon: Arc<Daemon>) -> BoxStream<'static, ()> {
-    let watch = Watch {
+    let watch = Subscription {
         daemon,
         events: None,
         since: Instant::now(),
@@ -51,7 +51,7 @@ pub(super) fn changes(daemon: Arc<Daemon>) -> BoxStream<'static, ()> {
     .boxed()
 }
 
-struct Watch {
+struct Subscription {
     daemon: Arc<Daemon>,
     events: Option<BoxStream<'static, Result<BytesMut, bollard::errors::Error>>>,
     /// Begin of the subscription.
@@ -59,7 +59,7 @@ struct Watch {
     backoff: Duration,
 }
 
-impl Watch {
+impl Subscription {
     /// Returns when there is a reason to list again: an event, or a reconnection.
     async fn next(&mut self) {
         loop {

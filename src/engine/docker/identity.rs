@@ -2,7 +2,7 @@
 
 use super::daemon::{Daemon, LOOK_TIMEOUT};
 use super::engine::Docker;
-use super::error::Failure;
+use super::error::CallFailure;
 use super::json::{answer, target};
 use crate::engine::EngineError;
 use serde_json::Value;
@@ -22,19 +22,19 @@ impl Daemon {
         &self,
         op: &'static str,
         client: &bollard::Docker,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CallFailure> {
         let Some(claim) = &self.claim else {
             return Ok(());
         };
         let identity = self.identity(op, client).await?;
-        claim(&identity).map_err(|why| Failure::not_for_us(op, why))
+        claim(&identity).map_err(|why| CallFailure::not_for_us(op, why))
     }
 
     async fn identity(
         &self,
         op: &'static str,
         client: &bollard::Docker,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, CallFailure> {
         let first = self.id(op, client).await?;
         // Podman makes up a new id for each answer.
         let is_kept = first.is_some() && self.id(op, client).await? == first;
@@ -46,7 +46,7 @@ impl Daemon {
         &self,
         op: &'static str,
         client: &bollard::Docker,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Option<String>, CallFailure> {
         let asked = answer(client, target(&["info"], &[]));
         match self.ask_engine(op, LOOK_TIMEOUT, asked).await {
             Ok(info) => {

@@ -1,7 +1,7 @@
 //! Images: a local one is used as it is, others are pulled.
 
 use super::daemon::Daemon;
-use super::error::{Failure, failed};
+use super::error::{CallFailure, failed};
 use super::labels::{self, Labels};
 use crate::engine::EngineError;
 use crate::service::spec::{ImageId, Pull, Spec, Template};
@@ -113,7 +113,7 @@ impl Daemon {
         &self,
         client: &bollard::Docker,
         image: &str,
-    ) -> Result<Option<Local>, Failure> {
+    ) -> Result<Option<Local>, CallFailure> {
         match self.inspect_image(client, OP, image).await {
             Err(failure) if failure.is(404) => Ok(None),
             other => other.map(|image| {

@@ -1,7 +1,7 @@
 //! Our labels on images, each image looked at once.
 
 use super::daemon::Daemon;
-use super::error::Failure;
+use super::error::CallFailure;
 use super::labels::{Labels, only_ours};
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ impl Daemon {
         &self,
         client: &bollard::Docker,
         image: &str,
-    ) -> Result<Option<Arc<Labels>>, Failure> {
+    ) -> Result<Option<Arc<Labels>>, CallFailure> {
         const OP: &str = "look at the image";
         if let Some(known) = self.images.get(image) {
             return Ok(Some(known));

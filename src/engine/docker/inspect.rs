@@ -2,7 +2,7 @@
 
 use super::daemon::Daemon;
 use super::engine::Docker;
-use super::error::Failure;
+use super::error::CallFailure;
 use super::json::target;
 use crate::engine::EngineError;
 use crate::service::replica::ReplicaId;
@@ -19,13 +19,13 @@ pub(super) struct Container {
     pub created: Option<String>,
     /// The image's id.
     pub image: Option<String>,
-    pub state: Option<State>,
+    pub state: Option<InspectedState>,
     pub config: Option<ContainerConfig>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(super) struct State {
+pub(super) struct InspectedState {
     /// Also while it is paused, except on Podman.
     pub running: bool,
     pub paused: bool,
@@ -70,7 +70,7 @@ impl Daemon {
         client: &bollard::Docker,
         op: &'static str,
         id: &ReplicaId,
-    ) -> Result<Container, Failure> {
+    ) -> Result<Container, CallFailure> {
         let target = target(&["containers", &id.0, "json"], &[]);
         self.get(client, op, target).await
     }
@@ -80,7 +80,7 @@ impl Daemon {
         client: &bollard::Docker,
         op: &'static str,
         image: &str,
-    ) -> Result<Image, Failure> {
+    ) -> Result<Image, CallFailure> {
         let target = target(&["images", image, "json"], &[]);
         self.get(client, op, target).await
     }

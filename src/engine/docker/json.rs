@@ -5,7 +5,7 @@
 //! bollard's own connection, and only fields that are used here have to make sense.
 
 use super::daemon::{Daemon, LOOK_TIMEOUT};
-use super::error::{Failure, failed};
+use super::error::{CallFailure, failed};
 use super::version;
 use bollard::errors::Error;
 use bytes::{Bytes, BytesMut};
@@ -51,7 +51,7 @@ impl Daemon {
         client: &bollard::Docker,
         op: &'static str,
         target: String,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CallFailure> {
         let answer = self.ask(op, LOOK_TIMEOUT, answer(client, target)).await?;
         parsed(op, &answer)
     }
@@ -62,7 +62,7 @@ impl Daemon {
         client: &bollard::Docker,
         op: &'static str,
         target: String,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, CallFailure> {
         match self.ask(op, LOOK_TIMEOUT, answer(client, target)).await {
             Err(failure) if failure.is(404) => Ok(false),
             other => other.map(|_| true),
@@ -70,7 +70,7 @@ impl Daemon {
     }
 }
 
-pub fn parsed<T: DeserializeOwned>(op: &'static str, answer: &[u8]) -> Result<T, Failure> {
+pub fn parsed<T: DeserializeOwned>(op: &'static str, answer: &[u8]) -> Result<T, CallFailure> {
     serde_json::from_slice(answer).map_err(|error| {
         let message = format!("Docker's answer cannot be read: {error}");
         failed(op, message).into()

@@ -1,7 +1,7 @@
 //! The list of this instance's containers.
 
 use super::daemon::{Daemon, LOOK_TIMEOUT};
-use super::error::Failure;
+use super::error::CallFailure;
 use super::json::{answer, parsed, target};
 use super::labels::{filter, observed};
 use super::listed::Listed;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::collections::HashSet;
 
 impl Daemon {
-    pub(super) async fn observe(&self) -> Result<Vec<Observed>, Failure> {
+    pub(super) async fn observe(&self) -> Result<Vec<Observed>, CallFailure> {
         const OP: &str = "list the containers";
         let listed = self.list(OP).await?;
         let client = self.client(OP).await?;
@@ -49,7 +49,7 @@ impl Daemon {
     }
 
     /// All containers with this instance's labels. One that cannot be read hides no other.
-    pub(super) async fn list(&self, op: &'static str) -> Result<Vec<Value>, Failure> {
+    pub(super) async fn list(&self, op: &'static str) -> Result<Vec<Value>, CallFailure> {
         let client = self.client(op).await?;
         let (key, labels) = filter(&self.instance);
         let filters = serde_json::json!({ key: labels }).to_string();

@@ -2,7 +2,7 @@
 
 use super::daemon::Daemon;
 use super::engine::Docker;
-use super::error::Failure;
+use super::error::CallFailure;
 use crate::engine::EngineError;
 use crate::service::replica::ReplicaId;
 use bollard::container::LogOutput;
@@ -16,7 +16,7 @@ const LINE_BYTES_MAX: usize = 64 * 1024;
 
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct LogLine {
     /// Docker's time to the nanosecond, as text that sorts by time.
     pub time: String,
     pub is_error: bool,
@@ -30,7 +30,7 @@ impl Docker {
         id: &ReplicaId,
         last: Option<u32>,
         follow: bool,
-    ) -> BoxStream<'static, Result<Line, EngineError>> {
+    ) -> BoxStream<'static, Result<LogLine, EngineError>> {
         let (daemon, id) = (Arc::clone(&self.daemon), id.clone());
         let opened = async move { daemon.open_log(&id, last, follow).await };
         stream::once(opened)
@@ -48,7 +48,7 @@ impl Daemon {
         id: &ReplicaId,
         last: Option<u32>,
         follow: bool,
-    ) -> Result<BoxStream<'static, Result<Line, EngineError>>, EngineError> {
+    ) -> Result<BoxStream<'static, Result<LogLine, EngineError>>, EngineError> {
         const OP: &str = "read the log";
         let client = self.client(OP).await?;
         let options = LogsOptions {
@@ -69,7 +69,7 @@ impl Daemon {
                 match pieces.next().await {
                     Some(Ok(piece)) => splitter.take(&piece),
                     Some(Err(error)) => {
-                        let failure = Failure::new(OP, &daemon.host, error);
+                        let failure = CallFailure::new(OP, &daemon.host, error);
                         let ended = stream::empty().boxed();
                         return Some((Err(failure.into()), (ended, splitter, daemon)));
                     }
@@ -85,9 +85,9 @@ impl Daemon {
 /// Assembles lines. Docker cuts long lines, and gives each piece a time.
 #[derive(Default)]
 struct Splitter {
-    lines: VecDeque<Line>,
+    lines: VecDeque<LogLine>,
     /// Unfinished lines of standard output and of standard error.
-    begun: [Option<Line>; 2],
+    begun: [Option<LogLine>; 2],
 }
 
 impl Splitter {
@@ -100,7 +100,7 @@ impl Splitter {
                 _ => ("", part),
             };
             let begun = &mut self.begun[usize::from(is_error)];
-            let line = begun.get_or_insert_with(|| Line {
+            let line = begun.get_or_insert_with(|| LogLine {
                 time: time.to_owned(),
                 is_error,
                 text: String::new(),

@@ -41,4 +41,4 @@ pub use engine::Docker;
 pub use host::Host;
 pub use inspect::ImageFacts;
 pub use labels::{KEY_BYTES, Seal};
-pub use logs::Line;
+pub use logs::LogLine;

@@ -7,7 +7,7 @@ use std::fmt;
 
 /// Layers of the image, and how much of each is there.
 #[derive(Default)]
-pub struct Progress {
+pub struct PullProgress {
     layers: HashMap<String, Layer>,
 }
 
@@ -18,7 +18,7 @@ struct Layer {
     done: bool,
 }
 
-impl Progress {
+impl PullProgress {
     pub fn note(&mut self, report: CreateImageInfo) {
         let (Some(id), Some(status)) = (report.id, report.status) else {
             return;
@@ -39,7 +39,7 @@ impl Progress {
     }
 }
 
-impl fmt::Display for Progress {
+impl fmt::Display for PullProgress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let layers = self.layers.values();
         let done = layers.clone().filter(|layer| layer.done).count();
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn progress_counts_layers_and_bytes() {
-        let mut progress = Progress::default();
+        let mut progress = PullProgress::default();
         for report in [
             r#"{"status":"Pulling from library/acts","id":"latest"}"#,
             r#"{"status":"Already exists","progressDetail":{},"id":"a"}"#,

@@ -1,8 +1,8 @@
 //! A pull from a registry.
 
 use super::daemon::Daemon;
-use super::error::{Failure, failed};
-use super::progress::Progress;
+use super::error::{CallFailure, failed};
+use super::progress::PullProgress;
 use super::registry::Logins;
 use crate::engine::EngineError;
 use crate::service::time::Human;
@@ -37,14 +37,14 @@ impl Daemon {
             ..Default::default()
         };
         let mut reports = client.create_image(Some(options), None, logins.find(image));
-        let mut progress = Progress::default();
+        let mut progress = PullProgress::default();
         let begun = Instant::now();
         let mut said = begun;
         loop {
             match timeout(PULL_STALL_TIMEOUT, reports.next()).await {
                 Ok(Some(Ok(report))) => progress.note(report),
                 Ok(Some(Err(error))) => {
-                    let failure = Failure::new(OP, &self.host, error);
+                    let failure = CallFailure::new(OP, &self.host, error);
                     if failure.unreachable() {
                         self.forget_client();
                         return Err(failure.into());

@@ -1,7 +1,7 @@
 //! Stopping a container: stop signal, kill, removal.
 
 use super::daemon::Daemon;
-use super::error::{Failure, failed};
+use super::error::{CallFailure, failed};
 use super::labels::{self, Found, vouched};
 use crate::engine::EngineError;
 use crate::service::replica::ReplicaId;
@@ -68,7 +68,7 @@ impl Daemon {
         client: &bollard::Docker,
         id: &ReplicaId,
         grace: Duration,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CallFailure> {
         // Docker counts in whole seconds; it gets the next one up, and the removal that follows
         // cuts it short to the millisecond.
         let seconds = i32::try_from(grace.as_secs()).map_or(i32::MAX, |s| s.saturating_add(1));
@@ -80,7 +80,7 @@ impl Daemon {
         match tokio::time::timeout(grace, stop).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                let failure = Failure::new(OP, &self.host, error);
+                let failure = CallFailure::new(OP, &self.host, error);
                 if failure.unreachable() {
                     self.forget_client();
                     return Err(failure);
@@ -94,7 +94,11 @@ impl Daemon {
 
     /// Kills what still runs and removes the container with its anonymous volumes. Returns when
     /// it is gone.
-    pub(super) async fn remove(&self, client: &bollard::Docker, id: &str) -> Result<(), Failure> {
+    pub(super) async fn remove(
+        &self,
+        client: &bollard::Docker,
+        id: &str,
+    ) -> Result<(), CallFailure> {
         let options = RemoveContainerOptions {
             force: true,
             v: true,
@@ -112,7 +116,7 @@ impl Daemon {
         }
     }
 
-    async fn wait_until_gone(&self, client: &bollard::Docker, id: &str) -> Result<(), Failure> {
+    async fn wait_until_gone(&self, client: &bollard::Docker, id: &str) -> Result<(), CallFailure> {
         let options = WaitContainerOptions {
             condition: "removed".into(),
         };

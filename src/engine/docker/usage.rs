@@ -2,7 +2,7 @@
 
 use super::daemon::Daemon;
 use super::engine::Docker;
-use super::error::Failure;
+use super::error::CallFailure;
 use super::json::target;
 use crate::engine::{EngineError, ErrorKind};
 use crate::service::replica::ReplicaId;
@@ -61,7 +61,7 @@ impl Docker {
 }
 
 impl Daemon {
-    async fn stats(&self, id: &ReplicaId) -> Result<Stats, Failure> {
+    async fn stats(&self, id: &ReplicaId) -> Result<Stats, CallFailure> {
         let client = self.client(OP).await?;
         // One reading at once, where Docker would else take two, a second apart.
         let query = [("stream", "false"), ("one-shot", "true")];

@@ -8,11 +8,11 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     pub at: Duration,
-    pub what: Asked,
+    pub what: CallKind,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum CallKind {
     Observe,
     Start {
         service: ServiceName,

@@ -1,7 +1,7 @@
 //! The engine itself.
 
-use super::call::{Asked, Call};
-use super::world::{FAKE_MEMORY_BYTES, World, error, is_live, timed_out};
+use super::call::{Call, CallKind};
+use super::world::{FAKE_MEMORY_BYTES, FakeWorld, error, is_live, timed_out};
 use crate::engine::{Engine, EngineError, ErrorKind};
 use crate::service::replica::{Observed, ReplicaId, RunState};
 use crate::service::spec::{ImageId, Pull, Slot, Spec};
@@ -22,7 +22,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// An engine that does what its script says.
 #[derive(Clone)]
 pub struct FakeEngine {
-    world: Arc<Mutex<World>>,
+    world: Arc<Mutex<FakeWorld>>,
     changed: watch::Sender<()>,
     pub(super) born: Instant,
 }
@@ -43,7 +43,7 @@ impl FakeEngine {
         FakeEngine::default()
     }
 
-    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+    pub(super) fn world(&self) -> MutexGuard<'_, FakeWorld> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -57,14 +57,14 @@ impl FakeEngine {
     pub(super) fn asked(
         &self,
         op: &'static str,
-        what: Asked,
-    ) -> Result<MutexGuard<'_, World>, EngineError> {
+        what: CallKind,
+    ) -> Result<MutexGuard<'_, FakeWorld>, EngineError> {
         let at = self.born.elapsed();
         self.world().calls.push(Call { at, what });
         self.reach(op)
     }
 
-    pub(super) fn reach(&self, op: &'static str) -> Result<MutexGuard<'_, World>, EngineError> {
+    pub(super) fn reach(&self, op: &'static str) -> Result<MutexGuard<'_, FakeWorld>, EngineError> {
         let world = self.world();
         match world.unreachable {
             true => Err(error(ErrorKind::Unreachable, op, "the script says so")),
@@ -75,7 +75,7 @@ impl FakeEngine {
     async fn freeze(
         &self,
         op: &'static str,
-        asked: Asked,
+        asked: CallKind,
         id: &ReplicaId,
         state: RunState,
     ) -> Result<(), EngineError> {
@@ -102,7 +102,7 @@ impl Engine for FakeEngine {
     async fn observe(&self) -> Result<Vec<Observed>, EngineError> {
         const OP: &str = "list the replicas";
         let (time, picture) = {
-            let world = self.asked(OP, Asked::Observe)?;
+            let world = self.asked(OP, CallKind::Observe)?;
             (world.observe_time, world.replicas.clone())
         };
         wait(time).await;
@@ -136,7 +136,7 @@ impl Engine for FakeEngine {
         generation: u64,
     ) -> Result<ReplicaId, EngineError> {
         const OP: &str = "start the replica";
-        let asked = Asked::Start {
+        let asked = CallKind::Start {
             service: spec.name.clone(),
             slot,
             generation,
@@ -195,19 +195,19 @@ impl Engine for FakeEngine {
 
     async fn pause(&self, id: &ReplicaId) -> Result<(), EngineError> {
         const OP: &str = "pause the replica";
-        let asked = Asked::Pause { id: id.clone() };
+        let asked = CallKind::Pause { id: id.clone() };
         self.freeze(OP, asked, id, RunState::Paused).await
     }
 
     async fn resume(&self, id: &ReplicaId) -> Result<(), EngineError> {
         const OP: &str = "resume the replica";
-        let asked = Asked::Resume { id: id.clone() };
+        let asked = CallKind::Resume { id: id.clone() };
         self.freeze(OP, asked, id, RunState::Running).await
     }
 
     async fn stop(&self, id: &ReplicaId, grace: Duration) -> Result<(), EngineError> {
         const OP: &str = "stop the replica";
-        let asked = Asked::Stop {
+        let asked = CallKind::Stop {
             id: id.clone(),
             grace,
         };

@@ -11,5 +11,5 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-pub use call::{Asked, Call};
+pub use call::{Call, CallKind};
 pub use engine::FakeEngine;

@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::engine::FakeEngine;
-use super::world::{Load, is_live};
+use super::world::{FakeLoad, is_live};
 use crate::engine::ErrorKind;
 use crate::service::replica::{Observed, ReplicaId, RunState};
 use crate::service::spec::{ImageId, ServiceName, Slot};
@@ -101,7 +101,7 @@ impl FakeEngine {
         let since = self.born.elapsed();
         let mut world = self.world();
         let load = world.loads.entry(slot).or_default();
-        *load = Load {
+        *load = FakeLoad {
             millicores,
             memory_bytes,
             since,

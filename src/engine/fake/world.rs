@@ -13,7 +13,7 @@ use tokio::time::Instant;
 pub const FAKE_MEMORY_BYTES: u64 = 1 << 30;
 
 #[derive(Default)]
-pub struct World {
+pub struct FakeWorld {
     pub replicas: Vec<Observed>,
     pub made: u64,
     pub restarts: u8,
@@ -40,12 +40,12 @@ pub struct World {
     pub starts_hang: BTreeSet<ServiceName>,
     pub stops_hang: BTreeSet<Slot>,
     pub stops_fail: BTreeSet<Slot>,
-    pub loads: HashMap<Slot, Load>,
+    pub loads: HashMap<Slot, FakeLoad>,
 }
 
 /// Usage of the replica in a slot.
 #[derive(Clone, Copy, Default)]
-pub struct Load {
+pub struct FakeLoad {
     pub millicores: u32,
     pub memory_bytes: u64,
     pub since: Duration,
@@ -53,13 +53,13 @@ pub struct Load {
     pub before: Duration,
 }
 
-impl Load {
+impl FakeLoad {
     pub fn cpu(&self, now: Duration) -> Duration {
         self.before + (now - self.since) * self.millicores / 1000
     }
 }
 
-impl World {
+impl FakeWorld {
     pub fn image(&self, op: &'static str, name: &str) -> Result<ImageId, EngineError> {
         if self.missing_images.contains(name) {
             let message = format!("image `{name}` cannot be pulled");

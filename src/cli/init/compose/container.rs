@@ -3,12 +3,12 @@
 use super::deploy::deploy;
 use super::environment::{environment, variable};
 use super::keys::mention_others;
-use super::left::Left;
+use super::left::NotTranslated;
 use super::mounts::{networks, volumes};
 use super::ports::{Ports, ports, protocol};
 use super::project::Project;
 use crate::cli::init::defaults::PORT;
-use crate::cli::init::draft::{Service, quoted};
+use crate::cli::init::draft::{DraftService, quoted};
 use crate::cli::init::health::{Known, translate};
 use crate::cli::init::yaml::{flow, inline, items, names_of, text_of};
 use crate::config;
@@ -30,10 +30,10 @@ pub fn translated(
     keys: &Mapping,
     project: &Project<'_>,
     first_port: u16,
-) -> Result<Service, Left> {
+) -> Result<DraftService, NotTranslated> {
     let profiles = keys.get("profiles").map(names_of).unwrap_or_default();
     if !profiles.is_empty() {
-        return Err(Left::Out(format!(
+        return Err(NotTranslated::Out(format!(
             "it runs with the profile {} only",
             profiles.join(" or ")
         )));
@@ -41,7 +41,7 @@ pub fn translated(
     let labels = labels(keys);
     let labels = read_own(&labels).over(read_traefik(&labels));
     if let Some(label) = labels.disabled_by() {
-        return Err(Left::ToCompose(format!(
+        return Err(NotTranslated::ToCompose(format!(
             "the label `{label}=false` excludes it"
         )));
     }
@@ -51,9 +51,9 @@ pub fn translated(
         (None, None) => return Err("it has neither `image` nor `build`".into()),
     };
     if PEERS.contains(&config::name_of(&image).as_str()) {
-        return Err(Left::Out("Tidegate takes its place".to_owned()));
+        return Err(NotTranslated::Out("Tidegate takes its place".to_owned()));
     }
-    let mut service = Service::named(config::name_of(name));
+    let mut service = DraftService::named(config::name_of(name));
     let Ports {
         inside: ports,
         published,
@@ -73,7 +73,9 @@ pub fn translated(
         .or(ports.iter().find(is_http).copied());
     let Some(port) = known.or(of_image) else {
         return Err(match ports.iter().find_map(|port| protocol(*port)) {
-            Some(protocol) => Left::ToCompose(format!("its port speaks {protocol}, and not HTTP")),
+            Some(protocol) => {
+                NotTranslated::ToCompose(format!("its port speaks {protocol}, and not HTTP"))
+            }
             None => "it has no port".into(),
         });
     };
@@ -156,7 +158,7 @@ pub fn translated(
     Ok(service)
 }
 
-fn health(keys: &Mapping, port: u16, labels: &Translation, service: &mut Service) {
+fn health(keys: &Mapping, port: u16, labels: &Translation, service: &mut DraftService) {
     if labels.label_of("healthcheck") == Some("tidegate.healthcheck")
         && let Some(value) = labels.get("healthcheck")
     {

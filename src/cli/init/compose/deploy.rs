@@ -1,12 +1,12 @@
 //! Replicas, limits and updates.
 
 use crate::cli::init::defaults::{MORE, ONE_COPY};
-use crate::cli::init::draft::{self, Service, quoted};
+use crate::cli::init::draft::{DraftService, DraftValue, quoted};
 use crate::cli::init::yaml::{flow, text_of};
 use serde_yaml::{Mapping, Value};
 
 /// Sets what a swarm's `deploy` says; `writes`: replicas would write to the same volumes.
-pub fn deploy(keys: &Mapping, writes: bool, service: &mut Service) {
+pub fn deploy(keys: &Mapping, writes: bool, service: &mut DraftService) {
     let deploy = keys.get("deploy");
     let get = |path: &[&str]| path.iter().try_fold(deploy?, |value, key| value.get(key));
     let replicas = get(&["replicas"]).or(keys.get("scale"));
@@ -30,7 +30,7 @@ pub fn deploy(keys: &Mapping, writes: bool, service: &mut Service) {
         let keys = update
             .iter()
             .map(|(key, value)| (text_of(key), flow(value), String::new()));
-        service.insert("update_config", draft::Value::Block(keys.collect()), "");
+        service.insert("update_config", DraftValue::Block(keys.collect()), "");
     }
     let heeded = [
         "replicas",

@@ -2,13 +2,13 @@
 
 use super::project::Project;
 use super::variables;
-use crate::cli::init::draft::Service;
+use crate::cli::init::draft::DraftService;
 use crate::cli::init::yaml::{flow, text_of};
 use serde_yaml::{Mapping, Value};
 use std::collections::BTreeMap;
 
 /// Sets `environment` from the key of this name and from `env_file`s that exist; the key wins.
-pub fn environment(keys: &Mapping, project: &Project<'_>, service: &mut Service) {
+pub fn environment(keys: &Mapping, project: &Project<'_>, service: &mut DraftService) {
     let mut files = Vec::new();
     match keys.get("env_file") {
         Some(Value::Sequence(several)) => files.extend(several),

@@ -1,11 +1,11 @@
 //! The file as a whole: its services, what stays with Compose, and keys at the top.
 
 use super::container::translated;
-use super::left::{Left, leave};
+use super::left::{NotTranslated, leave};
 use super::project::Project;
 use super::variables::fill;
 use crate::cli::init::defaults::{FIRST_PORT, PORTS_EACH};
-use crate::cli::init::draft::{Draft, Service};
+use crate::cli::init::draft::{Draft, DraftService};
 use crate::cli::init::yaml::{names_of, text_of};
 use crate::config;
 use serde_yaml::{Mapping, Value};
@@ -54,11 +54,11 @@ pub fn draft(
                 }
                 draft.services.push(service);
             }
-            Err(Left::ToCompose(why)) => left.push((name, why)),
-            Err(Left::Out(why)) => draft.foot.push(format!("`{name}` is left out: {why}")),
+            Err(NotTranslated::ToCompose(why)) => left.push((name, why)),
+            Err(NotTranslated::Out(why)) => draft.foot.push(format!("`{name}` is left out: {why}")),
         }
     }
-    let is_catch_all = |it: &&mut Service| !it.has("routes");
+    let is_catch_all = |it: &&mut DraftService| !it.has("routes");
     if draft.services.len() > 1
         && let Some(service) = draft.services.iter_mut().find(is_catch_all)
     {
@@ -94,7 +94,7 @@ pub fn draft(
 }
 
 /// Keys in `services` of one that was translated.
-fn keys_of<'a>(services: &'a Mapping, service: &Service) -> Option<(String, &'a Mapping)> {
+fn keys_of<'a>(services: &'a Mapping, service: &DraftService) -> Option<(String, &'a Mapping)> {
     services.iter().find_map(|(name, keys)| {
         let name = text_of(name);
         let is_it = config::name_of(&name) == service.name;

@@ -1,6 +1,6 @@
 //! Keys of a Compose service that Tidegate does not have.
 
-use crate::cli::init::draft::Service;
+use crate::cli::init::draft::DraftService;
 use crate::cli::init::yaml::text_of;
 use serde_yaml::Mapping;
 
@@ -31,7 +31,7 @@ const HEEDED: &[&str] = &[
 ];
 
 /// Notes each key that is not translated, with advice.
-pub fn mention_others(keys: &Mapping, service: &mut Service) {
+pub fn mention_others(keys: &Mapping, service: &mut DraftService) {
     for key in keys.keys().map(text_of) {
         if HEEDED.contains(&key.as_str()) || key.starts_with("x-") {
             continue;

@@ -4,15 +4,15 @@ use super::project::Project;
 use crate::cli::init::draft::{Draft, list};
 
 /// Reason why a service is not translated.
-pub enum Left {
+pub enum NotTranslated {
     ToCompose(String),
     /// Nobody is to start it.
     Out(String),
 }
 
-impl From<&str> for Left {
-    fn from(why: &str) -> Left {
-        Left::ToCompose(why.to_owned())
+impl From<&str> for NotTranslated {
+    fn from(why: &str) -> NotTranslated {
+        NotTranslated::ToCompose(why.to_owned())
     }
 }
 

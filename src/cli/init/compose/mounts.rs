@@ -1,12 +1,12 @@
 //! Volumes and networks.
 
 use super::project::Project;
-use crate::cli::init::draft::{Service, list};
+use crate::cli::init::draft::{DraftService, list};
 use crate::cli::init::yaml::{items, names_of, text_of};
 use serde_yaml::{Mapping, Value};
 
 /// Sets `volumes`; returns whether the service may write to any.
-pub fn volumes(keys: &Mapping, project: &Project<'_>, service: &mut Service) -> bool {
+pub fn volumes(keys: &Mapping, project: &Project<'_>, service: &mut DraftService) -> bool {
     let mut kept = Vec::new();
     let (mut writes, mut is_named) = (false, false);
     for volume in items(keys, "volumes") {
@@ -61,7 +61,12 @@ pub fn volumes(keys: &Mapping, project: &Project<'_>, service: &mut Service) -> 
 }
 
 /// Sets `networks`. `first`: the one that clients come in by.
-pub fn networks(keys: &Mapping, project: &Project<'_>, first: Option<&str>, service: &mut Service) {
+pub fn networks(
+    keys: &Mapping,
+    project: &Project<'_>,
+    first: Option<&str>,
+    service: &mut DraftService,
+) {
     let named = keys.get("networks").map(names_of).unwrap_or_default();
     let mut networks: Vec<String> = named.iter().map(|name| project.network(name)).collect();
     if let Some(first) = first {
