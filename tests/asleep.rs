@@ -76,9 +76,9 @@ async fn requests_are_held_until_who_slept_is_awake_from_nothing_and_from_a_paus
     assert_eq!(states(&edge), [""; 0]);
     assert_ne!(ask(&edge, "web").await, names[0]);
     for words in [
-        "sleeps: nobody asked for it for 1s",
+        "asleep: no request for 1s",
         "0 -> 1 replicas: woken by a request",
-        "runs again",
+        "resumed",
     ] {
         edge.logs(words).await;
     }
@@ -101,7 +101,7 @@ async fn a_restart_finds_asleep_what_was_paused() {
     edge.shows("web", "26210=asleep", SOON).await;
     assert_eq!(states(&edge), ["paused"]);
     assert_eq!(ask(&edge, "web").await, name);
-    edge.says("sleeps: it was found paused").await;
+    edge.says("asleep: found paused").await;
 }
 
 #[tokio::test]

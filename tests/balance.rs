@@ -54,7 +54,7 @@ async fn what_is_over_the_limit_waits_at_the_edge_and_goes_when_a_place_is_free(
     until("the status says why", SOON, || async {
         let because = edge.service("web").await["because"].to_string();
         because
-            .contains("3 in line for a place: replicas have 2 at once")
+            .contains("3 waiting for a place: 2 at once for each replica")
             .then_some(())
     })
     .await;

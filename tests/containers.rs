@@ -218,7 +218,7 @@ async fn a_port_that_somebody_else_holds_is_skipped() {
     acts.edge
         .shows("acts", "22080=ready 22082=ready", SOON)
         .await;
-    let skipped = "skipping port 22081: somebody else holds it";
+    let skipped = "skipping port 22081: another program holds it";
     acts.edge.logs(skipped).await;
 }
 

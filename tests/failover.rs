@@ -328,7 +328,7 @@ async fn a_replica_that_answers_with_5xx_while_another_does_better_is_passed_ove
         edge.get("/x").await;
     }
     assert_eq!((a.requests(), b.requests()), (5, 5));
-    edge.logs("is passed over for 30s: 5 answers of 5xx in a row")
+    edge.logs("is ejected for 30s: 5 answers of 5xx in a row")
         .await;
     // However well it says it is, and again it is only the others' turn.
     let checks = b.checks();
@@ -344,7 +344,7 @@ async fn a_replica_that_answers_with_5xx_while_another_does_better_is_passed_ove
         .await;
     assert_eq!(ejections, Some(1.0));
     let status = edge.tidegate(&["status"]).await.out;
-    assert!(status.contains("passed over for "), "{status}");
+    assert!(status.contains("ejected for "), "{status}");
 
     // Unless there is nobody else.
     a.set_healthy(false);

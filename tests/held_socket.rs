@@ -77,7 +77,7 @@ async fn a_client_that_is_connected_at_term_is_answered_and_told_to_connect_anew
     let mut silent = Connection::open(edge.address).await.unwrap();
     let forgotten = Connection::open(edge.address).await.unwrap();
     edge.signal(Signal::SIGTERM);
-    edge.says("TERM: finishing what is in flight").await;
+    edge.says("TERM: finishing requests in flight").await;
     for client in [&mut idle, &mut silent] {
         // Our line and Pingora hear of the signal in any order.
         let told = async {

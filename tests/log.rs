@@ -116,5 +116,5 @@ async fn a_reader_that_comes_back_hears_how_many_lines_it_lacks_and_the_last_one
     let place = |words: &str| lines.iter().position(|line| line.contains(words));
     let dropped = place(" lines of this log were dropped").expect("a report");
     assert!(lines[dropped].contains(" WARN ] "), "{}", lines[dropped]);
-    assert!(dropped < place("nothing is in flight any more").expect("the end"));
+    assert!(dropped < place("no request is in flight any more").expect("the end"));
 }

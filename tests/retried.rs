@@ -85,7 +85,7 @@ async fn a_replica_of_which_nothing_but_nonsense_comes_is_passed_over() {
         for _ in 0..10 {
             raw(edge.address, &way).await;
         }
-        edge.logs("is passed over for 30s: 5 answers of 5xx in a row")
+        edge.logs("is ejected for 30s: 5 answers of 5xx in a row")
             .await;
     }
 }
@@ -97,7 +97,7 @@ async fn a_declined_handshake_is_an_answer_like_any_other() {
     for _ in 0..10 {
         raw(edge.address, &question("/x")).await;
     }
-    edge.logs("is passed over for 30s: 5 answers of 5xx in a row")
+    edge.logs("is ejected for 30s: 5 answers of 5xx in a row")
         .await;
 }
 

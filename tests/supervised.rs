@@ -136,7 +136,7 @@ async fn it_hears_of_the_whole_life_of_a_process() {
     };
     let first = reload(&mut supervisor, "").await;
     edge.write("nonsense: true\n");
-    let refused = "the file was refused; the configuration before it is in use";
+    let refused = "the file was refused; the former configuration is in use";
     let second = reload(&mut supervisor, refused).await;
     assert!(first < second, "{first} {second}");
     edge.write(&services(&a, ""));

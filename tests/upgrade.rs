@@ -50,7 +50,7 @@ async fn three_upgrades_in_a_row_lose_no_request() {
     let mut gone = Vec::new();
     for _ in 0..3 {
         let next = edge.upgraded().await;
-        edge.says("took over: finishing what is in flight").await;
+        edge.says("took over: finishing requests in flight").await;
         gone.push(std::mem::replace(&mut edge, next));
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
@@ -122,7 +122,7 @@ async fn quit_hands_over_to_whoever_waits_for_it_and_does_nothing_else() {
     old.ready().await;
     let load = Load::start(old.address, "/x");
     old.signal(Signal::SIGQUIT);
-    old.says("QUIT: nobody waits to take over").await;
+    old.says("QUIT: no new process waits to take over").await;
 
     let mut dead = old.successor();
     dead.spawn(&[HAND_OVER]);

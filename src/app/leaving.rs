@@ -43,7 +43,7 @@ impl Keeper {
         };
         lasting(nothing, deadline).await;
         match self.in_flight.count() {
-            0 => log::info!("nothing is in flight any more"),
+            0 => log::info!("no request is in flight any more"),
             left => log::warn!("{left} requests were still in flight at the drain timeout"),
         }
         if self.options.remove

@@ -106,8 +106,8 @@ impl KeeperParts {
                 Some(order) = orders.recv() => keeper.obey(order).await,
                 _ = quit.recv() => if !door.quit() {
                     log::warn!(
-                        "QUIT: nobody waits to take over, so this process goes on; `tidegate run \
-                         --upgrade` takes over at once, with `--upgrade=on-quit` it waits for QUIT"
+                        "QUIT: no new process waits to take over, so this one continues; `tidegate run \
+                         --upgrade` takes over at once, with `--upgrade=on-quit` at QUIT"
                     );
                 },
                 knock = door.next() => match knock {

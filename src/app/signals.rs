@@ -47,12 +47,12 @@ impl Signals {
             runtime.block_on(async {
                 loop {
                     tokio::select! {
-                        _ = term.recv() => log::info!("TERM: finishing what is in flight"),
+                        _ = term.recv() => log::info!("TERM: finishing requests in flight"),
                         _ = int.recv() => {
                             if *leave.borrow() {
                                 exit(130);
                             }
-                            log::info!("INT: finishing what is in flight; once more to leave at once");
+                            log::info!("INT: finishing requests in flight; a second INT ends at once");
                         }
                     }
                     leave.send_replace(true);

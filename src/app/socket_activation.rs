@@ -32,7 +32,7 @@ fn listening(passed: &mut ListenFd, index: usize) -> io::Result<Option<(SocketAd
         return Ok(None);
     };
     if !socket_acceptconn(&listener)? {
-        return Err(io::Error::other("it does not listen"));
+        return Err(io::Error::other("the socket does not listen"));
     }
     listener.set_nonblocking(true)?;
     Ok(Some((listener.local_addr()?, listener)))

@@ -53,7 +53,7 @@ impl Supervisor {
     pub fn reloaded(&self, is_new: bool) {
         let status = match is_new {
             true => "",
-            false => "the file was refused; the configuration before it is in use",
+            false => "the file was refused; the former configuration is in use",
         };
         self.tell(&format!("READY=1\nSTATUS={status}"));
     }

@@ -22,13 +22,13 @@ pub struct ServiceFlags {
     /// The image to run
     #[arg(long)]
     pub image: Option<String>,
-    /// The port that the program listens on inside the container
+    /// The port on which the program listens inside the container
     #[arg(long, value_name = "N")]
     pub port: Option<u16>,
-    /// Where to listen, as in 0.0.0.0:80; may be given more than once
+    /// The address to listen on, as in 0.0.0.0:80; repeatable
     #[arg(long, value_name = "ADDR")]
     pub listen: Vec<SocketAddr>,
-    /// The path whose answer of 200 says that all is well, or `tcp`: a connection is enough
+    /// The path that a healthy replica answers with 200, or `tcp`: a connection is enough
     /// [default: any answer below 500]
     #[arg(long, value_name = "PATH|tcp")]
     pub healthcheck: Option<String>,

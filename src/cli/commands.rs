@@ -24,7 +24,7 @@ enum Command {
     Run(run::Run),
     /// Check a configuration and report every problem
     Check(check::Check),
-    /// Show what `run` would start and stop, without doing it (exit code 3: something)
+    /// Show the containers that `run` would start and stop (exit code 3: any)
     Plan(plan::Plan),
     /// Show the services of the running Tidegate and their replicas
     #[command(alias = "ps")]
@@ -39,7 +39,7 @@ enum Command {
     Explain(explain::Explain),
     /// Roll out an image of a service, replica by replica; rolls back if that fails
     Deploy(deploy::Deploy),
-    /// Hold a number of replicas, or let the policy decide again
+    /// Hold a number of replicas, or return to the policy
     Scale(scale::Scale),
     /// Replace one replica without losing a request
     #[command(visible_alias = "drain")]

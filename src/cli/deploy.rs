@@ -183,7 +183,7 @@ fn failed(service: &Service, version: &str) -> String {
     let Some(rollout) = service.rollout.as_ref().filter(|it| it.to == version) else {
         return format!("{name}: another change began before the rollout of {version} was done");
     };
-    let why = rollout.why.as_deref().unwrap_or("it was given up");
+    let why = rollout.why.as_deref().unwrap_or("the rollout was given up");
     let mut text = match rollout.stage.as_str() {
         "paused" => format!("{name}: the change to {version} is paused: {why}"),
         _ => format!(

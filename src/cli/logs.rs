@@ -80,7 +80,9 @@ impl Logs {
         match logs {
             Ok(0) if last_words.is_none() => fail(
                 FAILED,
-                format_args!("`{name}` has no container here\n  hint: `tidegate status` says why"),
+                format_args!(
+                    "`{name}` has no container here\n  hint: `tidegate status` shows the reason"
+                ),
             ),
             Ok(_) => code,
             Err(error) => fail(FAILED, error),
@@ -99,7 +101,7 @@ impl Logs {
         let mut services = config.services.iter().map(|service| &service.spec);
         match services.clone().find(|spec| spec.name.as_str() == name) {
             Some(spec) if spec.template().is_none() => Err(format!(
-                "`{name}` has fixed addresses; what runs there keeps its log to itself"
+                "`{name}` has fixed addresses, whose logs Tidegate cannot read"
             )),
             Some(_) => Ok(()),
             None => {
@@ -128,7 +130,7 @@ impl Logs {
             let lines = lines.map(|line| json!({ "slot": slot, "gone": true, "line": line }));
             return lines.map(|line| format!("{line}\n")).collect();
         }
-        let mut out = format!("the last lines of a replica on {slot} that failed and is gone:\n");
+        let mut out = format!("the last lines of a failed replica on {slot}, now removed:\n");
         let slot = colour(slot);
         for line in &words.lines {
             out += &format!("{slot} {line}\n");

@@ -39,7 +39,7 @@ impl Replace {
         };
         let watch = ProgressWatch::new(name, self.running.output.json, began, self.waiting.timeout);
         if !no_wait && let Err(unfinished) = self.follow(&client, &path, &drained.id, watch) {
-            let then = format!("`tidegate logs {name}` what its replicas write");
+            let then = format!("`tidegate logs {name}` shows the output of its replicas");
             return fail(FAILED, unfinished.message(name, &then));
         }
         if self.running.output.json {
@@ -71,7 +71,7 @@ impl Replace {
                 watch.end();
                 return Ok(());
             }
-            let state = left.map_or("gone; the port gets a new one", |it| it.state.as_str());
+            let state = left.map_or("removed; the port gets a new one", |it| it.state.as_str());
             let state = format!("{slot} is {state}, {} ready", service.ready);
             watch.show(state, reasons(&service));
             watch.wait()?;

@@ -34,7 +34,7 @@ pub struct Run {
 enum Upgrade {
     /// As soon as everything is ready
     Now,
-    /// Once the running one gets the signal QUIT
+    /// When the running one gets the signal QUIT
     OnQuit,
 }
 

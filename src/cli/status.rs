@@ -42,7 +42,7 @@ impl Status {
 fn table(overview: &Overview) -> String {
     let mut out = String::new();
     if !overview.engine_up {
-        out.push_str("the container engine does not answer; this is what was known last\n\n");
+        out.push_str("the container engine does not answer; this is the last known state\n\n");
     }
     for (index, service) in overview.services.iter().enumerate() {
         if index > 0 {
@@ -247,7 +247,7 @@ mod tests {
                     time: humantime::format_rfc3339_millis(failed).to_string(),
                     slot: 0,
                     replica: "10.0.0.7:80".to_owned(),
-                    why: "it refuses connections".to_owned(),
+                    why: "the connection was refused".to_owned(),
                 }),
                 replicas: vec![
                     replica(8000, "ready", None),
@@ -268,7 +268,7 @@ mod tests {
 acts  2 of 3 ready  80.5 req/s  p50 12ms  p99 1.2s  1.5% errors  4 in flight  1 held
   runs acts:2 (5f2c1d0e9ab3), where the configuration says acts:1; serves */api/v1, */app
   3 replicas are wanted
-  a request failed 3m ago at 10.0.0.7:80: it refuses connections
+  a request failed 3m ago at 10.0.0.7:80: the connection was refused
   SLOT  ID            STATE  AGE  IN FLIGHT  REQ/S  RESTARTS
   8000  0123456789ab  ready  75s  2          40.2   0
   8001  0123456789ab  ready  75s  2          40.2   1

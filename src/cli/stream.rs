@@ -60,7 +60,7 @@ impl Client {
         take: &mut impl FnMut(&StreamMessage) -> Streamed,
     ) -> Result<Streamed, ClientError> {
         let opened = tokio::time::timeout(AWAY_FOR, self.open(path, last_id)).await;
-        let silent = || ClientError::Broken("there was no answer in time".to_owned());
+        let silent = || ClientError::Broken("no answer in time".to_owned());
         let mut body = opened.map_err(|_| silent())??;
         let mut reader = Reader::default();
         loop {

@@ -112,12 +112,12 @@ impl fmt::Display for Reason {
         match self {
             Reason::BelowWanted { wanted: 1 } => f.write_str("1 replica is wanted"),
             Reason::BelowWanted { wanted } => write!(f, "{wanted} replicas are wanted"),
-            Reason::Surge { outdated: 1 } => f.write_str("one ahead while 1 is replaced"),
+            Reason::Surge { outdated: 1 } => f.write_str("one extra while 1 is replaced"),
             Reason::Surge { outdated } => {
-                write!(f, "one ahead while {outdated} are replaced")
+                write!(f, "one extra while {outdated} are replaced")
             }
             Reason::AboveWanted { wanted } => write!(f, "only {wanted} wanted"),
-            Reason::Outdated => f.write_str("it is to be replaced"),
+            Reason::Outdated => f.write_str("being replaced"),
             Reason::Removed => f.write_str("the service left the configuration"),
             Reason::Ailing(ailment) => ailment.fmt(f),
             Reason::Empty => f.write_str("nothing in flight"),
@@ -126,11 +126,11 @@ impl fmt::Display for Reason {
                 "{in_flight} still in flight after {}, the stop grace period",
                 Human(*after)
             ),
-            Reason::StopFailed => f.write_str("the last attempt to stop it failed"),
-            Reason::Idle { idle } => write!(f, "nobody asked for it for {}", Human(*idle)),
+            Reason::StopFailed => f.write_str("the last attempt to stop the replica failed"),
+            Reason::Idle { idle } => write!(f, "no request for {}", Human(*idle)),
             Reason::StopsWhenIdle { paused, left } => write!(
                 f,
-                "{paused} paused: a request wakes it, or it is stopped in {}",
+                "{paused} paused: woken by a request, or stopped in {}",
                 Human(*left)
             ),
             Reason::WaitsForDrain {
@@ -176,20 +176,20 @@ impl fmt::Display for Reason {
             Reason::WaitsForOthers { slot } => write!(
                 f,
                 "{slot} fails its health check and waits: one is replaced at a time while none is \
-                 well"
+                 healthy"
             ),
             Reason::Watches { left } => write!(
                 f,
-                "watching what is new for {} more before old ones leave",
+                "watching the new replicas for {} more before old ones leave",
                 Human(*left)
             ),
             Reason::LeastBad { serving } => write!(
                 f,
-                "no replica is well: {serving} of those that fail their health check serve"
+                "no replica is healthy: {serving} that fail their health check serve"
             ),
             Reason::Full { limit, held } => write!(
                 f,
-                "{held} in line for a place: replicas have {limit} at once (container_concurrency)"
+                "{held} waiting for a place: {limit} at once for each replica (container_concurrency)"
             ),
             Reason::WaitsForReady { ready, needed } => {
                 write!(
@@ -205,7 +205,7 @@ impl fmt::Display for Reason {
                 f.write_str("the container engine does not answer; waiting for it")
             }
             Reason::WaitsForPredecessor => {
-                f.write_str("waiting for the process before this one to finish its requests")
+                f.write_str("waiting for the old process to finish its requests")
             }
         }
     }

@@ -80,7 +80,7 @@ mod tests {
         let none = SockFlag::empty();
         let stranger = socket(AddressFamily::Unix, SockType::Stream, none, None).unwrap();
         nix::sys::socket::bind(stranger.as_raw_fd(), &address).unwrap();
-        assert_eq!(holder(&name), None, "it does not listen");
+        assert_eq!(holder(&name), None, "the socket does not listen");
         drop(stranger);
         let ours = SocketAddr::from_abstract_name(&name).unwrap();
         let _ours = UnixListener::bind_addr(&ours).unwrap();

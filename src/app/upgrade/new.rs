@@ -34,7 +34,7 @@ impl Keeper {
         predecessor.serving().await;
         let placed = self.sockets.iter().try_for_each(Socket::place);
         if let Err(error) = placed.and_then(|()| self.holdings.sign()) {
-            log::error!("commands do not reach this process: {error}");
+            log::error!("commands cannot reach this process: {error}");
         }
         log::info!("took over from process {}", predecessor.pid);
         Ok(predecessor)

@@ -68,14 +68,14 @@ impl Keeper {
         if !matches!(tokio::time::timeout(READ_WITHIN, said).await, Ok(Ok(()))) {
             // A message without its end hands over nothing.
             drop(successor);
-            log::warn!("process {pid} does not take over: it did not read what it asked for");
+            log::warn!("process {pid} does not take over: it did not read the message");
             self.handle.take(hands, BTreeMap::new()).await;
             return None;
         }
         // No timeout: as long as the successor lives, the containers are its own.
         match successor.conversation.receive().await {
             Ok(UpgradeMessage::Serving) => {
-                log::info!("process {pid} took over: finishing what is in flight");
+                log::info!("process {pid} took over: finishing requests in flight");
                 self.in_flight.end_connections();
                 self.doors.send_replace(Doors::HandedOver);
                 if !successor.supervised {
@@ -85,7 +85,7 @@ impl Keeper {
             }
             _ => {
                 successor.conversation.closed().await;
-                log::error!("process {pid} ended before it took over; going on");
+                log::error!("process {pid} ended before it took over; continuing");
                 self.handle.take(hands, BTreeMap::new()).await;
                 None
             }

@@ -52,7 +52,9 @@ pub fn ask(
                 use io::ErrorKind::{ConnectionRefused, NotFound};
                 if [NotFound, ConnectionRefused].contains(&error.kind()) {
                     let folder = state_dir.display();
-                    log::info!("nobody to take over from in {folder}: starting as usual");
+                    log::info!(
+                        "no running Tidegate in {folder} to take over from: starting as usual"
+                    );
                     return Ok(None);
                 }
                 let path = path.display();

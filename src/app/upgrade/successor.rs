@@ -120,10 +120,10 @@ impl Door {
                 Ok(Ok(UpgradeMessage::Ready)) => {
                     return Some(SuccessorStep::Next(Knock::IsReady(successor)));
                 }
-                Ok(_) => log::warn!("process {pid} does not take over after all; going on"),
+                Ok(_) => log::warn!("process {pid} does not take over after all; continuing"),
                 Err(_) => {
                     let why = format!("it was not ready within {}", Human(READY_WITHIN));
-                    log::warn!("process {pid} does not take over: {why}; going on");
+                    log::warn!("process {pid} does not take over: {why}; continuing");
                     successor.refuse(&why).await;
                 }
             }

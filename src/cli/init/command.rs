@@ -67,8 +67,8 @@ impl Init {
         let remarks: usize = draft.services.iter().map(|it| it.remarks.len()).sum();
         let left = match remarks + draft.foot.len() {
             0 => String::new(),
-            1 => "; a comment says what to know of it".to_owned(),
-            many => format!("; {many} comments say what could not be translated, and what to know"),
+            1 => "; read the comment in the file".to_owned(),
+            many => format!("; read the {many} comments: they name untranslated keys"),
         };
         print(format_args!(
             "{out}: {}{left}\n  next: tidegate plan -c {out}, then tidegate run -c {out}\n",
@@ -88,7 +88,7 @@ impl Init {
             .and_then(|mut file| file.write_all(text.as_bytes()));
         written.map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => {
-                format!("{out} is there already\n  hint: --force writes over it, --out names another one")
+                format!("{out} exists already\n  hint: --force overwrites the file, --out names another one")
             }
             _ => format!("cannot write {out}: {error}"),
         })
@@ -98,7 +98,7 @@ impl Init {
 fn head(from: &str) -> Vec<String> {
     vec![
         format!("Written by `tidegate init` from {from}."),
-        "`tidegate check` says what is wrong with it, `tidegate schema` helps editors.".to_owned(),
+        "`tidegate check` reports mistakes, `tidegate schema` helps editors.".to_owned(),
     ]
 }
 
@@ -123,7 +123,7 @@ fn from_compose(file: &Path) -> Result<Draft, String> {
 /// Problems that `tidegate check` would find.
 pub fn problems(text: &str, registry: &Registry) -> Option<String> {
     let text = config::Text {
-        name: "what was written".to_owned(),
+        name: "the new file".to_owned(),
         content: text.to_owned(),
     };
     let (_writer, reader) = store::store();

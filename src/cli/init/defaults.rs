@@ -8,6 +8,6 @@ pub const FIRST_PORT: u16 = 8000;
 pub const PORTS_EACH: u16 = 100;
 
 /// Reason of a `scale` that leaves room.
-pub const MORE: &str = "more when traffic asks for it";
+pub const MORE: &str = "more with more traffic";
 /// Reason of a `scale` of one.
 pub const ONE_COPY: &str = "more when several may write to these volumes at once";

@@ -20,14 +20,14 @@ pub fn about_image(image: &str, facts: &ImageFacts) -> Draft {
     let port = facts.ports.first().copied().unwrap_or(PORT);
     let why = match facts.ports.as_slice() {
         [] => "assumed: the port that the program listens on inside the container",
-        [_] => "the image exposes it",
+        [_] => "exposed by the image",
         _ => "the lowest that the image exposes",
     };
     service.set("port", port.to_string(), why);
     service.set(
         "first_port",
         FIRST_PORT.to_string(),
-        "replicas are on 127.0.0.1, here and upward",
+        "replicas use 127.0.0.1, from this port upward",
     );
     let data = |(index, folder): (usize, &String)| {
         let number = if index == 0 {

@@ -74,18 +74,18 @@ fn a_compose_file_is_translated_and_what_cannot_be_is_said() {
         "    environment: {\"MODE\":\"yes\",\"URL\":\"http://db:5432\"}",
         "    volumes: [shop_data:/data, /home/me/shop/conf:/etc/web:ro, /srv/files:/files:ro] # every replica shares them; the names are Compose's, so their data stays",
         "    networks: [shop_back] # named as in `docker network ls`",
-        "    networks: [shop_default] # where Compose's services are",
+        "    networks: [shop_default] # the network of Compose's services",
         "      path: /up # GET must answer 200",
         "      interval: 5s",
         "      start_period: 1m30s",
-        "    scale: { min: 2, max: 10 } # more when traffic asks for it",
+        "    scale: { min: 2, max: 10 } # more with more traffic",
         "    cpus: 0.5",
         "    memory: \"256M\"",
         "      order: start-first",
         "    # not translated: port 9000; a service has one",
         "    # not translated: the volume at /cache; give it a name, as in `data:/cache`",
-        "    # not translated: `depends_on`; requests wait for what is not ready, and health checks see it",
-        "    first_port: 8100 # replicas are on 127.0.0.1, here and upward",
+        "    # not translated: `depends_on`; requests wait until a replica is ready",
+        "    first_port: 8100 # replicas use 127.0.0.1, from this port upward",
         "    routes: [{ host: api.example.com, path: /v1 }] # from the labels for Traefik",
         "    command: [\"serve\",\"--port\",\"3000\"]",
         "    routes: [{ host: admin.localhost }] # required; only one service can do without routes",
@@ -150,11 +150,11 @@ services:
   wiki:
     image: wiki
     port: 3000 # inside the container
-    first_port: 8000 # replicas are on 127.0.0.1, here and upward
+    first_port: 8000 # replicas use 127.0.0.1, from this port upward
     routes: [{ host: wiki.localhost }] # in place of a rule that no route can express
     volumes: [shop_pages:/pages, /var/run/docker.sock:/var/run/docker.sock] # every replica shares them; the names are Compose's, so their data stays
     scale: { min: 1, max: 1 } # more when several may write to these volumes at once
-    networks: [shop_default] # where Compose's services are
+    networks: [shop_default] # the network of Compose's services
     # Compose published port 3000; clients connect to `listen` now, port 80
     # not translated: port 3000, which is UDP
     # not translated: Traefik's rule Host(`a`) && ClientIP(`10.0.0.0/8`); write it as `routes`
@@ -162,31 +162,31 @@ services:
   reader:
     image: reader
     port: 8080 # inside the container
-    first_port: 8100 # replicas are on 127.0.0.1, here and upward
+    first_port: 8100 # replicas use 127.0.0.1, from this port upward
     volumes: [shop_pages:/pages:ro] # every replica shares them; the names are Compose's, so their data stays
-    scale: { min: 1, max: 10 } # more when traffic asks for it
-    networks: [shop_default] # where Compose's services are
+    scale: { min: 1, max: 10 } # more with more traffic
+    networks: [shop_default] # the network of Compose's services
     # Compose published port 8080; clients connect to `listen` now, port 80
-    # not translated: `depends_on`; requests wait for what is not ready, and health checks see it
-    # without `routes` it gets every request that no other service claims
+    # not translated: `depends_on`; requests wait until a replica is ready
+    # without `routes`, this service gets every request that no other service claims
     # `wiki` is no host name any more, because its containers change: reach it through Tidegate, as clients do
 
   old:
     image: blog
     port: 8080 # inside the container
-    first_port: 8200 # replicas are on 127.0.0.1, here and upward
+    first_port: 8200 # replicas use 127.0.0.1, from this port upward
     routes: [{ host: a.example.com }, { host: b.example.com }] # from VIRTUAL_HOST
     environment: [\"VIRTUAL_HOST=a.example.com, b.example.com\",\"VIRTUAL_PORT=8080\"]
-    scale: { min: 1, max: 10 } # more when traffic asks for it
-    networks: [shop_default] # where Compose's services are
+    scale: { min: 1, max: 10 } # more with more traffic
+    networks: [shop_default] # the network of Compose's services
 
   routed:
     image: shop
     port: 80 # assumed: the port that the program listens on inside the container
-    first_port: 8300 # replicas are on 127.0.0.1, here and upward
+    first_port: 8300 # replicas use 127.0.0.1, from this port upward
     routes: [{ host: shop.example.com }] # from the labels for Traefik
-    scale: { min: 1, max: 10 } # more when traffic asks for it
-    networks: [shop_default] # where Compose's services are
+    scale: { min: 1, max: 10 } # more with more traffic
+    networks: [shop_default] # the network of Compose's services
 
 # `extra` is left out: it runs with the profile debug only
 # `proxy` is left out: Tidegate takes its place
@@ -253,7 +253,7 @@ services:
   shop:
     image: registry.example.com/team/shop:2
     port: 8080 # the lowest that the image exposes
-    first_port: 8000 # replicas are on 127.0.0.1, here and upward
+    first_port: 8000 # replicas use 127.0.0.1, from this port upward
     volumes: [shop-data:/data] # every replica shares them
     healthcheck:
       path: /healthz # GET must answer 200

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 #[derive(Args)]
 pub struct Simulate {
-    /// Traffic: an access log of Tidegate's in JSON; or `#` lines, one of them with `step=60s`, then
-    /// a count of requests a line
+    /// Traffic: an access log of Tidegate in JSON; or `#` lines, one of them with `step=60s`, then
+    /// a count of requests on each line
     #[arg(required = true, value_name = "TRACE")]
     traces: Vec<PathBuf>,
     #[command(flatten)]
@@ -29,14 +29,14 @@ pub struct Simulate {
     /// access logs; it comes first in the table. A service that sleeps is simulated with a replica
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
-    /// A policy, as in `concurrency` or `concurrency: {headroom: 1.2}`; may be given more than
-    /// once [default: concurrency, requests, knative and hpa]
+    /// A policy, as in `concurrency` or `concurrency: {headroom: 1.2}`; repeatable
+    /// [default: concurrency, requests, knative and hpa]
     #[arg(long = "policy", value_name = "POLICY")]
     policies: Vec<String>,
     /// Seed of the random replicas and requests
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Scale the traffic to this many requests per second on average [default: as it is]
+    /// Scale the traffic to this many requests per second on average [default: unchanged]
     #[arg(long, value_name = "N")]
     mean_rate: Option<f64>,
     /// Skip this much of the trace, as in 2h
@@ -48,7 +48,7 @@ pub struct Simulate {
     /// Requests that a replica works on at once
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     slots: u32,
-    /// The mean time that a request takes [default: that of the access log, or 250ms]
+    /// The mean duration of a request [default: that of the access log, or 250ms]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     service_time: Option<Duration>,
     /// Variation of that time: standard deviation divided by mean
@@ -60,7 +60,7 @@ pub struct Simulate {
     /// Variation of that time
     #[arg(long, value_name = "CV", default_value_t = 0.2)]
     start_cv: f64,
-    /// The mean time until a replica crashes, as in 1h [default: none does]
+    /// The mean time until a replica crashes, as in 1h [default: never]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     crashes_after: Option<Duration>,
     /// Variation of the rate from second to second, beyond Poisson arrivals

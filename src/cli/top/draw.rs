@@ -56,7 +56,7 @@ fn draw_head(frame: &mut Frame, area: Rect, top: &Top) {
             Style::new().fg(Color::Black).bg(Color::Yellow),
         ),
         (None, false) if !top.services.is_empty() => (
-            "the container engine does not answer; traffic goes on".to_owned(),
+            "the container engine does not answer; traffic continues".to_owned(),
             Style::new().fg(Color::Black).bg(Color::Yellow),
         ),
         _ => (top.time.clone(), Style::new().add_modifier(Modifier::DIM)),
@@ -261,7 +261,7 @@ fn draw_events(frame: &mut Frame, area: Rect, top: &Top) {
             ])
         })
         .collect();
-    let block = Block::new().borders(Borders::TOP).title(" what happened ");
+    let block = Block::new().borders(Borders::TOP).title(" events ");
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 

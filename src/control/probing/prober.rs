@@ -225,7 +225,7 @@ impl Probing {
 /// What each address came to, and once what several came to.
 fn in_one(failures: &[(SocketAddr, String)]) -> String {
     match failures {
-        [] => "it has no address".to_owned(),
+        [] => "the replica has no address".to_owned(),
         [(first, why), others @ ..] if others.iter().all(|(_, other)| other == why) => {
             let addresses = iter::once(first).chain(others.iter().map(|(address, _)| address));
             let addresses: Vec<String> = addresses.map(SocketAddr::to_string).collect();

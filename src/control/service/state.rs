@@ -147,8 +147,8 @@ impl State {
             self.policy = managed.spec.bounds.awake().min;
             self.wanted = self.policy.saturating_add(managed.spec.spare);
             self.scaled_because = match &managed.spec.source {
-                Source::Addresses(_) => "its addresses are fixed".to_owned(),
-                _ => "the minimum, until traffic says otherwise".to_owned(),
+                Source::Addresses(_) => "the addresses are fixed".to_owned(),
+                _ => "the minimum, until traffic asks for more".to_owned(),
             };
             self.rest = match managed.spec.sleep {
                 Some(_) => Rest::Asleep {

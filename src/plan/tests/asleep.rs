@@ -7,11 +7,11 @@ fn a_service_that_nobody_asks_for_is_paused_and_then_stopped() {
     check(
         picture("8000=ready 8001=ready").idle(),
         &[
-            "pause 8000: nobody asked for it for 5m",
-            "pause 8001: nobody asked for it for 5m",
+            "pause 8000: no request for 5m",
+            "pause 8001: no request for 5m",
         ],
     );
-    let waits = "- 1 paused: a request wakes it, or it is stopped in 10m";
+    let waits = "- 1 paused: woken by a request, or stopped in 10m";
     check(
         picture("8000=asleep 8001=starting 8002=busy").idle(),
         &["- waiting for 2 in flight on 8002, at most 7s", waits],
@@ -21,9 +21,9 @@ fn a_service_that_nobody_asks_for_is_paused_and_then_stopped() {
         picture("8000=asleep 8001=ready 8002=starting 8003=falling-asleep 8004=drained")
             .idle_for_long(),
         &[
-            "stop 8000: nobody asked for it for 15m",
-            "drain 8001: nobody asked for it for 15m",
-            "stop 8002: nobody asked for it for 15m",
+            "stop 8000: no request for 15m",
+            "drain 8001: no request for 15m",
+            "stop 8002: no request for 15m",
             "stop 8004: nothing in flight",
         ],
     );
@@ -37,8 +37,8 @@ fn nothing_is_started_or_replaced_for_a_service_that_sleeps() {
         &[
             "stop 8000: exited with code 137",
             "stop 8001: unhealthy: answered 500",
-            "drain 8002: it is to be replaced",
-            "stop 8003: it is to be replaced",
+            "drain 8002: being replaced",
+            "stop 8003: being replaced",
         ],
     );
 }
@@ -62,7 +62,7 @@ fn who_wakes_resumes_what_is_wanted_and_lets_the_rest_go() {
     check(picture("8000=falling-asleep").wanted(1), &[]);
     check(
         picture("8000=old-asleep").wanted(1),
-        &["stop 8000: it is to be replaced"],
+        &["stop 8000: being replaced"],
     );
     check(
         picture("8000=asleep").removed(),

@@ -54,7 +54,7 @@ fn nothing_starts_before_its_image_is_here() {
     let old = || picture("8000=old").stop_first();
     check(old().image(Image::Unknown), &["fetch the image for 8000"]);
     check(old().image(coming()), &[pulling]);
-    check(old(), &["drain 8000: it is to be replaced"]);
+    check(old(), &["drain 8000: being replaced"]);
     // The request that wakes a service should not have to wait for a pull.
     check(
         picture("").idle_for_long().image(Image::Unknown),

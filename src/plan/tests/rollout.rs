@@ -13,9 +13,9 @@ fn a_draining_replica_that_is_wanted_again_returns() {
 
 #[test]
 fn an_old_template_is_replaced_one_by_one_with_one_ahead() {
-    let surge = "start 8002: one ahead while 2 are replaced";
+    let surge = "start 8002: one extra while 2 are replaced";
     let waits = "- waiting for a replacement to be ready: 2 of 3 are";
-    let old = "it is to be replaced";
+    let old = "being replaced";
     for (words, expected) in [
         ("8000=old 8001=old", [surge, waits]),
         (
@@ -56,8 +56,8 @@ fn several_at_a_time_go_with_as_many_ahead() {
     check(
         picture("8000=old 8001=old 8002=old").wanted(3).at_a_time(2),
         &[
-            "start 8003: one ahead while 3 are replaced",
-            "start 8004: one ahead while 3 are replaced",
+            "start 8003: one extra while 3 are replaced",
+            "start 8004: one extra while 3 are replaced",
             "- waiting for a replacement to be ready: 3 of 4 are",
         ],
     );
@@ -66,8 +66,8 @@ fn several_at_a_time_go_with_as_many_ahead() {
             .wanted(3)
             .at_a_time(2),
         &[
-            "drain 8002: it is to be replaced",
-            "drain 8001: it is to be replaced",
+            "drain 8002: being replaced",
+            "drain 8001: being replaced",
             "- waiting for a replacement to be ready: 3 of 4 are",
         ],
     );
@@ -79,7 +79,7 @@ fn stop_first_replaces_in_place_and_never_misses_more_than_a_batch() {
         (
             "8000=old 8001=old",
             [
-                "drain 8001: it is to be replaced",
+                "drain 8001: being replaced",
                 "- waiting for a replacement to be ready: 1 of 2 are",
             ],
         ),
@@ -94,10 +94,7 @@ fn stop_first_replaces_in_place_and_never_misses_more_than_a_batch() {
             "8000=old 8001=starting",
             ["- waiting for a replacement to be ready: 1 of 2 are", ""],
         ),
-        (
-            "8000=old 8001=ready",
-            ["drain 8000: it is to be replaced", ""],
-        ),
+        ("8000=old 8001=ready", ["drain 8000: being replaced", ""]),
     ] {
         let expected: Vec<&str> = expected
             .into_iter()
@@ -108,7 +105,7 @@ fn stop_first_replaces_in_place_and_never_misses_more_than_a_batch() {
     // One alone makes way as well.
     check(
         picture("8000=old").stop_first(),
-        &["drain 8000: it is to be replaced"],
+        &["drain 8000: being replaced"],
     );
 }
 
@@ -116,7 +113,7 @@ fn stop_first_replaces_in_place_and_never_misses_more_than_a_batch() {
 fn without_a_port_to_start_ahead_an_old_one_makes_room() {
     let mut full = picture("65535=old");
     full.first_slot = LAST_PORT;
-    check(full, &["drain 65535: it is to be replaced"]);
+    check(full, &["drain 65535: being replaced"]);
 }
 
 #[test]
@@ -135,7 +132,7 @@ fn the_plan_names_missing_ports_only_when_they_are_missing() {
 fn what_is_new_is_watched_before_anything_old_leaves() {
     check(
         picture("8000=old 8001=ready").watched_for(3),
-        &["- watching what is new for 3s more before old ones leave"],
+        &["- watching the new replicas for 3s more before old ones leave"],
     );
     // What nobody wants goes all the same.
     check(

@@ -121,7 +121,7 @@ fn refuse(
             ),
         };
         let who = address.map_or("a proxy".to_owned(), |address| address.to_string());
-        log::warn!("turned away a connection from {who}: `{key}` is {limit}");
+        log::warn!("refused a connection from {who}: `{key}` is {limit}");
     }
     full
 }

@@ -88,7 +88,7 @@ impl Body {
                     match inbox.get(..2) {
                         Some(b"\r\n") => inbox.advance(2),
                         Some(_) => {
-                            return Err("an answer with a chunk of another size than it says");
+                            return Err("an answer with a chunk of a wrong size");
                         }
                         None => return Ok(None),
                     }

@@ -51,7 +51,7 @@ pub fn settle(head: &mut RequestHeader) -> Result<(), Refusal> {
         }
         match HeaderName::from_bytes(token) {
             Ok(name) if !NOT_TO_BE_DROPPED.contains(&name.as_str()) => named.push(name),
-            _ => return Err(Refusal::Malformed("`Connection` names what it must not")),
+            _ => return Err(Refusal::Malformed("`Connection` names a forbidden header")),
         }
     }
     if named.len() > NAMED_MAX {

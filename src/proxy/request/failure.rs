@@ -46,16 +46,18 @@ pub fn why(error: &Error) -> String {
     let error = innermost(error);
     let context = error.context.as_ref().map(|context| context.as_str());
     let why = match (error.etype(), context) {
-        (ErrorType::ConnectRefused, _) => "it refuses connections",
+        (ErrorType::ConnectRefused, _) => "the connection was refused",
         (ErrorType::ConnectTimedout, _) => "no connection within connect_timeout",
-        (ErrorType::ConnectNoRoute, _) => "there is no route to it",
+        (ErrorType::ConnectNoRoute, _) => "no route to the replica",
         (ErrorType::ReadTimedout, _) => "no answer within read_timeout",
-        (ErrorType::WriteTimedout, _) => "it took nothing of the request within write_timeout",
+        (ErrorType::WriteTimedout, _) => {
+            "the replica read nothing of the request within write_timeout"
+        }
         (ErrorType::ConnectionClosed | ErrorType::ReadError, None) => {
-            "it closed the connection before its answer was complete"
+            "the connection closed before the answer was complete"
         }
         (_, Some(context)) => context,
-        (etype, None) => return format!("it failed ({})", etype.as_str()),
+        (etype, None) => return format!("the request failed ({})", etype.as_str()),
     };
     match error.root_cause().downcast_ref::<io::Error>() {
         Some(cause) if context == Some(why) => format!("{why}: {cause}"),
@@ -122,11 +124,11 @@ mod tests {
         use ErrorType::*;
         let reset = io::Error::from(io::ErrorKind::ConnectionReset);
         for (error, expected) in [
-            (Error::new_up(ConnectRefused), "it refuses connections"),
+            (Error::new_up(ConnectRefused), "the connection was refused"),
             (Error::new_up(ReadTimedout), "no answer within read_timeout"),
             (
                 Error::because(ConnectRefused, "connecting to a replica", "no"),
-                "it refuses connections",
+                "the connection was refused",
             ),
             (
                 Error::explain(InvalidHTTPHeader, "two different Content-Lengths"),
@@ -138,7 +140,7 @@ mod tests {
             ),
             (
                 Error::new_up(ConnectionClosed).more_context("replica 127.0.0.1:8000"),
-                "it closed the connection before its answer was complete",
+                "the connection closed before the answer was complete",
             ),
         ] {
             assert_eq!(why(&error), expected);

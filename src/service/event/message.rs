@@ -15,7 +15,10 @@ impl fmt::Display for Event {
                 write!(f, "{service}: could not start a replica on {slot}: {why}")
             }
             Event::PortTaken { service, slot } => {
-                write!(f, "{service}: skipping port {slot}: somebody else holds it")
+                write!(
+                    f,
+                    "{service}: skipping port {slot}: another program holds it"
+                )
             }
             Event::Adopted { service, slot, id } => {
                 write!(
@@ -76,7 +79,7 @@ impl fmt::Display for Event {
             } => {
                 write!(
                     f,
-                    "{service}: {at} is passed over for {}: {row} answers of 5xx in a row, and others do better",
+                    "{service}: {at} is ejected for {}: {row} answers of 5xx in a row, while others do better",
                     Human(*during),
                     at = id.on(*slot)
                 )
@@ -131,9 +134,9 @@ impl fmt::Display for Event {
                 slot,
                 id,
                 because,
-            } => write!(f, "{service}: {at} sleeps: {because}", at = id.on(*slot)),
+            } => write!(f, "{service}: {at} asleep: {because}", at = id.on(*slot)),
             Event::Resumed { service, slot, id } => {
-                write!(f, "{service}: {at} runs again", at = id.on(*slot))
+                write!(f, "{service}: {at} resumed", at = id.on(*slot))
             }
             Event::PauseFailed {
                 service,
@@ -156,7 +159,7 @@ impl fmt::Display for Event {
                 at = id.on(*slot)
             ),
             Event::Stopped { service, slot, id } => {
-                write!(f, "{service}: {at} is gone", at = id.on(*slot))
+                write!(f, "{service}: {at} was removed", at = id.on(*slot))
             }
             Event::StopFailed {
                 service,
@@ -201,7 +204,7 @@ impl fmt::Display for Event {
                 to,
                 why,
                 back_to: Some(back_to),
-            } => write!(f, "{service}: going back from {to} to {back_to}: {why}"),
+            } => write!(f, "{service}: rolling back from {to} to {back_to}: {why}"),
             Event::RolloutFailed {
                 service, to, why, ..
             } => write!(f, "{service}: the change to {to} is paused: {why}"),
@@ -215,7 +218,7 @@ impl fmt::Display for Event {
                 words,
             } => write!(
                 f,
-                "{service}: {at} said last: {}",
+                "{service}: last output of {at}: {}",
                 words.join(" | "),
                 at = id.on(*slot)
             ),
@@ -245,12 +248,12 @@ impl fmt::Display for Event {
             }
             Event::Checked { service, ok } => write!(f, "{service}: health check ok={ok}"),
             Event::TurnedAway { reason } => {
-                write!(f, "turned away a connection: {}", reason.label())
+                write!(f, "refused a connection: {}", reason.label())
             }
             Event::EngineUp => f.write_str("the container engine answers"),
             Event::EngineDown { why } => write!(
                 f,
-                "the container engine does not answer; traffic goes on with the replicas known: {why}"
+                "the container engine does not answer; traffic continues on the known replicas: {why}"
             ),
             Event::Reloaded { result: Ok(what) } => write!(f, "configuration reloaded: {what}"),
             Event::Reloaded { result: Err(why) } => {

@@ -64,7 +64,7 @@ impl Outlier {
         // In whole seconds, begun ones included.
         let left = Human(Duration::from_secs(left.div_ceil(1000)));
         Some(format!(
-            "passed over for {left}: it answered with 5xx while others did better"
+            "ejected for {left}: it answered with 5xx while others did better"
         ))
     }
 
@@ -143,6 +143,6 @@ mod tests {
         outlier.eject(&OutlierDetection::default()).unwrap();
         assert!(outlier.is_ejected());
         let because = outlier.because().unwrap();
-        assert!(because.starts_with("passed over for 30s:"), "{because}");
+        assert!(because.starts_with("ejected for 30s:"), "{because}");
     }
 }

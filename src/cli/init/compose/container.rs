@@ -34,7 +34,7 @@ pub fn translated(
     let profiles = keys.get("profiles").map(names_of).unwrap_or_default();
     if !profiles.is_empty() {
         return Err(NotTranslated::Out(format!(
-            "it runs with the profile {} only",
+            "runs with the profile {} only",
             profiles.join(" or ")
         )));
     }
@@ -48,7 +48,7 @@ pub fn translated(
     let (image, why) = match (keys.get("image"), keys.get("build")) {
         (Some(image), _) => (text_of(image), ""),
         (None, Some(_)) => (project.image(name), "as `docker compose build` names it"),
-        (None, None) => return Err("it has neither `image` nor `build`".into()),
+        (None, None) => return Err("neither `image` nor `build` is set".into()),
     };
     if PEERS.contains(&config::name_of(&image).as_str()) {
         return Err(NotTranslated::Out("Tidegate takes its place".to_owned()));
@@ -74,7 +74,7 @@ pub fn translated(
     let Some(port) = known.or(of_image) else {
         return Err(match ports.iter().find_map(|port| protocol(*port)) {
             Some(protocol) => {
-                NotTranslated::ToCompose(format!("its port speaks {protocol}, and not HTTP"))
+                NotTranslated::ToCompose(format!("the port speaks {protocol}, and not HTTP"))
             }
             None => "it has no port".into(),
         });
@@ -93,7 +93,7 @@ pub fn translated(
     service.set(
         "first_port",
         first_port.to_string(),
-        "replicas are on 127.0.0.1, here and upward",
+        "replicas use 127.0.0.1, from this port upward",
     );
     if let Some(routes) = labels.get("routes") {
         let of_traefik = labels.label_of("routes") != Some("tidegate.routes");

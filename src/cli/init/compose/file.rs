@@ -28,7 +28,7 @@ pub fn draft(
         ));
     }
     let Some(services) = file.get("services").and_then(Value::as_mapping) else {
-        return Err("there is no `services:` in it; is it a Compose file?".to_owned());
+        return Err("`services:` is missing; is this a Compose file?".to_owned());
     };
     let project = Project::of(&file, folder, env);
     let mut has_catch_all = false;
@@ -62,9 +62,10 @@ pub fn draft(
     if draft.services.len() > 1
         && let Some(service) = draft.services.iter_mut().find(is_catch_all)
     {
-        service
-            .remarks
-            .push("without `routes` it gets every request that no other service claims".to_owned());
+        service.remarks.push(
+            "without `routes`, this service gets every request that no other service claims"
+                .to_owned(),
+        );
     }
     built(services, &mut draft);
     mention_names(services, &mut draft);

@@ -38,8 +38,8 @@ pub fn mention_others(keys: &Mapping, service: &mut DraftService) {
         }
         let advice = match key.as_str() {
             "secrets" => "; with `secrets: { NAME: /path/to/file }` a variable is read from a file",
-            "depends_on" => "; requests wait for what is not ready, and health checks see it",
-            "logging" => "; `tidegate logs` shows what replicas write",
+            "depends_on" => "; requests wait until a replica is ready",
+            "logging" => "; `tidegate logs` shows the output of replicas",
             _ => "",
         };
         service

@@ -24,7 +24,7 @@ pub fn leave(left: &[(String, String)], project: &Project<'_>, draft: &mut Draft
     for service in &mut draft.services {
         if !service.has("networks") {
             let networks = list(&[project.network("default")]);
-            service.set("networks", networks, "where Compose's services are");
+            service.set("networks", networks, "the network of Compose's services");
         }
     }
     for (name, why) in left {
@@ -33,7 +33,7 @@ pub fn leave(left: &[(String, String)], project: &Project<'_>, draft: &mut Draft
     }
     let names: Vec<&str> = left.iter().map(|(name, _)| name.as_str()).collect();
     draft.foot.push(format!(
-        "start what is left to Compose before Tidegate, because Compose wants to make its \
+        "start Compose's services before Tidegate, because Compose must create its \
          networks itself: docker compose up -d {}",
         names.join(" ")
     ));

@@ -53,7 +53,7 @@ pub fn volumes(keys: &Mapping, project: &Project<'_>, service: &mut DraftService
     if !kept.is_empty() {
         let why = match is_named {
             true => "every replica shares them; the names are Compose's, so their data stays",
-            false => "every replica shares them",
+            false => "shared by every replica",
         };
         service.set("volumes", list(&kept), why);
     }

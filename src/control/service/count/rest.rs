@@ -72,10 +72,10 @@ impl State {
             decision.bound = ASLEEP;
             decision.because = match self.rest {
                 Rest::Asleep { after, .. } if !after.is_zero() => format!(
-                    "asleep: nobody asked for it for {} (idle_timeout); a request wakes it",
+                    "asleep: no request for {} (idle_timeout); a request wakes it",
                     Human(after)
                 ),
-                _ => "asleep: nobody has asked for it yet; a request wakes it".to_owned(),
+                _ => "asleep: no request yet; a request wakes it".to_owned(),
             };
             return;
         }

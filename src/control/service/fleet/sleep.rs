@@ -72,7 +72,7 @@ impl Tracked {
         }
         match (paused, &self.sleep) {
             (true, None) if may_sleep && self.drain.is_none() => {
-                self.fall_asleep(Sleep::Asleep, "it was found paused".to_owned(), now);
+                self.fall_asleep(Sleep::Asleep, "found paused".to_owned(), now);
                 true
             }
             // By somebody else.

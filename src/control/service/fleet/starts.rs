@@ -194,7 +194,7 @@ impl State {
                 });
             }
             if surely_shown && !start.shown && !start.failed {
-                let why = "it was removed as soon as it ran".to_owned();
+                let why = "removed as soon as it ran".to_owned();
                 sink(&Event::StartFailed {
                     service: self.name.clone(),
                     slot: *slot,

@@ -351,7 +351,7 @@ impl Edge {
                 match body {
                     Body::Close => *body = Body::Over,
                     _ => {
-                        let what = "the answer ended before its body did";
+                        let what = "the answer ended before its body was complete";
                         return Err(Error::explain(ErrorType::ConnectionClosed, what).into_up());
                     }
                 }

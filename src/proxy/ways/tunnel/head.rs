@@ -36,7 +36,7 @@ pub fn for_replica(client: &RequestHeader) -> Result<RequestHeader> {
     for token in tokens(&client.headers, header::CONNECTION) {
         match HeaderName::from_bytes(token) {
             Ok(name) if !NOT_TO_BE_DROPPED.contains(&name.as_str()) => named.push(name),
-            _ => return Err(nonsense("`Connection` names what it must not")),
+            _ => return Err(nonsense("`Connection` names a forbidden header")),
         }
     }
     if named.len() > NAMED_BY_CONNECTION_MAX {
