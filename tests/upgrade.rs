@@ -249,7 +249,7 @@ async fn without_a_running_one_it_starts_as_usual() {
     let a = Upstream::start("A").await;
     let mut edge = Edge::prepare(&fixed(&a, ""));
     edge.spawn(&["--upgrade"]);
-    edge.says("nobody to take over from").await;
+    edge.says("to take over from: starting as usual").await;
     edge.listening().await;
     edge.ready().await;
     // A crash leaves its sockets behind.
@@ -409,7 +409,7 @@ async fn replicas_are_replaced_only_when_the_old_process_is_gone() {
     until("the old one waits for the process before", SOON, || async {
         let because = acts.edge.service("acts").await["because"].to_string();
         because
-            .contains("waiting for the process before")
+            .contains("waiting for the old process")
             .then_some(())
     })
     .await;
@@ -460,7 +460,9 @@ async fn a_successor_that_dies_in_control_gives_it_back() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     acts.edge.shows("acts", &picture, SOON).await;
     drop(wire);
-    acts.edge.says("ended before it took over; going on").await;
+    acts.edge
+        .says("ended before it took over; continuing")
+        .await;
     Acts::shows(&acts.edge, acts.first_port, 1).await;
 }
 

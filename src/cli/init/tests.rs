@@ -93,7 +93,7 @@ fn a_compose_file_is_translated_and_what_cannot_be_is_said() {
         "    port: 90 # inside the container",
         "# build these images before the first start, and before each `tidegate deploy`: docker compose build built",
         "# `db` is left to Compose: it has no port",
-        "# start what is left to Compose before Tidegate, because Compose wants to make its networks itself: docker compose up -d db",
+        "# start Compose's services before Tidegate, because Compose must create its networks itself: docker compose up -d db",
         "# not translated: `secrets` at the top",
     ] {
         assert!(
@@ -188,12 +188,12 @@ services:
     scale: { min: 1, max: 10 } # more with more traffic
     networks: [shop_default] # the network of Compose's services
 
-# `extra` is left out: it runs with the profile debug only
+# `extra` is left out: runs with the profile debug only
 # `proxy` is left out: Tidegate takes its place
-# `database` is left to Compose: its port speaks PostgreSQL's protocol, and not HTTP
+# `database` is left to Compose: the port speaks PostgreSQL's protocol, and not HTTP
 # `hidden` is left to Compose: the label `traefik.enable=false` excludes it
 # `inside` is left to Compose: its port is for other services only
-# start what is left to Compose before Tidegate, because Compose wants to make its networks itself: docker compose up -d database hidden inside
+# start Compose's services before Tidegate, because Compose must create its networks itself: docker compose up -d database hidden inside
 ";
     assert_eq!(text, expected);
 }

@@ -58,7 +58,7 @@ fn a_stop_that_failed_is_repeated_though_the_replica_is_wanted_again() {
     // Nobody knows what it got to hear of the first one, so it cannot come back.
     check(
         picture("8000=ready 8001=stop-failed").wanted(2),
-        &["stop 8001: the last attempt to stop it failed"],
+        &["stop 8001: the last attempt to stop the replica failed"],
     );
 }
 
@@ -73,7 +73,7 @@ fn a_removal_that_fails_or_hangs_costs_a_port_and_no_replica() {
     let waits = format!("- {held} in 4s");
     check(picture("8000=stuck"), &[start, &waits]);
     check(picture("8000=stuck 8001=ready"), &[&waits]);
-    let again = "stop 8000: the last attempt to stop it failed";
+    let again = "stop 8000: the last attempt to stop the replica failed";
     let due = format!("- {held}");
     check(picture("8000=stuck-due 8001=ready"), &[again, &due]);
     // Also while the service sleeps, or is gone.

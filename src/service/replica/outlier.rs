@@ -64,7 +64,7 @@ impl Outlier {
         // In whole seconds, begun ones included.
         let left = Human(Duration::from_secs(left.div_ceil(1000)));
         Some(format!(
-            "ejected for {left}: it answered with 5xx while others did better"
+            "ejected for {left}: answered with 5xx while others did better"
         ))
     }
 
