@@ -1,4 +1,4 @@
-//! The request path: the door (`connection/`), the decisions about a request (`request/`) and the
+//! The request path: the door (`door/`), the decisions about a request (`request/`) and the
 //! ways that its bytes take (`ways/`).
 //!
 //! It reads snapshots and never meets the engine or the control loop: a dead Docker daemon cannot
@@ -7,7 +7,7 @@
 mod answers;
 pub mod balance;
 mod chain;
-mod connection;
+mod door;
 mod edge;
 mod http1;
 pub mod hygiene;
@@ -18,7 +18,7 @@ mod upstream;
 mod ways;
 
 pub use chain::{Chain, Passed};
-pub use connection::{Bounds, Connected, Front};
+pub use door::{Bounds, Connected, Front};
 pub use edge::{Edge, Tell};
 pub use hygiene::Limits;
 pub use request::context::Context;

@@ -1,7 +1,7 @@
 //! The part of the configuration that requests read; a reload swaps it in place.
 
 use super::chain::Chain;
-use super::connection::Bounds;
+use super::door::Bounds;
 use super::hygiene::Limits;
 use super::route::Routes;
 use crate::service::network::Network;

@@ -2,7 +2,7 @@
 
 use super::context::{Context, INTERIM_ANSWERS_MAX};
 use super::filters;
-use crate::proxy::connection::Phase;
+use crate::proxy::door::Phase;
 use crate::proxy::edge::Edge;
 use crate::proxy::http1::fields::number;
 use crate::proxy::hygiene;

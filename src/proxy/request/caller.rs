@@ -5,7 +5,7 @@
 //! it has to say looks the same, because nothing but an answer could tell the two apart; nginx
 //! decides likewise. Once a request was sent, its client may close its half and gets the answer.
 
-use crate::proxy::connection::{Connection, Phase};
+use crate::proxy::door::{Connection, Phase};
 use pingora::prelude::Session;
 use pingora::protocols::SocketDigest;
 use pingora::protocols::http::ServerSession;

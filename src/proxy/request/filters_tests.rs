@@ -1,7 +1,7 @@
 use super::*;
 use crate::plugin::{Filter, Response};
 use crate::proxy::chain::Chain;
-use crate::proxy::connection::Bounds;
+use crate::proxy::door::Bounds;
 use crate::proxy::hygiene::Limits;
 use crate::proxy::request::in_flight::InFlight;
 use crate::proxy::settings::Settings;

@@ -4,7 +4,7 @@ use super::plain::client::REFUSED_BODY_DRAIN;
 use crate::plugin::Answer;
 use crate::proxy::answers::own::{front_page, options, plain};
 use crate::proxy::chain::Passed;
-use crate::proxy::connection::{Connection, Phase};
+use crate::proxy::door::{Connection, Phase};
 use crate::proxy::edge::Edge;
 use crate::proxy::http1::fields::{asks_for_websocket, content_length, has_token};
 use crate::proxy::hygiene::{self, Refusal, Way};

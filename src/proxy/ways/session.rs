@@ -10,7 +10,7 @@
 //! writing is done here.
 
 use super::plain::client::{Arrived, Client, Next};
-use crate::proxy::connection::Guarded;
+use crate::proxy::door::Guarded;
 use crate::proxy::edge::Edge;
 use crate::proxy::http1::head;
 use crate::proxy::hygiene;

@@ -1,6 +1,6 @@
 //! A client's connection, between requests and while it waits for an answer.
 
-use crate::proxy::connection::{AHEAD_MAX, Alarm, Connection, Guarded, Phase, words};
+use crate::proxy::door::{AHEAD_MAX, Alarm, Connection, Guarded, Phase, words};
 use crate::proxy::http1::fields::content_length;
 use crate::proxy::http1::head;
 use crate::proxy::request::caller::{self, Caller, Held};

@@ -4,7 +4,7 @@ use super::client::{Client, Next};
 use super::link::{ANSWER_BYTES, BODY_BYTES, Link, Request, broken, hear_head, send, stays};
 use crate::plugin::Answer;
 use crate::proxy::answers::own::plain;
-use crate::proxy::connection::Phase;
+use crate::proxy::door::Phase;
 use crate::proxy::edge::Edge;
 use crate::proxy::http1::body::{Body, Framing};
 use crate::proxy::http1::fields::content_length;

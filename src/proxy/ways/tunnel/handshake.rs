@@ -6,7 +6,7 @@
 
 use super::head;
 use super::pipe::Pipe;
-use crate::proxy::connection::{Connection, Phase};
+use crate::proxy::door::{Connection, Phase};
 use crate::proxy::edge::Edge;
 use crate::proxy::request::answered::{awaits_answer, endless_interim};
 use crate::proxy::request::caller::Caller;
