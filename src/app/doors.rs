@@ -1,12 +1,19 @@
 //! When the proxy accepts connections.
 
+use crate::proxy::Acceptor;
 use async_trait::async_trait;
+use pingora::apps::HttpServerApp;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::IntoRawFd;
-use std::task::Poll;
+use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
+
+/// Tasks that accept at each listener.
+const ACCEPTING_TASKS: usize = 2;
+/// Connections that wait to be accepted; the kernel's own limit is lower.
+const BACKLOG: i32 = 65_535;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Doors {
@@ -41,8 +48,11 @@ pub async fn over(shutdown: &mut ShutdownWatch) {
 }
 
 /// The proxy behind doors, on listeners that are open already.
-pub struct Entrance<S> {
-    pub proxy: S,
+///
+/// A service of Pingora's server in its own right: Pingora's would bind the addresses itself, and
+/// end idle connections when it stops.
+pub struct Entrance<A> {
+    pub acceptor: Arc<Acceptor<A>>,
     pub listeners: Vec<(SocketAddr, TcpListener)>,
     pub doors: watch::Receiver<Doors>,
     /// Is told when connections are accepted.
@@ -50,51 +60,48 @@ pub struct Entrance<S> {
 }
 
 #[async_trait]
-impl<S: Service> Service for Entrance<S> {
+impl<A: HttpServerApp + Send + Sync + 'static> Service for Entrance<A> {
     async fn start_service(
         &mut self,
-        fds: Option<ListenFds>,
+        _fds: Option<ListenFds>,
         _shutdown: ShutdownWatch,
-        listeners_per_fd: usize,
+        _listeners_per_fd: usize,
     ) {
         are(&mut self.doors, Doors::Open).await;
-        if let Some(fds) = &fds {
-            let mut fds = fds.lock();
-            for (address, listener) in self.listeners.drain(..) {
-                fds.add(address.to_string(), listener.into_raw_fd());
+        let accepting = self.accepting.take();
+        let listeners: io::Result<Vec<_>> = self.listeners.drain(..).map(listen).collect();
+        let listeners = match listeners {
+            Ok(listeners) => listeners,
+            Err(error) => return log::error!("cannot accept connections: {error}"),
+        };
+        let (stop, stopped) = watch::channel(false);
+        for listener in listeners.into_iter().map(Arc::new) {
+            for _ in 0..ACCEPTING_TASKS {
+                let acceptor = Arc::clone(&self.acceptor);
+                tokio::spawn(acceptor.accept(Arc::clone(&listener), stopped.clone()));
             }
         }
-        let (stop, stopped) = watch::channel(false);
-        let mut serving = self.proxy.start_service(fds, stopped, listeners_per_fd);
-        // Its first step takes the listeners and begins to accept.
-        if let Poll::Pending = futures_util::poll!(&mut serving)
-            && let Some(accepting) = self.accepting.take()
-        {
+        if let Some(accepting) = accepting {
             let _ = accepting.send(());
         }
-        tokio::select! {
-            () = &mut serving => {}
-            // The keeper says when, also after TERM.
-            () = are_any_of(&mut self.doors, &[Doors::HandedOver, Doors::Shut]) => {
-                // It would close idle connections at the end, and some of these are about to
-                // send a request. It gets no further; who accepts is told to stop, and every
-                // request from now on is its connection's last.
-                drop(serving);
-                stop.send_replace(true);
-                std::future::pending::<()>().await;
-            }
-        }
+        // The keeper says when, also after TERM.
+        are_any_of(&mut self.doors, &[Doors::HandedOver, Doors::Shut]).await;
+        // No more are accepted, and every request from now on is its connection's last. The
+        // service goes on for as long as the process does: some idle connections are about to
+        // send a request.
+        stop.send_replace(true);
+        std::future::pending::<()>().await;
     }
 
     fn name(&self) -> &str {
-        self.proxy.name()
+        "proxy"
     }
+}
 
-    fn threads(&self) -> Option<usize> {
-        self.proxy.threads()
-    }
-
-    fn listen_addresses(&self) -> Option<Vec<String>> {
-        self.proxy.listen_addresses()
-    }
+fn listen((_, listener): (SocketAddr, TcpListener)) -> io::Result<tokio::net::TcpListener> {
+    let socket = socket2::Socket::from(listener);
+    // A supervisor, or the standard library, may have made it with room for few.
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    tokio::net::TcpListener::from_std(socket.into())
 }

@@ -23,7 +23,6 @@ pub fn server_conf(config: &Config) -> ServerConf {
         grace_period_seconds: Some(LEAVE_AT_LAST_SECS),
         graceful_shutdown_timeout_seconds: Some(1),
         upstream_keepalive_pool_size: UPSTREAM_POOL,
-        listener_tasks_per_fd: 2,
         pid_file: config.state_dir.join("pingora.pid").display().to_string(),
         ..ServerConf::default()
     }

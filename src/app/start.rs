@@ -24,15 +24,12 @@ use crate::admin::Admin;
 use crate::config::{self, Config, Text};
 use crate::control::Control;
 use crate::plugin::Registry;
-use crate::proxy::{Edge, Front, InFlight};
+use crate::proxy::{Acceptor, Edge, InFlight};
 use crate::service::store;
 use arc_swap::ArcSwap;
-use pingora::listeners::ListenerConfig;
 use pingora::prelude::Opt;
-use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
-use pingora::services::listening::Service as ListeningService;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -131,15 +128,10 @@ fn start(text: &Text, options: Options, registry: Registry) -> Result<Infallible
         observers.sink(),
     );
     let app = pingora::proxy::http_proxy(&server.configuration, edge.clone());
-    let front = Front::new(app, edge, Arc::clone(&settings), observers.sink());
-    let connected = front.connected();
-    let mut proxy = ListeningService::new("proxy".to_owned(), front);
-    for address in &config.listen {
-        let listener = ListenerConfig::tcp(address.to_string());
-        proxy.add_listener(listener.l4_buffer(L4BufferSettings::unbuffered()));
-    }
+    let acceptor = Acceptor::new(app, edge, Arc::clone(&settings), observers.sink());
+    let connected = acceptor.connected();
     server.add_service(Entrance {
-        proxy,
+        acceptor: Arc::new(acceptor),
         listeners: holdings.copies(&config.listen)?,
         doors,
         accepting: Some(accepting_sender),

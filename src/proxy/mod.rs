@@ -18,7 +18,7 @@ mod upstream;
 mod ways;
 
 pub use chain::{Chain, Passed};
-pub use door::{Bounds, Connected, Front};
+pub use door::{Acceptor, Bounds, Connected};
 pub use edge::{Edge, Tell};
 pub use hygiene::Limits;
 pub use request::context::Context;

@@ -1,107 +1,52 @@
 //! The stream between a client and the parser: it knows what a client owes, and until when.
 
-use super::extent::Extent;
-use super::pace::{Alarm, Pace};
+use super::connection::Connection;
+use super::head::{Head, behind_empty_lines};
+use super::leaving::Leaving;
+use super::lent::Lent;
+use super::pace::{Pace, Silence};
+use super::phase::Phase;
+use super::stream::ClientStream;
 use super::unsent::Unsent;
-use super::{Connection, Phase, words};
-use crate::proxy::Settings;
+use super::words;
+use crate::proxy::settings::Settings;
 use bytes::BytesMut;
 use http::StatusCode;
-use pingora::http::ResponseHeader;
-use pingora::protocols::Stream;
-use pingora::protocols::raw_connect::ProxyDigest;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
 
-/// How long what somebody still sends is read, once it was told that its request is refused.
-const GOODBYE: Duration = Duration::from_millis(500);
-/// A client that has ended its sending half may still read, or have left without a trace: so long
-/// may a replica be silent before it counts as gone.
-const HALF_CLOSED_SILENCE: Duration = Duration::from_secs(5);
-/// Reading at once what is sent ahead.
-const READ_BYTES: usize = 4 << 10;
-/// Lines of a head beside the headers: the request and the blank one, and a few empty before it.
-const OTHER_LINES: usize = 4;
-
-/// Bytes that a client may send ahead while it is answered; more stays with the kernel.
-pub const AHEAD_MAX: usize = 64 << 10;
-
-pub struct Guarded {
-    pub(super) inner: Stream,
+pub struct Guarded<S: AsyncRead + AsyncWrite + Unpin = ClientStream> {
+    pub(super) inner: S,
     connection: Arc<Connection>,
     settings: Arc<Settings>,
-    /// The same for each request; how the hooks find `connection`.
-    pub(super) digest: Arc<ProxyDigest>,
     head: Head,
     unsent: Unsent,
     reading: Pace,
     writing: Pace,
     /// With a parser that must not read on into the next request.
     lent: Option<Lent>,
-    /// When the client ended its sending half, or got something after that.
-    finished: Option<Instant>,
-    /// Refused: until then, what it sends is thrown away.
-    leaves: Option<Instant>,
+    /// Since the client ended its sending half, or got something after that.
+    silence: Silence,
+    leaving: Option<Leaving>,
 }
 
-/// A head under way, or waited for.
-struct Head {
-    /// When its first byte came, or the waiting began.
-    began: Instant,
-    bytes: u64,
-    lines: usize,
-    alarm: Alarm,
-}
-
-struct Lent {
-    /// Bytes that the parser has not read yet: of the body, or behind it.
-    ahead: BytesMut,
-    /// Rest of the body that the parser has not read, from when it first asks.
-    body: Option<Extent>,
-}
-
-impl Head {
-    fn start(&mut self) {
-        self.began = Instant::now();
-        self.bytes = 0;
-        self.lines = 0;
-    }
-
-    fn count(&mut self, came: &[u8]) {
-        self.bytes += came.len() as u64;
-        self.lines += memchr::memchr_iter(b'\n', came).count();
-    }
-}
-
-impl Guarded {
-    pub fn new(inner: Stream, connection: Arc<Connection>, settings: Arc<Settings>) -> Guarded {
-        let response = ResponseHeader::build(StatusCode::OK, Some(0));
-        let response = response.expect("200 is a status");
-        let kept = Box::new(Arc::clone(&connection));
+impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
+    pub fn new(inner: S, connection: Arc<Connection>, settings: Arc<Settings>) -> Guarded<S> {
         Guarded {
             inner,
             connection,
             settings,
-            digest: Arc::new(ProxyDigest::new(Box::new(response), Some(kept))),
-            head: Head {
-                began: Instant::now(),
-                bytes: 0,
-                lines: 0,
-                alarm: Alarm::default(),
-            },
+            head: Head::new(),
             unsent: Unsent::default(),
             reading: Pace::default(),
             writing: Pace::default(),
             lent: None,
-            finished: None,
-            leaves: None,
+            silence: Silence::default(),
+            leaving: None,
         }
     }
 
@@ -109,35 +54,38 @@ impl Guarded {
         &self.connection
     }
 
-    /// A request is answered, and another one may come, which is bounded as by then.
+    /// Ends a request. The next one is bounded by `settings`.
     pub fn rest(&mut self, settings: Arc<Settings>) {
         self.settings = settings;
         self.connection.enter(Phase::Idle);
         self.head.start();
     }
 
-    /// The next request has begun with what came ahead, if that is anything.
+    /// Begins the next request with what came ahead, if that is anything.
     pub fn begin_with(&mut self, ahead: &[u8]) {
         let ahead = behind_empty_lines(ahead);
-        if ahead.is_empty() {
-            return;
+        if !ahead.is_empty() {
+            self.begin();
+            self.head.count(ahead);
         }
+    }
+
+    fn begin(&mut self) {
         self.connection.enter(Phase::Head);
+        self.head.start();
         self.reading.restart();
         self.writing.restart();
-        self.head.start();
-        self.head.count(ahead);
     }
 
     /// Gives the parser no more than one request from now on, of which it has the head; `ahead`
     /// came behind that.
     pub fn lend(&mut self, ahead: BytesMut) {
-        self.lent = Some(Lent { ahead, body: None });
+        self.lent = Some(Lent::new(ahead));
     }
 
     /// Ends `lend`. Returns what came behind the request.
     pub fn take_back(&mut self) -> BytesMut {
-        self.lent.take().map(|lent| lent.ahead).unwrap_or_default()
+        self.lent.take().map(Lent::into_ahead).unwrap_or_default()
     }
 
     /// Writes a piece of an answer that is worth a call to the kernel.
@@ -160,9 +108,7 @@ impl Guarded {
         Ok(())
     }
 
-    fn has_too_many_lines(&self) -> bool {
-        self.head.lines > self.settings.limits.headers + OTHER_LINES
-    }
+    // === reading, by phase ===
 
     /// Waits for a head, which has a size and a time as a whole.
     fn poll_head(
@@ -171,125 +117,81 @@ impl Guarded {
         buf: &mut ReadBuf<'_>,
         phase: Phase,
     ) -> Poll<io::Result<()>> {
-        let limits = &self.settings.limits;
-        if phase == Phase::Head {
-            // Here again, so what is there is no whole head.
-            if self.head.bytes > limits.header_bytes || self.has_too_many_lines() {
-                return self.refuse(cx, buf, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-            }
+        // Here again, so what is there is no whole head.
+        if phase == Phase::Head && self.head.is_too_large(&self.settings.limits) {
+            return self.refuse(cx, buf, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
         }
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
-        match polled {
+        match Pin::new(&mut self.inner).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {
                 let mut came = &buf.filled()[before..];
-                if phase == Phase::Idle || self.head.bytes == 0 {
+                if phase == Phase::Idle || self.head.is_empty() {
                     came = behind_empty_lines(came);
                 }
-                if came.is_empty() {
-                    return Poll::Ready(Ok(()));
+                if !came.is_empty() {
+                    if phase == Phase::Idle {
+                        self.begin();
+                    }
+                    self.head.count(came);
                 }
-                if phase == Phase::Idle {
-                    self.connection.enter(Phase::Head);
-                    self.head.start();
-                    self.reading.restart();
-                    self.writing.restart();
-                }
-                self.head.count(came);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending if phase == Phase::Idle => {
-                let due = self.head.began + self.settings.keepalive_timeout;
-                ready!(self.head.alarm.poll(cx, due));
-                self.connection.end();
-                Poll::Pending
-            }
-            Poll::Pending => {
-                let due = self.head.began + self.settings.bounds.header_timeout;
-                ready!(self.head.alarm.poll(cx, due));
-                if self.head.bytes == 0 {
-                    // Browsers open connections that they may need; a word on one of these
-                    // would be taken for the answer to a later request.
-                    self.connection.end();
-                    return Poll::Pending;
-                }
-                self.refuse(cx, buf, StatusCode::REQUEST_TIMEOUT)
-            }
+            Poll::Pending => self.poll_late_head(cx, buf, phase),
         }
     }
 
-    /// Says why, as far as there is room for it now, and then no more.
+    fn poll_late_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        phase: Phase,
+    ) -> Poll<io::Result<()>> {
+        let within = match phase {
+            Phase::Idle => self.settings.keepalive_timeout,
+            _ => self.settings.bounds.header_timeout,
+        };
+        ready!(self.head.poll_late(cx, within));
+        if phase == Phase::Head && !self.head.is_empty() {
+            return self.refuse(cx, buf, StatusCode::REQUEST_TIMEOUT);
+        }
+        // Browsers open connections that they may need; a word on one of these would be taken
+        // for the answer to a later request.
+        self.connection.wire.end();
+        Poll::Pending
+    }
+
     fn refuse(
         &mut self,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
         status: StatusCode,
     ) -> Poll<io::Result<()>> {
-        let said = Pin::new(&mut self.inner).poll_write(cx, &words::of(status));
-        if said.is_ready() {
-            let _ = Pin::new(&mut self.inner).poll_flush(cx);
-            let _ = Pin::new(&mut self.inner).poll_shutdown(cx);
-        }
-        let until = Instant::now() + GOODBYE;
-        self.leaves = Some(until);
-        self.poll_leaving(cx, buf, until)
+        let leaving = Leaving::refused(&mut self.inner, cx, status);
+        self.poll_leaving(leaving, cx, buf)
     }
 
-    /// Reads what is still sent and throws it away, so that the last word is not lost to a reset.
     fn poll_leaving(
         &mut self,
+        mut leaving: Leaving,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
-        until: Instant,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let is_over = loop {
-            if self.head.alarm.poll(cx, until).is_ready() {
-                break true;
-            }
-            let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
-            let came = buf.filled().len() - before;
-            buf.set_filled(before);
-            match polled {
-                Poll::Ready(Ok(())) if came > 0 => {}
-                Poll::Ready(_) => break true,
-                Poll::Pending => break false,
-            }
-        };
-        if is_over {
-            self.connection.end();
+        if leaving.poll(&mut self.inner, cx, buf).is_ready() {
+            self.connection.wire.end();
         }
+        self.leaving = Some(leaving);
         Poll::Pending
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = match &mut self.lent {
-            Some(lent) => {
-                let body = lent.body.get_or_insert_with(|| self.connection.body());
-                if *body == Extent::Over {
-                    return self.poll_answer(cx, buf);
-                }
-                let polled = match lent.ahead.is_empty() {
-                    true => Pin::new(&mut self.inner).poll_read(cx, buf),
-                    false => {
-                        let count = lent.ahead.len().min(buf.remaining());
-                        buf.put_slice(&lent.ahead.split_to(count));
-                        Poll::Ready(Ok(()))
-                    }
-                };
-                let came = &buf.filled()[before..];
-                let count = body.take(came)?;
-                if count < came.len() {
-                    let behind = std::mem::take(&mut lent.ahead);
-                    lent.ahead = BytesMut::from(&came[count..]);
-                    lent.ahead.unsplit(behind);
-                    buf.set_filled(before + count);
-                }
-                polled
-            }
             None => Pin::new(&mut self.inner).poll_read(cx, buf),
+            Some(lent) => match lent.is_body_over(|| self.connection.body()) {
+                true => return self.poll_answer(cx, buf),
+                false => lent.poll_body(&mut self.inner, cx, buf),
+            },
         };
         if polled.is_ready() {
             self.reading.moved(buf.filled().len() - before);
@@ -304,69 +206,34 @@ impl Guarded {
         Poll::Ready(Err(ErrorKind::TimedOut.into()))
     }
 
-    /// Waits for the client's end while it is answered. What it sends ahead is for whoever reads
-    /// the next request.
+    /// Waits for the client's end while it is answered. Bytes sent ahead are for the next request.
     fn poll_answer(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.lent.is_none() {
+        let Some(lent) = &mut self.lent else {
             let before = buf.filled().len();
             ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
             return match buf.filled().len() > before || buf.remaining() == 0 {
                 true => Poll::Ready(Ok(())),
-                false => self.poll_gone(cx),
+                false => self.silence.poll_too_long(cx).map(Ok),
             };
-        }
-        let ended = self.poll_ahead(cx)?.is_ready();
+        };
+        let ended = lent.poll_ahead(&mut self.inner, cx)?.is_ready();
         ready!(self.poll_unsent(cx))?;
         match ended {
-            true => self.poll_gone(cx),
+            true => self.silence.poll_too_long(cx).map(Ok),
             false => Poll::Pending,
         }
     }
 
-    /// Keeps what comes for later, as far as there is room. Ready when the client has ended its
-    /// half.
-    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(lent) = &mut self.lent else {
-            return Poll::Pending;
-        };
-        while lent.ahead.len() < AHEAD_MAX {
-            let mut room = [const { MaybeUninit::uninit() }; READ_BYTES];
-            let mut read = ReadBuf::uninit(&mut room);
-            ready!(Pin::new(&mut self.inner).poll_read(cx, &mut read))?;
-            match read.filled() {
-                [] => return Poll::Ready(Ok(())),
-                came => lent.ahead.extend_from_slice(came),
-            }
-        }
-        Poll::Pending
-    }
-
-    /// Sends what there is of an answer: whoever looks at the client has nothing to add now.
-    fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.unsent.is_empty() {
-            true => Poll::Ready(Ok(())),
-            false => Pin::new(self).poll_flush(cx),
-        }
-    }
-
-    /// Whether a client that sends no more has left.
-    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let since = *self.finished.get_or_insert_with(Instant::now);
-        self.head
-            .alarm
-            .poll(cx, since + HALF_CLOSED_SILENCE)
-            .map(Ok)
-    }
-
     /// Waits for the client's end while its request waits.
     fn poll_held(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.lent {
-            Some(_) => self.poll_ahead(cx),
+        match &mut self.lent {
+            Some(lent) => lent.poll_ahead(&mut self.inner, cx),
             None => Pin::new(&mut self.inner).poll_read(cx, buf),
         }
     }
 
-    /// Reads what is sent ahead, and tells no end: the answer is awaited, whoever is there then.
+    /// Reads what is sent ahead and reports no end: the answer is awaited, whether the client is
+    /// still there or not.
     fn poll_owed(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let _ = self.poll_unsent(cx);
@@ -378,17 +245,42 @@ impl Guarded {
     }
 
     fn poll_tunnel(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if let Some(lent) = &mut self.lent
-            && !lent.ahead.is_empty()
-        {
-            let count = lent.ahead.len().min(buf.remaining());
-            buf.put_slice(&lent.ahead.split_to(count));
-            return Poll::Ready(Ok(()));
+        match &mut self.lent {
+            Some(lent) => lent.poll_raw(&mut self.inner, cx, buf),
+            None => Pin::new(&mut self.inner).poll_read(cx, buf),
         }
-        Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 
-    /// Whether a client that takes nothing has had its time.
+    // === writing ===
+
+    /// Sends what there is of an answer: its writer waits for the client and has nothing to add.
+    fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.unsent.is_empty() {
+            true => Poll::Ready(Ok(())),
+            false => Pin::new(self).poll_flush(cx),
+        }
+    }
+
+    /// Refuses a request that no hook has seen, in place of the parser's own words.
+    fn poll_refused(
+        &mut self,
+        cx: &mut Context<'_>,
+        words_of_parser: &[u8],
+    ) -> Poll<io::Result<()>> {
+        let status = match self.head.has_too_many_lines(&self.settings.limits) {
+            true => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            false => words::status_of(words_of_parser),
+        };
+        let said = ready!(Pin::new(&mut self.inner).poll_write(cx, &words::of(status)));
+        self.connection.enter(Phase::Answer);
+        Poll::Ready(said.map(drop))
+    }
+
+    fn is_before_request(&self) -> bool {
+        matches!(self.connection.phase(), Phase::Idle | Phase::Head)
+    }
+
+    /// Fails where a client that takes nothing has had its time.
     fn poll_taken<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -402,10 +294,8 @@ impl Guarded {
             Poll::Ready(result) => {
                 let count = result.as_ref().map_or(0, bytes);
                 self.writing.moved(count);
-                if let Some(finished) = &mut self.finished
-                    && count > 0
-                {
-                    *finished = Instant::now();
+                if count > 0 {
+                    self.silence.restart();
                 }
                 Poll::Ready(result)
             }
@@ -419,21 +309,15 @@ impl Guarded {
     }
 }
 
-/// Empty lines begin no request: some clients send one behind a body.
-fn behind_empty_lines(came: &[u8]) -> &[u8] {
-    let blank = came.iter().take_while(|byte| b"\r\n".contains(byte));
-    &came[blank.count()..]
-}
-
-impl AsyncRead for Guarded {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if let Some(until) = this.leaves {
-            return this.poll_leaving(cx, buf, until);
+        if let Some(leaving) = this.leaving.take() {
+            return this.poll_leaving(leaving, cx, buf);
         }
         match this.connection.phase() {
             phase @ (Phase::Idle | Phase::Head) => this.poll_head(cx, buf, phase),
@@ -446,23 +330,15 @@ impl AsyncRead for Guarded {
     }
 }
 
-impl AsyncWrite for Guarded {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if matches!(this.connection.phase(), Phase::Idle | Phase::Head) {
-            // No hook has seen the request yet: the parser refuses it, and in its own words.
-            let own = match this.has_too_many_lines() {
-                true => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                false => words::status_of(buf),
-            };
-            let own = words::of(own);
-            let said = ready!(Pin::new(&mut this.inner).poll_write(cx, &own));
-            this.connection.enter(Phase::Answer);
-            return Poll::Ready(said.map(|_| buf.len()));
+        if this.is_before_request() {
+            return this.poll_refused(cx, buf).map_ok(|()| buf.len());
         }
         let polled = this
             .unsent
@@ -494,7 +370,7 @@ impl AsyncWrite for Guarded {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if matches!(this.connection.phase(), Phase::Idle | Phase::Head) {
+        if this.is_before_request() {
             let first = bufs.iter().find(|buf| !buf.is_empty());
             return Pin::new(this).poll_write(cx, first.map_or(&[], |buf| &buf[..]));
         }
@@ -507,8 +383,8 @@ impl AsyncWrite for Guarded {
     }
 }
 
-/// What was said last is not lost because nobody waited for it to go.
-impl Drop for Guarded {
+/// Tries to send the last bytes, for which nobody waited.
+impl<S: AsyncRead + AsyncWrite + Unpin> Drop for Guarded<S> {
     fn drop(&mut self) {
         if !self.unsent.is_empty() {
             let mut cx = Context::from_waker(Waker::noop());

@@ -67,6 +67,31 @@ impl Pace {
     }
 }
 
+/// A client that ended its sending half may still read, or have left without a trace: so long may
+/// its replica be silent before it counts as gone.
+const HALF_CLOSED_SILENCE: Duration = Duration::from_secs(5);
+
+/// Time since a client that ended its sending half got anything.
+#[derive(Default)]
+pub struct Silence {
+    since: Option<Instant>,
+    alarm: Alarm,
+}
+
+impl Silence {
+    /// Begins anew, if it has begun.
+    pub fn restart(&mut self) {
+        if let Some(since) = &mut self.since {
+            *since = Instant::now();
+        }
+    }
+
+    pub fn poll_too_long(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        self.alarm.poll(cx, since + HALF_CLOSED_SILENCE)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! How many connections there may be, in all and from one address.
 
-use super::Bounds;
+use super::bounds::Bounds;
 use crate::service::event::Barrier;
 use http::StatusCode;
 use std::collections::HashMap;
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 /// A line in the log when places run out, and no more often than this.
 const COMPLAINT_EVERY: Duration = Duration::from_secs(10);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Places(Mutex<Taken>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Taken {
     all: u32,
     /// Only addresses that have any.
@@ -45,17 +45,28 @@ impl Full {
     }
 }
 
+/// How many clients are connected, whether they ask for something or not.
+#[derive(Clone)]
+pub struct Connected(Arc<Places>);
+
+impl Connected {
+    pub fn of(places: &Arc<Places>) -> Connected {
+        Connected(Arc::clone(places))
+    }
+
+    pub fn count(&self) -> u32 {
+        self.0.taken().all
+    }
+}
+
 /// Kept for as long as the connection is.
+#[derive(Debug)]
 pub struct Place {
     places: Arc<Places>,
     address: Option<IpAddr>,
 }
 
 impl Places {
-    pub fn count(&self) -> u32 {
-        self.taken().all
-    }
-
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -13,6 +13,7 @@ use crate::proxy::upstream::dial::Dial;
 use crate::service::replica::fault::Fault;
 use crate::service::replica::lease::Lease;
 use bytes::Bytes;
+use http::uri::Scheme;
 use pingora::http::ResponseHeader;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +27,8 @@ pub struct Context {
     pub exchange: Exchange,
     /// Who is at the other end of the connection, be it the client or a proxy before us.
     pub peer: Option<Peer>,
+    /// How the request came here: `https` where TLS ends with us.
+    pub scheme: Scheme,
     /// Headers about the client that its request is sent on with.
     pub forwarded: Forwarded,
     pub target: Option<Arc<Route>>,
@@ -65,6 +68,7 @@ impl Context {
             settings,
             exchange: Exchange::default(),
             peer: None,
+            scheme: Scheme::HTTP,
             forwarded: Forwarded::default(),
             target: None,
             lease: None,

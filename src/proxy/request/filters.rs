@@ -69,7 +69,7 @@ pub async fn pass(
 /// Removes headers that the client has no say in: claims about itself, and those that filters own.
 pub fn disown(head: &mut RequestHeader, ctx: &mut Context) {
     let trusted = &ctx.settings.trusted_proxies;
-    ctx.forwarded = Forwarded::take(head, ctx.peer.as_ref(), trusted);
+    ctx.forwarded = Forwarded::take(head, ctx.peer.as_ref(), &ctx.scheme, trusted);
     ctx.chain().disown(head);
 }
 

@@ -3,6 +3,7 @@
 use crate::proxy::hygiene;
 use crate::service::network::{Network, any_contains};
 use http::header::{HOST, HeaderName};
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue};
 use pingora::http::RequestHeader;
 use std::net::{IpAddr, SocketAddr};
@@ -56,7 +57,12 @@ pub struct Forwarded([Option<HeaderValue>; 4]);
 impl Forwarded {
     /// Removes the client's claims about itself, and returns what we know; behind a trusted
     /// proxy, after what that one knows.
-    pub fn take(head: &mut RequestHeader, peer: Option<&Peer>, trusted: &[Network]) -> Forwarded {
+    pub fn take(
+        head: &mut RequestHeader,
+        peer: Option<&Peer>,
+        scheme: &Scheme,
+        trusted: &[Network],
+    ) -> Forwarded {
         let told = match peer.is_some_and(|peer| any_contains(trusted, peer.address)) {
             true => Told::by(&head.headers),
             false => Told::default(),
@@ -75,7 +81,13 @@ impl Forwarded {
             None => peer.text.clone(),
         });
         let host = told.host.or_else(|| head.headers.get(HOST).cloned());
-        Forwarded([chain, Some(told.proto.unwrap_or(HTTP)), host, told.port])
+        let proto = told
+            .proto
+            .unwrap_or_else(|| match *scheme == Scheme::HTTPS {
+                true => HTTPS,
+                false => HTTP,
+            });
+        Forwarded([chain, Some(proto), host, told.port])
     }
 
     /// Adds the headers that no filter has set.
@@ -173,7 +185,7 @@ mod tests {
     use super::*;
 
     fn set_forwarded(head: &mut RequestHeader, peer: Option<&Peer>, trusted: &[Network]) {
-        Forwarded::take(head, peer, trusted).complete(head);
+        Forwarded::take(head, peer, &Scheme::HTTP, trusted).complete(head);
     }
 
     fn all(head: &RequestHeader, name: &str) -> Vec<String> {
@@ -254,7 +266,7 @@ mod tests {
     fn a_header_that_a_filter_sets_stays() {
         let mut head = head(&[("x-forwarded-proto", "gopher"), ("x-forwarded-port", "1")]);
         let peer = Peer::from("192.0.2.9".parse::<IpAddr>().unwrap());
-        let forwarded = Forwarded::take(&mut head, Some(&peer), &trusted());
+        let forwarded = Forwarded::take(&mut head, Some(&peer), &Scheme::HTTP, &trusted());
         head.insert_header("x-forwarded-proto", "https").unwrap();
         let missing: Vec<_> = forwarded.missing_in(&head).collect();
         let (address, host) = (
@@ -269,6 +281,21 @@ mod tests {
         assert_eq!(all(&head, "x-forwarded-proto"), ["https"]);
         assert_eq!(all(&head, "x-forwarded-for"), ["192.0.2.9"]);
         assert!(all(&head, "x-forwarded-port").is_empty());
+    }
+
+    #[test]
+    fn the_scheme_is_the_connections_unless_a_trusted_proxy_knows_better() {
+        for (peer, claim, expected) in [
+            ("192.0.2.9", "http", "https"),
+            ("10.0.0.2", "http", "http"),
+            ("10.0.0.2", "gopher", "https"),
+        ] {
+            let mut head = head(&[("x-forwarded-proto", claim)]);
+            let peer = Peer::from(peer.parse::<IpAddr>().unwrap());
+            let forwarded = Forwarded::take(&mut head, Some(&peer), &Scheme::HTTPS, &trusted());
+            forwarded.complete(&mut head);
+            assert_eq!(all(&head, "x-forwarded-proto"), [expected]);
+        }
     }
 
     #[test]

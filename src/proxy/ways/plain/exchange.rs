@@ -56,7 +56,8 @@ impl Edge {
             return Next::Other;
         };
         let mut ctx = Context::new(self.settings.load_full(), &self.in_flight);
-        ctx.peer = client.connection.peer.clone();
+        ctx.peer = Some(client.connection.wire.peer.clone());
+        ctx.scheme = client.connection.wire.scheme.clone();
         let clean = hygiene::request(&mut head, &raw, &ctx.settings.limits);
         // One that is not clean has no target.
         let _ = self.introduce(&head, clean, &mut ctx);

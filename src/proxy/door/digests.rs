@@ -2,10 +2,12 @@
 
 use super::guarded::Guarded;
 use async_trait::async_trait;
+use http::StatusCode;
+use pingora::http::ResponseHeader;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::{SslDigest, TlsRef};
 use pingora::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, IO, Peek, Shutdown, SocketDigest, Ssl,
     TimingDigest, UniqueID, UniqueIDType,
 };
 use std::fmt;
@@ -14,14 +16,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
-impl GetProxyDigest for Guarded {
+/// How the hooks find the connection of a request.
+impl<S: IO> GetProxyDigest for Guarded<S> {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        Some(Arc::clone(&self.digest))
+        let response = ResponseHeader::build(StatusCode::OK, Some(0)).ok()?;
+        let connection = Box::new(Arc::clone(self.connection()));
+        let digest = ProxyDigest::new(Box::new(response), Some(connection));
+        Some(Arc::new(digest))
     }
 }
 
 #[async_trait]
-impl Shutdown for Guarded {
+impl<S: IO> Shutdown for Guarded<S> {
     async fn shutdown(&mut self) {
         if let Err(error) = AsyncWriteExt::shutdown(self).await {
             log::debug!("a client's connection did not close in order: {error}");
@@ -30,19 +36,19 @@ impl Shutdown for Guarded {
 }
 
 #[async_trait]
-impl Peek for Guarded {
+impl<S: IO> Peek for Guarded<S> {
     async fn try_peek(&mut self, buf: &mut [u8]) -> io::Result<bool> {
         self.inner.try_peek(buf).await
     }
 }
 
-impl UniqueID for Guarded {
+impl<S: IO> UniqueID for Guarded<S> {
     fn id(&self) -> UniqueIDType {
         self.inner.id()
     }
 }
 
-impl Ssl for Guarded {
+impl<S: IO> Ssl for Guarded<S> {
     fn get_ssl(&self) -> Option<&TlsRef> {
         self.inner.get_ssl()
     }
@@ -56,7 +62,7 @@ impl Ssl for Guarded {
     }
 }
 
-impl GetTimingDigest for Guarded {
+impl<S: IO> GetTimingDigest for Guarded<S> {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
         self.inner.get_timing_digest()
     }
@@ -70,13 +76,13 @@ impl GetTimingDigest for Guarded {
     }
 }
 
-impl GetSocketDigest for Guarded {
+impl<S: IO> GetSocketDigest for Guarded<S> {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         self.inner.get_socket_digest()
     }
 }
 
-impl fmt::Debug for Guarded {
+impl<S: IO> fmt::Debug for Guarded<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
     }
