@@ -92,7 +92,7 @@ bench-scale: ## Measure an idle Tidegate, and one with a thousand services
 	cargo build --release -p compare
 	target/release/scale target/release/tidegate $(SCALE)
 
-micro: ## Measure single steps: hygiene, routes, claims, metrics, snapshots, plans, the control loop
+micro: ## Measure single steps: hygiene, routes, filters, claims, metrics, snapshots, plans, the control loop
 	cargo bench -p micro -- $(MICRO)
 
 mutants: ## Change a sample of lines in plan/, service/ and proxy/, and list changes that no unit test detects

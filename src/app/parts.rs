@@ -6,6 +6,7 @@ use crate::control::Managed;
 use crate::proxy::route::{Claim, Route, Routes};
 use crate::proxy::{Bounds, Chain, Limits, Settings};
 use pingora::server::configuration::ServerConf;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Beyond every `timeouts.drain`.
@@ -46,12 +47,19 @@ pub fn settings_of(config: &Config) -> Settings {
                 keeps_encoded_slashes,
             })
         };
-        let specs = &service.spec.routes;
-        let everything = specs.is_empty().then(|| (Claim::default(), route(false)));
-        let claims = specs
-            .iter()
-            .map(move |spec| (Claim::from(spec), route(spec.keeps_encoded_slashes)));
-        claims.chain(everything)
+        // Claims with the same terms share their route.
+        let mut routes = BTreeMap::new();
+        let mut lead = |claim, keeps| {
+            let route = routes.entry(keeps).or_insert_with(|| route(keeps));
+            (claim, Arc::clone(route))
+        };
+        let specs = service.spec.routes.iter();
+        let claims = specs.map(|spec| lead(Claim::from(spec), spec.keeps_encoded_slashes));
+        let mut claims: Vec<_> = claims.collect();
+        if claims.is_empty() {
+            claims.push(lead(Claim::default(), false));
+        }
+        claims
     });
     let of_limits = &config.server.limits;
     let all = connections(of_limits.connections);
