@@ -5,7 +5,6 @@ use super::settings::Settings;
 use crate::service::event::Event;
 use crate::service::store::Reader;
 use arc_swap::ArcSwap;
-use pingora::connectors::TransportConnector;
 use std::sync::Arc;
 
 /// Test switch, absent from release builds: Pingora carries every request, so that tests can
@@ -21,8 +20,6 @@ pub struct Edge {
     pub(super) settings: Arc<ArcSwap<Settings>>,
     pub(super) in_flight: InFlight,
     pub(super) tell: Tell,
-    /// Connects tunnels; Pingora keeps the one for everything else to itself.
-    pub(super) connector: Arc<TransportConnector>,
     /// Plain requests go through Pingora, too.
     pub(super) pingora_only: bool,
 }
@@ -39,7 +36,6 @@ impl Edge {
             settings,
             in_flight,
             tell,
-            connector: Arc::new(TransportConnector::new(None)),
             pingora_only: cfg!(debug_assertions) && std::env::var_os(PINGORA_ONLY).is_some(),
         }
     }

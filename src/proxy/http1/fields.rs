@@ -3,6 +3,20 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use pingora::http::RequestHeader;
 
+/// Fields for one connection only, whether `Connection` names them or not (RFC 9110 §7.6.1).
+pub const HOP_BY_HOP: [&str; 10] = [
+    "connection",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 pub fn host(head: &RequestHeader) -> Option<&str> {
     let authority = head.uri.authority().map(|authority| authority.as_str());
     authority.or_else(|| head.headers.get(header::HOST)?.to_str().ok())
@@ -36,12 +50,16 @@ pub fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
 }
 
+/// The tokens of a field that is a list, in all its lines.
 pub fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
     let values = headers.get_all(name).into_iter();
-    values
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|token| !token.is_empty())
+    values.flat_map(|value| tokens_of(value.as_bytes()))
+}
+
+/// The tokens of one line.
+pub fn tokens_of(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let tokens = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    tokens.filter(|token| !token.is_empty())
 }
 
 #[cfg(test)]

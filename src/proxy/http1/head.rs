@@ -1,5 +1,6 @@
 //! Heads as bytes: read with httparse, written into a buffer.
 
+use super::fields::HOP_BY_HOP;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 use pingora::http::{HeaderNameVariant, RequestHeader, ResponseHeader, header_value_from_raw};
@@ -13,21 +14,7 @@ const LINES_MAX: usize = 256;
 /// For what filters add.
 const ROOM: usize = 4;
 
-/// Whoever sends one of these says something to this hop, or a body without a length: not plain.
-const NOT_PLAIN: [&str; 10] = [
-    "expect",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
-/// Where a head ends that `from` is not behind the end of.
+/// Index just past the blank line, searching from `from`.
 pub fn end(text: &[u8], from: usize) -> Option<usize> {
     let from = from.saturating_sub(3);
     Some(from + memchr::memmem::find(&text[from..], b"\r\n\r\n")? + 4)
@@ -120,7 +107,8 @@ fn is_special(line: &httparse::Header<'_>) -> bool {
                 .any(|option| token.eq_ignore_ascii_case(option))
         });
     }
-    NOT_PLAIN.iter().any(is)
+    // It waits for an interim answer.
+    is(&header::EXPECT.as_str()) || HOP_BY_HOP.iter().any(is)
 }
 
 /// How names were spelled, for those that have no usual spelling.

@@ -4,6 +4,7 @@
 //! filter, or the edge itself, has added.
 
 use super::Refusal;
+use crate::proxy::http1::fields::{has_token, tokens};
 use http::{HeaderName, HeaderValue, Version, header};
 use pingora::http::RequestHeader;
 
@@ -24,17 +25,12 @@ const NAMED_MAX: usize = 9;
 /// Whether this is the connection's last request: the client says so, or speaks HTTP/1.0 and does
 /// not ask for another one. Pingora looks at the first line only.
 pub fn ends(head: &RequestHeader) -> bool {
-    let says = |option: &[u8]| {
-        let values = head.headers.get_all(header::CONNECTION).iter();
-        let mut tokens = values.flat_map(|value| tokens(value.as_bytes()));
-        tokens.any(|token| token.eq_ignore_ascii_case(option))
-    };
-    says(b"close") || head.version == Version::HTTP_10 && !says(b"keep-alive")
+    let says = |option| has_token(&head.headers, header::CONNECTION, option);
+    says("close") || head.version == Version::HTTP_10 && !says("keep-alive")
 }
 
 pub fn settle(head: &mut RequestHeader) -> Result<(), Refusal> {
-    let values = || head.headers.get_all(header::CONNECTION).iter();
-    let tokens = || values().flat_map(|value| tokens(value.as_bytes()));
+    let tokens = || tokens(&head.headers, header::CONNECTION);
     let is_option = |token: &[u8]| {
         let mut options = OPTIONS.iter();
         options.any(|option| token.eq_ignore_ascii_case(option.as_bytes()))
@@ -67,9 +63,4 @@ pub fn settle(head: &mut RequestHeader) -> Result<(), Refusal> {
         set.map_err(|_| Refusal::Malformed("an impossible `Connection`"))?;
     }
     Ok(())
-}
-
-pub fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let tokens = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-    tokens.filter(|token| !token.is_empty())
 }

@@ -33,6 +33,10 @@ pub fn check(host: &[u8]) -> Result<(), Refusal> {
     }
 }
 
+pub fn is_host(text: &[u8]) -> bool {
+    check(text).is_ok()
+}
+
 /// A name or an IPv4 address. Underscores are not for host names and are used in some all the
 /// same.
 fn is_name(name: &str) -> bool {

@@ -1,20 +1,16 @@
 //! An answer's head, as a replica sent it.
 
-use super::connection::tokens;
 use super::framing::{is_length, without_zeros};
+use crate::proxy::http1::fields::{HOP_BY_HOP, tokens_of};
 use http::{HeaderMap, HeaderName, StatusCode, Version, header};
 use pingora::http::ResponseHeader;
 
-/// For the connection to the replica alone, whether `Connection` says so or not.
-const HOP_BY_HOP: [&str; 5] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "trailer",
-    "upgrade",
-];
 /// These say where the answer ends, for which no answer's own word is taken.
 const FRAMING: [HeaderName; 2] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+
+/// Chunks are framed anew on the client's connection. The other one is a challenge of the origin's
+/// to its own client where an edge stands in front.
+const KEPT: [&str; 2] = ["proxy-authenticate", "transfer-encoding"];
 
 const NO_LENGTH: &str = "an answer with an impossible Content-Length";
 
@@ -26,7 +22,7 @@ pub fn clean(head: &mut ResponseHeader) -> Result<(), &'static str> {
     if head.headers.contains_key(header::CONNECTION) {
         let values = head.headers.get_all(header::CONNECTION).iter();
         let named: Vec<HeaderName> = values
-            .flat_map(|value| tokens(value.as_bytes()))
+            .flat_map(|value| tokens_of(value.as_bytes()))
             .filter_map(|token| HeaderName::from_bytes(token).ok())
             .filter(|name| !FRAMING.contains(name))
             .collect();
@@ -34,9 +30,10 @@ pub fn clean(head: &mut ResponseHeader) -> Result<(), &'static str> {
             head.remove_header(&name);
         }
     }
+    let is_dropped = |name: &&str| !KEPT.contains(name);
     let is_hop_by_hop = |name: &HeaderName| HOP_BY_HOP.contains(&name.as_str());
     if head.headers.keys().any(is_hop_by_hop) {
-        for name in HOP_BY_HOP {
+        for name in HOP_BY_HOP.into_iter().filter(is_dropped) {
             head.remove_header(name);
         }
     }

@@ -1,8 +1,8 @@
 //! Tables of requests and answers, and what becomes of each.
 
 use super::*;
-use http::HeaderValue;
-use pingora::http::ResponseHeader;
+use http::{HeaderValue, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
 use proptest::prelude::*;
 
 const LIMITS: Limits = Limits {

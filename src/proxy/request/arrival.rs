@@ -5,26 +5,27 @@ use super::forwarded;
 use crate::proxy::answers::waiting;
 use crate::proxy::balance;
 use crate::proxy::edge::Edge;
-use crate::proxy::hygiene::{Refusal, Slashes, Way};
+use crate::proxy::hygiene::{self, Refusal, Slashes, Way};
 use crate::proxy::route::Route;
 use crate::service::network::any_contains;
 use pingora::http::RequestHeader;
 use std::sync::Arc;
 
 impl Edge {
-    /// Finds out who asks and, if that is clear, for what.
+    /// Cleans the head, and finds the client and, if the head is clean, the route. `raw` is the
+    /// head as it came, where there is such a thing.
     pub(in crate::proxy) fn introduce(
         &self,
-        head: &RequestHeader,
-        clean: std::result::Result<Way, Refusal>,
+        head: &mut RequestHeader,
+        raw: &[u8],
         ctx: &mut Context,
     ) -> std::result::Result<Way, Refusal> {
         let settings = &ctx.settings;
+        let mut clean = hygiene::request(head, raw, &settings.limits);
         let peer = ctx.peer.as_ref().map(|peer| peer.address);
         let trusted = &settings.trusted_proxies;
         ctx.exchange.client = forwarded::client(head, peer, trusted);
         ctx.exchange.is_trusted = peer.is_some_and(|peer| any_contains(trusted, peer));
-        let mut clean = clean;
         if let Ok(Way::ToAService(slashes)) = clean {
             ctx.target = settings.routes.find(head, ctx.exchange.client).cloned();
             let keeps = |target: &Arc<Route>| target.keeps_encoded_slashes;

@@ -69,11 +69,7 @@ impl Edge {
 
     /// Claims the next replica that this request has not tried, or waits for one. Fails when its
     /// client leaves meanwhile.
-    pub(in crate::proxy) async fn claim(
-        &self,
-        caller: &mut impl Caller,
-        ctx: &mut Context,
-    ) -> Result<Option<Lease>> {
+    async fn claim(&self, caller: &mut impl Caller, ctx: &mut Context) -> Result<Option<Lease>> {
         let Some(target) = &ctx.target else {
             return Ok(None);
         };
@@ -109,7 +105,7 @@ impl Edge {
         }
     }
 
-    pub(in crate::proxy) fn take(&self, ctx: &mut Context, lease: Lease) {
+    fn take(&self, ctx: &mut Context, lease: Lease) {
         ctx.attempts += 1;
         ctx.tried.push(lease.replica().generation);
         ctx.exchange.slot = Some(lease.replica().slot);
@@ -117,7 +113,7 @@ impl Edge {
     }
 
     /// Counts a request; false when nobody has published its service yet.
-    pub(in crate::proxy) fn note(&self, target: &Route, counts: bool, now: Instant) -> bool {
+    fn note(&self, target: &Route, counts: bool, now: Instant) -> bool {
         let snapshot = self.reader.load();
         let service = snapshot.service(target.service.as_str());
         service.is_some_and(|service| {

@@ -11,9 +11,48 @@ use pingora::http::RequestHeader;
 use pingora::{Error, ErrorSource, ErrorType};
 use std::sync::Arc;
 
+/// An attempt that no answer came of.
+pub struct Failed {
+    pub error: Box<Error>,
+    /// The connection that broke; `None`: there was none yet.
+    pub connection: Option<Broke>,
+}
+
+/// The connection of a failed attempt.
+#[derive(Clone, Copy)]
+pub struct Broke {
+    /// Other requests were on it before.
+    pub was_used: bool,
+    /// The client has something of an answer.
+    pub answer_began: bool,
+    /// All of the body that was read is remembered.
+    pub body_is_kept: bool,
+}
+
+impl Failed {
+    pub fn unconnected(error: Box<Error>) -> Failed {
+        Failed {
+            error,
+            connection: None,
+        }
+    }
+}
+
 impl Edge {
-    /// Whether the request goes on, to this replica or another, after no connection was made.
-    pub(in crate::proxy) fn was_not_connected(&self, error: &Error, ctx: &mut Context) -> bool {
+    /// Learns from a failed attempt. Whether the request goes on, to this replica or another.
+    pub(in crate::proxy) fn judge(
+        &self,
+        failed: &Failed,
+        head: &RequestHeader,
+        ctx: &mut Context,
+    ) -> bool {
+        match failed.connection {
+            None => self.was_not_connected(&failed.error, ctx),
+            Some(broke) => self.broke_off(&failed.error, broke, head, ctx),
+        }
+    }
+
+    fn was_not_connected(&self, error: &Error, ctx: &mut Context) -> bool {
         if *error.esource() == ErrorSource::Downstream {
             ctx.leave();
             return false;
@@ -31,21 +70,19 @@ impl Edge {
         again
     }
 
-    /// Whether the request goes on to another replica after its connection broke.
-    pub(in crate::proxy) fn broke_off(
+    fn broke_off(
         &self,
         error: &Error,
+        broke: Broke,
         head: &RequestHeader,
-        answer_began: bool,
-        body_is_kept: bool,
-        was_used: bool,
         ctx: &mut Context,
     ) -> bool {
+        let was_used = broke.was_used;
         let broken = Broken {
             error,
             reach: ctx.reach,
-            answer_began,
-            body_is_kept,
+            answer_began: broke.answer_began,
+            body_is_kept: broke.body_is_kept,
             is_idempotent: head.method.is_idempotent(),
         };
         let again = broken.may_go_elsewhere() && self.may_retry(ctx);
@@ -71,7 +108,7 @@ impl Edge {
     /// Whether this request may have one more attempt. What is taken back from a lost replica, or
     /// was never sent because its turn did not come, takes nothing from the budget: it adds no load
     /// to what is in trouble.
-    pub(in crate::proxy) fn may_retry(&self, ctx: &Context) -> bool {
+    fn may_retry(&self, ctx: &Context) -> bool {
         let Some(target) = &ctx.target else {
             return false;
         };
@@ -87,7 +124,7 @@ impl Edge {
     /// Whether a connection that took too long is tried once more where it was. When nobody else
     /// is there, it waits for this one as it would for one that is on its way: the listen queue
     /// was full, and the kernel asks again only when we have long given up.
-    pub(in crate::proxy) fn dials_again(&self, error: &Error, ctx: &mut Context) -> bool {
+    fn dials_again(&self, error: &Error, ctx: &mut Context) -> bool {
         let Some(target) = &ctx.target else {
             return false;
         };

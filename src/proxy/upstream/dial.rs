@@ -204,6 +204,7 @@ async fn connect(address: std::net::SocketAddr) -> std::io::Result<TcpStream> {
         false => TcpSocket::new_v6()?,
     };
     socket.set_recv_buffer_size(UNREAD_BYTES_MAX)?;
+    socket.set_nodelay(true)?;
     socket.connect(address).await
 }
 

@@ -1,4 +1,5 @@
-//! The way to a replica: opening connections.
+//! Connections to replicas.
 
 pub mod dial;
+pub mod link;
 pub mod peer;

@@ -2,20 +2,19 @@
 
 use super::plain::client::REFUSED_BODY_DRAIN;
 use crate::plugin::Answer;
-use crate::proxy::answers::own::{front_page, options, plain};
+use crate::proxy::answers::own::plain;
 use crate::proxy::chain::Passed;
 use crate::proxy::door::{Connection, Phase};
 use crate::proxy::edge::Edge;
 use crate::proxy::http1::fields::{asks_for_websocket, content_length, has_token};
-use crate::proxy::hygiene::{self, Refusal, Way};
 use crate::proxy::request::answered::awaits_answer;
-use crate::proxy::request::arrival::Arrival;
 use crate::proxy::request::caller::{self, Caller};
 use crate::proxy::request::context::Context;
 use crate::proxy::request::failure;
 use crate::proxy::request::filters::{self, Asking, Stage};
+use crate::proxy::request::judge::{Broke, Failed};
 use crate::proxy::request::retry::{self, Reach};
-use crate::proxy::settings::Settings;
+use crate::proxy::request::serve::{Filtered, Stop};
 use crate::proxy::upstream::peer::peer;
 use crate::service::replica::idle_pool;
 use async_trait::async_trait;
@@ -42,11 +41,7 @@ impl ProxyHttp for Edge {
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
         let settings = &ctx.settings;
-        if session.is_process_shutting_down() || self.in_flight.ends_connections() {
-            session.set_keepalive(None);
-        } else {
-            session.set_keepalive(Some(settings.keepalive_timeout.as_secs().max(1)));
-        }
+        session.set_keepalive(Some(settings.keepalive_timeout.as_secs().max(1)));
         session.set_read_timeout(Some(settings.client_read_timeout));
         session.set_write_timeout(Some(settings.client_write_timeout));
         session.set_total_drain_timeout(Some(REFUSED_BODY_DRAIN));
@@ -65,43 +60,20 @@ impl ProxyHttp for Edge {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
-        let clean = clean_request(session, &ctx.settings);
-        if hygiene::ends_connection(session.req_header()) {
+        let raw = match session.as_downstream() {
+            ServerSession::H1(session) => session.get_headers_raw_bytes(),
+            // Frames have no text.
+            _ => Bytes::new(),
+        };
+        let clean = self.introduce(session.req_header_mut(), &raw, ctx);
+        if !self.keeps(session.req_header(), session.is_process_shutting_down()) {
             session.set_keepalive(None);
         }
-        let clean = self.introduce(session.req_header(), clean, ctx);
-        if let Some(answer) = filter(session, ctx, Stage::All).await? {
-            return respond(session, ctx, answer).await;
-        }
-        match clean {
-            Ok(Way::ToAService(_)) => {}
-            Ok(Way::AnsweredHere) => return respond(session, ctx, options()).await,
-            Err(refusal) => {
-                ctx.refused = Some(refusal);
-                return refuse(session, ctx, refusal.status()).await;
-            }
-        }
-        if ctx.target.is_none() {
-            let head = session.req_header();
-            let answer = match head.uri.path() {
-                "/" if [Method::GET, Method::HEAD].contains(&head.method) => front_page(),
-                _ => plain(StatusCode::NOT_FOUND),
-            };
-            return respond(session, ctx, answer).await;
-        }
-        filters::disown(session.req_header_mut(), ctx);
-        if let Some(answer) = filter(session, ctx, Stage::Routed).await? {
-            return respond(session, ctx, answer).await;
-        }
-        let head = session.req_header();
-        let max = ctx
-            .target
-            .as_ref()
-            .map(|target| target.forward.max_request_body_bytes);
-        if content_length(head) > max {
-            return refuse(session, ctx, StatusCode::PAYLOAD_TOO_LARGE).await;
-        }
-        let arrival = Arrival::of(head, ctx);
+        let arrival = match self.guards(session, clean, ctx).await? {
+            Ok(arrival) => arrival,
+            Err(Stop::Answer(answer)) => return respond(session, ctx, answer).await,
+            Err(Stop::Refuse(status)) => return refuse(session, ctx, status).await,
+        };
         if let Some(answer) = self.admit(session, arrival, ctx).await? {
             return respond(session, ctx, answer).await;
         }
@@ -219,7 +191,7 @@ impl ProxyHttp for Edge {
             // It knows no chunks: the answer ends with the connection.
             session.set_keepalive(None);
         }
-        if session.is_process_shutting_down() || self.in_flight.ends_connections() {
+        if !self.still_keeps(session.is_process_shutting_down()) {
             session.set_keepalive(None);
         }
         Ok(())
@@ -243,14 +215,13 @@ impl ProxyHttp for Edge {
 
     fn fail_to_connect(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         _peer: &HttpPeer,
         ctx: &mut Context,
-        mut error: Box<Error>,
+        error: Box<Error>,
     ) -> Box<Error> {
-        let again = self.was_not_connected(&error, ctx);
-        error.set_retry(again);
-        error
+        let failed = Failed::unconnected(error);
+        self.again(failed, session.req_header(), ctx)
     }
 
     fn error_while_proxy(
@@ -264,15 +235,18 @@ impl ProxyHttp for Edge {
         if ctx.instead.is_some() {
             return error;
         }
-        let mut error = error.more_context(format!("replica {}", peer._address));
-        let answer_began = session
-            .response_written()
-            .is_some_and(|response| !response.status.is_informational());
-        let body_is_kept = !session.as_ref().retry_buffer_truncated();
-        let head = session.req_header();
-        let again = self.broke_off(&error, head, answer_began, body_is_kept, client_reused, ctx);
-        error.set_retry(again);
-        error
+        let broke = Broke {
+            was_used: client_reused,
+            answer_began: session
+                .response_written()
+                .is_some_and(|response| !response.status.is_informational()),
+            body_is_kept: !session.as_ref().retry_buffer_truncated(),
+        };
+        let failed = Failed {
+            error: error.more_context(format!("replica {}", peer._address)),
+            connection: Some(broke),
+        };
+        self.again(failed, session.req_header(), ctx)
     }
 
     async fn fail_to_proxy(
@@ -335,15 +309,6 @@ impl ProxyHttp for Edge {
     }
 }
 
-fn clean_request(session: &mut Session, settings: &Settings) -> std::result::Result<Way, Refusal> {
-    let raw = match session.as_downstream() {
-        ServerSession::H1(session) => session.get_headers_raw_bytes(),
-        // Frames have no text.
-        _ => Bytes::new(),
-    };
-    hygiene::request(session.req_header_mut(), &raw, &settings.limits)
-}
-
 /// Passes the request through the filters of a stage.
 async fn filter(session: &mut Session, ctx: &mut Context, stage: Stage) -> Result<Option<Answer>> {
     match filters::ask(session.req_header_mut(), ctx, stage) {
@@ -358,6 +323,26 @@ async fn filter(session: &mut Session, ctx: &mut Context, stage: Stage) -> Resul
             *session.req_header_mut() = head;
             answer
         }
+    }
+}
+
+impl Filtered for Session {
+    fn head(&mut self) -> &mut RequestHeader {
+        self.req_header_mut()
+    }
+
+    async fn filter(&mut self, ctx: &mut Context, stage: Stage) -> Result<Option<Answer>> {
+        filter(self, ctx, stage).await
+    }
+}
+
+impl Edge {
+    /// Tells Pingora whether there is another attempt.
+    fn again(&self, failed: Failed, head: &RequestHeader, ctx: &mut Context) -> Box<Error> {
+        let again = self.judge(&failed, head, ctx);
+        let mut error = failed.error;
+        error.set_retry(again);
+        error
     }
 }
 

@@ -1,7 +1,7 @@
 //! One plain request and its answer.
 
 use super::client::{Client, Next};
-use super::link::{ANSWER_BYTES, BODY_BYTES, Link, Request, broken, hear_head, send, stays};
+use super::replica::{BODY_BYTES, Request, broken, hear_head, send, stays};
 use crate::plugin::Answer;
 use crate::proxy::answers::own::plain;
 use crate::proxy::door::Phase;
@@ -9,15 +9,15 @@ use crate::proxy::edge::Edge;
 use crate::proxy::http1::body::{Body, Framing};
 use crate::proxy::http1::fields::content_length;
 use crate::proxy::http1::head::{self, Spelling};
-use crate::proxy::hygiene;
+use crate::proxy::hygiene::{Refusal, Way};
 use crate::proxy::request::answered::awaits_answer;
-use crate::proxy::request::arrival::Arrival;
-use crate::proxy::request::caller::{self, Caller};
 use crate::proxy::request::context::Context;
 use crate::proxy::request::filters::{self, Stage};
+use crate::proxy::request::judge::{Broke, Failed};
 use crate::proxy::request::retry::{self, BODY_KEPT_BYTES, Reach};
+use crate::proxy::request::serve::{Attempt, Filtered, Stop};
 use crate::proxy::request::{failure, transforms};
-use crate::proxy::upstream::dial::Dial;
+use crate::proxy::upstream::link::{ANSWER_BYTES, Link};
 use crate::service::replica::idle_pool::Use;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{Method, StatusCode, header};
@@ -26,7 +26,6 @@ use pingora::protocols::http::date::get_cached_date;
 use pingora::server::ShutdownWatch;
 use pingora::{Error, ErrorType, Result};
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Most requests' heads fit.
@@ -40,6 +39,72 @@ struct Said {
     to_head: bool,
     /// What is left of the request's body.
     unread: usize,
+}
+
+/// A plain request before its claim.
+struct Arrived<'a> {
+    client: &'a mut Client,
+    head: &'a mut RequestHeader,
+}
+
+impl Filtered for Arrived<'_> {
+    fn head(&mut self) -> &mut RequestHeader {
+        self.head
+    }
+
+    async fn filter(&mut self, ctx: &mut Context, stage: Stage) -> Result<Option<Answer>> {
+        filters::pass(self.client, self.head, ctx, stage).await
+    }
+}
+
+/// A plain request to whichever replica it has.
+struct Plain<'a> {
+    client: &'a mut Client,
+    head: &'a RequestHeader,
+    request: &'a Request,
+    body_bytes: u64,
+    said: &'a mut Said,
+}
+
+impl Attempt for Plain<'_> {
+    type Caller = Client;
+    type Answered = ();
+
+    fn caller(&mut self) -> &mut Client {
+        self.client
+    }
+
+    async fn ask(&mut self, edge: &Edge, ctx: &mut Context) -> std::result::Result<(), Failed> {
+        ctx.request_body_bytes = self.body_bytes;
+        let link = edge.link(self.client, Some(self.request.used), ctx).await;
+        let mut link = link.map_err(Failed::unconnected)?;
+        let Plain {
+            client,
+            head,
+            request,
+            said,
+            ..
+        } = self;
+        match edge
+            .exchange(client, head, request, &mut link, ctx, said)
+            .await
+        {
+            Ok(is_kept) => {
+                if is_kept && let Some(lease) = &mut ctx.lease {
+                    lease.keep(link.stream);
+                }
+                Ok(())
+            }
+            Err(error) => Err(Failed {
+                error,
+                connection: Some(Broke {
+                    was_used: link.is_used,
+                    answer_began: self.said.status.is_some(),
+                    body_is_kept: true,
+                }),
+            }),
+        }
+    }
 }
 
 impl Edge {
@@ -58,9 +123,8 @@ impl Edge {
         let mut ctx = Context::new(self.settings.load_full(), &self.in_flight);
         ctx.peer = Some(client.connection.wire.peer.clone());
         ctx.scheme = client.connection.wire.scheme.clone();
-        let clean = hygiene::request(&mut head, &raw, &ctx.settings.limits);
         // One that is not clean has no target.
-        let _ = self.introduce(&head, clean, &mut ctx);
+        let clean = self.introduce(&mut head, &raw, &mut ctx);
         let length = content_length(&head).unwrap_or(0);
         let is_short = ctx.target.as_ref().is_some_and(|target| {
             length <= target.forward.max_request_body_bytes.min(BODY_KEPT_BYTES)
@@ -74,14 +138,12 @@ impl Edge {
         let mut said = Said {
             status: None,
             body_bytes: 0,
-            keeps: !hygiene::ends_connection(&head)
-                && !self.in_flight.ends_connections()
-                && !*shutdown.borrow(),
+            keeps: self.keeps(&head, *shutdown.borrow()),
             to_head: head.method == Method::HEAD,
             unread: length as usize,
         };
         let error = self
-            .serve(client, &mut head, &spelling, &mut ctx, &mut said)
+            .serve(client, &mut head, clean, &spelling, &mut ctx, &mut said)
             .await
             .err();
         if let Some(error) = &error {
@@ -108,31 +170,34 @@ impl Edge {
         &self,
         client: &mut Client,
         head: &mut RequestHeader,
+        clean: std::result::Result<Way, Refusal>,
         spelling: &Spelling,
         ctx: &mut Context,
         said: &mut Said,
     ) -> Result<()> {
-        let mut answer = filters::pass(client, head, ctx, Stage::All).await?;
-        if answer.is_none() {
-            filters::disown(head, ctx);
-            answer = filters::pass(client, head, ctx, Stage::Routed).await?;
-        }
-        if let Some(answer) = answer {
-            // What is there already is no reason to end the connection.
-            if client.inbox.len() >= said.unread {
-                let _body = client.inbox.split_to(std::mem::take(&mut said.unread));
-            } else {
+        let mut arrived = Arrived { client, head };
+        let arrival = match self.guards(&mut arrived, clean, ctx).await? {
+            Ok(arrival) => arrival,
+            Err(Stop::Refuse(status)) => {
                 said.keeps = false;
+                return say(client, head, ctx, said, plain(status)).await;
             }
-            return say(client, head, ctx, said, answer).await;
-        }
+            Err(Stop::Answer(answer)) => {
+                // What is there already is no reason to end the connection.
+                if client.inbox.len() >= said.unread {
+                    let _body = client.inbox.split_to(std::mem::take(&mut said.unread));
+                } else {
+                    said.keeps = false;
+                }
+                return say(client, head, ctx, said, answer).await;
+            }
+        };
         let patience = ctx.settings.client_read_timeout;
         let body = match said.unread {
             0 => BytesMut::new(),
             length => client.body(length, patience).await?,
         };
         said.unread = 0;
-        let arrival = Arrival::of(head, ctx);
         if let Some(answer) = self.admit(client, arrival, ctx).await? {
             return say(client, head, ctx, said, answer).await;
         }
@@ -151,87 +216,16 @@ impl Edge {
                 bytes
             },
         };
-        let length = body.len() as u64;
+        let body_bytes = body.len() as u64;
         drop(body);
-        loop {
-            ctx.request_body_bytes = length;
-            let (error, is_used) = match self.attempt(client, head, &request, ctx, said).await {
-                Ok(()) => return Ok(()),
-                Err(failed) => failed,
-            };
-            let again = match is_used {
-                None => self.was_not_connected(&error, ctx),
-                Some(is_used) => {
-                    let began = said.status.is_some();
-                    self.broke_off(&error, head, began, true, is_used, ctx)
-                }
-            };
-            if !again {
-                return Err(error);
-            }
-            log::debug!("attempt {} failed: {error}", ctx.attempts);
-            self.claim_next(client, ctx).await?;
-        }
-    }
-
-    /// Asks one replica. An error comes with whether the connection was used before, if there
-    /// was one.
-    async fn attempt(
-        &self,
-        client: &mut Client,
-        head: &RequestHeader,
-        request: &Request,
-        ctx: &mut Context,
-        said: &mut Said,
-    ) -> std::result::Result<(), (Box<Error>, Option<bool>)> {
-        let mut link = match self.link(client, request.used, ctx).await {
-            Ok(link) => link,
-            Err(error) => return Err((error, None)),
+        let mut attempt = Plain {
+            client,
+            head,
+            request: &request,
+            body_bytes,
+            said,
         };
-        match self
-            .exchange(client, head, request, &mut link, ctx, said)
-            .await
-        {
-            Ok(is_kept) => {
-                if is_kept && let Some(lease) = &mut ctx.lease {
-                    lease.keep(link.stream);
-                }
-                Ok(())
-            }
-            Err(error) => Err((error, Some(link.is_used))),
-        }
-    }
-
-    async fn link(&self, client: &mut Client, used: Use, ctx: &mut Context) -> Result<Link> {
-        let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
-            return Err(Error::new_in(ErrorType::InternalError));
-        };
-        let kept = lease.reuse(used);
-        let is_used = kept.is_some();
-        let stream = match kept {
-            Some(stream) => stream,
-            None => {
-                let within = target.forward.connect_timeout;
-                let dial = Dial::new(lease.replica(), within, self.patience(ctx));
-                let dial = Arc::new(dial);
-                ctx.dial = Some(Arc::clone(&dial));
-                let turn = tokio::select! {
-                    biased;
-                    turn = dial.turn() => turn.map_err(|error| error.into_up())?,
-                    left = client.left() => return Err(left),
-                };
-                if dial.has_waited() && client.has_left() {
-                    return Err(caller::gone());
-                }
-                let dialled = dial.connect_in(turn).await;
-                dialled.map_err(|error| error.into_up())?
-            }
-        };
-        Ok(Link {
-            stream,
-            inbox: BytesMut::new(),
-            is_used,
-        })
+        self.attempts(&mut attempt, head, ctx).await
     }
 
     /// Sends the request and passes the answer on. Returns whether the connection may be used
@@ -314,7 +308,7 @@ impl Edge {
             false => self.transform_ahead(body, link, &mut answer, ctx)?,
         };
         let mut framing = Framing::of(&answer, said.to_head);
-        if framing == Framing::Close || self.in_flight.ends_connections() {
+        if framing == Framing::Close || !self.still_keeps(false) {
             said.keeps = false;
         }
         let mut out = BytesMut::with_capacity(ANSWER_BYTES);

@@ -3,4 +3,4 @@
 
 pub mod client;
 pub mod exchange;
-mod link;
+mod replica;

@@ -9,22 +9,89 @@ use super::pipe::Pipe;
 use crate::proxy::door::{Connection, Phase};
 use crate::proxy::edge::Edge;
 use crate::proxy::request::answered::{awaits_answer, endless_interim};
-use crate::proxy::request::caller::Caller;
 use crate::proxy::request::context::{Context, INTERIM_ANSWERS_MAX};
 use crate::proxy::request::failure;
 use crate::proxy::request::filters;
+use crate::proxy::request::judge::{Broke, Failed};
 use crate::proxy::request::retry::Reach;
-use crate::proxy::upstream::peer::peer;
+use crate::proxy::request::serve::Attempt;
+use crate::proxy::upstream::link::Link;
 use crate::proxy::ways::pingora::write;
-use crate::service::replica::idle_pool::Use;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Session;
 use pingora::protocols::http::v1::client::HttpSession as Replica;
+use pingora::protocols::l4::stream::Stream;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::timeout;
+
+/// A handshake with whichever replica the request has.
+struct Handshake<'a> {
+    session: &'a mut Session,
+    request: RequestHeader,
+}
+
+impl Attempt for Handshake<'_> {
+    type Caller = Session;
+    type Answered = (Replica, ResponseHeader);
+
+    fn caller(&mut self) -> &mut Session {
+        self.session
+    }
+
+    async fn ask(
+        &mut self,
+        edge: &Edge,
+        ctx: &mut Context,
+    ) -> std::result::Result<Self::Answered, Failed> {
+        // Others were on a kept connection, and nobody but the tunnel may be on this one.
+        let link = edge.link(self.session, None, ctx).await;
+        let link = link.map_err(Failed::unconnected)?;
+        let asked = self.ask_on(link, ctx).await;
+        asked.map_err(|error| Failed {
+            error,
+            connection: Some(Broke {
+                was_used: false,
+                answer_began: false,
+                body_is_kept: true,
+            }),
+        })
+    }
+}
+
+impl Handshake<'_> {
+    async fn ask_on(&mut self, link: Link, ctx: &mut Context) -> Result<(Replica, ResponseHeader)> {
+        let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
+            return Err(Error::new_in(ErrorType::InternalError));
+        };
+        let forward = &target.forward;
+        ctx.reach = Reach::Head;
+        let mut replica = Replica::new(Box::new(Stream::from(link.stream)));
+        replica.read_timeout = Some(forward.read_timeout);
+        replica.write_timeout = Some(forward.write_timeout);
+        replica
+            .write_request_header(Box::new(self.request.clone()))
+            .await
+            .map_err(|error| error.into_up())?;
+        ctx.reach = Reach::Sent;
+        let connections = &lease.replica().connections;
+        let answered = tokio::select! {
+            biased;
+            () = connections.lost() => return Err(failure::lost()),
+            answered = timeout(forward.read_timeout, answer(self.session, &mut replica)) => answered,
+        };
+        match answered {
+            Ok(answer) => Ok((replica, answer?)),
+            Err(_) => Err(Error::explain(
+                ErrorType::ReadTimedout,
+                "waiting for the answer to an upgrade",
+            )
+            .into_up()),
+        }
+    }
+}
 
 impl Edge {
     /// Answers a request that asks for a WebSocket; `ctx` holds the lease for as long as it takes.
@@ -47,7 +114,9 @@ impl Edge {
         session.set_pipelining_enabled(true);
         session.set_keepalive(None);
 
-        let (replica, answer) = self.shake_hands(session, ctx, &request).await?;
+        let head = session.req_header().clone();
+        let mut handshake = Handshake { session, request };
+        let (replica, answer) = self.attempts(&mut handshake, &head, ctx).await?;
         if let Some(connection) = Connection::of(session) {
             connection.enter(Phase::Answer);
         }
@@ -57,73 +126,6 @@ impl Edge {
                 join(session, ctx, replica, answer).await
             }
             _ => self.decline(session, ctx, replica, answer).await,
-        }
-    }
-
-    /// Asks one replica after another until one has answered.
-    async fn shake_hands(
-        &self,
-        session: &mut Session,
-        ctx: &mut Context,
-        request: &RequestHeader,
-    ) -> Result<(Replica, ResponseHeader)> {
-        loop {
-            let error = match self.ask(session, ctx, request).await {
-                Ok(answered) => return Ok(answered),
-                Err(error) => error,
-            };
-            // Only a connection that was made can break.
-            let again = match ctx.reach {
-                Reach::Nowhere => self.was_not_connected(&error, ctx),
-                _ => self.broke_off(&error, session.req_header(), false, true, false, ctx),
-            };
-            if !again {
-                return Err(error);
-            }
-            log::debug!("attempt {} failed: {error}", ctx.attempts);
-            self.claim_next(session, ctx).await?;
-        }
-    }
-
-    async fn ask(
-        &self,
-        session: &mut Session,
-        ctx: &mut Context,
-        request: &RequestHeader,
-    ) -> Result<(Replica, ResponseHeader)> {
-        let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
-            return Err(Error::new_in(ErrorType::InternalError));
-        };
-        let forward = &target.forward;
-        let (peer, dial) = peer(lease, forward, Use::Once, self.patience(ctx));
-        ctx.dial = Some(dial);
-        let stream = tokio::select! {
-            biased;
-            stream = self.connector.new_stream(&peer) => stream.map_err(|error| error.into_up())?,
-            left = session.left() => return Err(left),
-        };
-        ctx.reach = Reach::Head;
-        let mut replica = Replica::new(stream);
-        replica.read_timeout = Some(forward.read_timeout);
-        replica.write_timeout = Some(forward.write_timeout);
-        replica
-            .write_request_header(Box::new(request.clone()))
-            .await
-            .map_err(|error| error.into_up())?;
-        ctx.reach = Reach::Sent;
-        let connections = &lease.replica().connections;
-        let answered = tokio::select! {
-            biased;
-            () = connections.lost() => return Err(failure::lost()),
-            answered = timeout(forward.read_timeout, answer(session, &mut replica)) => answered,
-        };
-        match answered {
-            Ok(answer) => Ok((replica, answer?)),
-            Err(_) => Err(Error::explain(
-                ErrorType::ReadTimedout,
-                "waiting for the answer to an upgrade",
-            )
-            .into_up()),
         }
     }
 

@@ -1,25 +1,12 @@
 //! The heads of a WebSocket's handshake (RFC 6455 §4), from one connection to the next.
 
-use crate::proxy::http1::fields::{has_token, tokens};
+use crate::proxy::http1::fields::{HOP_BY_HOP, has_token, tokens};
 use http::{HeaderName, HeaderValue, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 const UPGRADE: HeaderValue = HeaderValue::from_static("Upgrade");
-/// What concerns one connection and goes no further, whether `Connection` says so or not.
-const HOP_BY_HOP: [&str; 10] = [
-    "connection",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 /// No client has a reason to have these dropped on the way.
 const NOT_TO_BE_DROPPED: [&str; 4] = [
     "host",

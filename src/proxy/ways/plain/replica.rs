@@ -1,9 +1,11 @@
-//! A connection to a replica: sending a request on it, and reading the head of its answer.
+//! Sending a plain request to a replica, and reading the head of its answer.
 
 use super::client::Client;
 use crate::proxy::http1::body::Body;
+use crate::proxy::http1::fields::has_token;
 use crate::proxy::http1::head::{self, Spelling};
 use crate::proxy::request::retry::Reach;
+use crate::proxy::upstream::link::{ANSWER_BYTES, Link};
 use crate::service::replica::idle_pool::Use;
 use bytes::BytesMut;
 use http::{Version, header};
@@ -12,11 +14,8 @@ use pingora::{Error, ErrorType, Result};
 use std::io::ErrorKind;
 use std::time::Duration;
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// What an answer is read with: its head, and with it all of a short body.
-pub const ANSWER_BYTES: usize = 4 << 10;
 /// What a longer body is read with.
 pub const BODY_BYTES: usize = 64 << 10;
 /// A replica's head is no longer.
@@ -30,27 +29,15 @@ pub struct Request {
     pub used: Use,
 }
 
-/// A connection to a replica.
-pub struct Link {
-    pub stream: TcpStream,
-    pub inbox: BytesMut,
-    /// Whether a request was on it before.
-    pub is_used: bool,
-}
-
 /// Whether another request may follow on a replica's connection.
 pub fn stays(answer: &ResponseHeader, body: &Body) -> bool {
-    let says = |option: &[u8]| {
-        let values = answer.headers.get_all(header::CONNECTION).iter();
-        let mut tokens = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-        tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(option))
-    };
+    let says = |option| has_token(&answer.headers, header::CONNECTION, option);
     match (body, answer.version) {
         (Body::Close, _) => false,
-        (_, Version::HTTP_11) => !says(b"close"),
+        (_, Version::HTTP_11) => !says("close"),
         // RFC 9112 §6.1: one who frames this way and knows no chunks is not to be trusted.
         (Body::Chunked(_), _) => false,
-        _ => says(b"keep-alive") && !says(b"close"),
+        _ => says("keep-alive") && !says("close"),
     }
 }
 
