@@ -17,9 +17,7 @@ const TOO_LONG_YET: &[&str] = &[
 const DEFINES_YET: &[&str] = &[
     "src/config/check/mod.rs",
     "src/config/mod.rs",
-    "src/proxy/balance/mod.rs",
     "src/proxy/connection/mod.rs",
-    "src/proxy/hygiene/mod.rs",
 ];
 
 #[test]
