@@ -159,7 +159,7 @@ fn the_words_for_events_in_the_documents_are_those_that_there_are() {
         let found = found.filter_map(|after| after.split(end).next());
         found.map(str::to_owned).collect()
     };
-    let told = fs::read_to_string(root().join("src/admin/told.rs")).expect("readable");
+    let told = fs::read_to_string(root().join("src/admin/event_json.rs")).expect("readable");
     let there: BTreeSet<String> = ["plain(\"", "on(\"", "of_one(\"", "=> \""]
         .iter()
         .flat_map(|before| words(&told, before, '"'))

@@ -1,4 +1,4 @@
-//! What the body of a request to the admin API may be: short, and soon there.
+//! Limits of request bodies: short, and complete soon.
 
 use super::problem::problem;
 use axum::body::{Body, HttpBody};
@@ -10,11 +10,11 @@ use http_body_util::{BodyExt, Limited};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Orders are short.
+/// Limit of a body; orders are short.
 const BYTES_MAX: usize = 64 << 10;
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// Reads the whole body before anybody looks at the request.
+/// Reads the whole body before the request is handled.
 pub async fn body(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     if body.size_hint().lower() > BYTES_MAX as u64 {

@@ -9,7 +9,7 @@ use crate::service::store::Reader;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
-/// Everything the admin API reads and may ask for.
+/// Everything that the admin API reads and orders.
 #[derive(Clone)]
 pub struct Admin {
     pub reader: Reader,

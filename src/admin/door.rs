@@ -4,6 +4,6 @@
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Door {
     Tcp,
-    /// The unix socket: whoever may open it may write.
+    /// The unix socket: every user that may open it may write.
     Socket,
 }

@@ -93,7 +93,7 @@ pub async fn events(
     Json(view::Events {
         events: part.events[from..]
             .iter()
-            .map(|told| view::Told::clone(told))
+            .map(|told| view::EventJson::clone(told))
             .collect(),
         missed: part.missed,
     })

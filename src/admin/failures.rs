@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 /// Wrong tokens that an address may show before its answers are slow.
 const FAILURES_MAX: u32 = 10;
-/// How long they are slow, counted from the last wrong one.
+/// Time of slow answers, counted from the last wrong token.
 const SUSPECTED_FOR: Duration = Duration::from_secs(60);
-/// Addresses that are remembered; beyond, the one that failed longest ago is forgotten.
+/// Limit of remembered addresses; beyond, the one that failed longest ago is forgotten.
 const ADDRESSES_MAX: usize = 1024;
 
-/// Wrong tokens lately, by address.
+/// Recent wrong tokens by address.
 #[derive(Clone, Default)]
 pub struct Failures(Arc<Mutex<BTreeMap<Option<IpAddr>, Failed>>>);
 

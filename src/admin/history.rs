@@ -1,6 +1,6 @@
-//! What happened lately: the last events, and what failed in each slot.
+//! Recent events, and failures by slot.
 
-use super::told::Told;
+use super::event_json::EventJson;
 use crate::service::event::Event;
 use crate::service::spec::{ServiceName, Slot};
 use std::collections::{BTreeMap, VecDeque};
@@ -8,46 +8,45 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
-/// How many events are kept.
+/// Limit of kept events.
 pub const KEPT_MAX: usize = 1000;
 
-/// Ids are milliseconds: one that is so far ahead is of a process whose clock was, and not of one
-/// that makes way.
+/// Lead of an id, in milliseconds, that means a wrong clock of an earlier process, and not the
+/// process that is handing over.
 const AHEAD_MAX: u64 = 5 * 60 * 1000;
 
-/// The last events of this process. Told by whoever makes events happen, none of them a request
-/// on its usual way; a clone is another hold on the same ones.
+/// The last events of this process. No request on its usual way adds any. Clones share the events.
 #[derive(Clone)]
 pub struct History(Arc<Inner>);
 
 struct Inner {
     kept: Mutex<Kept>,
-    /// The id of the newest one.
+    /// Id of the newest event.
     newest: watch::Sender<u64>,
 }
 
 struct Kept {
-    events: VecDeque<Arc<Told>>,
-    /// Nothing is known of events up to this one.
+    events: VecDeque<Arc<EventJson>>,
+    /// Events up to this id are unknown.
     lost: u64,
     falls: BTreeMap<(ServiceName, Slot), Falls>,
 }
 
-/// What befell the replicas of a slot since Tidegate began.
+/// Failures of the replicas of a slot since Tidegate started.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Falls {
     pub count: u64,
-    /// The last one's time and reason.
+    /// Time and reason of the last failure.
     pub time: String,
     pub why: String,
 }
 
-/// A part of what happened, the oldest first.
+/// Consecutive events, the oldest first.
 pub struct Part {
-    pub events: Vec<Arc<Told>>,
-    /// Something that came after what the asker knows is not kept any more.
+    pub events: Vec<Arc<EventJson>>,
+    /// Whether events between the known ones and these are lost.
     pub missed: bool,
-    /// The newest event of any service; what comes after it is news.
+    /// Id of the newest event of any service; later ones are news.
     pub newest: u64,
 }
 
@@ -73,7 +72,7 @@ impl History {
         // this one, so that whoever followed that one misses nothing here.
         let last = *self.0.newest.borrow();
         let id = (last + 1).max(millis(now));
-        let Some(told) = Told::new(event, id, now) else {
+        let Some(told) = EventJson::new(event, id, now) else {
             return;
         };
         if let Event::Sick {
@@ -92,7 +91,7 @@ impl History {
         self.0.newest.send_replace(id);
     }
 
-    /// What happened after the event `after`, of one service when that is named.
+    /// Events after the event `after`, of one service or of all.
     pub fn after(&self, after: u64, service: Option<&str>) -> Part {
         let kept = self.kept();
         let newest = *self.0.newest.borrow();
@@ -101,8 +100,9 @@ impl History {
             true => 0,
             false => kept.events.partition_point(|told| told.id <= after),
         };
-        let of_service =
-            |told: &&Arc<Told>| service.is_none_or(|name| told.service.as_deref() == Some(name));
+        let of_service = |told: &&Arc<EventJson>| {
+            service.is_none_or(|name| told.service.as_deref() == Some(name))
+        };
         Part {
             events: kept
                 .events
@@ -118,12 +118,12 @@ impl History {
         }
     }
 
-    /// Resolves with each news.
+    /// A channel that changes with each event.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.0.newest.subscribe()
     }
 
-    /// What befell the replicas of a service, by slot.
+    /// Failures of a service by slot.
     pub fn falls(&self, service: &ServiceName) -> BTreeMap<Slot, Falls> {
         let kept = self.kept();
         let of_service = (service.clone(), 0)..=(service.clone(), Slot::MAX);
@@ -133,7 +133,7 @@ impl History {
             .collect()
     }
 
-    /// Forgets what befell services that are not there any more.
+    /// Forgets the failures of services that are gone.
     pub fn keep_only(&self, is_there: impl Fn(&ServiceName) -> bool) {
         self.kept()
             .falls

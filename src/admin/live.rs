@@ -1,9 +1,8 @@
-//! The state as streams show it: looked at when it changes and once a second, made into JSON
-//! once for everybody.
+//! The state for streams: rendered as JSON when it changes and once a second, once for all streams.
 
 use super::history::History;
 use super::numbers::{AllNumbers, SAMPLE_EVERY, Sampler};
-use super::past::Past;
+use super::series::PastSeries;
 use super::view;
 use crate::service::store::Reader;
 use serde::Serialize;
@@ -14,16 +13,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
-/// A picture is no older than this when something changed; while much does, no newer either.
+/// Delay of a change, in which further ones are collected.
 const SHOW_WITHIN: Duration = Duration::from_millis(250);
 
-/// What is measured, and what streams are shown. A clone is another hold on the same.
+/// Measured numbers, and the state for streams. Clones share them.
 #[derive(Clone)]
 pub struct Live(Arc<Inner>);
 
 struct Inner {
     numbers: watch::Sender<Arc<AllNumbers>>,
-    past: Mutex<Past>,
+    past: Mutex<PastSeries>,
     board: watch::Sender<Arc<Board>>,
 }
 
@@ -36,7 +35,7 @@ pub struct Board {
 
 pub struct Card {
     pub json: Arc<str>,
-    /// Stays the same while only ages grow.
+    /// Version of the content, without ages.
     pub version: u64,
 }
 
@@ -55,12 +54,12 @@ impl Live {
         Arc::clone(&self.0.numbers.borrow())
     }
 
-    /// The last minutes in numbers.
+    /// Numbers of the last minutes.
     pub fn lately(&self) -> view::Lately {
         self.past().lately()
     }
 
-    /// The state as it is, and a word whenever it changes.
+    /// A channel with the state, which changes with it.
     pub fn watch(&self, reader: &Reader, history: &History) -> watch::Receiver<Arc<Board>> {
         if self.0.board.receiver_count() == 0 {
             // Nobody looked, so nothing was shown.
@@ -69,7 +68,7 @@ impl Live {
         self.0.board.subscribe()
     }
 
-    /// Measures for as long as it is polled; shows while somebody looks.
+    /// Measures while it is polled, and renders the state while there are streams.
     pub async fn run(self, mut reader: Reader, history: History) {
         let mut sampler = Sampler::new(Instant::now());
         let mut tick = tokio::time::interval(SAMPLE_EVERY);
@@ -104,7 +103,7 @@ impl Live {
         }
     }
 
-    fn past(&self) -> MutexGuard<'_, Past> {
+    fn past(&self) -> MutexGuard<'_, PastSeries> {
         self.0.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

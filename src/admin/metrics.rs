@@ -1,4 +1,4 @@
-//! One exposition out of several plugins' registries.
+//! Metrics of all plugins together.
 
 use prometheus::proto::{Counter, MetricFamily};
 use std::collections::BTreeMap;

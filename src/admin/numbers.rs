@@ -1,4 +1,4 @@
-//! What is worked out of the counters once a second: rates, percentiles, shares of errors.
+//! Numbers derived from the counters once a second: rates, percentiles, shares of errors.
 
 use crate::service::answers::AnswerCount;
 use crate::service::load::ServiceLoad;
@@ -9,16 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often the counters are looked at.
+/// Interval of samples.
 pub const SAMPLE_EVERY: Duration = Duration::from_secs(1);
-/// Requests a second are those of this time.
+/// Time over which rates are taken.
 const RATE_OVER: Duration = Duration::from_secs(10);
-/// Percentiles and shares of errors are those of this time.
+/// Time over which percentiles and shares of errors are taken.
 const ANSWERS_OVER: Duration = Duration::from_secs(60);
-/// How exactly that is met; each mark costs 2 KiB a service.
+/// Interval of the marks for it; each costs 2 KiB a service.
 const MARK_EVERY: Duration = Duration::from_secs(5);
 
-/// What a service's traffic was like lately.
+/// Recent traffic of a service.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Numbers {
     pub requests_per_second: f64,
@@ -32,10 +32,10 @@ pub struct Numbers {
 
 pub type AllNumbers = BTreeMap<ServiceName, Arc<Numbers>>;
 
-/// Remembers earlier counts.
+/// Sampler, which remembers earlier counts.
 pub struct Sampler {
     services: BTreeMap<ServiceName, Service>,
-    /// The last time that it looked: whatever is new had counted nothing then.
+    /// Time of the last sample; new services had counted nothing then.
     last: Instant,
 }
 
@@ -113,7 +113,7 @@ impl Service {
     }
 }
 
-/// How fast a counter grows.
+/// Rate of a counter.
 struct Rate(VecDeque<(Instant, u64)>);
 
 impl Rate {

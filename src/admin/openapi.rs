@@ -1,7 +1,7 @@
-//! The description of the API, for generators of clients and for people.
+//! The OpenAPI description.
 //!
-//! The schemas are those of the types that are answered with; the paths are written here, and a
-//! test holds them against the router and against a real server's answers.
+//! Schemas are derived from the types of the answers. Paths are written here; a test compares them with
+//! the router and with answers of a real server.
 
 use super::view;
 use axum::Json;
@@ -125,7 +125,7 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
     );
     let mut events = answer::<view::Events>(
         schemas,
-        "A list, or a stream of messages with `Told` \
+        "A list, or a stream of messages with `EventJson` \
                                             as data; messages named `state` have `State`, and \
                                             one named `missed` says that something is lost",
     );

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 /// An order, with a channel for its result.
 pub enum Order {
     Reload {
-        /// Images deployed by hand go, too.
+        /// Also returns to the file's images where others were deployed by hand.
         image_from_file: bool,
         reply: Reply<String>,
     },

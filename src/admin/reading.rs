@@ -21,7 +21,7 @@ pub async fn metrics(State(admin): State<Admin>) -> Response {
     }
 }
 
-/// Ready while the process stays and each service that wants replicas has one in rotation.
+/// Readiness: the process is not leaving, and each service that wants replicas has a ready one.
 pub async fn ready(State(admin): State<Admin>) -> Response {
     if *admin.leaving.borrow() {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "draining");
@@ -70,7 +70,7 @@ pub async fn decisions(
     about(&admin, name, view::decisions)
 }
 
-/// Something of one service, as JSON.
+/// A part of one service, as JSON.
 fn about<T: Serialize>(
     admin: &Admin,
     name: Result<Path<String>, PathRejection>,

@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
 use std::sync::LazyLock;
 
-/// Pages load nothing from elsewhere and are shown inside of nothing else.
+/// Content policy: pages load nothing from other origins, and no other page may embed them.
 static CONTENT_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let script = dashboard::script_of_page();
     let policy = format!(

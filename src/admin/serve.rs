@@ -1,4 +1,4 @@
-//! Connections to the admin API: few, and none of them for ever.
+//! Connections to the admin API, limited in number and in time.
 
 use super::problem::problem;
 use axum::Router;
@@ -20,23 +20,23 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{Sleep, sleep};
 
-/// For a whole head, counted from the end of the request before it.
+/// Timeout of a whole head, counted from the end of the request before it.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// Whoever takes nothing of an answer for so long is left.
+/// Timeout of a client that reads nothing of an answer.
 const TAKES_WITHIN: Duration = Duration::from_secs(30);
-/// Whoever has just connected when it is over may still ask; hyper alone would close a connection
-/// on which nothing came yet, although its first request is on the way.
+/// Time after the end for requests of new connections; hyper alone would close a connection without a
+/// request, although its first one is on the way.
 const FIRST_WORD_WITHIN: Duration = Duration::from_millis(200);
-/// Dashboards, scrapers, and whoever operates it.
+/// Limit of ordinary connections: dashboards, scrapers and operators.
 const CONNECTIONS_MAX: usize = 256;
-/// Beyond these, connections on which nothing but the health is answered, once. A new one takes the
-/// place of the oldest, so idle ones keep no probe out.
+/// Connections in reserve, on which only health is answered, once. A new one replaces the oldest, so
+/// that idle ones keep no probe out.
 const RESERVE_MAX: usize = 32;
 /// Paths that the reserve answers.
 const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 
-/// Serves whoever comes to `listener` as `router` has it for its address, until `over`; requests
-/// that have begun, or are on their way, are answered.
+/// Serves `listener` with the `router` for each client's address, until `over`. Requests that have
+/// begun, or are on their way, are answered.
 pub async fn serve<L: Listener>(
     mut listener: L,
     router: impl Fn(L::Addr) -> Router,
@@ -97,7 +97,7 @@ pub async fn serve<L: Listener>(
 struct Reserve(VecDeque<oneshot::Sender<()>>);
 
 impl Reserve {
-    /// Resolves when a later connection takes the place.
+    /// Resolves when a later connection takes its place.
     fn take(&mut self) -> oneshot::Receiver<()> {
         self.0.retain(|place| !place.is_closed());
         if self.0.len() >= RESERVE_MAX {
@@ -126,10 +126,10 @@ async fn only_health(request: Request, next: Next) -> Response {
     }
 }
 
-/// A connection that breaks when its client takes nothing for a while, which hyper does not ask.
+/// A connection that breaks when its client reads nothing for a while, which hyper does not check.
 struct Impatient<S> {
     stream: S,
-    /// While something is written and nothing taken: until when.
+    /// Deadline while something is written and nothing is read.
     stuck: Option<Pin<Box<Sleep>>>,
 }
 

@@ -4,7 +4,7 @@ use super::upgrade::handover::TakeOver;
 use crate::config::Overrides;
 use std::path::PathBuf;
 
-/// How this process was asked to run.
+/// Options of the process.
 pub struct Options {
     pub overrides: Overrides,
     /// The file that a reload reads again; `None`: the built-in defaults.

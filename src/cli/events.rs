@@ -5,7 +5,7 @@ use super::client::ClientError;
 use super::output::{self, FAILED, fail, is_reader_gone, print, print_json};
 use super::stream::{StreamMessage, Streamed};
 use super::terminal::paint;
-use crate::admin::view::{Events as List, Told};
+use crate::admin::view::{EventJson, Events as List};
 use clap::Args;
 use std::process::ExitCode;
 
@@ -71,14 +71,14 @@ fn show(message: &StreamMessage, json: bool) -> ExitCode {
     if json {
         return print(format_args!("{}\n", message.data));
     }
-    match serde_json::from_str::<Told>(&message.data) {
+    match serde_json::from_str::<EventJson>(&message.data) {
         Ok(told) => print(line(&told)),
         // A newer Tidegate may send events that this one does not know.
         Err(_) => print(format_args!("{}\n", message.data)),
     }
 }
 
-fn line(told: &Told) -> String {
+fn line(told: &EventJson) -> String {
     let text = match told.level.as_str() {
         "warn" => paint(&told.text, YELLOW),
         _ => told.text.clone(),
@@ -86,7 +86,7 @@ fn line(told: &Told) -> String {
     format!("{}  {text}\n", told.time)
 }
 
-/// For a query; names of services need none of it.
+/// Escapes text for a query; names of services need none.
 fn escaped(text: &str) -> String {
     let escape = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => (byte as char).to_string(),

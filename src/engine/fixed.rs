@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 /// Containers count generations in milliseconds since 1970, which leave this bit alone.
 const NOT_A_TIME: u64 = 1 << 63;
 
-/// One replica an address, in the order of the configuration; none for a container service.
+/// Replicas for the addresses, in the order of the configuration; none for a container service.
 pub fn observe(spec: &Spec) -> Vec<Observed> {
     let Source::Addresses(addresses) = &spec.source else {
         return Vec::new();
@@ -30,7 +30,7 @@ pub fn observe(spec: &Spec) -> Vec<Observed> {
         .collect()
 }
 
-/// The same for an address whatever its position, so that a reload keeps its connections.
+/// Generation of an address, whatever its position, so that a reload keeps its connections.
 fn generation(address: SocketAddr) -> u64 {
     let digest = Sha256::digest(address.to_string());
     let first = digest.first_chunk().expect("a digest has 32 bytes");

@@ -40,7 +40,7 @@ pub type Escape = fn(&str) -> Cow<'_, str>;
 
 struct Logger {
     inner: env_logger::Logger,
-    /// When a terminal shows the log, whose lines quote containers and the engine.
+    /// Whether a terminal shows the log, whose lines quote containers and the engine.
     escape: Option<Escape>,
     queue: Arc<Queue<Text>>,
 }
@@ -66,7 +66,7 @@ impl log::Log for Logger {
     }
 }
 
-/// Where `env_logger` puts each line, whole.
+/// Target of `env_logger`, which writes each line whole.
 struct Pipe(Arc<Queue<Text>>);
 
 impl Write for Pipe {
@@ -119,7 +119,7 @@ pub fn start(escape: Escape) -> io::Result<()> {
     Ok(())
 }
 
-/// As the standard library prints it, which would wait for the reader.
+/// Prints a panic as the standard library does, which would wait for the reader.
 fn log_panic(panic: &panic::PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("<unnamed>");

@@ -16,7 +16,7 @@ const BATCH_BYTES: usize = 64 << 10;
 /// often.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
-/// Where lines go.
+/// Destination of lines.
 pub enum Output {
     File {
         path: PathBuf,

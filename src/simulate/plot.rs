@@ -9,7 +9,7 @@ const LEFT: usize = 48;
 const TOP: usize = 28;
 const GAP: usize = 34;
 
-/// One below the other, each with its title, as an SVG document.
+/// An SVG document with panels one below the other, each with its title.
 pub fn svg(panels: &[(String, &Outcome)]) -> String {
     let height = panels.len() * (HEIGHT + TOP + GAP);
     let mut out = format!(

@@ -20,23 +20,23 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// From 0, which it never is, to 1, which it never is either.
+    /// Uniform between 0 and 1, both excluded.
     pub fn uniform(&mut self) -> f64 {
         ((self.next() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
     }
 
-    /// With mean 1.
+    /// Exponential, with mean 1.
     pub fn exponential(&mut self) -> f64 {
         -self.uniform().ln()
     }
 
-    /// With mean 0 and standard deviation 1: Box and Muller, 1958.
+    /// Normal, with mean 0 and standard deviation 1: Box and Muller, 1958.
     pub fn normal(&mut self) -> f64 {
         let radius = (2.0 * self.exponential()).sqrt();
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
-    /// With mean 1 and this standard deviation: Marsaglia and Tsang, 2000.
+    /// Gamma, with mean 1 and this standard deviation: Marsaglia and Tsang, 2000.
     pub fn gamma(&mut self, deviation: f64) -> f64 {
         if deviation <= 0.0 {
             return 1.0;

@@ -21,7 +21,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const ROUNDS_MAX: usize = 64;
 
 impl ImaginedWorld<'_> {
-    /// As the control loop does it once a second.
+    /// One second of the control loop.
     pub(super) fn tick(&mut self, load: f64) {
         self.serve();
         let sample = self.sample();

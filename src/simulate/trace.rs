@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Limit of a trace, a year of seconds.
 pub(super) const ROWS_MAX: usize = 366 * 24 * 60 * 60;
 
-/// In steps at least this long a trace is counted before it is scaled up.
+/// Length of the steps in which a trace is counted before it is scaled up, at least.
 pub const COUNTED_OVER: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug, PartialEq)]
@@ -143,7 +143,7 @@ impl Trace {
         (0..self.length().as_secs()).map(at).collect()
     }
 
-    /// The same curve with this many requests per second on average.
+    /// The curve with this many requests per second on average.
     ///
     /// One that is scaled up is first counted in steps of [`COUNTED_OVER`]: counts of few requests
     /// are mostly chance, and ten times the traffic has not ten times as much of it.

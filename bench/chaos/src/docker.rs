@@ -23,7 +23,7 @@ impl Docker {
         }
     }
 
-    /// What the docker command prints.
+    /// Output of a docker command.
     pub async fn run(&self, arguments: &[&str]) -> Result<String, String> {
         let output = tokio::process::Command::from(self.command(arguments))
             .kill_on_drop(true)

@@ -1,4 +1,4 @@
-//! A Docker engine of our own, which may die; the machine's own is never touched.
+//! A private Docker engine, which may be killed; the machine's own is never touched.
 //!
 //! It has its folder, its socket, its bridge, and no rule in the machine's packet filter, so that
 //! published ports are served by Docker's own proxy.

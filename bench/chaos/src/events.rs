@@ -1,4 +1,4 @@
-//! Which events there are, and what each needs.
+//! The list of events, with their needs and promises.
 
 use crate::edge::Kind;
 use crate::promise::Promise;
@@ -16,7 +16,7 @@ pub struct Event {
     pub happening: Happening,
 }
 
-/// What must be there beside an edge and its replicas.
+/// Needs beside an edge and its replicas.
 #[derive(Clone, Copy, Default)]
 pub struct Needs {
     /// Somebody holds the edge's socket.

@@ -1,4 +1,4 @@
-//! Lets an event happen, and says what followed for the replicas.
+//! Carries out an event, and observes the replicas.
 
 use crate::docker::Docker;
 use crate::edge::{self, Edge, Eye, IMAGE, Neighbour, Replica, Tidegate, Wish, all_ready};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 const RELOADS: u32 = 20;
 const BETWEEN_RELOADS: Duration = Duration::from_millis(250);
-/// A broken version is looked at this long before somebody goes back.
+/// Time of a broken version before the return to the old one.
 const BROKEN_FOR: Duration = Duration::from_secs(5);
 const SCALED_TO: u32 = 5;
 /// WebSockets stay silent this long, when there is time for it.
@@ -22,7 +22,7 @@ const SILENCE: Duration = Duration::from_secs(180);
 /// Full strength after this is never: a phase should end.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PATIENCE_WITH_PEERS: Duration = Duration::from_secs(12);
-/// What an update of the engine takes to start it again.
+/// Downtime of an engine's update.
 const ENGINE_AWAY: Duration = Duration::from_secs(1);
 
 const NO_PICTURE: &str = "the edge does not say what runs";
@@ -31,7 +31,7 @@ const NO_WIRE: &str = "there is no wire to the engine";
 const NO_ENGINE: &str = "there is no engine of our own";
 const GOOD: &str = "acts:chaos";
 const BROKEN: &str = "acts:chaos-broken";
-/// Nobody is asked for it: the pull hangs before.
+/// An image whose pull hangs before its registry is contacted.
 const ABSENT: &str = "localhost:1/chaos-absent:1";
 
 /// Everything that an event can happen to. Dropped in this order.
@@ -47,14 +47,14 @@ pub struct Scene {
     pub long: bool,
 }
 
-/// What an event leaves behind beside failures.
+/// Result of an operation, beside failed requests.
 struct Told {
     done: Instant,
     remarks: Vec<String>,
     broken: Vec<String>,
 }
 
-/// It is done, and nothing is to be said about it.
+/// A result without remarks.
 fn done() -> Told {
     Told {
         done: Instant::now(),
@@ -66,7 +66,7 @@ fn done() -> Told {
 type Outcome = Result<(Strength, Told), String>;
 
 impl Event {
-    /// Lets it happen, and waits for what follows.
+    /// Carries the event out, and waits for full strength.
     pub async fn happen(&self, scene: &mut Scene) -> Result<Happened, String> {
         let before = starts(&scene.edge).await;
         let at = Instant::now();
@@ -369,7 +369,7 @@ impl Event {
     }
 }
 
-/// What `tidegate reload` takes, about.
+/// Usual time of `tidegate reload`.
 const RELOAD_TAKES: Duration = Duration::from_millis(15);
 
 async fn reloads(edge: &mut Edge, replicas: u32) -> Result<Told, String> {

@@ -7,27 +7,27 @@ use tokio::time::Instant;
 /// An event that is over, and what it led to.
 pub struct Happened {
     pub at: Instant,
-    /// When what was typed had been done.
+    /// End of the operation.
     pub done: Instant,
     pub strength: Strength,
-    /// Of a replica that the event made necessary.
+    /// Start time of a replica that the event made necessary.
     pub start_time: Option<Duration>,
-    /// What the table has no column for.
+    /// Remarks beside the table's columns.
     pub remarks: Vec<String>,
-    /// What else was promised and did not come to pass.
+    /// Other promises that were broken.
     pub broken: Vec<String>,
 }
 
-/// How long it took until everything that is wanted was there again.
+/// Time until full strength.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strength {
     /// Nothing was missing at any time.
     Untouched,
-    /// In JSON, in milliseconds.
+    /// Full again after this time, in milliseconds in JSON.
     #[serde(serialize_with = "as_ms")]
     After(Duration),
-    /// Not while anybody looked.
+    /// Not full again while the phase lasted.
     Never,
 }
 

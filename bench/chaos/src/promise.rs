@@ -1,4 +1,4 @@
-//! What was promised of an event, and whether it came to pass.
+//! Promises about events, and whether they were kept.
 
 use crate::happened::{Happened, Strength};
 use crate::load::Failure;

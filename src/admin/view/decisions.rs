@@ -6,15 +6,14 @@ use crate::service::time::Moment;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What decided how many replicas a service has.
+/// Scaling decisions of a service.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Decisions {
     pub service: String,
     pub desired: u32,
     pub min: u32,
     pub max: u32,
-    /// The newest first, 1000 at most: those that changed the count, or were bound by something
-    /// else than the one before.
+    /// Decisions that changed the count or what limits it, the newest first, 1000 at most.
     pub decisions: Vec<Decision>,
 }
 
@@ -23,27 +22,27 @@ pub struct Decision {
     pub ago_seconds: f64,
     pub from: u32,
     pub to: u32,
-    /// What the load asked for by itself.
+    /// Count for the load alone.
     pub proposal: u32,
-    /// What decided, in a word or two.
+    /// Limit or rule that decided, in a word or two.
     pub bound: String,
     /// The inputs and the formula.
     pub because: String,
-    /// Of several policies, what each asked for; else empty.
+    /// Results of the policies, when there are several.
     #[serde(default)]
     pub asked: Vec<Asked>,
-    /// When the answer could change without a new request; null: it is asked for every second.
+    /// Seconds until the result may change without a new request; null: decided every second.
     pub next_in_seconds: Option<f64>,
 }
 
-/// What one of several policies asked for.
+/// Result of one of several policies.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Asked {
     pub policy: String,
     pub replicas: u32,
-    /// What the load asked for by itself.
+    /// Count for the load alone.
     pub proposal: u32,
-    /// Whether this is the one that decided.
+    /// Whether this policy decided.
     pub won: bool,
     pub bound: String,
     pub because: String,

@@ -7,7 +7,7 @@ mod series;
 mod service;
 mod stream;
 
-pub use super::told::Told;
+pub use super::event_json::EventJson;
 pub use decisions::{Asked, Decision, Decisions, decision, decisions};
 pub use orders::{
     Auto, Count, Deploy, Deployed, Drain, Drained, Reload, Reloaded, Scale, Scaled, Token,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What `POST /api/v1/token` says to whoever has the token.
+/// Answer of `POST /api/v1/token` to a valid token.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Token {
     pub valid: bool,
@@ -11,37 +11,37 @@ pub struct Token {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Reloaded {
-    /// What is different now, in a sentence.
+    /// Changes, in a sentence.
     pub changed: String,
 }
 
-/// Body of `POST …/reload`; nothing at all is the same as an empty object.
+/// Body of `POST …/reload`; an empty body is an empty object.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reload {
-    /// Also replaces images that were deployed by hand by those of the file.
+    /// Also returns to the file's images where others were deployed by hand.
     #[serde(default)]
     pub image_from_file: bool,
 }
 
-/// What `POST …/deploy` takes.
+/// Body of `POST …/deploy`.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Deploy {
-    /// Left out: the configured one, as its name is understood now.
+    /// Image to run; default: the configured one, with the present content of its tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Deployed {
-    /// The image, and what its name stands for.
+    /// Name of the image, and id of its content.
     pub version: String,
-    /// False when every replica runs it already.
+    /// Whether a rollout began; false: every replica runs it already.
     pub begun: bool,
 }
 
-/// What `POST …/drain` takes.
+/// Body of `POST …/drain`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Drain {
@@ -55,14 +55,14 @@ pub struct Drained {
     pub id: String,
 }
 
-/// What `POST …/scale` takes.
+/// Body of `POST …/scale`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scale {
     pub replicas: Count,
 }
 
-/// How many replicas there shall be until told otherwise.
+/// Number of replicas, until changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "a number of replicas, or \"auto\"")]
 pub enum Count {
@@ -88,7 +88,7 @@ impl From<Count> for Option<u32> {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Scaled {
-    /// How many are wanted now.
+    /// Desired count now.
     pub desired: u32,
     pub by_hand: Option<u32>,
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Version {
-    /// Of the running process.
+    /// Version of the running process.
     pub version: String,
 }
 
@@ -19,6 +19,6 @@ impl Default for Version {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
-    /// What is wrong, and what to do.
+    /// The problem, and what to do.
     pub error: String,
 }

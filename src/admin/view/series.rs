@@ -4,18 +4,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What services were like in the last minutes.
+/// Numbers of the last minutes.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Lately {
-    /// When the newest points were taken.
+    /// Time of the newest points.
     pub time: String,
-    /// From one point to the next.
+    /// Seconds between points.
     pub every_seconds: f32,
-    /// By name.
+    /// Series by service.
     pub services: BTreeMap<String, Series>,
 }
 
-/// One service, a number a point: the newest last, as many of each, 150 at most.
+/// Numbers of one service by point: the newest last, 150 at most.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Series {
     pub requests_per_second: Vec<f32>,

@@ -24,60 +24,59 @@ pub struct Service {
     pub name: String,
     pub min: u32,
     pub max: u32,
-    /// How many replicas are wanted.
+    /// Desired count of replicas.
     pub desired: u32,
-    /// How many were asked for with `scale`; null: its policy decides.
+    /// Count set by hand with `scale`; null: the policy decides.
     #[serde(default)]
     pub by_hand: Option<u32>,
-    /// Nobody asks for it: its replicas are paused or gone, and a request wakes it.
+    /// Whether it sleeps: its replicas are paused or gone, and a request wakes it.
     #[serde(default)]
     pub asleep: bool,
     pub ready: u32,
     /// Requests since Tidegate started.
     pub requests: u64,
-    /// Of these, the ones that count for scaling.
+    /// Requests that count for scaling.
     pub requests_counted: u64,
-    /// Over the last ten seconds.
+    /// Mean of the last ten seconds.
     #[serde(default)]
     pub requests_per_second: f64,
-    /// Requests that replicas work on.
+    /// Requests in flight to replicas.
     #[serde(default)]
     pub in_flight: u64,
     /// Requests that wait for a replica.
     #[serde(default)]
     pub held: u64,
-    /// Half of the last minute's answers took no longer; null: there were none. From a request's
-    /// first byte to its answer's last, at most an eighth too high.
+    /// Median duration of the last minute's answers; null: there were none. From a request's first
+    /// byte to its answer's last, at most an eighth too high.
     #[serde(default)]
     pub p50_seconds: Option<f64>,
-    /// 99 of 100 of them took no longer.
+    /// 99th percentile of these durations.
     #[serde(default)]
     pub p99_seconds: Option<f64>,
     /// The share of 5xx in the last minute's answers, 0 to 1.
     #[serde(default)]
     pub error_rate: Option<f64>,
-    /// Why the replicas are as they are.
+    /// Reasons of the plan.
     pub because: Vec<String>,
-    /// What new containers are made from.
+    /// Image of new containers.
     #[serde(default)]
     pub image: Option<String>,
-    /// What the configuration says instead, when that is another image: it was deployed by hand,
-    /// or an update went back.
+    /// Configured image, when another one is in use after a deploy by hand or a rollback.
     #[serde(default)]
     pub configured_image: Option<String>,
-    /// While its replicas fail one after another.
+    /// Last logs of a failed replica, while replicas fail one after another.
     #[serde(default)]
     pub last_words: Option<LastWords>,
-    /// What it claims, as in `shop.example.com/api` or `*/`; empty: whatever nobody else does.
+    /// Routes, as in `shop.example.com/api` or `*/`; empty: every request without another service.
     #[serde(default)]
     pub routes: Vec<String>,
-    /// How the last change of that goes, or went.
+    /// The last rollout.
     #[serde(default)]
     pub rollout: Option<Rollout>,
-    /// The last request that its replicas failed: a client got 502 or 504, or no end.
+    /// The last request that failed at its replicas: the client got 502, 504 or a broken answer.
     #[serde(default)]
     pub last_error: Option<LastError>,
-    /// In slot order.
+    /// Replicas in slot order.
     pub replicas: Vec<Replica>,
 }
 
@@ -90,17 +89,17 @@ pub struct LastWords {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rollout {
-    /// `rolling`, `watching`, `done`, `rolling back`, `rolled back` or `paused`.
+    /// Stage: `rolling`, `watching`, `done`, `rolling back`, `rolled back` or `paused`.
     pub stage: String,
     pub from: String,
     pub to: String,
-    /// Replicas that are ready and made from what is wanted now.
+    /// Ready replicas of the wanted version.
     pub ready: u32,
-    /// Replicas that are made from anything else.
+    /// Replicas of other versions.
     pub others: u32,
     pub wanted: u32,
     pub took_seconds: f64,
-    /// Why it went back, or paused.
+    /// Reason of a rollback or pause.
     pub why: Option<String>,
     pub failures: Vec<FailedReplica>,
 }
@@ -109,7 +108,7 @@ pub struct Rollout {
 pub struct FailedReplica {
     pub slot: u16,
     pub why: String,
-    /// The last lines that it wrote.
+    /// The last lines of its log.
     pub last_words: Vec<String>,
 }
 
@@ -117,30 +116,30 @@ pub struct FailedReplica {
 pub struct Replica {
     pub slot: u16,
     pub id: String,
-    /// `starting`, `ready`, `draining`, `sick`, `asleep` or `stopping`.
+    /// State: `starting`, `ready`, `draining`, `sick`, `asleep` or `stopping`.
     pub state: String,
     /// Seconds in this state.
     pub since_seconds: f64,
-    /// Seconds since its container was made; null for an address.
+    /// Seconds since its container was created; null for an address.
     #[serde(default)]
     pub age_seconds: Option<f64>,
     pub address: Option<String>,
     pub in_flight: u64,
-    /// Since it became ready.
+    /// Requests since it became ready.
     pub requests: u64,
-    /// Over the last ten seconds.
+    /// Mean of the last ten seconds.
     #[serde(default)]
     pub requests_per_second: f64,
-    /// How often the replica in this slot failed, since Tidegate began.
+    /// Failures of replicas in this slot since Tidegate started.
     #[serde(default)]
     pub restarts: u64,
-    /// The last time that it did.
+    /// The last of these failures.
     #[serde(default)]
     pub last_failure: Option<LastFailure>,
-    /// The last request that it failed, also one that another replica answered.
+    /// The last request that failed here, also if another replica answered it.
     #[serde(default)]
     pub last_error: Option<LastError>,
-    /// Why it is in this state.
+    /// Reason of the state.
     pub because: Option<String>,
 }
 
@@ -256,14 +255,14 @@ fn last_error(faults: &Faults) -> Option<LastError> {
     })
 }
 
-/// A container's generation is the time when it was made, in milliseconds, which its label keeps
-/// through every restart of ours; an address has another kind of number.
+/// Age of a replica. A container's generation is its creation in milliseconds, which its label keeps
+/// through restarts of Tidegate; that of an address is no time.
 fn age(generation: u64) -> Option<Duration> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
     now.checked_sub(Duration::from_millis(generation))
 }
 
-/// To a hundredth.
+/// Rounds to a hundredth.
 fn rounded(rate: f64) -> f64 {
     (rate * 100.0).round() / 100.0
 }

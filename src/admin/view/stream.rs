@@ -1,29 +1,29 @@
 //! Events, and the state in their stream.
 
 use super::service::Service;
-use crate::admin::told::Told;
+use crate::admin::event_json::EventJson;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A message `state` of the stream of events.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct State {
-    /// These are all services, and whatever was known before is void.
+    /// Whether these are all services, which replace any earlier state.
     pub full: bool,
-    /// When it was written.
+    /// Time of the state.
     pub time: String,
     pub engine_up: bool,
-    /// Those that changed.
+    /// Services that changed.
     pub services: Vec<Service>,
-    /// Names of those that are there no more.
+    /// Names of services that are gone.
     pub removed: Vec<String>,
 }
 
-/// What happened lately.
+/// Recent events.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Events {
-    /// The oldest first, 1000 at most.
-    pub events: Vec<Told>,
-    /// Something that came after `after` is not kept any more.
+    /// Events, the oldest first, 1000 at most.
+    pub events: Vec<EventJson>,
+    /// Whether events after `after` are lost.
     pub missed: bool,
 }

@@ -76,7 +76,7 @@ fn path_of(test: &str, port: u16) -> Option<String> {
     (is_here && on == port).then(|| path.to_owned())
 }
 
-/// As a duration in the file.
+/// Text of a duration in the file.
 pub fn duration(duration: Duration) -> String {
     humantime::format_duration(duration)
         .to_string()

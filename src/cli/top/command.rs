@@ -78,7 +78,7 @@ fn watch(
                     heard = Instant::now();
                     top.show(*state);
                 }
-                PictureInput::Told(told) => top.tell(*told),
+                PictureInput::EventJson(told) => top.tell(*told),
                 PictureInput::Missed => top.events.clear(),
                 PictureInput::Answered(answer) => top.answered(answer),
                 PictureInput::Lost(why) => top.lost(why),
@@ -164,7 +164,7 @@ fn understood(message: &StreamMessage) -> Option<PictureInput> {
             serde_json::from_str(&message.data).ok()?,
         )),
         "missed" => Some(PictureInput::Missed),
-        "" => Some(PictureInput::Told(
+        "" => Some(PictureInput::EventJson(
             serde_json::from_str(&message.data).ok()?,
         )),
         _ => None,

@@ -1,11 +1,11 @@
 //! Input of the picture, beside keys.
 
-use crate::admin::view::{State, Told};
+use crate::admin::view::{EventJson, State};
 
 /// Something that changes the picture.
 pub enum PictureInput {
     State(Box<State>),
-    Told(Box<Told>),
+    EventJson(Box<EventJson>),
     /// Events were lost; those before are not known any more.
     Missed,
     /// The answer to an order.

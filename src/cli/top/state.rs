@@ -1,6 +1,6 @@
 //! State of `top`, and the effects of keys; without terminal, clock or connection.
 
-use crate::admin::view::{Auto, Count, Replica, Service, State, Told};
+use crate::admin::view::{Auto, Count, EventJson, Replica, Service, State};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Points of a curve.
@@ -50,7 +50,7 @@ pub struct Top {
     pub engine_up: bool,
     pub curves: BTreeMap<String, Curves>,
     /// Events, the newest last.
-    pub events: VecDeque<Told>,
+    pub events: VecDeque<EventJson>,
     /// Index of the selected service.
     pub at: usize,
     /// Index of the selected replica.
@@ -113,7 +113,7 @@ impl Top {
         passed.unwrap_or_default().as_secs_f64()
     }
 
-    pub fn tell(&mut self, told: Told) {
+    pub fn tell(&mut self, told: EventJson) {
         // After a reconnection some events come again.
         if self.events.back().is_some_and(|last| told.id <= last.id) {
             return;

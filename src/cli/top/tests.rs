@@ -3,7 +3,7 @@ use super::{
     draw,
     state::{Act, Key, Top},
 };
-use crate::admin::view::{Auto, Count, LastFailure, Replica, Service, State, Told};
+use crate::admin::view::{Auto, Count, EventJson, LastFailure, Replica, Service, State};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
@@ -44,7 +44,7 @@ fn service(name: &str, ready: u32, desired: u32) -> Service {
     }
 }
 
-fn told(text: &str) -> Told {
+fn told(text: &str) -> EventJson {
     let told = serde_json::json!({
         "id": 1, "time": "2026-11-25T01:17:18.042Z", "what": "sick", "level": "warn", "text": text,
     });

@@ -28,7 +28,7 @@ impl Host {
         Host::from_vars(|name| std::env::var(name).ok())
     }
 
-    /// As the Docker command line reads them, except that a certificate is always verified.
+    /// Reads the variables as the Docker command line does, except that certificates are always verified.
     fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Host, EngineError> {
         let var = |name: &str| var(name).filter(|value| !value.is_empty());
         let Some(host) = var("DOCKER_HOST") else {

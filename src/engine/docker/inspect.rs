@@ -15,7 +15,7 @@ use std::time::Duration;
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Container {
     pub name: Option<String>,
-    /// As in RFC 3339.
+    /// Time in RFC 3339.
     pub created: Option<String>,
     /// The image's id.
     pub image: Option<String>,
@@ -26,7 +26,7 @@ pub(super) struct Container {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct InspectedState {
-    /// Also while it is paused, except on Podman.
+    /// True also while it is paused, except on Podman.
     pub running: bool,
     pub paused: bool,
 }

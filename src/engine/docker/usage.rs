@@ -83,7 +83,7 @@ fn usage(stats: &Stats) -> Option<Usage> {
     })
 }
 
-/// As `docker stats` shows it: without the file cache that nobody has asked for lately, by the
+/// Memory as `docker stats` shows it: without the inactive file cache, by the
 /// name that it has in cgroups v1 or v2 (`cli/command/container/stats_helpers.go`).
 fn in_use(memory: &MemoryStats) -> Option<u64> {
     let usage = memory.usage?;

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// for its share of a CPU, measured without delay, and every sync is on time: both flatter it.
 pub struct Hpa {
     pub slots: u32,
-    /// In parts of 1.
+    /// Target utilization, as a part of 1.
     pub target: f64,
 }
 

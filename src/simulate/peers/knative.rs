@@ -19,7 +19,7 @@ pub struct Knative {
 /// Unlike our scalers, it has a memory.
 #[derive(Default)]
 struct Panic {
-    /// When the panic threshold was exceeded last.
+    /// Time at which the panic threshold was exceeded last.
     since: Option<Moment>,
     most: u32,
 }

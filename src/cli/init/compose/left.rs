@@ -6,7 +6,7 @@ use crate::cli::init::draft::{Draft, list};
 /// Reason why a service is not translated.
 pub enum NotTranslated {
     ToCompose(String),
-    /// Nobody is to start it.
+    /// The service is not started by anything.
     Out(String),
 }
 

@@ -1,11 +1,11 @@
-//! The ports of a service of Compose's, and which of them may be asked over HTTP.
+//! Ports of a Compose service, and which of them may speak HTTP.
 
 use crate::cli::init::yaml::{items, text_of};
 use serde_yaml::{Mapping, Value};
 
 pub struct Ports {
     pub inside: Vec<u16>,
-    /// As they are written.
+    /// Published ports, as they are written.
     pub published: Vec<String>,
     pub udp: Vec<String>,
 }
@@ -48,7 +48,7 @@ pub fn ports(keys: &Mapping) -> Ports {
     ports
 }
 
-/// What is spoken on a port that programs of other protocols have by default.
+/// Protocol of a default port that is not HTTP.
 pub fn protocol(port: u16) -> Option<&'static str> {
     Some(match port {
         22 => "SSH",

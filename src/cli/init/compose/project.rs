@@ -1,4 +1,4 @@
-//! A Compose project: what its volumes and networks are called in Docker.
+//! A Compose project, and the names of its volumes and networks in Docker.
 
 use serde_yaml::Value;
 use std::path::Path;
@@ -29,12 +29,12 @@ impl<'a> Project<'a> {
         }
     }
 
-    /// What paths in the file are relative to.
+    /// Folder that paths in the file are relative to.
     pub fn folder(&self) -> &Path {
         self.folder
     }
 
-    /// Of a service that is built and says no more.
+    /// Image of a service that is built and has no `image`.
     pub fn image(&self, service: &str) -> String {
         format!("{}-{service}", self.name)
     }
@@ -57,7 +57,7 @@ impl<'a> Project<'a> {
         }
     }
 
-    /// Compose puts the project in front, unless the file says what it is called.
+    /// Name in Docker: with the project in front, unless the file has a `name`.
     fn called(&self, kind: &str, key: &str) -> String {
         let about = self.file.get(kind).and_then(|all| all.get(key));
         let text = |name: &str| {
@@ -75,7 +75,7 @@ impl<'a> Project<'a> {
     }
 }
 
-/// In a project's name.
+/// Whether a character stays in a project's name.
 fn is_kept(c: char) -> bool {
     c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c)
 }

@@ -1,4 +1,4 @@
-//! What services were like in the last minutes, so that a curve has a past when somebody looks.
+//! Numbers of the last minutes, so that the dashboard begins with curves.
 
 use super::numbers::{AllNumbers, Numbers, SAMPLE_EVERY};
 use super::view;
@@ -7,16 +7,16 @@ use crate::service::spec::ServiceName;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
-/// A point is kept of so many samples; each costs 40 bytes a service.
+/// Samples per point; a point costs 40 bytes a service.
 const EVERY: u32 = 2;
 /// Points of a service: five minutes.
 const POINTS_MAX: usize = 150;
 
 #[derive(Default)]
-pub struct Past {
+pub struct PastSeries {
     services: BTreeMap<ServiceName, VecDeque<Point>>,
     samples: u32,
-    /// Of the newest points.
+    /// Time of the newest points.
     taken: Option<SystemTime>,
 }
 
@@ -32,8 +32,8 @@ struct Point {
     ready: u32,
 }
 
-impl Past {
-    /// To be told of each sample.
+impl PastSeries {
+    /// Adds a sample.
     pub fn note(&mut self, snapshot: &Snapshot, numbers: &AllNumbers) {
         self.samples = self.samples.wrapping_add(1);
         if self.samples % EVERY != 1 {
@@ -99,7 +99,7 @@ impl Point {
     }
 }
 
-/// To a ten-thousandth: a tenth of a millisecond, or a hundredth of a percent.
+/// Rounds to a ten-thousandth: a tenth of a millisecond, or a hundredth of a percent.
 fn rounded(value: f64) -> f32 {
     ((value * 10_000.0).round() / 10_000.0) as f32
 }
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn every_second_sample_is_a_point_and_the_last_five_minutes_are_kept() {
-        let mut past = Past::default();
+        let mut past = PastSeries::default();
         let web = snapshot(&["web"]);
         for second in 0..400 {
             past.note(&web, &numbers("web", f64::from(second)));
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn what_left_is_forgotten_and_what_came_late_has_fewer_points() {
-        let mut past = Past::default();
+        let mut past = PastSeries::default();
         past.note(&snapshot(&["web"]), &numbers("web", 1.0));
         past.note(&snapshot(&["web"]), &numbers("web", 1.0));
         past.note(&snapshot(&["shop"]), &numbers("shop", 0.12345));

@@ -1,4 +1,4 @@
-//! An event as the admin API tells it.
+//! Events as JSON.
 
 use crate::service::event::Event;
 use crate::service::replica::ReplicaId;
@@ -6,16 +6,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
-/// Something that happened, and why.
+/// An event with its reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Told {
-    /// Grows with each event, also from one process to the next.
+#[schemars(rename = "Told")]
+pub struct EventJson {
+    /// Id, which grows with each event, also from one process to the next.
     pub id: u64,
-    /// When, as in `2026-11-25T01:17:18.042Z`.
+    /// Time, as in `2026-11-25T01:17:18.042Z`.
     pub time: String,
-    /// What happened, in one word, as in `sick` or `scaled`.
+    /// Kind of the event, as in `sick` or `scaled`.
     pub what: String,
-    /// `info` or `warn`.
+    /// Level, `info` or `warn`.
     pub level: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
@@ -24,27 +25,27 @@ pub struct Told {
     /// The replica's container or address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica: Option<String>,
-    /// Why, in one word of a short list, as in `exited`; the metrics' label `reason`.
+    /// Reason as one word of a short list, as in `exited`; the metrics' label `reason`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Why, in a sentence.
+    /// Reason in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Of what changed its number or version: what it was.
+    /// Number or version before the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// And what it is now.
+    /// Number or version after the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// The whole of it, as in the log.
+    /// The event in a sentence, as in the log.
     pub text: String,
 }
 
-impl Told {
-    /// `None`: nothing worth telling, however often it happens.
-    pub fn new(event: &Event, id: u64, at: SystemTime) -> Option<Told> {
+impl EventJson {
+    /// `None`: the event is not shown.
+    pub fn new(event: &Event, id: u64, at: SystemTime) -> Option<EventJson> {
         let about = About::of(event)?;
-        Some(Told {
+        Some(EventJson {
             id,
             time: humantime::format_rfc3339_millis(at).to_string(),
             what: about.what.to_owned(),
@@ -61,7 +62,7 @@ impl Told {
     }
 }
 
-/// What is told of an event beside its sentence.
+/// Fields of an event beside its sentence.
 #[derive(Default)]
 struct About<'a> {
     what: &'static str,
@@ -74,8 +75,8 @@ struct About<'a> {
 }
 
 impl About<'_> {
-    /// A word for each kind, so that nobody has to read sentences: the compiler asks for one when
-    /// there is a new kind.
+    /// Kind and other fields, so that programs need not parse sentences. The match has no default, so
+    /// that a new event needs a kind.
     fn of(event: &Event) -> Option<About<'_>> {
         let plain = |what| About {
             what,
