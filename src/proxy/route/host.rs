@@ -3,27 +3,21 @@
 /// Bytes of the longest name that a claim can have.
 const NAME_MAX: usize = 253;
 
-/// Room for a name in lower case.
-pub struct Room([u8; NAME_MAX]);
+/// Room for a name in lower case, which few requests need.
+pub type Room = Option<[u8; NAME_MAX]>;
 
-impl Room {
-    pub fn new() -> Room {
-        Room([0; NAME_MAX])
+/// The name in `host`: lower case, without a port and the dot of the root. `None`: no claim has
+/// such a long one.
+pub fn name<'a>(host: &'a str, room: &'a mut Room) -> Option<&'a str> {
+    let name = without_port(host);
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return (name.len() <= NAME_MAX).then_some(name);
     }
-
-    /// The name in `host`: lower case, without a port and the dot of the root. `None`: no claim
-    /// has such a long one.
-    pub fn name<'a>(&'a mut self, host: &'a str) -> Option<&'a str> {
-        let name = without_port(host);
-        let name = name.strip_suffix('.').unwrap_or(name);
-        if !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return (name.len() <= NAME_MAX).then_some(name);
-        }
-        let room = self.0.get_mut(..name.len())?;
-        room.copy_from_slice(name.as_bytes());
-        room.make_ascii_lowercase();
-        std::str::from_utf8(room).ok()
-    }
+    let room = room.insert([0; NAME_MAX]).get_mut(..name.len())?;
+    room.copy_from_slice(name.as_bytes());
+    room.make_ascii_lowercase();
+    std::str::from_utf8(room).ok()
 }
 
 fn without_port(host: &str) -> &str {
@@ -48,7 +42,7 @@ mod tests {
             (&"a".repeat(254), None),
             (&"A".repeat(254), None),
         ] {
-            assert_eq!(Room::new().name(host), name, "{host}");
+            assert_eq!(super::name(host, &mut None), name, "{host}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The table of all claims, by host.
 
 use super::claim::Claim;
-use super::host::Room;
+use super::host;
 use super::path::{Map, Paths};
 use super::terms::Route;
 use crate::proxy::http1::fields;
@@ -49,8 +49,8 @@ impl Routes {
     }
 
     fn find_by_host(&self, head: &RequestHeader, client: Option<IpAddr>) -> Option<&Arc<Route>> {
-        let mut room = Room::new();
-        let name = room.name(fields::host(head)?)?;
+        let mut room = None;
+        let name = host::name(fields::host(head)?, &mut room)?;
         let exact = self.exact.get(name);
         exact
             .and_then(|paths| paths.find(head, client))
