@@ -12,6 +12,9 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Headers that a head has room for beyond its own, at least.
+const ROOM: usize = 4;
+
 /// Filters and observers of a route.
 #[derive(Clone, Default)]
 pub struct Chain {
@@ -56,6 +59,11 @@ impl Chain {
             owned,
             observers,
         }
+    }
+
+    /// Headers that filters may add before a map of headers has to grow; most add one.
+    pub fn room(&self) -> usize {
+        self.filters.len().max(ROOM)
     }
 
     /// Places of the filters that see every request.

@@ -11,9 +11,6 @@ use std::ops::Range;
 /// Lines that fit, which is what Pingora takes.
 const LINES_MAX: usize = 256;
 
-/// For what filters add.
-const ROOM: usize = 4;
-
 /// Index just past the blank line, searching from `from`.
 pub fn end(text: &[u8], from: usize) -> Option<usize> {
     let from = from.saturating_sub(3);
@@ -61,7 +58,8 @@ pub fn may_become_one(text: &[u8]) -> bool {
 
 /// A plain request: HTTP/1.1, with a body of a known length if any, and with nothing that is said
 /// to this hop but whether the connection stays. `None`: it is another one, if it is one.
-pub fn request(raw: &Bytes) -> Option<(RequestHeader, Spelling)> {
+/// Filters may add `room` headers before the map grows.
+pub fn request(raw: &Bytes, room: usize) -> Option<(RequestHeader, Spelling)> {
     let mut lines = [const { MaybeUninit::uninit() }; LINES_MAX];
     let mut parsed = httparse::Request::new(&mut []);
     let read = parsed.parse_with_uninit_headers(raw, &mut lines).ok()?;
@@ -75,7 +73,7 @@ pub fn request(raw: &Bytes) -> Option<(RequestHeader, Spelling)> {
         return None;
     }
     parts.uri = Uri::from_maybe_shared(raw.slice_ref(parsed.path?.as_bytes())).ok()?;
-    parts.headers = HeaderMap::with_capacity(parsed.headers.len() + ROOM);
+    parts.headers = HeaderMap::with_capacity(parsed.headers.len() + room);
     let mut spelling = Spelling::new(raw, parsed.headers.len());
     for line in parsed.headers.iter() {
         let name = HeaderName::from_bytes(line.name.as_bytes()).ok()?;
@@ -184,9 +182,10 @@ fn put_named(
 }
 
 /// The head of an answer at the beginning of `inbox`, which is taken out. `None`: there is more
-/// to come.
+/// to come. Filters may add `room` headers before the map grows.
 pub fn response(
     inbox: &mut BytesMut,
+    room: usize,
 ) -> Result<Option<(ResponseHeader, Spelling)>, httparse::Error> {
     let mut lines = [const { MaybeUninit::uninit() }; LINES_MAX];
     let mut parsed = httparse::Response::new(&mut []);
@@ -214,7 +213,7 @@ pub fn response(
         places.push((place(inbox, line.name.as_bytes()), place(inbox, line.value)));
     }
     let raw = inbox.split_to(length).freeze();
-    parts.headers = HeaderMap::with_capacity(places.len() + ROOM);
+    parts.headers = HeaderMap::with_capacity(places.len() + room);
     let mut spelling = Spelling::new(&raw, places.len());
     for (name, value) in places {
         spelling.note(name.clone());

@@ -116,11 +116,12 @@ impl Edge {
         shutdown: &ShutdownWatch,
     ) -> Next {
         let raw = client.take(length);
-        let Some((mut head, spelling)) = head::request(&raw) else {
+        let settings = self.settings.load_full();
+        let Some((mut head, spelling)) = head::request(&raw, settings.chain.room()) else {
             client.give_back(raw);
             return Next::Other;
         };
-        let mut ctx = Context::new(self.settings.load_full(), &self.in_flight);
+        let mut ctx = Context::new(settings, &self.in_flight);
         ctx.peer = Some(client.connection.wire.peer.clone());
         ctx.scheme = client.connection.wire.scheme.clone();
         // One that is not clean has no target.
@@ -253,7 +254,8 @@ impl Edge {
         ctx.reach = Reach::Head;
         let is_sent = send(link, request, write_timeout, &mut ctx.reach).await?;
         loop {
-            let (mut answer, spelling) = hear_head(client, link, patience).await?;
+            let (mut answer, spelling) =
+                hear_head(client, link, patience, ctx.chain().room()).await?;
             let is_last = !answer.status.is_informational();
             let mut body = Body::of(&answer, said.to_head);
             let may_stay = is_last && stays(&answer, &body);

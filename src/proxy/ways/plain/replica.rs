@@ -91,11 +91,12 @@ pub async fn hear_head(
     client: &mut Client,
     link: &mut Link,
     patience: Duration,
+    room: usize,
 ) -> Result<(ResponseHeader, Spelling)> {
     let mut growing = head::Growing::default();
     loop {
         if !link.inbox.is_empty() && growing.is_worth_parsing(&link.inbox) {
-            match head::response(&mut link.inbox) {
+            match head::response(&mut link.inbox, room) {
                 Ok(Some(answer)) => return Ok(answer),
                 Ok(None) => {}
                 Err(error) => {
