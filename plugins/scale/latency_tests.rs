@@ -62,7 +62,11 @@ fn replicas_are_added_in_proportion_while_answers_are_too_slow() {
     assert_eq!(crawling.pass(60, 20, 9_000, 4).decide(4).replicas, 8);
     let young = crawling.pass(10, 20, 6_000, 8).decide(8);
     assert_eq!(young.replicas, 8);
-    assert!(young.because.contains("not seen yet"), "{}", young.because);
+    assert!(
+        young.because.contains("not visible yet"),
+        "{}",
+        young.because
+    );
     // It helped, and not enough.
     assert!(crawling.pass(30, 20, 1_000, 8).decide(8).replicas > 8);
 }

@@ -158,6 +158,7 @@ mod tests {
         let target = Box::new(Seen(Arc::clone(&seen)));
         let inner = env_logger::Builder::new()
             .filter_level(log::LevelFilter::Info)
+            .write_style(env_logger::WriteStyle::Always)
             .target(env_logger::Target::Pipe(target))
             .build();
         let (queue, _waiting) = Queue::new(dropped_log_lines().clone());

@@ -223,7 +223,7 @@ fn variables_of_files_are_taken_along() {
 fn a_file_that_is_none_of_composes_is_refused() {
     for (text, says) in [
         ("a: [", "did not find"),
-        ("a: 1", "is it a Compose file"),
+        ("a: 1", "is this a Compose file"),
         (
             "services: { db: { image: x } }",
             "none of its services can be translated\n  `db`: it has no port",

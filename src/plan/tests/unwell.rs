@@ -19,7 +19,7 @@ fn several_that_are_unwell_wait_until_it_has_shown_that_others_are_well() {
     let waits = |slot| {
         format!(
             "- {slot} fails its health check and waits: one is replaced at a time while none is \
-             well"
+             healthy"
         )
     };
     check(
