@@ -10,6 +10,7 @@ const NOT_YET: &[&str] = &["config", "control"];
 /// Crates beside the library; each is one room.
 const CRATES: &[&str] = &[
     "bench/chaos/src",
+    "bench/compare/src",
     "bench/kit/src",
     "bench/replay/src",
     "examples/acts/load/src",

@@ -1,6 +1,6 @@
 //! Caddy. `GOMAXPROCS=1` is what keeps it to one thread that runs its code.
 
-use super::{POOL_MAX, Place, Setup};
+use super::setup::{POOL_MAX, Place, Setup};
 
 pub fn command(setup: &Setup, place: &Place) -> Result<(String, Vec<String>), String> {
     let replicas: Vec<String> = setup.replicas.iter().map(ToString::to_string).collect();

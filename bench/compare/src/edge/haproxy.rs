@@ -1,6 +1,6 @@
 //! HAProxy with the same limits, in its words; its metrics are counted always, and shown here.
 
-use super::{CONNECTIONS_MAX, Place, Setup};
+use super::setup::{CONNECTIONS_MAX, Place, Setup};
 use std::fmt::Write;
 
 /// `no strict-limits`: it wants two files for each connection that it might have, and starts with

@@ -1,6 +1,6 @@
 //! nginx: its free edition has no health checks of its own, and learns of failures by failing.
 
-use super::{CONNECTIONS_MAX, POOL_MAX, Place, Setup};
+use super::setup::{CONNECTIONS_MAX, POOL_MAX, Place, Setup};
 
 pub fn command(setup: &Setup, place: &Place) -> Result<(String, Vec<String>), String> {
     let folder = place.folder.display();

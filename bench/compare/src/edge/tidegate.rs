@@ -1,6 +1,6 @@
 //! Tidegate with its defaults: metrics, ids, forwarding headers, retries, ejection, leases.
 
-use super::{CONNECTIONS_MAX, Place, Setup};
+use super::setup::{CONNECTIONS_MAX, Place, Setup};
 
 pub fn command(setup: &Setup, place: &Place) -> Result<(String, Vec<String>), String> {
     let file = write(setup, place)?;
