@@ -242,5 +242,5 @@ async fn an_image_that_is_looked_at_gets_a_file_that_starts() {
     assert!(checked.status.success(), "{checked:?}\n{text}");
     let again = init.output().expect("the binary");
     assert_eq!(again.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&again.stderr).contains("--force writes over it"));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("--force overwrites the file"));
 }
