@@ -1,6 +1,8 @@
 //! What a reload changes, as a value.
 
-use super::{Config, Plugged, Service};
+use super::checked::{Config, ServiceConfig};
+use super::plugged::Plugged;
+use super::server::Server;
 use crate::service::spec::changed_keys;
 use crate::service::spec::{ServiceName, Source, Template};
 use std::fmt;
@@ -73,22 +75,22 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
             }
         }
     }
-    let gone = |service: &&Service| same_kind(new, service).is_none();
+    let gone = |service: &&ServiceConfig| same_kind(new, service).is_none();
     let gone = old.services.iter().filter(gone);
     diff.removed = gone.map(|service| service.spec.name.clone()).collect();
     diff
 }
 
 /// The service of the same name and engine: one that goes from an image to addresses is another.
-fn same_kind<'c>(config: &'c Config, service: &Service) -> Option<&'c Service> {
+fn same_kind<'c>(config: &'c Config, service: &ServiceConfig) -> Option<&'c ServiceConfig> {
     config.services.iter().find(|other| {
         other.spec.name == service.spec.name
             && other.spec.template().is_some() == service.spec.template().is_some()
     })
 }
 
-fn limits(config: &Config) -> super::Server {
-    super::Server {
+fn limits(config: &Config) -> Server {
+    Server {
         threads: 0,
         ..config.server.clone()
     }
@@ -108,7 +110,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     chosen(&differs)
 }
 
-fn changes(old: &Service, new: &Service) -> Vec<Change> {
+fn changes(old: &ServiceConfig, new: &ServiceConfig) -> Vec<Change> {
     let (before, after) = (&old.spec, &new.spec);
     let (template, [ports, addresses]) = match (&before.source, &after.source) {
         (Source::Container(before), Source::Container(after)) => (

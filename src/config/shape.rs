@@ -1,8 +1,23 @@
 //! Values into structs, and every misfit on the way as a problem.
 
-use super::error::{At, did_you_mean, quoted};
-use super::raw::{Scalar, Shape};
+use super::complaint::Complaint;
+use super::keys::keys_of;
+use super::report::At;
+use super::scalar::Scalar;
+use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
+
+/// A part of the file that is read as a whole: the keys that a user may write, and nothing about
+/// their values.
+///
+/// Every scalar is a [`Scalar`] and every list holds plain values: what they may be is said once,
+/// where they are checked, in words of this product instead of serde's.
+pub trait Shape: for<'de> Deserialize<'de> + Default {
+    /// For keys that are unknown here and known elsewhere: what to do instead.
+    fn elsewhere(_key: &str) -> Option<&'static str> {
+        None
+    }
+}
 
 /// Why a value does not fit a struct: where inside of it, and serde's words.
 pub struct Misfit {
@@ -14,13 +29,26 @@ impl At<'_> {
     /// Reads the part of the file that is here. What does not fit is reported and left out, so
     /// that the rest can still be checked.
     pub fn shape<T: Shape>(&self, value: Value) -> T {
+        self.shape_beside(value, &[])
+    }
+
+    /// The same for a part of which the keys `known` were taken out.
+    pub fn shape_beside<T: Shape>(&self, value: Value, known: &[&str]) -> T {
         let read = |value: &Value| {
             serde_path_to_error::deserialize(value.clone()).map_err(|error: Error| Misfit {
                 path: error.path().to_string(),
                 message: error.inner().to_string(),
             })
         };
-        self.fit(value, &[], T::elsewhere, read).unwrap_or_default()
+        self.fit(value, known, T::elsewhere, read)
+            .unwrap_or_default()
+    }
+
+    /// Reads the keys of `T` that are here, and takes them out of `mapping`. The path is that of
+    /// the mapping: these keys stand beside others.
+    pub fn part<T: Shape>(&self, mapping: &mut Mapping) -> T {
+        let own = split_off(mapping, keys_of::<T>());
+        self.shape(Value::Mapping(own))
     }
 
     /// Tries `read`, reports the misfit, takes the misfit out, and tries again. `None` when
@@ -101,7 +129,7 @@ pub fn kind(value: &Value) -> &'static str {
 }
 
 /// Takes `keys` out of `mapping`.
-pub fn split_off(mapping: &mut Mapping, keys: &[&str]) -> Mapping {
+fn split_off(mapping: &mut Mapping, keys: &[&str]) -> Mapping {
     keys.iter()
         .filter_map(|key| mapping.shift_remove_entry(*key))
         .collect()
@@ -141,101 +169,4 @@ fn remove(value: &mut Value, path: &str) -> bool {
         rest.and_then(|rest| rest.strip_prefix('.'))
             .is_some_and(|rest| remove(inner, rest))
     })
-}
-
-/// What serde says, taken apart. Its wording is the only interface there is: plugins bring
-/// structs of their own.
-enum Complaint {
-    UnknownKey { key: String, known: Vec<String> },
-    UnknownName { name: String, known: Vec<String> },
-    Missing(String),
-    Other(String),
-}
-
-impl Complaint {
-    fn new(message: &str) -> Self {
-        let mut names = message.split('`').skip(1).step_by(2).map(str::to_owned);
-        if message.starts_with("unknown field `") {
-            Complaint::UnknownKey {
-                key: names.next().unwrap_or_default(),
-                known: names.collect(),
-            }
-        } else if message.starts_with("unknown variant `") {
-            Complaint::UnknownName {
-                name: names.next().unwrap_or_default(),
-                known: names.collect(),
-            }
-        } else if message.starts_with("missing field `") {
-            Complaint::Missing(names.next().unwrap_or_default())
-        } else {
-            Complaint::Other(plain(message))
-        }
-    }
-
-    fn report(
-        &self,
-        at: &At<'_>,
-        split_off: &[&str],
-        elsewhere: impl Fn(&str) -> Option<&'static str>,
-    ) {
-        match self {
-            Complaint::UnknownKey { key, known } => {
-                let known = || {
-                    let known = known.iter().map(String::as_str);
-                    split_off.iter().copied().chain(known)
-                };
-                let hint = elsewhere(key)
-                    .map(str::to_owned)
-                    .or_else(|| did_you_mean(key, known()))
-                    .unwrap_or_else(|| match known().count() {
-                        0 => "there are no keys here".to_owned(),
-                        _ => format!("the keys here are {}", quoted(known())),
-                    });
-                at.error_on(&[key], format!("unknown key `{key}`"), hint);
-            }
-            Complaint::UnknownName { name, known } => {
-                let known = || known.iter().map(String::as_str);
-                let message = format!("expected one of {}, found `{name}`", quoted(known()));
-                match did_you_mean(name, known()) {
-                    Some(hint) => at.error_hint(message, hint),
-                    None => at.error(message),
-                }
-            }
-            Complaint::Missing(key) => at.error(format!("`{key}` is missing")),
-            Complaint::Other(message) => at.error(message),
-        }
-    }
-}
-
-/// `invalid type: string "x", expected u16` as "expected a whole number, found `x`".
-fn plain(message: &str) -> String {
-    let parts = ["invalid type: ", "invalid value: "]
-        .iter()
-        .find_map(|prefix| message.strip_prefix(prefix))
-        .and_then(|rest| rest.rsplit_once(", expected "));
-    let Some((found, expected)) = parts else {
-        return message.to_owned();
-    };
-    let found = match found {
-        "unit value" => "nothing".to_owned(),
-        "map" => "a mapping".to_owned(),
-        "sequence" => "a list".to_owned(),
-        _ => {
-            let shown = found.find(['`', '"']).map(|start| &found[start + 1..]);
-            let shown = shown.and_then(|shown| shown.get(..shown.len().saturating_sub(1)));
-            shown.map_or_else(|| found.to_owned(), |shown| format!("`{shown}`"))
-        }
-    };
-    let expected = match expected {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
-        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
-        "f32" | "f64" => "a number",
-        _ if expected.starts_with("a nonzero ") => "a whole number from 1",
-        "a boolean" => "`true` or `false`",
-        "a sequence" => "a list",
-        "a map" | "a YAML mapping" => "a mapping",
-        _ if expected.starts_with("struct ") => "a mapping",
-        _ => expected,
-    };
-    format!("expected {expected}, found {found}")
 }

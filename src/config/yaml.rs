@@ -3,8 +3,7 @@
 //! One pass over the parser's events makes both, so that they cannot disagree. Keys are always
 //! text here, whatever they look like: `80: x` has the key "80".
 
-use super::error::join;
-use super::places::{Place, Places};
+use super::origins::{Origin, Origins, join};
 use saphyr::{Scalar, ScalarStyle, Tag};
 use saphyr_parser::{Event, Marker, Parser};
 use serde_yaml::{Mapping, Value};
@@ -21,7 +20,7 @@ const BYTES_MAX: usize = 16 << 20;
 
 /// A problem with the text: a key given twice, or the place where it stops being YAML.
 #[derive(Debug)]
-pub struct Fault {
+pub struct SyntaxError {
     pub line: usize,
     pub column: Option<usize>,
     pub path: String,
@@ -31,29 +30,29 @@ pub struct Fault {
 #[derive(Debug, Default)]
 pub struct Tree {
     pub value: Value,
-    pub places: Places,
+    pub places: Origins,
     /// What does not keep the rest from being read.
-    pub faults: Vec<Fault>,
+    pub errors: Vec<SyntaxError>,
 }
 
-pub fn parse(text: &str) -> Result<Tree, Fault> {
+pub fn parse(text: &str) -> Result<Tree, SyntaxError> {
     let mut builder = Builder::default();
     if !text.is_empty() {
         builder.tree.places.add("", 1);
     }
     let lines = text.lines().count().max(1);
-    let bounded = |mut fault: Fault| {
+    let bounded = |mut error: SyntaxError| {
         // The parser's end of file may be a line of its own.
-        if fault.line > lines {
+        if error.line > lines {
             let last = text.lines().last().unwrap_or_default();
-            fault.line = lines;
-            fault.column = Some(last.chars().count() + 1);
+            error.line = lines;
+            error.column = Some(last.chars().count() + 1);
         }
-        fault
+        error
     };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
-            bounded(Fault::new(
+            bounded(SyntaxError::new(
                 error.marker(),
                 format!("not valid YAML: {}", error.info()),
             ))
@@ -62,14 +61,14 @@ pub fn parse(text: &str) -> Result<Tree, Fault> {
         builder.event(event, &span.start).map_err(bounded)?;
     }
     Ok(Tree {
-        faults: builder.tree.faults.into_iter().map(bounded).collect(),
+        errors: builder.tree.errors.into_iter().map(bounded).collect(),
         ..builder.tree
     })
 }
 
-impl Fault {
+impl SyntaxError {
     fn new(marker: &Marker, message: impl Into<String>) -> Self {
-        Fault {
+        SyntaxError {
             line: marker.line(),
             column: Some(marker.col() + 1),
             path: String::new(),
@@ -78,7 +77,7 @@ impl Fault {
     }
 
     fn at(self, path: impl Into<String>) -> Self {
-        Fault {
+        SyntaxError {
             path: path.into(),
             ..self
         }
@@ -113,12 +112,15 @@ struct Builder {
 }
 
 impl Builder {
-    fn event(&mut self, event: Event<'_>, marker: &Marker) -> Result<(), Fault> {
+    fn event(&mut self, event: Event<'_>, marker: &Marker) -> Result<(), SyntaxError> {
         match event {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    return Err(Fault::new(marker, "a second document: one is all there is"));
+                    return Err(SyntaxError::new(
+                        marker,
+                        "a second document: one is all there is",
+                    ));
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -145,10 +147,13 @@ impl Builder {
             Event::SequenceEnd | Event::MappingEnd => self.end(marker)?,
             Event::Alias(anchor) => {
                 let Some((value, _)) = self.anchors.get(&anchor) else {
-                    return Err(Fault::new(marker, "an alias inside of its own anchor"));
+                    return Err(SyntaxError::new(
+                        marker,
+                        "an alias inside of its own anchor",
+                    ));
                 };
                 if self.wants_key() {
-                    return Err(Fault::new(marker, "a key must be plain text"));
+                    return Err(SyntaxError::new(marker, "a key must be plain text"));
                 }
                 let path = self.path();
                 let size = size(value, path.len());
@@ -166,18 +171,21 @@ impl Builder {
         Ok(())
     }
 
-    fn count(&mut self, more: Size, marker: &Marker) -> Result<(), Fault> {
+    fn count(&mut self, more: Size, marker: &Marker) -> Result<(), SyntaxError> {
         self.nodes += more.nodes;
         self.bytes += more.bytes;
         if self.nodes > NODES_MAX {
-            return Err(Fault::new(marker, format!("more than {NODES_MAX} values")));
+            return Err(SyntaxError::new(
+                marker,
+                format!("more than {NODES_MAX} values"),
+            ));
         }
         if self.bytes > BYTES_MAX {
             let limit = BYTES_MAX >> 20;
             let message = format!(
                 "more than {limit} MiB, counted with what aliases stand for; repeat less of it"
             );
-            return Err(Fault::new(marker, message));
+            return Err(SyntaxError::new(marker, message));
         }
         Ok(())
     }
@@ -203,7 +211,7 @@ impl Builder {
         }
     }
 
-    fn key(&mut self, text: &str, marker: &Marker) -> Result<(), Fault> {
+    fn key(&mut self, text: &str, marker: &Marker) -> Result<(), SyntaxError> {
         let Some(open) = self.open.last_mut() else {
             return Ok(());
         };
@@ -214,13 +222,13 @@ impl Builder {
         *key = Some(text.to_owned());
         if entries.contains_key(text) {
             let message = match self.tree.places.of(&path) {
-                Some(Place::Line(first)) => {
+                Some(Origin::Line(first)) => {
                     format!("`{text}` is given twice, first on line {first}")
                 }
                 _ => format!("`{text}` is given twice"),
             };
-            let fault = Fault::new(marker, message).at(&open.path);
-            self.tree.faults.push(fault);
+            let error = SyntaxError::new(marker, message).at(&open.path);
+            self.tree.errors.push(error);
         }
         self.tree.places.add(&path, self.line);
         Ok(())
@@ -246,8 +254,8 @@ impl Builder {
             None => {
                 let tag = tag.map(|tag| tag.suffix.clone()).unwrap_or_default();
                 let message = format!("`{shown}` does not fit the tag `!!{tag}`");
-                let fault = Fault::new(marker, message).at(path);
-                self.tree.faults.push(fault);
+                let error = SyntaxError::new(marker, message).at(path);
+                self.tree.errors.push(error);
                 Value::Null
             }
         }
@@ -258,8 +266,8 @@ impl Builder {
         let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) else {
             return;
         };
-        let fault = Fault::new(marker, format!("the tag `{tag}` means nothing here"));
-        self.tree.faults.push(fault.at(path));
+        let error = SyntaxError::new(marker, format!("the tag `{tag}` means nothing here"));
+        self.tree.errors.push(error.at(path));
     }
 
     fn start(
@@ -268,12 +276,12 @@ impl Builder {
         tag: Option<Cow<'_, Tag>>,
         marker: &Marker,
         content: Content,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), SyntaxError> {
         if self.wants_key() {
-            return Err(Fault::new(marker, "a key must be plain text"));
+            return Err(SyntaxError::new(marker, "a key must be plain text"));
         }
         if self.open.len() >= DEPTH_MAX {
-            return Err(Fault::new(
+            return Err(SyntaxError::new(
                 marker,
                 format!("nested deeper than {DEPTH_MAX} levels"),
             ));
@@ -291,7 +299,7 @@ impl Builder {
         Ok(())
     }
 
-    fn end(&mut self, marker: &Marker) -> Result<(), Fault> {
+    fn end(&mut self, marker: &Marker) -> Result<(), SyntaxError> {
         let Some(open) = self.open.pop() else {
             return Ok(());
         };
@@ -319,10 +327,10 @@ impl Builder {
         for (source, from) in sources {
             let Value::Mapping(source) = source else {
                 let line = match self.tree.places.of(&from) {
-                    Some(Place::Line(line)) => line,
+                    Some(Origin::Line(line)) => line,
                     _ => self.line,
                 };
-                self.tree.faults.push(Fault {
+                self.tree.errors.push(SyntaxError {
                     line,
                     column: None,
                     path: from,
@@ -348,7 +356,7 @@ impl Builder {
         anchor: usize,
         path: String,
         marker: &Marker,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), SyntaxError> {
         self.count(Size { nodes: 1, bytes: 0 }, marker)?;
         if anchor != 0 {
             self.count(size(&value, path.len()), marker)?;

@@ -1,11 +1,12 @@
 //! Which replica gets a request.
 
-use super::value::{Fault, maybe_zero_duration};
-use crate::config::error::At;
-use crate::config::raw::{self, Scalar};
-use crate::config::shape::what;
+use super::value::{ValueError, maybe_zero_duration};
+use crate::config::report::At;
+use crate::config::scalar::Scalar;
+use crate::config::shape::{Shape, what};
 use crate::service::spec::{Balance, HashBy};
 use http::HeaderName;
+use serde::Deserialize;
 use serde_yaml::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,31 @@ use std::time::Duration;
 const EXPECTED: &str = "expected `round_robin`, `least_request` or `{ hash: … }`";
 const HASHES: &str = "as in `{ hash: address }`, `{ hash: { header: x-user } }` or \
                       `{ hash: { cookie: session } }`";
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BalanceKeys {
+    /// "address", or what of a request.
+    pub hash: Option<Value>,
+}
+
+impl Shape for BalanceKeys {
+    fn elsewhere(key: &str) -> Option<&'static str> {
+        match key {
+            "header" | "cookie" => Some("it belongs under `hash`, as in `{ hash: { header: … } }`"),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HashKeys {
+    pub header: Option<Scalar>,
+    pub cookie: Option<Scalar>,
+}
+
+impl Shape for HashKeys {}
 
 /// `None` when there was a problem.
 pub fn balance(at: &At<'_>, typed: Option<Value>) -> Option<Balance> {
@@ -32,9 +58,9 @@ pub fn balance(at: &At<'_>, typed: Option<Value>) -> Option<Balance> {
             return None;
         }
     };
-    let raw: raw::Balance = at.shape(typed);
+    let keys: BalanceKeys = at.shape(typed);
     let at = at.key("hash");
-    match raw.hash {
+    match keys.hash {
         Some(Value::String(word)) if word == "address" => Some(Balance::Hash(HashBy::Address)),
         Some(typed @ Value::Mapping(_)) => hash_by(&at, typed),
         found => {
@@ -61,20 +87,20 @@ fn meant(word: &str) -> &'static str {
 }
 
 fn hash_by(at: &At<'_>, typed: Value) -> Option<Balance> {
-    let raw: raw::HashBy = at.shape(typed);
+    let keys: HashKeys = at.shape(typed);
     let name = |typed: &Scalar| {
         let typed = typed.to_string();
         match HeaderName::try_from(&typed) {
             Ok(_) => Ok(typed),
-            Err(_) => Err(Fault::hint(
+            Err(_) => Err(ValueError::hint(
                 format!("`{typed}` is no name of a header or a cookie"),
                 "letters, digits and `-`, `_` or `.`",
             )),
         }
     };
-    let header = at.optional("header", raw.header.as_ref(), name);
-    let cookie = at.optional("cookie", raw.cookie.as_ref(), name);
-    if raw.header.is_some() == raw.cookie.is_some() {
+    let header = at.optional("header", keys.header.as_ref(), name);
+    let cookie = at.optional("cookie", keys.cookie.as_ref(), name);
+    if keys.header.is_some() == keys.cookie.is_some() {
         at.error_hint("expected either a header or a cookie", HASHES);
         return None;
     }

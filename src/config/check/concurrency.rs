@@ -1,8 +1,8 @@
 //! How many requests a replica has at once, and what that says to the scaling policy.
 
-use super::value::{Fault, count};
-use crate::config::error::At;
-use crate::config::raw::Scalar;
+use super::value::{ValueError, count};
+use crate::config::report::At;
+use crate::config::scalar::Scalar;
 use serde_yaml::{Mapping, Value};
 
 const CONCURRENCY_MAX: u32 = 100_000;
@@ -12,7 +12,7 @@ pub fn container_concurrency(at: &At<'_>, typed: Option<&Scalar>) -> Option<Opti
     const KEY: &str = "container_concurrency";
     let one_or_more = count(1..=CONCURRENCY_MAX);
     let limit = |typed: &Scalar| match typed {
-        Scalar::Integer(0) => Err(Fault::hint(
+        Scalar::Integer(0) => Err(ValueError::hint(
             "no request at all could be answered with `0`",
             "leave the key out, and there is no limit",
         )),

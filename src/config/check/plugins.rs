@@ -1,10 +1,12 @@
 //! Installs what the configuration names, and keeps what a reload did not change.
 
 use super::value::text;
-use crate::config::error::{At, did_you_mean, quoted};
-use crate::config::raw::Scalar;
+use crate::config::checked::Config;
+use crate::config::plugged::Plugged;
+use crate::config::report::At;
+use crate::config::scalar::Scalar;
 use crate::config::shape::{Misfit, what};
-use crate::config::{Config, Plugged};
+use crate::config::suggestion::{did_you_mean, quoted};
 use crate::plugin::{Background, Hooks, InstallError, Installed, Registry};
 use crate::service::spec::ServiceName;
 use crate::service::store::Reader;
@@ -36,8 +38,8 @@ impl Installer<'_> {
         let entries = entries(self.registry, at, typed);
         let is_listed = |name: &str| entries.iter().any(|entry| entry.name == name);
         let unlisted = self.registry.always().filter(|name| !is_listed(name));
-        let unlisted: Vec<Entry<'_>> = unlisted
-            .map(|name| Entry {
+        let unlisted: Vec<ListedPlugin<'_>> = unlisted
+            .map(|name| ListedPlugin {
                 at: at.clone(),
                 name: name.to_owned(),
                 values: Mapping::new(),
@@ -73,8 +75,8 @@ impl Installer<'_> {
             .collect()
     }
 
-    fn listed(&self, entry: Entry<'_>, scope: Scope<'_>) -> Option<Arc<Plugged>> {
-        let Entry { at, name, values } = entry;
+    fn listed(&self, entry: ListedPlugin<'_>, scope: Scope<'_>) -> Option<Arc<Plugged>> {
+        let ListedPlugin { at, name, values } = entry;
         let inner = at.key(&name);
         let plugged = self.plug(&at, &inner, &name, values, scope, &[])?;
         let is_idle = plugged.filters.is_empty()
@@ -123,7 +125,7 @@ impl Installer<'_> {
         let count = typed.len();
         let entries = entries(self.registry, at, Some(typed));
         let plugged = entries.into_iter().filter_map(|entry| {
-            let Entry { at, name, values } = entry;
+            let ListedPlugin { at, name, values } = entry;
             self.fitting(
                 &at,
                 &at.key(&name),
@@ -283,14 +285,14 @@ impl Installer<'_> {
     }
 }
 
-struct Entry<'a> {
+struct ListedPlugin<'a> {
     at: At<'a>,
     name: String,
     values: Mapping,
 }
 
-fn entries<'a>(registry: &Registry, at: &At<'a>, typed: Option<Vec<Value>>) -> Vec<Entry<'a>> {
-    let mut entries: Vec<Entry<'a>> = Vec::new();
+fn entries<'a>(registry: &Registry, at: &At<'a>, typed: Option<Vec<Value>>) -> Vec<ListedPlugin<'a>> {
+    let mut entries: Vec<ListedPlugin<'a>> = Vec::new();
     for (index, value) in typed.unwrap_or_default().into_iter().enumerate() {
         let at = at.index(index);
         let Some((name, values)) = entry(&at, value) else {
@@ -304,7 +306,7 @@ fn entries<'a>(registry: &Registry, at: &At<'a>, typed: Option<Vec<Value>>) -> V
             );
             continue;
         }
-        entries.push(Entry { at, name, values });
+        entries.push(ListedPlugin { at, name, values });
     }
     entries
 }

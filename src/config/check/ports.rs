@@ -1,19 +1,19 @@
 //! That host ports suffice, and that no two want the same.
 
-use super::service::Outline;
-use crate::config::error::At;
+use super::outline::Outline;
+use crate::config::report::At;
 use crate::service::spec::{LAST_PORT, ServiceName};
 use std::net::SocketAddr;
 
 /// The host ports of a service, from `first` to `last`. Wider than a port, for what is too wide.
 #[derive(Clone, Copy)]
-struct Ports<'s> {
+struct PortRange<'s> {
     service: &'s ServiceName,
     first: u32,
     last: u32,
 }
 
-impl Ports<'_> {
+impl PortRange<'_> {
     fn count(self) -> u32 {
         self.last - self.first + 1
     }
@@ -25,7 +25,7 @@ impl Ports<'_> {
 
 /// Reports ranges that end too late, that meet, or that Tidegate itself listens in.
 pub fn conflicts(at: &At<'_>, services: &[Outline], ours: &[SocketAddr]) {
-    let taken: Vec<Ports<'_>> = services.iter().filter_map(ports).collect();
+    let taken: Vec<PortRange<'_>> = services.iter().filter_map(ports).collect();
     // With what hints give away, so that no two give the same.
     let mut promised = taken.clone();
     for (index, ports) in taken.iter().enumerate() {
@@ -75,17 +75,17 @@ pub fn conflicts(at: &At<'_>, services: &[Outline], ours: &[SocketAddr]) {
     }
 }
 
-fn ports(service: &Outline) -> Option<Ports<'_>> {
+fn ports(service: &Outline) -> Option<PortRange<'_>> {
     let (first, count) = service.ports?;
     let first = u32::from(first);
-    Some(Ports {
+    Some(PortRange {
         service: &service.name,
         first,
         last: first + count - 1,
     })
 }
 
-impl Ports<'_> {
+impl PortRange<'_> {
     /// Whether `address` keeps one of these ports on 127.0.0.1 from being used.
     fn overlaps_ours(self, address: SocketAddr) -> bool {
         let is_here = address.ip().is_unspecified() || address.ip().is_loopback();
@@ -95,7 +95,11 @@ impl Ports<'_> {
 }
 
 /// The first range behind `wanted` that nobody else has.
-fn next_free<'s>(wanted: Ports<'s>, taken: &[Ports<'_>], ours: &[SocketAddr]) -> Option<Ports<'s>> {
+fn next_free<'s>(
+    wanted: PortRange<'s>,
+    taken: &[PortRange<'_>],
+    ours: &[SocketAddr],
+) -> Option<PortRange<'s>> {
     let others = || taken.iter().filter(|other| other.service != wanted.service);
     let ends = others().map(|other| other.last);
     let mut starts: Vec<u32> = ends
@@ -104,7 +108,7 @@ fn next_free<'s>(wanted: Ports<'s>, taken: &[Ports<'_>], ours: &[SocketAddr]) ->
         .filter(|start| *start > wanted.first)
         .collect();
     starts.sort_unstable();
-    let mut ranges = starts.into_iter().map(|first| Ports {
+    let mut ranges = starts.into_iter().map(|first| PortRange {
         first,
         last: first + wanted.count() - 1,
         ..wanted

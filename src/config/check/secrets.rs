@@ -1,7 +1,7 @@
 //! Variables whose values are in files, so that the configuration can be shown to anybody.
 
-use super::value::Fault;
-use crate::config::error::At;
+use super::value::ValueError;
+use crate::config::report::At;
 use serde_yaml::{Mapping, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -49,24 +49,26 @@ pub fn secrets(
 }
 
 /// What the file holds, without the line's end behind it.
-fn read(path: &Path) -> Result<String, Fault> {
+fn read(path: &Path) -> Result<String, ValueError> {
     let shown = path.display();
     if !path.is_absolute() {
-        return Err(Fault::hint(
+        return Err(ValueError::hint(
             format!("expected an absolute path, found `{shown}`"),
             "begin with a slash",
         ));
     }
     let mut text = String::new();
-    let file =
-        File::open(path).map_err(|error| Fault::new(format!("cannot open `{shown}`: {error}")))?;
+    let file = File::open(path)
+        .map_err(|error| ValueError::new(format!("cannot open `{shown}`: {error}")))?;
     let read = file.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text);
-    read.map_err(|error| Fault::new(format!("cannot read `{shown}`: {error}")))?;
+    read.map_err(|error| ValueError::new(format!("cannot read `{shown}`: {error}")))?;
     if text.len() as u64 > SECRET_BYTES_MAX {
-        return Err(Fault::new(format!("`{shown}` is larger than 64 KiB")));
+        return Err(ValueError::new(format!("`{shown}` is larger than 64 KiB")));
     }
     if text.contains('\0') {
-        return Err(Fault::new(format!("`{shown}` has a NUL character in it")));
+        return Err(ValueError::new(format!(
+            "`{shown}` has a NUL character in it"
+        )));
     }
     let ends = text
         .strip_suffix('\n')

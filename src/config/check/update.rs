@@ -1,38 +1,52 @@
 //! How replicas of an old template are replaced.
 
-use super::service::mapping;
-use super::value::{Fault, count, duration, maybe_zero_duration, one_of};
-use crate::config::error::At;
-use crate::config::raw::{self, Scalar};
-use crate::service::spec::{FailureAction, Order, Pull, Update};
+use super::value::{ValueError, count, duration, mapping, maybe_zero_duration, one_of};
+use crate::config::report::At;
+use crate::config::scalar::Scalar;
+use crate::config::shape::Shape;
+use crate::service::spec::{FailureAction, Update, UpdateOrder};
+use serde::Deserialize;
 use serde_yaml::Value;
 
 const PARALLELISM_MAX: u32 = 1000;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateKeys {
+    pub parallelism: Option<Scalar>,
+    pub order: Option<Scalar>,
+    pub delay: Option<Scalar>,
+    pub monitor: Option<Scalar>,
+    pub failure_action: Option<Scalar>,
+    pub max_failure_ratio: Option<Scalar>,
+}
+
+impl Shape for UpdateKeys {}
 
 /// `None` when there was a problem; every one is reported.
 pub fn update(at: &At<'_>, typed: Option<Value>) -> Option<Update> {
     let at = at.key("update_config");
     let typed = mapping(&at, typed, "{ parallelism: 1, order: start-first }")?;
-    let raw: raw::UpdateConfig = at.shape(Value::Mapping(typed));
+    let keys: UpdateKeys = at.shape(Value::Mapping(typed));
     let default = Update::default();
     let parallelism = at.read(
         "parallelism",
-        raw.parallelism.as_ref(),
+        keys.parallelism.as_ref(),
         default.parallelism,
         count(0..=PARALLELISM_MAX),
     );
     let order = at.read(
         "order",
-        raw.order.as_ref(),
+        keys.order.as_ref(),
         default.order,
         one_of(&[
-            ("start-first", Order::StartFirst),
-            ("stop-first", Order::StopFirst),
+            ("start-first", UpdateOrder::StartFirst),
+            ("stop-first", UpdateOrder::StopFirst),
         ]),
     );
     let failure_action = at.read(
         "failure_action",
-        raw.failure_action.as_ref(),
+        keys.failure_action.as_ref(),
         default.failure_action,
         one_of(&[
             ("rollback", FailureAction::Rollback),
@@ -41,11 +55,11 @@ pub fn update(at: &At<'_>, typed: Option<Value>) -> Option<Update> {
         ]),
     );
     let zero = maybe_zero_duration;
-    let delay = at.read("delay", raw.delay.as_ref(), default.delay, zero);
-    let monitor = at.read("monitor", raw.monitor.as_ref(), default.monitor, duration);
+    let delay = at.read("delay", keys.delay.as_ref(), default.delay, zero);
+    let monitor = at.read("monitor", keys.monitor.as_ref(), default.monitor, duration);
     let ratio = at.read(
         "max_failure_ratio",
-        raw.max_failure_ratio.as_ref(),
+        keys.max_failure_ratio.as_ref(),
         default.max_failure_ratio,
         ratio,
     );
@@ -63,12 +77,7 @@ pub fn update(at: &At<'_>, typed: Option<Value>) -> Option<Update> {
     })
 }
 
-pub fn pull(at: &At<'_>, typed: Option<&Scalar>) -> Option<Pull> {
-    let known = one_of(&[("always", Pull::Always), ("missing", Pull::Missing)]);
-    at.read("pull", typed, Pull::Missing, known)
-}
-
-fn ratio(typed: &Scalar) -> Result<f64, Fault> {
+fn ratio(typed: &Scalar) -> Result<f64, ValueError> {
     let number = match typed {
         Scalar::Integer(number) => Some(*number as f64),
         Scalar::Number(number) => Some(*number),
@@ -77,5 +86,5 @@ fn ratio(typed: &Scalar) -> Result<f64, Fault> {
     };
     number
         .filter(|number| (0.0..=1.0).contains(number))
-        .ok_or_else(|| Fault::new(format!("expected a number from 0 to 1, found `{typed}`")))
+        .ok_or_else(|| ValueError::new(format!("expected a number from 0 to 1, found `{typed}`")))
 }

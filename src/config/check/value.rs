@@ -1,30 +1,34 @@
 //! Single values: what each may be, in words.
 
-use crate::config::error::At;
-use crate::config::raw::Scalar;
+use crate::config::name::name_from;
+use crate::config::report::At;
+use crate::config::scalar::Scalar;
+use crate::config::shape::what;
 use crate::plugin::bytes;
+use crate::service::spec::{NAME_BYTES_MAX, is_name};
 use bytesize::ByteSize;
+use serde_yaml::{Mapping, Value};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// What is wrong with a value.
 #[derive(Debug)]
-pub struct Fault {
+pub struct ValueError {
     pub message: String,
     pub hint: Option<String>,
 }
 
-impl Fault {
+impl ValueError {
     pub fn new(message: impl Into<String>) -> Self {
-        Fault {
+        ValueError {
             message: message.into(),
             hint: None,
         }
     }
 
     pub fn hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Fault {
+        ValueError {
             message: message.into(),
             hint: Some(hint.into()),
         }
@@ -33,14 +37,14 @@ impl Fault {
 
 impl At<'_> {
     /// The value of `parse`; a fault is reported here.
-    pub fn accept<T>(&self, parsed: Result<T, Fault>) -> Option<T> {
+    pub fn accept<T>(&self, parsed: Result<T, ValueError>) -> Option<T> {
         match parsed {
             Ok(value) => return Some(value),
-            Err(Fault {
+            Err(ValueError {
                 message,
                 hint: Some(hint),
             }) => self.error_hint(message, hint),
-            Err(Fault { message, .. }) => self.error(message),
+            Err(ValueError { message, .. }) => self.error(message),
         }
         None
     }
@@ -51,7 +55,7 @@ impl At<'_> {
         key: &str,
         typed: Option<&Scalar>,
         default: T,
-        parse: impl Fn(&Scalar) -> Result<T, Fault>,
+        parse: impl Fn(&Scalar) -> Result<T, ValueError>,
     ) -> Option<T> {
         match typed {
             None => Some(default),
@@ -64,20 +68,20 @@ impl At<'_> {
         &self,
         key: &str,
         typed: Option<&Scalar>,
-        parse: impl Fn(&Scalar) -> Result<T, Fault>,
+        parse: impl Fn(&Scalar) -> Result<T, ValueError>,
     ) -> Option<T> {
         self.key(key).accept(parse(typed?))
     }
 }
 
-pub fn text(typed: &Scalar) -> Result<String, Fault> {
+pub fn text(typed: &Scalar) -> Result<String, ValueError> {
     match typed.to_string() {
-        text if text.trim().is_empty() => Err(Fault::new("is empty")),
+        text if text.trim().is_empty() => Err(ValueError::new("is empty")),
         text => Ok(text),
     }
 }
 
-pub fn count(range: RangeInclusive<u32>) -> impl Fn(&Scalar) -> Result<u32, Fault> {
+pub fn count(range: RangeInclusive<u32>) -> impl Fn(&Scalar) -> Result<u32, ValueError> {
     move |typed| {
         let number = match typed {
             Scalar::Integer(number) => u32::try_from(*number).ok(),
@@ -88,7 +92,7 @@ pub fn count(range: RangeInclusive<u32>) -> impl Fn(&Scalar) -> Result<u32, Faul
         number
             .filter(|number| range.contains(number))
             .ok_or_else(|| {
-                Fault::new(format!(
+                ValueError::new(format!(
                     "expected a whole number from {} to {}, found `{typed}`",
                     range.start(),
                     range.end()
@@ -98,37 +102,37 @@ pub fn count(range: RangeInclusive<u32>) -> impl Fn(&Scalar) -> Result<u32, Faul
 }
 
 /// One of a few words.
-pub fn one_of<T: Copy>(known: &[(&'static str, T)]) -> impl Fn(&Scalar) -> Result<T, Fault> {
+pub fn one_of<T: Copy>(known: &[(&'static str, T)]) -> impl Fn(&Scalar) -> Result<T, ValueError> {
     let known = known.to_vec();
     move |typed| {
         let typed = typed.to_string();
         let found = known.iter().find(|(word, _)| *word == typed);
         found.map(|(_, value)| *value).ok_or_else(|| {
             let words: Vec<String> = known.iter().map(|(word, _)| format!("`{word}`")).collect();
-            Fault::new(format!("expected {}, found `{typed}`", words.join(" or ")))
+            ValueError::new(format!("expected {}, found `{typed}`", words.join(" or ")))
         })
     }
 }
 
 /// In percent.
-pub fn percent(typed: &Scalar) -> Result<u32, Fault> {
+pub fn percent(typed: &Scalar) -> Result<u32, ValueError> {
     let shown = typed.to_string();
     let number = shown.strip_suffix('%').map(str::trim_end);
     let number = number.and_then(|number| number.parse().ok());
     number.filter(|number| *number <= 100).ok_or_else(|| {
         let message = format!("expected a percentage from 0% to 100%, found `{shown}`");
         match shown.parse::<u32>() {
-            Ok(number) if number <= 100 => Fault::hint(message, format!("write `{number}%`")),
-            _ => Fault::new(message),
+            Ok(number) if number <= 100 => ValueError::hint(message, format!("write `{number}%`")),
+            _ => ValueError::new(message),
         }
     })
 }
 
-pub fn port(typed: &Scalar) -> Result<u16, Fault> {
+pub fn port(typed: &Scalar) -> Result<u16, ValueError> {
     let range = 1..=u32::from(u16::MAX);
     match count(range)(typed) {
         Ok(port) => Ok(port as u16),
-        Err(_) => Err(Fault::new(format!(
+        Err(_) => Err(ValueError::new(format!(
             "expected a port from 1 to 65535, found `{typed}`"
         ))),
     }
@@ -137,9 +141,9 @@ pub fn port(typed: &Scalar) -> Result<u16, Fault> {
 /// Nothing that Tidegate waits for takes longer; keeps sums of instants in range, too.
 pub const DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub fn duration(typed: &Scalar) -> Result<Duration, Fault> {
+pub fn duration(typed: &Scalar) -> Result<Duration, ValueError> {
     match maybe_zero_duration(typed)? {
-        Duration::ZERO => Err(Fault::hint(
+        Duration::ZERO => Err(ValueError::hint(
             "must be longer than zero",
             "the shortest is `1ms`",
         )),
@@ -147,27 +151,27 @@ pub fn duration(typed: &Scalar) -> Result<Duration, Fault> {
     }
 }
 
-pub fn maybe_zero_duration(typed: &Scalar) -> Result<Duration, Fault> {
+pub fn maybe_zero_duration(typed: &Scalar) -> Result<Duration, ValueError> {
     let shown = typed.to_string();
     if shown.parse::<f64>().is_ok() {
-        return Err(Fault::hint(
+        return Err(ValueError::hint(
             format!("expected a duration with a unit, found `{shown}`"),
             format!("add a unit: `{shown}s` or `{shown}ms`"),
         ));
     }
     let duration = humantime::parse_duration(&shown).map_err(|_| {
-        Fault::hint(
+        ValueError::hint(
             format!("expected a duration, found `{shown}`"),
             "write a number and a unit, as in `500ms`, `10s` or `1m30s`",
         )
     })?;
     if duration > DURATION_MAX {
-        return Err(Fault::new(format!(
+        return Err(ValueError::new(format!(
             "expected at most `1day`, found `{shown}`"
         )));
     }
     if duration > Duration::ZERO && duration < Duration::from_millis(1) {
-        return Err(Fault::new(format!(
+        return Err(ValueError::new(format!(
             "expected at least `1ms`, found `{shown}`"
         )));
     }
@@ -175,11 +179,11 @@ pub fn maybe_zero_duration(typed: &Scalar) -> Result<Duration, Fault> {
 }
 
 /// In bytes.
-pub fn size(range: RangeInclusive<u64>) -> impl Fn(&Scalar) -> Result<u64, Fault> {
+pub fn size(range: RangeInclusive<u64>) -> impl Fn(&Scalar) -> Result<u64, ValueError> {
     move |typed| {
         let shown = typed.to_string();
         let bytes = bytes(&shown).ok_or_else(|| {
-            Fault::hint(
+            ValueError::hint(
                 format!("expected a size, found `{shown}`"),
                 "write a number and a unit, as in `64KiB`, `256m` or `1GiB`",
             )
@@ -187,7 +191,7 @@ pub fn size(range: RangeInclusive<u64>) -> impl Fn(&Scalar) -> Result<u64, Fault
         if range.contains(&bytes) {
             return Ok(bytes);
         }
-        Err(Fault::new(format!(
+        Err(ValueError::new(format!(
             "expected {} to {}, found `{shown}`",
             ByteSize::b(*range.start()).display().iec(),
             ByteSize::b(*range.end()).display().iec()
@@ -195,7 +199,7 @@ pub fn size(range: RangeInclusive<u64>) -> impl Fn(&Scalar) -> Result<u64, Fault
     }
 }
 
-pub fn address(typed: &Scalar) -> Result<SocketAddr, Fault> {
+pub fn address(typed: &Scalar) -> Result<SocketAddr, ValueError> {
     let shown = typed.to_string();
     // `[::ffff:10.0.0.7]:80` is `10.0.0.7:80`, and is compared with others as that.
     let parsed = shown.parse::<SocketAddr>();
@@ -207,43 +211,65 @@ pub fn address(typed: &Scalar) -> Result<SocketAddr, Fault> {
         let message = format!("expected an IP address and a port, found `{shown}`");
         let port = shown.strip_prefix(':').unwrap_or(&shown);
         if port.parse::<u16>().is_ok() {
-            return Fault::hint(message, format!("for every interface: `0.0.0.0:{port}`"));
+            return ValueError::hint(message, format!("for every interface: `0.0.0.0:{port}`"));
         }
         if shown.contains("://") {
-            return Fault::hint(message, "leave the scheme out, as in `10.0.0.7:8080`");
+            return ValueError::hint(message, "leave the scheme out, as in `10.0.0.7:8080`");
         }
         if shown
             .trim_matches(['[', ']'])
             .parse::<std::net::IpAddr>()
             .is_ok()
         {
-            return Fault::hint(message, "add a port, as in `10.0.0.7:8080` or `[::1]:8080`");
+            return ValueError::hint(message, "add a port, as in `10.0.0.7:8080` or `[::1]:8080`");
         }
         if shown.contains(|c: char| c.is_ascii_alphabetic()) {
-            return Fault::hint(message, "host names are not looked up: write the address");
+            return ValueError::hint(message, "host names are not looked up: write the address");
         }
-        Fault::hint(message, "as in `10.0.0.7:8080` or `[::1]:8080`")
+        ValueError::hint(message, "as in `10.0.0.7:8080` or `[::1]:8080`")
     })
 }
 
-pub use crate::service::spec::{NAME_BYTES_MAX, is_name};
+/// A list of addresses, none of them twice.
+pub fn addresses(
+    at: &At<'_>,
+    typed: &[Value],
+    check: impl Fn(&At<'_>, SocketAddr),
+) -> Vec<SocketAddr> {
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for (index, value) in typed.iter().enumerate() {
+        let at = at.index(index);
+        let parsed = at.scalar(value).map(|typed| address(&typed));
+        let Some(address) = parsed.and_then(|parsed| at.accept(parsed)) else {
+            continue;
+        };
+        if addresses.contains(&address) {
+            at.error(format!("`{address}` is listed twice"));
+            continue;
+        }
+        check(&at, address);
+        addresses.push(address);
+    }
+    addresses
+}
 
-/// The name closest to `text`, if there is anything to make one of.
-pub fn name_from(text: &str) -> Option<String> {
-    let name: String = text
-        .chars()
-        .map(|c| match c.to_ascii_lowercase() {
-            c if c.is_ascii_alphanumeric() => c,
-            _ => '-',
-        })
-        .skip_while(|c| *c == '-')
-        .take(NAME_BYTES_MAX)
-        .collect();
-    Some(name.trim_end_matches('-').to_owned()).filter(|name| !name.is_empty())
+/// What is at `at`; left out, it is an empty mapping.
+pub fn mapping(at: &At<'_>, typed: Option<Value>, example: &str) -> Option<Mapping> {
+    match typed {
+        None => Some(Mapping::new()),
+        Some(Value::Mapping(mapping)) => Some(mapping),
+        Some(other) => {
+            at.error_hint(
+                format!("expected a mapping, found {}", what(&other)),
+                format!("as in `{example}`"),
+            );
+            None
+        }
+    }
 }
 
 /// A problem with a name, and the one that it could have been.
-pub fn name(typed: &str, what: &str) -> Result<(), Fault> {
+pub fn name(typed: &str, what: &str) -> Result<(), ValueError> {
     if is_name(typed) {
         return Ok(());
     }
@@ -252,8 +278,20 @@ pub fn name(typed: &str, what: &str) -> Result<(), Fault> {
         Some(name) => format!("{rule}, as in `{name}`"),
         None => rule,
     };
-    Err(Fault::hint(
+    Err(ValueError::hint(
         format!("`{typed}` cannot be the name of {what}"),
         hint,
     ))
+}
+
+/// The single values of a list, each with its place.
+pub fn texts<'a>(at: &At<'a>, items: Vec<Value>) -> Vec<(At<'a>, String)> {
+    let one = |(index, item)| {
+        let at = at.index(index);
+        let text = at.scalar(&item)?.to_string();
+        // A word that looks like a number stays as it was typed.
+        let text = at.text().map_or(text, str::to_owned);
+        Some((at, text))
+    };
+    items.into_iter().enumerate().filter_map(one).collect()
 }

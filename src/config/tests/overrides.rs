@@ -234,7 +234,7 @@ fn the_file_is_looked_for_where_it_was_promised() {
     let unset = Env::new(|_| None);
     let found = |explicit, env: &Env| {
         let usual = [here.as_str(), etc.as_str()];
-        crate::config::source::find_among(explicit, env, &usual)
+        crate::config::text::find_among(explicit, env, &usual)
             .unwrap()
             .content
     };

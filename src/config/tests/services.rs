@@ -1,7 +1,7 @@
 //! One service, and services beside each other.
 
-use super::super::{Flags, Overrides, load};
 use super::{check, env, good, spec, stubs, text, web};
+use crate::config::{Flags, Overrides, load};
 use crate::service::spec::{Bounds, Source};
 use crate::service::store::store;
 use std::time::Duration;

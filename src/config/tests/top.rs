@@ -1,7 +1,8 @@
 //! The keys at the top.
 
 use super::{check, good, text, try_load};
-use crate::config::{Env, check as checks, state_dir};
+use crate::config::check::instance::default_state_dir;
+use crate::config::{Env, state_dir};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -88,7 +89,7 @@ fn the_state_folder_is_found_in_a_bad_file_too() {
     let bad = "state_dir: /run/edge\nlistne: []\n";
     assert_eq!(of(bad, &env("HOME", "/h")), "/run/edge");
     assert_eq!(of(bad, &env("TIDEGATE_STATE_DIR", "/b")), "/b");
-    let default = |is_root, env| checks::default_state_dir(is_root, &env);
+    let default = |is_root, env| default_state_dir(is_root, &env);
     let shown = |folder: Option<PathBuf>| folder.map(|folder| folder.display().to_string());
     for (is_root, name, expected) in [
         (true, "HOME", Some("/var/lib/tidegate")),

@@ -1,132 +1,15 @@
-//! Where values come from: the file, and the flags and environment variables that beat it.
+//! Flags and environment variables that beat the file.
 
-use super::check::name_from;
-use super::error::{Problems, Report, join, quoted};
-use super::raw::Health;
+use super::check::health::HealthKeys;
+use super::env::Env;
+use super::keys::keys_of;
+use super::name::name_of;
+use super::origins::join;
+use super::report::ProblemReport;
+use super::suggestion::quoted;
 use super::yaml::Tree;
 use serde_yaml::{Mapping, Value};
-use std::fmt;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-/// Far more than anybody writes; keeps a wrong path from filling the memory.
-const FILE_BYTES_MAX: u64 = 4 << 20;
-
-/// A configuration as text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text {
-    /// The file's name as the user gave it, for messages.
-    pub name: String,
-    pub content: String,
-}
-
-impl Text {
-    /// What holds without a file.
-    pub fn built_in() -> Self {
-        Text {
-            name: "built-in defaults".to_owned(),
-            content: String::new(),
-        }
-    }
-}
-
-/// Finds the configuration: the file of `-c`, else of `TIDEGATE_CONFIG`, else `./tidegate.yaml`,
-/// else `/etc/tidegate/tidegate.yaml`, else the built-in defaults.
-///
-/// A file that was named must be there; the others need not be.
-pub fn find(explicit: Option<PathBuf>, env: &Env) -> Result<Text, Problems> {
-    find_among(
-        explicit,
-        env,
-        &["tidegate.yaml", "/etc/tidegate/tidegate.yaml"],
-    )
-}
-
-pub(super) fn find_among(
-    explicit: Option<PathBuf>,
-    env: &Env,
-    usual: &[&str],
-) -> Result<Text, Problems> {
-    let named = explicit
-        .map(|path| (path, "check the path behind `-c`"))
-        .or_else(|| {
-            let path = PathBuf::from(env.get("TIDEGATE_CONFIG")?);
-            Some((path, "check the path in `TIDEGATE_CONFIG`, or unset it"))
-        });
-    if let Some((path, hint)) = named {
-        return read(&path).map_err(|error| unreadable(&path, &error, hint));
-    }
-    for path in usual.iter().map(Path::new) {
-        match read(path) {
-            Ok(text) => return Ok(text),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => {
-                let hint = "make it readable, or name another file with `-c`";
-                return Err(unreadable(path, &error, hint));
-            }
-        }
-    }
-    Ok(Text::built_in())
-}
-
-fn read(path: &Path) -> std::io::Result<Text> {
-    let mut content = String::new();
-    let file = File::open(path)?;
-    let bytes = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut content)?;
-    if bytes as u64 > FILE_BYTES_MAX {
-        return Err(ErrorKind::FileTooLarge.into());
-    }
-    Ok(Text {
-        name: path.display().to_string(),
-        content,
-    })
-}
-
-fn unreadable(path: &Path, error: &std::io::Error, hint: &str) -> Problems {
-    let why = match error.kind() {
-        ErrorKind::NotFound => "there is no such file".to_owned(),
-        ErrorKind::PermissionDenied => "reading it is not permitted".to_owned(),
-        ErrorKind::IsADirectory => "it is a folder".to_owned(),
-        ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
-        ErrorKind::FileTooLarge => {
-            format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20)
-        }
-        _ => error.to_string(),
-    };
-    let message = format!("cannot read the configuration: {why}");
-    Problems::whole(path.display().to_string(), message, Some(hint.to_owned()))
-}
-
-/// Looks environment variables up; an argument, so that nothing else has to be set to test it.
-#[derive(Clone)]
-pub struct Env(Arc<Lookup>);
-
-type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
-
-impl Env {
-    pub fn new(lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        Env(Arc::new(lookup))
-    }
-
-    /// The environment of this process.
-    pub fn process() -> Self {
-        Env::new(|name| std::env::var(name).ok())
-    }
-
-    /// A variable that is set to nothing counts as not set, as `${NAME:-}` leaves it.
-    pub fn get(&self, name: &str) -> Option<String> {
-        (self.0)(name).filter(|value| !value.is_empty())
-    }
-}
-
-impl fmt::Debug for Env {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Env")
-    }
-}
 
 /// The flags of the command line that stand for configuration.
 #[derive(Clone, Debug, Default)]
@@ -268,9 +151,9 @@ impl Overrides {
                         != kind
                     {
                         // The rest is of another check.
-                        let stays = |key: &Value| {
-                            key.as_str().is_some_and(|key| Health::KEYS.contains(&key))
-                        };
+                        let own = keys_of::<HealthKeys>();
+                        let stays =
+                            |key: &Value| key.as_str().is_some_and(|key| own.contains(&key));
                         target.retain(|key, _| stays(key));
                     }
                     target.insert("type".into(), kind.into());
@@ -319,7 +202,7 @@ pub(super) struct Misplaced {
 }
 
 impl Misplaced {
-    pub fn report(self, report: &Report) {
+    pub fn report(self, report: &ProblemReport) {
         report.given(
             self.origin,
             self.message,
@@ -349,11 +232,4 @@ fn mapping(value: &mut Value) -> Option<&mut Mapping> {
         *value = Value::Mapping(Mapping::new());
     }
     value.as_mapping_mut()
-}
-
-/// The last part of an image's name, without tag and digest.
-pub fn name_of(image: &str) -> String {
-    let last = image.rsplit('/').next().unwrap_or_default();
-    let name = last.split([':', '@']).next().unwrap_or_default();
-    name_from(name).unwrap_or_else(|| "service".to_owned())
 }

@@ -1,55 +1,33 @@
-//! What a service does about replicas that fail its requests.
+//! Ejection of replicas because of their answers.
 
 use super::value::{count, duration, percent};
-use crate::config::error::At;
-use crate::config::raw;
-use crate::config::shape::what;
-use crate::service::spec::{OutlierDetection, Retries};
+use crate::config::report::At;
+use crate::config::scalar::Scalar;
+use crate::config::shape::{Shape, what};
+use crate::service::spec::OutlierDetection;
+use serde::Deserialize;
 use serde_yaml::Value;
 
-/// Attempts that one request may have.
-const ATTEMPTS_MAX: u32 = 16;
-const MIN_PER_SECOND_MAX: u32 = 100_000;
 const CONSECUTIVE_MAX: u32 = 1000;
 
-pub fn retries(at: &At<'_>, typed: Option<Value>) -> Option<Retries> {
-    let default = Retries::default();
-    let typed = match typed {
-        None => return Some(default),
-        Some(typed @ Value::Mapping(_)) => typed,
-        Some(other) => {
-            at.error_hint(
-                format!("expected a mapping, found {}", what(&other)),
-                "as in `{ attempts: 4, budget: 20% }`; how often a health check may fail belongs \
-                 under `healthcheck`",
-            );
-            return None;
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutlierKeys {
+    pub consecutive_5xx: Option<Scalar>,
+    pub base_ejection_time: Option<Scalar>,
+    pub max_ejection_time: Option<Scalar>,
+    pub max_ejection_percent: Option<Scalar>,
+}
+
+impl Shape for OutlierKeys {
+    fn elsewhere(key: &str) -> Option<&'static str> {
+        match key {
+            "interval" | "timeout" | "retries" | "start_period" => {
+                Some("it belongs under `healthcheck`")
+            }
+            _ => None,
         }
-    };
-    let raw: raw::Retries = at.shape(typed);
-    let attempts = at.read(
-        "attempts",
-        raw.attempts.as_ref(),
-        default.attempts,
-        count(1..=ATTEMPTS_MAX),
-    );
-    let budget = at.read(
-        "budget",
-        raw.budget.as_ref(),
-        default.budget_percent,
-        percent,
-    );
-    let min_per_second = at.read(
-        "min_per_second",
-        raw.min_per_second.as_ref(),
-        default.min_per_second,
-        count(0..=MIN_PER_SECOND_MAX),
-    );
-    Some(Retries {
-        attempts: attempts?,
-        budget_percent: budget?,
-        min_per_second: min_per_second?,
-    })
+    }
 }
 
 /// The inner `None`: it is off.
@@ -69,28 +47,28 @@ pub fn outlier_detection(at: &At<'_>, typed: Option<Value>) -> Option<Option<Out
             return None;
         }
     };
-    let raw: raw::OutlierDetection = at.shape(typed);
+    let keys: OutlierKeys = at.shape(typed);
     let consecutive = at.read(
         "consecutive_5xx",
-        raw.consecutive_5xx.as_ref(),
+        keys.consecutive_5xx.as_ref(),
         default.consecutive_5xx,
         count(1..=CONSECUTIVE_MAX),
     );
     let base = at.read(
         "base_ejection_time",
-        raw.base_ejection_time.as_ref(),
+        keys.base_ejection_time.as_ref(),
         default.base_ejection_time,
         duration,
     );
     let max = at.read(
         "max_ejection_time",
-        raw.max_ejection_time.as_ref(),
+        keys.max_ejection_time.as_ref(),
         default.max_ejection_time,
         duration,
     );
     let max_percent = at.read(
         "max_ejection_percent",
-        raw.max_ejection_percent.as_ref(),
+        keys.max_ejection_percent.as_ref(),
         default.max_ejection_percent,
         percent,
     );

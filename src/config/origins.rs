@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Origin {
     Line(usize),
     /// The flag or the environment variable of this name.
     Given(&'static str),
@@ -12,17 +12,17 @@ pub enum Place {
 
 #[derive(Clone, Debug)]
 struct Mark {
-    place: Place,
+    place: Origin,
     text: Option<String>,
 }
 
 /// Where each key path was written.
 #[derive(Debug, Default)]
-pub struct Places(BTreeMap<String, Mark>);
+pub struct Origins(BTreeMap<String, Mark>);
 
-impl Places {
+impl Origins {
     /// The place of `path`, or of the closest one around it.
-    pub fn of(&self, path: &str) -> Option<Place> {
+    pub fn of(&self, path: &str) -> Option<Origin> {
         let mut path = path;
         loop {
             if let Some(mark) = self.0.get(path) {
@@ -48,7 +48,7 @@ impl Places {
     pub fn give(&mut self, path: &str, origin: &'static str) {
         self.0.retain(|other, _| !within(other, path));
         let mark = Mark {
-            place: Place::Given(origin),
+            place: Origin::Given(origin),
             text: None,
         };
         self.0.insert(path.to_owned(), mark);
@@ -57,7 +57,7 @@ impl Places {
     pub fn add(&mut self, path: &str, line: usize) {
         // The first of two equal keys is the one that is kept.
         self.0.entry(path.to_owned()).or_insert(Mark {
-            place: Place::Line(line),
+            place: Origin::Line(line),
             text: None,
         });
     }
@@ -87,4 +87,13 @@ impl Places {
 fn within(path: &str, outer: &str) -> bool {
     path.strip_prefix(outer)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// The path of `key` below `path`.
+pub fn join(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
 }

@@ -1,0 +1,174 @@
+//! The file as a whole: the keys at the top.
+
+use super::addresses::loops;
+use super::admin::admin;
+use super::instance::{DEFAULT_INSTANCE, instance, state_dir};
+use super::limits::limits;
+use super::plugins::Installer;
+use super::proxies::proxies;
+use super::services::services;
+use super::timeouts::timeouts;
+use super::value::{addresses, count, size};
+use super::{claims, ports};
+use crate::config::checked::Config;
+use crate::config::env::Env;
+use crate::config::report::At;
+use crate::config::scalar::Scalar;
+use crate::config::server::Server;
+use crate::config::shape::Shape;
+use crate::plugin::Registry;
+use crate::service::store::Reader;
+use serde::Deserialize;
+use serde_yaml::{Mapping, Value};
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::thread::available_parallelism;
+
+const LISTEN: &str = "0.0.0.0:80";
+const HEADER_BYTES: u64 = 64 << 10;
+const HEADER_BYTES_MIN: u64 = 1 << 10;
+const HEADER_BYTES_MAX: u64 = 1 << 20;
+const CONCURRENT_STARTS: u32 = 4;
+const CONCURRENT_STARTS_MAX: u32 = 100;
+const THREADS_MAX: u32 = 1024;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileKeys {
+    pub listen: Option<Vec<Value>>,
+    /// A mapping, or "off".
+    pub admin: Option<Value>,
+    pub instance: Option<Scalar>,
+    pub state_dir: Option<Scalar>,
+    pub threads: Option<Scalar>,
+    pub timeouts: Option<Mapping>,
+    pub max_header_size: Option<Scalar>,
+    pub limits: Option<Mapping>,
+    pub trusted_proxies: Option<Vec<Value>>,
+    pub proxy_protocol: Option<Vec<Value>>,
+    pub max_concurrent_starts: Option<Scalar>,
+    pub services: Option<Mapping>,
+    pub plugins: Option<Vec<Value>>,
+}
+
+impl Shape for FileKeys {
+    fn elsewhere(key: &str) -> Option<&'static str> {
+        match key {
+            "image" | "addresses" | "routes" | "scale" | "healthcheck" => {
+                Some("it belongs under `services`, as in `services: { web: { … } }`")
+            }
+            "version" | "name" => Some("leave it out: this is not a Compose file"),
+            "volumes" | "networks" => {
+                Some("leave it out here, and name it under the service that uses it")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// `None` when there was a problem; every one is reported.
+pub fn file(
+    at: &At<'_>,
+    value: Value,
+    env: &Env,
+    registry: &Registry,
+    reader: Reader,
+    previous: Option<&Config>,
+) -> Option<Config> {
+    let has_services = value.get("services").is_some_and(|value| !value.is_null());
+    let mut keys: FileKeys = at.shape(value);
+    let installer = Installer {
+        registry,
+        reader,
+        previous,
+        background: RefCell::default(),
+    };
+    let listen = listen(&at.key("listen"), keys.listen.take());
+    let admin = admin(&at.key("admin"), keys.admin.take());
+    let (admin, admin_hosts) = admin.unzip();
+    if let Some(Some(admin)) = admin
+        && listen.contains(&admin)
+        && admin.port() != 0
+    {
+        at.key("admin")
+            .error(format!("`{admin}` is listed under `listen` as well"));
+    }
+    let instance = at.read(
+        "instance",
+        keys.instance.as_ref(),
+        DEFAULT_INSTANCE.into(),
+        instance,
+    );
+    let state_dir = state_dir(at, keys.state_dir.as_ref(), env);
+    let server = server(at, &mut keys, &listen);
+    let plugins = installer.global(&at.key("plugins"), keys.plugins);
+    let in_services = at.key("services");
+    let (services, outlines) = match keys.services {
+        // What stands there is no mapping, and reported already.
+        None if has_services => (None, Vec::new()),
+        typed => services(&in_services, typed.unwrap_or_default(), env, &installer),
+    };
+    claims::conflicts(&in_services, &outlines);
+    let ours: Vec<SocketAddr> = listen.iter().copied().chain(admin.flatten()).collect();
+    ports::conflicts(&in_services, &outlines, &ours);
+    loops(&in_services, services.as_deref().unwrap_or_default(), &ours);
+    Some(Config {
+        listen,
+        admin: admin?,
+        admin_hosts: admin_hosts?,
+        instance: instance?,
+        state_dir: state_dir?,
+        server: server?,
+        services: services?,
+        plugins,
+        background: installer.background.into_inner(),
+    })
+}
+
+fn listen(at: &At<'_>, typed: Option<Vec<Value>>) -> Vec<SocketAddr> {
+    let typed = typed.unwrap_or_else(|| vec![LISTEN.into()]);
+    if typed.is_empty() {
+        at.error_hint(
+            "is empty",
+            format!("write at least one, as in `[\"{LISTEN}\"]`"),
+        );
+    }
+    addresses(at, &typed, |_, _| ())
+}
+
+/// The settings of the proxy itself.
+fn server(at: &At<'_>, keys: &mut FileKeys, listen: &[SocketAddr]) -> Option<Server> {
+    let cores = available_parallelism().map_or(1, |cores| cores.get() as u32);
+    let threads = keys.threads.as_ref();
+    let threads = at.read("threads", threads, cores, count(1..=THREADS_MAX));
+    let timeouts = timeouts(&at.key("timeouts"), keys.timeouts.take());
+    let header = at.read(
+        "max_header_size",
+        keys.max_header_size.as_ref(),
+        HEADER_BYTES,
+        size(HEADER_BYTES_MIN..=HEADER_BYTES_MAX),
+    );
+    let starts = at.read(
+        "max_concurrent_starts",
+        keys.max_concurrent_starts.as_ref(),
+        CONCURRENT_STARTS,
+        count(1..=CONCURRENT_STARTS_MAX),
+    );
+    let limits = limits(&at.key("limits"), keys.limits.take());
+    let trusted = keys.trusted_proxies.take();
+    let proxies = proxies(at, trusted, keys.proxy_protocol.take(), listen);
+    let timeouts = timeouts?;
+    Some(Server {
+        threads: threads? as usize,
+        header_timeout: timeouts.header,
+        keepalive_timeout: timeouts.keepalive,
+        client_read_timeout: timeouts.client_read,
+        client_write_timeout: timeouts.client_write,
+        drain_timeout: timeouts.drain,
+        max_header_bytes: header?,
+        limits: limits?,
+        trusted_proxies: proxies.trusted,
+        proxy_protocol: proxies.listeners,
+        max_concurrent_starts: starts?,
+    })
+}

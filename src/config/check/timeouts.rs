@@ -1,0 +1,52 @@
+//! Timeouts of clients' connections, and of leaving.
+
+use super::value::duration;
+use crate::config::report::At;
+use crate::config::scalar::Scalar;
+use crate::config::shape::Shape;
+use serde::Deserialize;
+use serde_yaml::{Mapping, Value};
+use std::time::Duration;
+
+/// A head is a packet or two; a phone in a tunnel gets a few retransmissions.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeoutsKeys {
+    pub header: Option<Scalar>,
+    pub keepalive: Option<Scalar>,
+    pub client_read: Option<Scalar>,
+    pub client_write: Option<Scalar>,
+    pub drain: Option<Scalar>,
+}
+
+impl Shape for TimeoutsKeys {}
+
+/// Checked timeouts.
+pub struct Timeouts {
+    pub header: Duration,
+    pub keepalive: Duration,
+    pub client_read: Duration,
+    pub client_write: Duration,
+    pub drain: Duration,
+}
+
+/// `None` when there was a problem; every one is reported.
+pub fn timeouts(at: &At<'_>, typed: Option<Mapping>) -> Option<Timeouts> {
+    let keys: TimeoutsKeys = at.shape(Value::Mapping(typed.unwrap_or_default()));
+    let timeout = |key, typed: &Option<Scalar>| at.read(key, typed.as_ref(), TIMEOUT, duration);
+    let header = at.read("header", keys.header.as_ref(), HEADER_TIMEOUT, duration);
+    let keepalive = timeout("keepalive", &keys.keepalive);
+    let client_read = timeout("client_read", &keys.client_read);
+    let client_write = timeout("client_write", &keys.client_write);
+    let drain = timeout("drain", &keys.drain);
+    Some(Timeouts {
+        header: header?,
+        keepalive: keepalive?,
+        client_read: client_read?,
+        client_write: client_write?,
+        drain: drain?,
+    })
+}

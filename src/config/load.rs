@@ -1,0 +1,81 @@
+//! From a text to a [`Config`], or to every problem in it.
+
+use super::check::file::file;
+use super::check::instance::{DEFAULT_INSTANCE, default_state_dir, is_root};
+use super::checked::Config;
+use super::env::Env;
+use super::origins::Origins;
+use super::overrides::Overrides;
+use super::problem::Problems;
+use super::report::ProblemReport;
+use super::shape::what;
+use super::text::Text;
+use super::yaml;
+use crate::plugin::Registry;
+use crate::service::store::Reader;
+use serde_yaml::{Mapping, Value};
+use std::path::PathBuf;
+
+/// Checks `source`, with `overrides` written over it.
+///
+/// Plugins of `previous` that did not change are kept, with whatever they have counted.
+pub fn load(
+    source: &Text,
+    overrides: &Overrides,
+    registry: &Registry,
+    reader: Reader,
+    previous: Option<&Config>,
+) -> Result<Config, Problems> {
+    let mut tree = match yaml::parse(&source.content) {
+        Ok(tree) => tree,
+        Err(error) => {
+            let report = ProblemReport::new(&source.name, Origins::default());
+            report.syntax_error(error);
+            return report.finish(None);
+        }
+    };
+    if tree.value.is_null() {
+        tree.value = Value::Mapping(Mapping::new());
+    }
+    let misplaced = overrides.apply(&mut tree);
+    let report = ProblemReport::new(&source.name, tree.places);
+    for error in tree.errors {
+        report.syntax_error(error);
+    }
+    for misplaced in misplaced {
+        misplaced.report(&report);
+    }
+    let at = report.root();
+    if !tree.value.is_mapping() {
+        at.error_hint(
+            format!("expected a mapping, found {}", what(&tree.value)),
+            "begin with `services:`",
+        );
+        return report.finish(None);
+    }
+    let config = file(&at, tree.value, &overrides.env, registry, reader, previous);
+    report.finish(config)
+}
+
+/// The state folder alone, whatever else is wrong with `source`: whoever wants to tell a running
+/// Tidegate to reload a bad file has to find it.
+pub fn state_dir(source: &Text, env: &Env) -> PathBuf {
+    let named = env.get("TIDEGATE_STATE_DIR");
+    let named = named.or_else(|| typed(source, "state_dir"));
+    let named = named.map(PathBuf::from).filter(|path| path.is_absolute());
+    named
+        .or_else(|| default_state_dir(is_root(), env))
+        .unwrap_or_else(|| PathBuf::from("/var/lib/tidegate"))
+}
+
+/// Whose containers `source` speaks of, even when it is otherwise wrong.
+pub fn instance(source: &Text, env: &Env) -> String {
+    let named = env.get("TIDEGATE_INSTANCE");
+    let named = named.or_else(|| typed(source, "instance"));
+    named.unwrap_or_else(|| DEFAULT_INSTANCE.to_owned())
+}
+
+fn typed(source: &Text, key: &str) -> Option<String> {
+    let tree = yaml::parse(&source.content).ok()?;
+    Some(tree.value.get(key)?.as_str()?.to_owned())
+}

@@ -1,0 +1,19 @@
+//! An installed plugin.
+
+use crate::plugin::{Filter, Observer, Probe, Scaler};
+use serde_yaml::Value;
+use std::sync::Arc;
+
+/// An installed plugin. A reload keeps it, with all that it has counted, unless its name or its
+/// values change.
+pub struct Plugged {
+    pub name: String,
+    pub values: Value,
+    pub filters: Vec<Arc<dyn Filter>>,
+    pub observers: Vec<Arc<dyn Observer>>,
+    pub probe: Option<Arc<dyn Probe>>,
+    pub scaler: Option<Arc<dyn Scaler>>,
+    pub metrics: Vec<prometheus::Registry>,
+    /// States for the next plugin of this name in this place, which may have other values.
+    pub states: http::Extensions,
+}

@@ -1,0 +1,136 @@
+//! Problems as they are collected, and the places that they belong to.
+
+use super::origins::{Origin, Origins, join};
+use super::problem::{Problem, Problems};
+use super::yaml::SyntaxError;
+use std::cell::RefCell;
+
+/// Collects problems while a file is checked.
+pub(super) struct ProblemReport {
+    file: String,
+    places: Origins,
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl ProblemReport {
+    pub fn new(file: &str, places: Origins) -> Self {
+        ProblemReport {
+            file: file.to_owned(),
+            places,
+            problems: RefCell::default(),
+        }
+    }
+
+    pub fn root(&self) -> At<'_> {
+        At {
+            report: self,
+            path: String::new(),
+        }
+    }
+
+    /// A problem with the text itself.
+    pub fn syntax_error(&self, error: SyntaxError) {
+        self.problems.borrow_mut().push(Problem {
+            origin: self.file.clone(),
+            line: Some(error.line),
+            column: error.column,
+            path: error.path,
+            message: error.message,
+            hint: None,
+        });
+    }
+
+    /// A problem with a flag or an environment variable as such.
+    pub fn given(&self, origin: &str, message: String, hint: &str) {
+        self.problems.borrow_mut().push(Problem {
+            origin: origin.to_owned(),
+            line: None,
+            column: None,
+            path: String::new(),
+            message,
+            hint: Some(hint.to_owned()),
+        });
+    }
+
+    /// `value`, unless there was a problem.
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, Problems> {
+        let mut problems = self.problems.into_inner();
+        problems.sort_by_key(|problem| (problem.line, problem.column));
+        match value {
+            Some(value) if problems.is_empty() => Ok(value),
+            _ => Err(Problems(problems)),
+        }
+    }
+}
+
+/// A place in the configuration, and where to say what is wrong with it.
+#[derive(Clone)]
+pub(super) struct At<'a> {
+    report: &'a ProblemReport,
+    path: String,
+}
+
+impl<'a> At<'a> {
+    pub fn key(&self, key: &str) -> At<'a> {
+        self.at(join(&self.path, key))
+    }
+
+    pub fn index(&self, index: usize) -> At<'a> {
+        self.at(format!("{}[{index}]", self.path))
+    }
+
+    /// `path` within this place, as `a.b[0]`; empty or `.` for the place itself.
+    pub fn inner(&self, path: &str) -> At<'a> {
+        match path {
+            "" | "." => self.clone(),
+            _ if path.starts_with('[') => self.at(format!("{}{path}", self.path)),
+            _ => self.key(path),
+        }
+    }
+
+    fn at(&self, path: String) -> At<'a> {
+        At {
+            report: self.report,
+            path,
+        }
+    }
+
+    /// The scalar here as the user wrote it, before YAML made `1.10` a number.
+    pub fn text(&self) -> Option<&'a str> {
+        self.report.places.text(&self.path)
+    }
+
+    pub fn error(&self, message: impl Into<String>) {
+        self.push(self, message.into(), None);
+    }
+
+    pub fn error_hint(&self, message: impl Into<String>, hint: impl Into<String>) {
+        self.push(self, message.into(), Some(hint.into()));
+    }
+
+    /// A problem of this place that shows where the first of `keys` is: what a flag or the
+    /// environment gives before what the file does, because nobody looks for it there.
+    pub fn error_on(&self, keys: &[&str], message: String, hint: String) {
+        let places = &self.report.places;
+        let written = keys.iter().map(|key| self.key(key));
+        let mut written: Vec<At<'_>> = written.filter(|at| places.has(&at.path)).collect();
+        written.sort_by_key(|at| matches!(places.of(&at.path), Some(Origin::Line(_))));
+        self.push(written.first().unwrap_or(self), message, Some(hint));
+    }
+
+    fn push(&self, shown: &At<'_>, message: String, hint: Option<String>) {
+        let (origin, line) = match self.report.places.of(&shown.path) {
+            Some(Origin::Line(line)) => (self.report.file.clone(), Some(line)),
+            Some(Origin::Given(origin)) => (origin.to_owned(), None),
+            None => (self.report.file.clone(), None),
+        };
+        self.report.problems.borrow_mut().push(Problem {
+            origin,
+            line,
+            column: None,
+            path: self.path.clone(),
+            message,
+            hint,
+        });
+    }
+}

@@ -1,0 +1,146 @@
+//! The file as a JSON Schema, for editors.
+//!
+//! The keys are those of the structs that the file is read into. What they mean and may be is read
+//! in the reference, so that the two are one.
+
+use super::parts::{FILE, FilePart, Inside};
+use super::reference::{Row, reference};
+use super::value::{off, value};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Where editors and `$schema` lines find what this is.
+const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+
+/// The schema, with the names of the plugins that this build knows.
+pub fn schema<'a>(plugins: impl Iterator<Item = &'a str>) -> Value {
+    let plugins: Vec<&str> = plugins.collect();
+    let reference = reference();
+    let words = Words {
+        reference: &reference,
+        plugins: &plugins,
+    };
+    let mut schema = words.object(FILE, "");
+    schema["$schema"] = DIALECT.into();
+    schema["title"] = "Tidegate".into();
+    schema["description"] = "The configuration of Tidegate. `tidegate check` says more: what \
+                             contradicts something else, and what a plugin makes of its keys."
+        .into();
+    schema
+}
+
+struct Words<'a> {
+    reference: &'a BTreeMap<String, Row>,
+    plugins: &'a [&'a str],
+}
+
+impl Words<'_> {
+    /// `path` ends with a dot, or is empty at the top.
+    fn object(&self, part: &FilePart, path: &str) -> Value {
+        let properties = part.keys().map(|key| {
+            let inner = format!("{path}{key}");
+            let mut schema = match part.inside(key) {
+                Some(inside) => self.inside(inside, &inner),
+                None => self.value(&inner),
+            };
+            // A key with nothing behind it is a key that was left out.
+            schema = json!({ "anyOf": [schema, { "type": "null" }] });
+            if let Some(entry) = self.reference.get(&inner) {
+                schema["description"] = entry.described().into();
+            }
+            (key.to_owned(), schema)
+        });
+        let properties: Map<String, Value> = properties.collect();
+        json!({
+            "type": "object",
+            "properties": properties,
+            "additionalProperties": part.is_open,
+        })
+    }
+
+    fn inside(&self, inside: &Inside, path: &str) -> Value {
+        let below = format!("{path}.");
+        match inside {
+            Inside::One(part) => self.object(part, &below),
+            Inside::OrOff(part) => json!({ "anyOf": [self.object(part, &below), off()] }),
+            Inside::List(part) => json!({ "type": "array", "items": self.object(part, &below) }),
+            Inside::Named(part) => json!({
+                "type": "object",
+                "propertyNames": { "pattern": "^[a-z0-9-]{1,40}$" },
+                "additionalProperties": self.object(part, &below),
+            }),
+            Inside::Plugins => {
+                let named: Map<String, Value> = self
+                    .plugins
+                    .iter()
+                    .map(|name| ((*name).to_owned(), json!({})))
+                    .collect();
+                json!({
+                    "type": "array",
+                    "items": { "anyOf": [
+                        { "enum": self.plugins },
+                        {
+                            "type": "object",
+                            "properties": named,
+                            "additionalProperties": false,
+                            "minProperties": 1,
+                            "maxProperties": 1,
+                        },
+                    ] },
+                })
+            }
+        }
+    }
+
+    fn value(&self, path: &str) -> Value {
+        let entry = self.reference.get(path);
+        entry.map_or(json!({}), |entry| value(&entry.value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Every key of the structs by its path, parts that have a table of their own included.
+    fn paths(part: &FilePart, path: &str, found: &mut BTreeSet<String>) {
+        for key in part.keys() {
+            let inner = format!("{path}{key}");
+            match part.inside(key) {
+                Some(Inside::One(part) | Inside::OrOff(part) | Inside::List(part))
+                | Some(Inside::Named(part)) => paths(part, &format!("{inner}."), found),
+                Some(Inside::Plugins) | None => drop(found.insert(inner)),
+            }
+        }
+    }
+
+    #[test]
+    fn the_reference_has_every_key_and_no_other() {
+        let mut there = BTreeSet::new();
+        paths(FILE, "", &mut there);
+        let told = reference();
+        for key in &there {
+            // Its row says what is inside.
+            if key != "admin.listen" {
+                assert!(
+                    told.contains_key(key),
+                    "conf/README.md: add a row for `{key}`"
+                );
+            }
+        }
+        let parts = [
+            "admin",
+            "services",
+            "services.routes",
+            "services.healthcheck",
+            "services.scale",
+            "services.update_config",
+            "services.outlier_detection",
+        ];
+        for key in told.keys() {
+            let known = there.contains(key) || parts.contains(&key.as_str());
+            assert!(known, "conf/README.md: there is no key `{key}`");
+        }
+    }
+}

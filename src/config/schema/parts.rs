@@ -1,0 +1,100 @@
+//! The parts of the file, and the keys in each.
+
+use crate::config::check::admin::AdminKeys;
+use crate::config::check::container::ContainerKeys;
+use crate::config::check::file::FileKeys;
+use crate::config::check::forward::ForwardKeys;
+use crate::config::check::health::HealthKeys;
+use crate::config::check::hold::HoldKeys;
+use crate::config::check::limits::LimitsKeys;
+use crate::config::check::outlier::OutlierKeys;
+use crate::config::check::retries::RetriesKeys;
+use crate::config::check::route::RouteKeys;
+use crate::config::check::scale::ScaleKeys;
+use crate::config::check::service::ServiceKeys;
+use crate::config::check::timeouts::TimeoutsKeys;
+use crate::config::check::update::UpdateKeys;
+use crate::config::keys::keys_of;
+
+/// A part of the file, with the parts in it.
+pub struct FilePart {
+    /// The structs that are read from it, each with its keys.
+    shapes: &'static [fn() -> &'static [&'static str]],
+    inside: &'static [(&'static str, Inside)],
+    /// Other keys belong to a plugin.
+    pub is_open: bool,
+}
+
+impl FilePart {
+    pub fn keys(&self) -> impl Iterator<Item = &'static str> {
+        self.shapes.iter().flat_map(|keys| keys().iter().copied())
+    }
+
+    /// The part behind `key`.
+    pub fn inside(&self, key: &str) -> Option<&'static Inside> {
+        let found = self.inside.iter().find(|(name, _)| *name == key);
+        found.map(|(_, inside)| inside)
+    }
+}
+
+pub enum Inside {
+    One(&'static FilePart),
+    OrOff(&'static FilePart),
+    List(&'static FilePart),
+    Named(&'static FilePart),
+    Plugins,
+}
+
+const fn part(shapes: &'static [fn() -> &'static [&'static str]]) -> FilePart {
+    FilePart {
+        shapes,
+        inside: &[],
+        is_open: false,
+    }
+}
+
+pub const FILE: &FilePart = &FilePart {
+    inside: &[
+        ("admin", Inside::OrOff(&part(&[keys_of::<AdminKeys>]))),
+        ("timeouts", Inside::One(&part(&[keys_of::<TimeoutsKeys>]))),
+        ("limits", Inside::One(&part(&[keys_of::<LimitsKeys>]))),
+        ("services", Inside::Named(SERVICE)),
+        ("plugins", Inside::Plugins),
+    ],
+    ..part(&[keys_of::<FileKeys>])
+};
+
+pub const SERVICE: &FilePart = &FilePart {
+    inside: &[
+        ("routes", Inside::List(&part(&[keys_of::<RouteKeys>]))),
+        ("healthcheck", Inside::One(HEALTH)),
+        ("scale", Inside::One(SCALE)),
+        (
+            "update_config",
+            Inside::One(&part(&[keys_of::<UpdateKeys>])),
+        ),
+        ("hold", Inside::One(&part(&[keys_of::<HoldKeys>]))),
+        ("retries", Inside::One(&part(&[keys_of::<RetriesKeys>]))),
+        (
+            "outlier_detection",
+            Inside::OrOff(&part(&[keys_of::<OutlierKeys>])),
+        ),
+        ("plugins", Inside::Plugins),
+    ],
+    ..part(&[
+        keys_of::<ContainerKeys>,
+        keys_of::<ForwardKeys>,
+        keys_of::<ServiceKeys>,
+    ])
+};
+
+const HEALTH: &FilePart = &FilePart {
+    is_open: true,
+    ..part(&[keys_of::<HealthKeys>])
+};
+
+const SCALE: &FilePart = &FilePart {
+    inside: &[("policies", Inside::Plugins)],
+    is_open: true,
+    ..part(&[keys_of::<ScaleKeys>])
+};

@@ -1,0 +1,151 @@
+//! Values, of the words that the reference has for them.
+
+use serde_json::{Map, Value, json};
+
+const DURATION: &str = r"^\s*([0-9]+(\.[0-9]+)?\s*[a-zA-Zµ]+\s*)+$";
+const SIZE: &str = r"^\s*[0-9]+(\.[0-9]+)?\s*([kKmMgGtT]i?)?[bB]?\s*$";
+
+/// The schema of a value, of the reference's words for it.
+pub fn value(value: &str) -> Value {
+    let text = json!({ "type": "string" });
+    if let Some(items) = value.strip_prefix("list of ") {
+        let items = match items.starts_with("addresses and networks") {
+            false if items.starts_with("addresses") => {
+                json!({ "type": "string", "pattern": ":[0-9]+$" })
+            }
+            _ => text,
+        };
+        return json!({ "type": "array", "items": items });
+    }
+    if value.starts_with("duration") {
+        return json!({ "type": "string", "pattern": DURATION });
+    }
+    if value == "`true` or `false`" {
+        return json!({ "type": "boolean" });
+    }
+    if let Some(choices) = choices(value) {
+        return choices;
+    }
+    if value.starts_with(|c: char| c.is_ascii_digit())
+        && let Some((low, high)) = value.split_once(" to ")
+    {
+        return range(low, high);
+    }
+    match value {
+        "text or list" => json!({ "anyOf": [text, { "type": "array" }] }),
+        "mapping, or list of `KEY=VALUE`" => json!({ "type": ["object", "array"] }),
+        _ if value.starts_with("size") => size(),
+        _ if value.starts_with("mapping") => json!({ "type": "object" }),
+        // Names may look like numbers.
+        _ => json!({ "type": ["string", "integer"] }),
+    }
+}
+
+/// Of "`a` or `b`", "`a`, `b` or `{ c: NAME }`" and the like.
+fn choices(value: &str) -> Option<Value> {
+    let mut parts = value.split('`');
+    let outside = parts.clone().step_by(2).map(str::trim);
+    let only_joins = outside.clone().all(|text| ["", ",", "or"].contains(&text));
+    parts.next();
+    let examples: Vec<&str> = parts.step_by(2).collect();
+    let are_choices = examples
+        .iter()
+        .all(|example| example.starts_with(|c: char| c.is_ascii_lowercase() || c == '{'));
+    if !only_joins || !are_choices || examples.len() < 2 {
+        return None;
+    }
+    let (mappings, words): (Vec<&str>, Vec<&str>) = examples
+        .into_iter()
+        .partition(|example| example.starts_with('{'));
+    let words = json!({ "enum": words });
+    if mappings.is_empty() {
+        return Some(words);
+    }
+    let mappings = mappings.into_iter().filter_map(|example| {
+        let example: Value = serde_yaml::from_str(example).ok()?;
+        Some(like(&example))
+    });
+    let all: Vec<Value> = std::iter::once(words).chain(mappings).collect();
+    Some(json!({ "anyOf": all }))
+}
+
+/// Schema of a mapping with the keys of an example; `NAME` in it stands for any text.
+fn like(example: &Value) -> Value {
+    match example {
+        Value::Object(keys) => {
+            let properties = keys.iter().map(|(key, value)| (key.clone(), like(value)));
+            json!({
+                "type": "object",
+                "properties": properties.collect::<Map<String, Value>>(),
+                "required": keys.keys().collect::<Vec<_>>(),
+                "additionalProperties": false,
+            })
+        }
+        Value::String(name) if name.chars().all(|c| c.is_ascii_uppercase()) => {
+            json!({ "type": "string" })
+        }
+        other => json!({ "const": other }),
+    }
+}
+
+fn range(low: &str, high: &str) -> Value {
+    if high.ends_with('%') {
+        return json!({ "type": ["string", "integer"], "pattern": r"^\s*[0-9.]+\s*%$" });
+    }
+    match (
+        low.parse::<u64>(),
+        high.parse::<u64>(),
+        low.parse::<f64>(),
+        high.parse::<f64>(),
+    ) {
+        (Ok(low), Ok(high), ..) => json!({ "type": "integer", "minimum": low, "maximum": high }),
+        (_, _, Ok(low), Ok(high)) => json!({ "type": "number", "minimum": low, "maximum": high }),
+        _ => size(),
+    }
+}
+
+fn size() -> Value {
+    json!({ "type": ["string", "integer"], "pattern": SIZE })
+}
+
+/// YAML 1.1 reads `off` as false.
+pub fn off() -> Value {
+    json!({ "enum": ["off", false] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_values_are_understood() {
+        let integer = json!({ "type": "integer", "minimum": 1, "maximum": 10 });
+        assert_eq!(value("1 to 10"), integer);
+        let number = json!({ "type": "number", "minimum": 0.5, "maximum": 2.0 });
+        assert_eq!(value("0.5 to 2"), number);
+        assert_eq!(
+            value("`a`, `b-c` or `d`"),
+            json!({ "enum": ["a", "b-c", "d"] })
+        );
+        let either = value("`a`, `{ b: c }` or `{ b: { d: NAME } }`");
+        let validator = jsonschema::draft202012::new(&either).expect("a schema");
+        for (example, is_valid) in [
+            (json!("a"), true),
+            (json!({ "b": "c" }), true),
+            (json!({ "b": { "d": "x-user" } }), true),
+            (json!("b"), false),
+            (json!({ "b": "e" }), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(validator.is_valid(&example), is_valid, "{example}");
+        }
+        assert_eq!(value("mapping of names to files")["type"], "object");
+        assert_eq!(value("1 KiB to 1 MiB"), size());
+        assert_eq!(
+            value("`name`, `1000` or `1000:1000`")["type"],
+            json!(["string", "integer"])
+        );
+        assert_eq!(value("list of addresses")["type"], "array");
+        assert_eq!(value("duration, also `0s`")["pattern"], DURATION);
+    }
+}
