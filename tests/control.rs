@@ -18,7 +18,7 @@ use tidegate::plugin::{Combined, Hooks, Probe, Registry, Scaler};
 use tidegate::service::event::Event;
 use tidegate::service::replica::{Made, RunState};
 use tidegate::service::spec::{
-    Bounds, FailureAction, HealthTiming, Order, SleepTerms, Slot, Source, Spec, Update,
+    Bounds, FailureAction, HealthTiming, SleepTerms, Slot, Source, Spec, Update, UpdateOrder,
 };
 use tidegate::service::store::{self, Reader};
 use tokio::sync::watch;
@@ -486,8 +486,8 @@ fn update(value: &impl Fn(&str, &str) -> String) -> Update {
     Update {
         parallelism: value("parallelism", "1").parse().expect("a number"),
         order: match value("order", "start-first").as_str() {
-            "start-first" => Order::StartFirst,
-            _ => Order::StopFirst,
+            "start-first" => UpdateOrder::StartFirst,
+            _ => UpdateOrder::StopFirst,
         },
         delay: duration(&value("delay", "0s")),
         monitor: duration(&value("monitor", "5s")),

@@ -8,7 +8,7 @@ use crate::plan::backoff::Backoff;
 use crate::plan::{Action, Condition, Image, Input, Reason, Rest, Roll, Seen, plan};
 use crate::service::replica::{Ailment, Observed, RunState};
 use crate::service::spec::changed_keys;
-use crate::service::spec::{Order, ServiceName, Version};
+use crate::service::spec::{ServiceName, UpdateOrder, Version};
 use crate::service::time::Moment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -120,7 +120,7 @@ fn of_service(
         stop_grace_period: managed.map_or(Duration::ZERO, |managed| managed.spec.stop_grace_period),
         roll: Roll {
             parallelism: managed.map_or(1, |managed| managed.spec.update.parallelism),
-            order: managed.map_or(Order::StartFirst, |managed| managed.spec.update.order),
+            order: managed.map_or(UpdateOrder::StartFirst, |managed| managed.spec.update.order),
             not_before: None,
         },
         check_round: Duration::ZERO,

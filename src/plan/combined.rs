@@ -1,6 +1,6 @@
 //! Several policies for one service, as in Kubernetes' HorizontalPodAutoscaler: the largest wins.
 
-use super::scaler::{Asked, Decision, NO_DATA, Needs, Scaler};
+use super::scaler::{Decision, NO_DATA, Needs, PolicyVote, Scaler};
 use super::window::Window;
 use crate::service::time::Moment;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ impl Scaler for Combined {
                 others.join("; ")
             ),
         };
-        let asked = decided.iter().map(|(name, decision)| Asked {
+        let asked = decided.iter().map(|(name, decision)| PolicyVote {
             policy: Arc::clone(name),
             replicas: decision.replicas,
             proposal: decision.proposal,

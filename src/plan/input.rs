@@ -3,7 +3,7 @@
 use super::backoff::Backoff;
 use super::rest::Depth;
 use crate::service::replica::{Ailment, ReplicaId};
-use crate::service::spec::{Order, Slot};
+use crate::service::spec::{Slot, UpdateOrder};
 use crate::service::time::Moment;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub enum Image {
 pub struct Roll {
     /// How many at a time.
     pub parallelism: u32,
-    pub order: Order,
+    pub order: UpdateOrder,
     /// None of them leaves before this.
     pub not_before: Option<Moment>,
 }

@@ -1,7 +1,7 @@
 //! The seam for scaling policies: a pure function from what was counted to how many are wanted.
 
 use super::window::{Sample, Window};
-pub use crate::service::decided::Asked;
+pub use crate::service::decided::PolicyVote;
 use crate::service::spec::Bounds;
 use crate::service::time::Moment;
 use std::cmp::Ordering;
@@ -58,7 +58,7 @@ pub struct Decision {
     /// The inputs and the formula, for a person to read.
     pub because: String,
     /// Of several policies, what each asked for; else empty.
-    pub asked: Vec<Asked>,
+    pub asked: Vec<PolicyVote>,
     /// The next instant at which the answer could change without a new request.
     pub wake: Option<Moment>,
 }

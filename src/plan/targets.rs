@@ -4,7 +4,7 @@
 use super::action::Plan;
 use super::input::{Condition, Input, Seen};
 use super::reason::Reason;
-use crate::service::spec::{LAST_PORT, Order, Slot};
+use crate::service::spec::{LAST_PORT, Slot, UpdateOrder};
 use std::collections::BTreeSet;
 
 /// The slots that should hold a replica.
@@ -38,11 +38,11 @@ impl Targets {
             .count() as u32;
         let batch = outdated.min(input.roll.parallelism);
         let surge: BTreeSet<Slot> = match input.roll.order {
-            Order::StartFirst => free.take(batch as usize).collect(),
-            Order::StopFirst => BTreeSet::new(),
+            UpdateOrder::StartFirst => free.take(batch as usize).collect(),
+            UpdateOrder::StopFirst => BTreeSet::new(),
         };
         let missing = match input.roll.order {
-            Order::StartFirst if surge.len() as u32 == batch => 0,
+            UpdateOrder::StartFirst if surge.len() as u32 == batch => 0,
             // Where no port is left to start ahead, an old one has to make room.
             _ => input.roll.parallelism.min(wanted),
         };

@@ -1,15 +1,16 @@
-//! What clients of a service got, and how long it took: counted by requests, read by whoever
-//! shows percentiles. One addition on a counter that is known beforehand, no lock.
+//! Status and duration of the answers that clients of a service got, for percentiles.
+//!
+//! Counting is one addition on an atomic, without a lock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Steps to each doubling of time: a percentile is at most an eighth too high.
+/// Buckets for each doubling of time, so that a percentile is at most an eighth too high.
 const STEPS: u64 = 8;
-/// From 8 microseconds to more than two hours.
+/// Number of buckets, for 8 µs to more than two hours.
 const BUCKETS: usize = 240;
 
-/// Not an answer that ends: a tunnel says nothing about how fast the service is.
+/// Not counted: the duration of a tunnel says nothing about the speed of the service.
 const SWITCHING_PROTOCOLS: u16 = 101;
 
 /// Counts since the service was first seen.
@@ -51,7 +52,7 @@ impl Answers {
     }
 }
 
-/// The counts at some instant.
+/// The counts at one instant.
 #[derive(Clone, Debug)]
 pub struct AnswerCount {
     failed: u64,
@@ -68,7 +69,7 @@ impl Default for AnswerCount {
 }
 
 impl AnswerCount {
-    /// What came between `earlier` and this one.
+    /// Counts between `earlier` and this one.
     pub fn since(&self, earlier: &AnswerCount) -> AnswerCount {
         AnswerCount {
             failed: self.failed.saturating_sub(earlier.failed),

@@ -1,41 +1,42 @@
-//! How many retries a service may have, so that trouble is not multiplied by them.
+//! The retry budget of a service, which keeps retries from multiplying an overload.
 //!
-//! As in Finagle's and Linkerd's `RetryBudget`: each request earns a part of a retry, each second
-//! a few more, and what is not spent within ten seconds is lost. With `n` requests since the
+//! As in Finagle's and Linkerd's `RetryBudget`, each request earns a part of a retry, each second
+//! earns a few more, and unspent retries expire after ten seconds. With `n` requests since the
 //! beginning, after `t` seconds,
 //!
 //! ```text
 //! earned(n, t) = percent / 100 * n + min_per_second * (t + 10)
 //! ```
 //!
-//! and a retry is allowed while `earned - spent >= 1`. What was spent is raised before that to
-//! `earned` minus what the last ten seconds have earned: that is the loss. So one number moves,
-//! and only when something failed.
+//! and a retry is allowed while `earned - spent >= 1`. Before that, `spent` is raised to `earned`
+//! minus the earnings of the last ten seconds, which is the expiry. So only one number changes, and
+//! only when a request failed.
 //!
-//! The defaults let an ordinary outage pass. A replica that hangs is found out when the first
-//! connection to it times out, after 1 s; of `k` replicas, one gets 1/k of the requests until
-//! then. With 20 % of the requests of the last ten seconds, two seconds' worth of requests may be
-//! sent again at once, which is enough for every second replica hanging. What is refused, or
-//! broken, is found out within a millisecond, and 10 a second serve those who have few requests.
+//! The defaults cover an ordinary outage. A hanging replica is detected when the first connection
+//! to it times out, after 1 s; until then one of `k` replicas gets 1/k of the requests. 20 % of
+//! the requests of ten seconds are two seconds' worth of retries at once, enough when every second
+//! replica hangs. Refused and broken connections are detected within a millisecond. The 10 retries
+//! a second are for services with few requests.
 
 use super::spec::Retries;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// What is earned is kept this long.
+/// Time after which an unspent retry expires.
 const WINDOW_MILLIS: u64 = 10_000;
-/// Counted in thousandths of a retry.
+/// One retry; the budget counts in thousandths.
 const RETRY: u64 = 1000;
 
+/// The retries that a service has earned and spent.
 #[derive(Debug)]
 pub struct Budget {
     began: Instant,
     spent: AtomicU64,
     refused: AtomicU64,
-    /// When the window that is filled now was opened, and how many requests there were.
+    /// Start of the current window; `at_opening` is the number of requests by then.
     opened: AtomicU64,
     at_opening: AtomicU64,
-    /// And at the opening of the one before.
+    /// Number of requests at the start of the window before.
     at_last_opening: AtomicU64,
 }
 
@@ -51,12 +52,12 @@ impl Budget {
         }
     }
 
-    /// Retries that were not allowed.
+    /// Number of retries that were refused.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Notes the time of a request, when there have been `total`.
+    /// Moves the window on, at a request; `total` is the number of requests so far.
     pub fn note(&self, total: u64, now: Instant) {
         let now = self.millis(now);
         let opened = self.opened.load(Ordering::Relaxed);
@@ -72,7 +73,7 @@ impl Budget {
         }
     }
 
-    /// Whether there may be a retry, after `total` requests; if so, it is spent.
+    /// Spends a retry, if the budget has one after `total` requests.
     pub fn spend(&self, terms: &Retries, total: u64, now: Instant) -> bool {
         let percent = u64::from(terms.budget_percent) * RETRY / 100;
         let by_time = u64::from(terms.min_per_second) * RETRY / 1000;

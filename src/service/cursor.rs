@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Where the round robin stands: the slot that was served last.
+/// The slot that the round robin served last.
 ///
-/// It remembers a slot and not a position, so it stays right when replicas come and go. The
-/// position is kept beside it as a hint that spares the search while the set is unchanged.
+/// A slot, unlike a position, stays right when replicas come and go. The position is kept beside
+/// it as a hint that spares the search while the set is unchanged.
 #[derive(Debug)]
 pub struct Cursor(AtomicU64);
 

@@ -1,37 +1,38 @@
-//! What a service's scaler decided, and why: the last of it, for `tidegate explain`.
+//! The last decisions of a service's scaler with their reasons, for `tidegate explain`.
 
 use super::time::Moment;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// How many are kept of each service.
+/// Decisions that are kept of each service.
 pub const KEPT_MAX: usize = 1000;
 
+/// A decision on the number of replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
     pub at: Moment,
     pub from: u32,
     pub to: u32,
-    /// What the load asked for by itself, within no bounds.
+    /// The number that the load asks for, before any bound.
     pub proposal: u32,
-    /// What decided, in a word or two.
+    /// The bound that decided, in a word or two.
     pub bound: &'static str,
     /// The inputs and the formula.
     pub because: String,
-    /// Of several policies, what each asked for; else empty.
-    pub asked: Vec<Asked>,
-    /// When the answer could change without a new request.
+    /// The answers of several policies; empty for a single one.
+    pub asked: Vec<PolicyVote>,
+    /// Time at which the answer can change without a new request.
     pub wake: Option<Moment>,
 }
 
-/// What one of several policies asked for.
+/// The answer of one of several policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct PolicyVote {
     pub policy: Arc<str>,
     pub replicas: u32,
-    /// What the load asked for by itself.
+    /// The number that the load asks for, before any bound.
     pub proposal: u32,
-    /// Whether this is the one that decided.
+    /// Whether this policy decided.
     pub won: bool,
     pub bound: &'static str,
     pub because: String,
@@ -50,13 +51,13 @@ impl Decided {
     }
 }
 
-/// The decisions that differ from the one before in their count or in what decided. A clone is
-/// another hold on the same ones.
+/// Decisions that differ from the one before in the count or in what bound it. A clone shares
+/// them.
 #[derive(Clone, Debug, Default)]
 pub struct Decisions(Arc<VecDeque<Arc<Decided>>>);
 
 impl Decisions {
-    /// Keeps a decision that is news, and returns it then.
+    /// Keeps and returns the decision if it differs from the last one.
     pub fn note(&mut self, decided: Decided) -> Option<Arc<Decided>> {
         let is_news = |last: &Arc<Decided>| decided.is_news_after(last);
         if !self.0.back().is_none_or(is_news) {
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn another_policy_that_wins_is_news() {
-        let asked = |policy: &str, won| Asked {
+        let asked = |policy: &str, won| PolicyVote {
             policy: Arc::from(policy),
             replicas: 2,
             proposal: 2,

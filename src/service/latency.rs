@@ -1,14 +1,15 @@
-//! How long answers take: a histogram that many threads count into.
+//! A histogram of the time until answers begin, into which many threads count.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// Sixteen buckets for each doubling from a millisecond to a minute, one below and one above: a
-/// bucket is 4.4 % wide.
+/// Sixteen buckets for each doubling from 1 ms to 1 min, so 4.4 % wide each, one below and one
+/// above.
 const BUCKETS: usize = 16 * 16 + 2;
 const PER_DOUBLING: f64 = 16.0;
 
-/// Counts by duration. They only grow, and wrap; the difference of two is what lies between them.
+/// Counts by duration. They grow and wrap; the difference of two histograms is the traffic between
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Histogram([u32; BUCKETS]);
 
@@ -18,7 +19,7 @@ impl Default for Histogram {
     }
 }
 
-/// A histogram that is being counted into.
+/// A histogram of atomics.
 #[derive(Debug)]
 pub struct Latencies([AtomicU32; BUCKETS]);
 
@@ -46,7 +47,7 @@ impl Histogram {
         *count = count.wrapping_add(1);
     }
 
-    /// What was counted since `earlier`.
+    /// Counts since `earlier`.
     pub fn since(&self, earlier: &Histogram) -> Histogram {
         Histogram(std::array::from_fn(|index| {
             self.0[index].wrapping_sub(earlier.0[index])
@@ -57,8 +58,8 @@ impl Histogram {
         self.0.iter().map(|count| u64::from(*count)).sum()
     }
 
-    /// The duration that the share `quantile` of all does not exceed; within its bucket the counts
-    /// are taken to be spread evenly, as Prometheus' `histogram_quantile` does it.
+    /// Duration that the share `quantile` of all counts does not exceed; `None` without counts.
+    /// Interpolates within a bucket, as Prometheus' `histogram_quantile` does.
     pub fn quantile(&self, quantile: f64) -> Option<Duration> {
         let rank = quantile * self.count() as f64;
         let mut below = 0.0;
@@ -85,7 +86,7 @@ fn bucket(took: Duration) -> usize {
     }
 }
 
-/// Where a bucket begins, in milliseconds.
+/// Lower bound of a bucket, in milliseconds.
 fn bound(index: usize) -> f64 {
     match index {
         0 => 0.0,

@@ -1,4 +1,4 @@
-//! What the request path counts for a service.
+//! Counters of a service, which the request path writes.
 
 use super::answers::Answers;
 use super::budget::Budget;
@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
-/// What one request adds to the time in service at most. Scalers ask what a minute of traffic
-/// needs; a stream that ends after an hour says no more about that than one of a minute.
+/// Longest time that one request adds to the busy time. Scalers ask what a minute of traffic needs,
+/// about which a stream of an hour says no more than one of a minute.
 const BUSY_MAX: Duration = Duration::from_secs(60);
 
 /// The counters of one service. They outlive snapshots, reloads and replicas.
@@ -24,15 +24,15 @@ pub struct ServiceLoad {
     completed: AtomicU64,
     busy_micros: AtomicU64,
     latencies: Latencies,
-    /// What clients got.
+    /// Answers that clients got.
     pub answers: Answers,
-    /// Those of its replicas that reached a client.
+    /// Failures of its replicas that reached a client.
     pub faults: Faults,
     line: Semaphore,
     places: Notify,
     budget: Budget,
     is_busy: AtomicBool,
-    /// Whether the service sleeps, so that each request is news.
+    /// Whether the service sleeps, so that each request wakes the control loop.
     sleeps: AtomicBool,
     wake: Arc<Notify>,
 }
@@ -57,21 +57,21 @@ impl ServiceLoad {
         }
     }
 
-    /// Notes a request; `counts` says whether the scaler wants to know of it.
+    /// Counts a request, for the scaler as well if it `counts`.
     pub fn note(&self, counts: bool) {
-        // In one order with `sleeps`: either this request finds out that the service sleeps, or
-        // whoever puts it to sleep finds this request.
+        // In one order with `sleeps`: either this request sees that the service sleeps, or the
+        // control loop, about to put it to sleep, sees this request.
         self.total.fetch_add(1, Ordering::SeqCst);
         if self.sleeps.load(Ordering::SeqCst) {
             self.wake.notify_one();
         }
-        // The first request starts the scaling clock, so the control loop hears of it at once.
+        // The first request starts the scaling clock, so it wakes the control loop.
         if counts && self.counted.fetch_add(1, Ordering::Relaxed) == 0 {
             self.wake.notify_one();
         }
     }
 
-    /// Requests that the scaler counts, since the service was first seen.
+    /// Number of requests that count for scaling, since the service was first seen.
     pub fn counted(&self) -> u64 {
         self.counted.load(Ordering::Relaxed)
     }
@@ -80,54 +80,54 @@ impl ServiceLoad {
         self.total.load(Ordering::SeqCst)
     }
 
-    /// From now on the control loop hears of each request at once, or no more.
+    /// Sets whether each request wakes the control loop.
     pub fn sleeps(&self, sleeps: bool) {
         self.sleeps.store(sleeps, Ordering::SeqCst);
     }
 
-    /// Notes that a replica is done with a request that it had for this long.
+    /// Counts a request that a replica has finished, well or not.
     pub(super) fn served(&self, took: Duration) {
         self.completed.fetch_add(1, Ordering::Relaxed);
         let micros = took.min(BUSY_MAX).as_micros() as u64;
         self.busy_micros.fetch_add(micros, Ordering::Relaxed);
     }
 
-    /// Requests that replicas were done with, well or not.
+    /// Number of requests that replicas have finished, well or not.
     pub fn completed(&self) -> u64 {
         self.completed.load(Ordering::Relaxed)
     }
 
-    /// How long these kept their replicas, in total; of each, a minute at most.
+    /// Total time for which these requests had a replica, at most a minute each.
     pub fn busy(&self) -> Duration {
         Duration::from_micros(self.busy_micros.load(Ordering::Relaxed))
     }
 
-    /// Notes how long after its arrival a request's answer began.
+    /// Counts the time from a request's arrival to the beginning of its answer.
     pub fn answered(&self, after: Duration) {
         self.latencies.note(after);
     }
 
-    /// How long answers have taken until now.
+    /// Times until answers began.
     pub fn answers(&self) -> Histogram {
         self.latencies.counts()
     }
 
-    /// Tells the budget the time, with each request.
+    /// Moves the window of the retry budget on; called with each request.
     pub fn keep_time(&self, now: Instant) {
         self.budget.note(self.total(), now);
     }
 
-    /// Whether a request may be sent again; if so, that is spent.
+    /// Spends a retry, if the budget has one.
     pub fn may_retry(&self, terms: &Retries) -> bool {
         self.budget.spend(terms, self.total(), Instant::now())
     }
 
-    /// Retries that the budget did not allow.
+    /// Number of retries that the budget refused.
     pub fn retries_refused(&self) -> u64 {
         self.budget.refused()
     }
 
-    /// Runs `decide` unless somebody else of this service is at it; nobody waits.
+    /// Runs `decide`, or returns `None` at once while another thread runs one for this service.
     pub fn exclusively<T>(&self, decide: impl FnOnce() -> T) -> Option<T> {
         if self.is_busy.swap(true, Ordering::Acquire) {
             return None;
@@ -137,29 +137,29 @@ impl ServiceLoad {
         Some(decided)
     }
 
-    /// Requests that wait for a replica.
+    /// Number of requests that wait for a replica.
     pub fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// To be the one of those that wait whose turn it is, in the order of asking; over when it is
-    /// dropped.
+    /// Waits in the queue of requests that wait for a replica, first come, first served. The turn
+    /// ends when the permit is dropped.
     pub async fn turn(&self) -> SemaphorePermit<'_> {
         let turn = self.line.acquire().await;
         turn.expect("nobody closes it")
     }
 
-    /// A replica that was full has a place again, and somebody asked to be told.
+    /// Wakes the requests that wait, because a full replica has a free place.
     pub(super) fn place_is_free(&self) {
         self.places.notify_waiters();
     }
 
-    /// Resolves when that happens from now on, also before it is first polled.
+    /// Resolves at the next free place, counted from this call on.
     pub fn place(&self) -> Notified<'_> {
         self.places.notified()
     }
 
-    /// A place among those that wait, unless `max` are taken.
+    /// A place among the waiting requests, unless `max` are taken.
     pub fn hold(self: &Arc<Self>, max: u64) -> Option<Held> {
         let one_more = |held: u64| (held < max).then_some(held + 1);
         let place = self
@@ -169,7 +169,7 @@ impl ServiceLoad {
     }
 }
 
-/// A request's place among those that wait; free again when it is dropped.
+/// A place among the waiting requests, given back when it is dropped.
 #[derive(Debug)]
 pub struct Held(Arc<ServiceLoad>);
 

@@ -1,6 +1,14 @@
-//! The nouns: what a service is, what a replica is, and the picture of both that requests read.
+//! The nouns: services, replicas, events, and the snapshot that requests read.
 //!
-//! Imports nothing of ours. One task holds the [`store::Writer`]; everybody else holds a
+//! ```text
+//! spec/      a service as it is configured
+//! replica/   a replica, and the parts of it that requests touch
+//! event/     everything that can happen
+//! snapshot   the immutable picture of all services; store: its one writer and many readers
+//! load       what requests count for a service: answers, latency, budget, cursor, ring
+//! ```
+//!
+//! This room imports no other. One task holds the [`store::Writer`]; everybody else holds a
 //! [`store::Reader`].
 
 pub mod answers;

@@ -4,10 +4,11 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+/// An IP network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
-    /// How many bits of the address all members share.
+    /// Number of bits that all addresses of the network share.
     prefix: u8,
 }
 
@@ -27,7 +28,7 @@ impl Network {
     }
 }
 
-/// Whether one of `networks` has `address` in it.
+/// Whether one of `networks` contains `address`.
 pub fn any_contains(networks: &[Network], address: IpAddr) -> bool {
     networks.iter().any(|network| network.contains(address))
 }

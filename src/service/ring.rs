@@ -1,4 +1,4 @@
-//! Where a service's clients belong when the same ones are to meet the same replicas.
+//! Consistent hashing: the same client gets the same replica, as far as that goes.
 
 use super::replica::Replica;
 use pingora_ketama::{Bucket, Continuum};
@@ -7,14 +7,14 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
-/// Consistent hashing as in libketama and nginx: each replica has 160 points on a ring, and a key
-/// belongs to the next one.
+/// A hash ring as in libketama and nginx: each replica has 160 points on it, and a key belongs to
+/// the next point.
 pub struct Ring {
     points: Continuum,
     positions: HashMap<SocketAddr, usize>,
 }
 
-/// Made when the first request asks for it. A copy makes its own, for it may have other replicas.
+/// A ring that is built at its first use. A clone builds its own, because its replicas may differ.
 #[derive(Debug, Default)]
 pub struct LazyRing(OnceLock<Ring>);
 
@@ -31,7 +31,7 @@ impl Clone for LazyRing {
     }
 }
 
-/// The number of points that one replica has.
+/// Points of one replica.
 const POINTS_EACH: usize = 160;
 
 impl Ring {
@@ -45,7 +45,7 @@ impl Ring {
         }
     }
 
-    /// The positions of replicas, the best for `key` first; they come more than once.
+    /// Positions of replicas, the best for `key` first; each may come several times.
     pub fn from(&self, key: &[u8]) -> impl Iterator<Item = usize> {
         let points = self.points.node_iter(key);
         let all = points.take(POINTS_EACH * self.positions.len());
@@ -59,7 +59,7 @@ impl fmt::Debug for Ring {
     }
 }
 
-/// What a replica keeps when it is replaced: its slot. A fixed address is its own.
+/// The identity that outlives a replacement: the slot, or the address of a fixed one.
 fn seat(replica: &Replica) -> SocketAddr {
     let fixed = replica.id.0.parse();
     fixed.unwrap_or_else(|_| (Ipv4Addr::LOCALHOST, replica.slot).into())

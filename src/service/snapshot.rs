@@ -1,4 +1,4 @@
-//! The immutable picture that requests, metrics and the admin API read.
+//! The snapshot: the immutable picture that requests, metrics and the admin API read.
 
 use super::cursor::Cursor;
 use super::decided::Decisions;
@@ -11,12 +11,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// All services at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     pub services: BTreeMap<ServiceName, Arc<ServiceView>>,
     /// Whether the container engine answers; true when no service needs one.
     pub engine_up: bool,
-    /// When this picture was taken, and so what `ReplicaView::since` compares with.
+    /// Time of this snapshot; `ReplicaView::since` compares with it.
     pub taken: Moment,
 }
 
@@ -26,44 +27,45 @@ impl Snapshot {
     }
 }
 
+/// A service in the snapshot.
 #[derive(Clone, Debug)]
 pub struct ServiceView {
     pub name: ServiceName,
-    /// In rotation, in slot order.
+    /// Replicas in rotation, in slot order.
     pub ready: Vec<Arc<Replica>>,
     pub cursor: Arc<Cursor>,
     pub load: Arc<ServiceLoad>,
-    /// Everything that exists, in slot order.
+    /// All replicas, in slot order.
     pub replicas: Vec<ReplicaView>,
     pub min: u32,
     pub max: u32,
     pub desired: u32,
-    /// How many were asked for by hand.
+    /// Number asked for by hand; `None`: the policy decides.
     pub by_hand: Option<u32>,
-    /// Nobody asks for it: its replicas are paused or gone, and a request wakes it.
+    /// Whether the service sleeps: its replicas are paused or gone, and a request wakes it.
     pub asleep: bool,
-    /// A replica is on its way, so waiting for one makes sense.
+    /// Whether a replica is starting or waking, so that a request may wait for it.
     pub coming: bool,
-    /// Why the replica set is as it is, and what it waits for.
+    /// Reasons for the present replicas, and what the next step waits for.
     pub because: Vec<String>,
-    /// What its scaler decided last.
+    /// Last decisions of its scaler.
     pub decisions: Decisions,
     /// The image that new containers are made from.
     pub image: Option<String>,
-    /// What the configuration says instead, when that is another image.
+    /// The image of the configuration, when that is another one.
     pub configured_image: Option<String>,
-    /// While its replicas fail one after another.
+    /// Last lines of a failed replica, while replicas fail one after another.
     pub last_words: Option<Arc<LastWords>>,
     /// `None` once the service left the configuration.
     pub spec: Option<Arc<Spec>>,
-    /// How the last change of what containers are made from goes, or went.
+    /// The last rollout, under way or finished.
     pub rollout: Option<RolloutView>,
-    /// Where clients belong among those that are ready.
+    /// Hash ring over `ready`.
     pub ring: LazyRing,
 }
 
 impl ServiceView {
-    /// One that has no replica and wants none.
+    /// A service that has no replica and wants none.
     pub fn new(name: ServiceName, load: Arc<ServiceLoad>) -> ServiceView {
         ServiceView {
             name,
@@ -96,27 +98,28 @@ pub struct LastWords {
     pub lines: Vec<String>,
 }
 
-/// A change of what a service's containers are made from.
+/// A rollout: the way from one version to the next.
 #[derive(Clone, Debug)]
 pub struct RolloutView {
     pub stage: RolloutStage,
     pub from: String,
     pub to: String,
-    /// Ready, and made from what is wanted now.
+    /// Replicas of the new version that are ready.
     pub ready: u32,
-    /// Made from anything else.
+    /// Replicas of other versions.
     pub others: u32,
     pub wanted: u32,
     pub took: Duration,
-    /// Why it went back, or paused.
+    /// Reason for going back, or for the pause.
     pub why: Option<String>,
     pub failures: Vec<FailedReplica>,
 }
 
+/// Stage of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RolloutStage {
     Rolling,
-    /// All are new; the last of them have to last for a while.
+    /// All replicas are new, and the last of them are being monitored.
     Watching,
     Done,
     GoingBack,
@@ -142,6 +145,6 @@ impl RolloutStage {
 pub struct FailedReplica {
     pub slot: Slot,
     pub why: String,
-    /// The last lines that it wrote.
+    /// Last lines of its log.
     pub last_words: Vec<String>,
 }

@@ -1,6 +1,6 @@
-//! One writer, many readers.
+//! The store of the snapshot, with one writer and many readers.
 //!
-//! The [`Writer`] is not `Clone` and lives in the control loop. A [`Reader`] is, and its
+//! The [`Writer`] is not `Clone` and lives in the control loop. A [`Reader`] is `Clone`, and its
 //! [`load`](Reader::load) never waits.
 
 use super::load::ServiceLoad;
@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 
+/// An empty store.
 pub fn store() -> (Writer, Reader) {
     let shared = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
     let (published, watch) = watch::channel(());
@@ -24,6 +25,7 @@ pub fn store() -> (Writer, Reader) {
     (writer, Reader { shared, watch })
 }
 
+/// The only writer of the snapshot.
 #[derive(Debug)]
 pub struct Writer {
     shared: Arc<ArcSwap<Snapshot>>,
@@ -32,13 +34,14 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// Replaces the snapshot, and wakes whoever waits for a change.
     pub fn publish(&mut self, snapshot: Snapshot) {
         self.shared.store(Arc::new(snapshot));
         self.published.send_replace(());
     }
 
-    /// Resolves when the request path has something to say: a draining replica is empty, or a
-    /// service got its first request, or one while it slept.
+    /// Resolves when the request path wakes the control loop: a draining replica is empty, a replica
+    /// was ejected, or a service got its first request, or one while it slept.
     pub async fn woken(&self) {
         self.wake.notified().await;
     }
@@ -68,6 +71,7 @@ impl Writer {
     }
 }
 
+/// A reader of the snapshot.
 #[derive(Clone, Debug)]
 pub struct Reader {
     shared: Arc<ArcSwap<Snapshot>>,
@@ -75,16 +79,17 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// The latest snapshot.
     pub fn load(&self) -> Guard<Arc<Snapshot>> {
         self.shared.load()
     }
 
-    /// Counts everything published so far as known to [`changed`](Reader::changed).
+    /// Marks everything published so far as seen.
     pub fn seen(&mut self) {
         self.watch.mark_unchanged();
     }
 
-    /// Resolves at the next publication that is not known yet; an error means that the writer is gone.
+    /// Resolves at the first publication after the last one seen. Fails once the writer is gone.
     pub async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
         self.watch.changed().await
     }

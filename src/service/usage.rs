@@ -1,22 +1,23 @@
-//! What replicas use of their machine, for policies that scale by it.
+//! Processor time and memory of replicas, for policies that scale by them.
 
 use std::time::Duration;
 
-/// One replica, as its engine measured it.
+/// Measurement of one replica by its engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// When it was measured, by the engine's clock.
+    /// Time of the measurement, by the engine's clock.
     pub taken: Duration,
     /// Processor time since the replica began.
     pub cpu: Duration,
-    /// Without what the kernel could take back at once.
+    /// Memory in use, without caches that the kernel can reclaim at once.
     pub memory_bytes: u64,
-    /// What it may have; the machine's own when nobody set a limit.
+    /// Limit of memory; the machine's memory without one.
     pub memory_limit_bytes: u64,
 }
 
 impl Usage {
-    /// Thousandths of a core that were in use since `earlier`; `None` when no time has passed.
+    /// Thousandths of a core in use since `earlier`; `None` when no time has passed, or the count
+    /// went back.
     pub fn millicores_since(&self, earlier: &Usage) -> Option<u64> {
         let passed = self.taken.checked_sub(earlier.taken)?.as_nanos();
         // A count that went back is another container's, or a restarted one.
@@ -26,17 +27,17 @@ impl Usage {
     }
 }
 
-/// The ready replicas of a service together, as far as they were measured.
+/// Sum over the ready replicas of a service, as far as they were measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Used {
-    /// Ready replicas whose use is known.
+    /// Number of ready replicas that were measured.
     pub replicas: u32,
     /// Thousandths of a core.
     pub millicores: u64,
-    /// Of one replica; a core when nobody set a limit.
+    /// Limit of one replica; a core without one.
     pub millicores_limit: u64,
     pub memory_bytes: u64,
-    /// Of one replica.
+    /// Limit of one replica.
     pub memory_limit_bytes: u64,
 }
 

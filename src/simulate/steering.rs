@@ -9,7 +9,7 @@ use crate::plan::scaler::turn;
 use crate::plan::window::Sample;
 use crate::plan::{Action, Condition, Depth, Image, Input, Roll, Seen, plan};
 use crate::service::replica::{Ailment, ReplicaId};
-use crate::service::spec::{Order, Slot};
+use crate::service::spec::{Slot, UpdateOrder};
 use crate::service::usage::Used;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -93,7 +93,7 @@ impl ImaginedWorld<'_> {
                 stop_grace_period: GRACE,
                 roll: Roll {
                     parallelism: 1,
-                    order: Order::StartFirst,
+                    order: UpdateOrder::StartFirst,
                     not_before: None,
                 },
                 check_round: Duration::ZERO,

@@ -9,7 +9,7 @@ use tidegate::engine::EngineError;
 use tidegate::service::event::Event;
 use tidegate::service::replica::{Ailment, Phase, ReplicaId};
 use tidegate::service::snapshot::{ServiceView, Snapshot};
-use tidegate::service::spec::{Bounds, Order, ServiceName, Slot, Spec};
+use tidegate::service::spec::{Bounds, ServiceName, Slot, Spec, UpdateOrder};
 use tokio::time::Instant;
 
 /// As many starts as the control loop may have under way.
@@ -42,8 +42,8 @@ pub const PARALLELISM_MAX: u32 = 3;
 /// How many replicas of what is wanted may be missing while they are replaced.
 fn may_miss(spec: &Spec) -> u32 {
     match spec.update.order {
-        Order::StartFirst => 0,
-        Order::StopFirst => spec.update.parallelism,
+        UpdateOrder::StartFirst => 0,
+        UpdateOrder::StopFirst => spec.update.parallelism,
     }
 }
 

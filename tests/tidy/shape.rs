@@ -8,12 +8,9 @@ const LINES_MAX: usize = 450;
 const MEDIAN_MAX: usize = 140;
 
 /// Files that are still too long; none may come in, and this list is to be empty.
-const TOO_LONG_YET: &[&str] = &[
-    "src/config/check/service.rs",
-    "src/control/service/state.rs",
-];
+const TOO_LONG_YET: &[&str] = &["src/control/service/state.rs"];
 /// Files `mod.rs` that still define something; none may come in, and this list is to be empty.
-const DEFINES_YET: &[&str] = &["src/config/check/mod.rs", "src/config/mod.rs"];
+const DEFINES_YET: &[&str] = &[];
 
 #[test]
 fn a_mod_rs_only_lists_and_re_exports() {

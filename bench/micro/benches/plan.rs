@@ -7,7 +7,7 @@ use std::time::Duration;
 use tidegate::plan::backoff::Backoff;
 use tidegate::plan::{Condition, Depth, Image, Input, Roll, Seen, plan};
 use tidegate::service::replica::ReplicaId;
-use tidegate::service::spec::{Order, Slot};
+use tidegate::service::spec::{Slot, UpdateOrder};
 use tidegate::service::time::Moment;
 
 const FIRST: Slot = 8000;
@@ -35,7 +35,7 @@ fn input<'a>(replicas: &'a [Seen], backoff: &'a Backoff, wanted: u32) -> Input<'
         stop_grace_period: Duration::from_secs(10),
         roll: Roll {
             parallelism: 1,
-            order: Order::StartFirst,
+            order: UpdateOrder::StartFirst,
             not_before: None,
         },
         check_round: Duration::from_secs(2),

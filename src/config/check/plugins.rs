@@ -291,7 +291,11 @@ struct ListedPlugin<'a> {
     values: Mapping,
 }
 
-fn entries<'a>(registry: &Registry, at: &At<'a>, typed: Option<Vec<Value>>) -> Vec<ListedPlugin<'a>> {
+fn entries<'a>(
+    registry: &Registry,
+    at: &At<'a>,
+    typed: Option<Vec<Value>>,
+) -> Vec<ListedPlugin<'a>> {
     let mut entries: Vec<ListedPlugin<'a>> = Vec::new();
     for (index, value) in typed.unwrap_or_default().into_iter().enumerate() {
         let at = at.index(index);

@@ -507,7 +507,7 @@ impl State {
     pub(in crate::control) fn sweep(&self) {
         let replicas = self.replicas.values();
         for replica in replicas.filter_map(|tracked| tracked.replica.as_ref()) {
-            replica.connections.kept.sweep();
+            replica.connections.idle_pool.sweep();
         }
     }
 

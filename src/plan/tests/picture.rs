@@ -3,7 +3,7 @@
 use crate::plan::backoff::Backoff;
 use crate::plan::{Action, Condition, Depth, Image, Input, Roll, Seen, plan};
 use crate::service::replica::{Ailment, ReplicaId};
-use crate::service::spec::{Order, Slot};
+use crate::service::spec::{Slot, UpdateOrder};
 use crate::service::time::Moment;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub(super) fn picture(words: &str) -> Picture {
         wanted: Some(1),
         roll: Roll {
             parallelism: 1,
-            order: Order::StartFirst,
+            order: UpdateOrder::StartFirst,
             not_before: None,
         },
         backoff: Backoff::default(),
@@ -143,7 +143,7 @@ impl Picture {
     }
 
     pub(super) fn stop_first(mut self) -> Self {
-        self.roll.order = Order::StopFirst;
+        self.roll.order = UpdateOrder::StopFirst;
         self
     }
 

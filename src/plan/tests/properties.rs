@@ -4,7 +4,7 @@ use super::picture::*;
 use crate::plan::backoff::Backoff;
 use crate::plan::{Action, Condition, Image, Plan, Seen, plan};
 use crate::service::replica::{Ailment, ReplicaId};
-use crate::service::spec::{Order, Slot};
+use crate::service::spec::{Slot, UpdateOrder};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -128,8 +128,8 @@ proptest! {
         let before = picture.input().ready();
         let wanted = picture.wanted.unwrap_or(0);
         let may_miss = match picture.roll.order {
-            Order::StartFirst => 0,
-            Order::StopFirst => picture.roll.parallelism,
+            UpdateOrder::StartFirst => 0,
+            UpdateOrder::StopFirst => picture.roll.parallelism,
         };
         let after = ready_after(&picture, &plan(&picture.input()));
         let least = before.min(wanted.saturating_sub(may_miss));

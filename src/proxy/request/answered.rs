@@ -37,7 +37,7 @@ impl Edge {
         if let (Some(_), Some(lease)) = (&ctx.dial, &ctx.lease)
             && let Some(timeout) = dial::keep_alive(head)
         {
-            lease.replica().connections.kept.announced(timeout);
+            lease.replica().connections.idle_pool.announced(timeout);
         }
         hygiene::response(head)
             .map_err(|broken| Error::explain(ErrorType::InvalidHTTPHeader, broken).into_up())?;

@@ -22,6 +22,6 @@ pub fn peer(
     options.custom_l4 = Some(Arc::clone(&dial) as _);
     options.read_timeout = Some(forward.read_timeout);
     options.write_timeout = Some(forward.write_timeout);
-    options.idle_timeout = Some(replica.connections.kept.limit(used));
+    options.idle_timeout = Some(replica.connections.idle_pool.limit(used));
     (peer, dial)
 }

@@ -1,15 +1,15 @@
 //! The reasons for which a connection is refused.
 
-/// Why a connection is not let in.
+/// The limit or rule that refused a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Barrier {
-    /// `limits.connections`
+    /// `limits.connections` is reached.
     Full,
-    /// `limits.connections_per_address`
+    /// `limits.connections_per_address` is reached.
     FullForAddress,
-    /// It came to a listener for proxies, and its address is not one of `trusted_proxies`.
+    /// A client of a PROXY listener that is not one of `trusted_proxies`.
     Untrusted,
-    /// The PROXY header is missing, late or wrong.
+    /// A PROXY header that is missing, late or wrong.
     ProxyHeader,
 }
 
@@ -21,7 +21,7 @@ impl Barrier {
         Barrier::ProxyHeader,
     ];
 
-    /// Its name in metrics.
+    /// Value of the metrics' label `reason`.
     pub fn label(self) -> &'static str {
         match self {
             Barrier::Full => "full",

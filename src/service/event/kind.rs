@@ -1,4 +1,4 @@
-//! What happened to the replicas: one closed list for the log, the metrics and observers.
+//! Events: one closed list for the log, the metrics and observers.
 
 use super::barrier::Barrier;
 use crate::service::decided::Decided;
@@ -7,6 +7,7 @@ use crate::service::spec::{ServiceName, Slot};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// A thing that happened.
 #[derive(Clone, Debug)]
 pub enum Event {
     Starting {
@@ -22,20 +23,20 @@ pub enum Event {
         service: ServiceName,
         slot: Slot,
     },
-    /// Found running when Tidegate itself started.
+    /// A replica that was running when Tidegate started.
     Adopted {
         service: ServiceName,
         slot: Slot,
         id: ReplicaId,
     },
-    /// First good health check; `after` runs from the start of the container.
+    /// First good health check, `after` the start of the container.
     Ready {
         service: ServiceName,
         slot: Slot,
         id: ReplicaId,
         after: Option<Duration>,
     },
-    /// Its health check has not succeeded `after` its start, and may still.
+    /// A replica that has been starting longer than most take, with its health check's last error.
     NotReady {
         service: ServiceName,
         slot: Slot,
@@ -49,7 +50,7 @@ pub enum Event {
         id: ReplicaId,
         ailment: Ailment,
     },
-    /// Passed over for a while because of its answers, `row` of 5xx without another between.
+    /// Out of rotation for a while, after `row` answers of 5xx without another between.
     Ejected {
         service: ServiceName,
         slot: Slot,
@@ -64,7 +65,7 @@ pub enum Event {
         in_flight: u64,
         because: String,
     },
-    /// Back into rotation instead of drained: it is wanted again.
+    /// Back in rotation instead of drained, because the replica is wanted again.
     Returned {
         service: ServiceName,
         slot: Slot,
@@ -78,14 +79,14 @@ pub enum Event {
         took: Duration,
         left: u64,
     },
-    /// Out of rotation and paused: it keeps what it has in memory, and does not run.
+    /// Out of rotation and paused: the container keeps its memory and does not run.
     Paused {
         service: ServiceName,
         slot: Slot,
         id: ReplicaId,
         because: String,
     },
-    /// Runs again after a pause; its health check comes next.
+    /// Running again after a pause; the health check comes next.
     Resumed {
         service: ServiceName,
         slot: Slot,
@@ -120,13 +121,13 @@ pub enum Event {
         to: u32,
         because: String,
     },
-    /// What a service's scaling came to, when its count or what decided it is another than before.
-    /// A change of the count is `Scaled` as well.
+    /// A decision of the scaler whose count or bound differs from the one before. A change of the
+    /// count is `Scaled` as well.
     Decided {
         service: ServiceName,
         decided: Arc<Decided>,
     },
-    /// What containers are made from changes.
+    /// A rollout to another version begins.
     Rolling {
         service: ServiceName,
         from: String,
@@ -137,31 +138,32 @@ pub enum Event {
         to: String,
         took: Duration,
     },
-    /// A change goes back, or stays where it is.
+    /// A rollout goes back, or pauses.
     RolloutFailed {
         service: ServiceName,
         to: String,
         why: String,
-        /// What is gone back to; `None`: paused.
+        /// The version that is gone back to; `None`: paused.
         back_to: Option<String>,
     },
     RolledBack {
         service: ServiceName,
         to: String,
     },
-    /// What a replica that failed has written last.
+    /// Last lines of a failed replica's log.
     SaidLast {
         service: ServiceName,
         slot: Slot,
         id: ReplicaId,
         words: Vec<String>,
     },
-    /// One health check was made. Frequent; never logged.
+    /// A health check. Frequent; never logged.
     Checked {
         service: ServiceName,
         ok: bool,
     },
-    /// A client got 502 or 504, or an answer without its end. One a service in ten seconds.
+    /// A request that failed with 502 or 504, or whose answer was cut off. At most one event for a
+    /// service in ten seconds.
     RequestFailed {
         service: ServiceName,
         slot: Slot,
@@ -169,10 +171,10 @@ pub enum Event {
         /// The status that the client got.
         status: u16,
         why: String,
-        /// Failures since the last of these.
+        /// Number of failures since the last of these events.
         left_out: u64,
     },
-    /// A client's connection was not let in. Frequent under attack; never logged.
+    /// A refused connection. Frequent under attack; never logged.
     TurnedAway {
         reason: Barrier,
     },
@@ -186,6 +188,7 @@ pub enum Event {
 }
 
 impl Event {
+    /// Level in the log.
     pub fn level(&self) -> log::Level {
         match self {
             Event::StartFailed { .. }
@@ -206,6 +209,7 @@ impl Event {
         }
     }
 
+    /// The service that the event is about.
     pub fn service(&self) -> Option<&ServiceName> {
         match self {
             Event::Starting { service, .. }

@@ -4,7 +4,7 @@ use crate::service::time::Human;
 use std::fmt;
 use std::time::Duration;
 
-/// Why a replica is replaced.
+/// Reason for which a replica is replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Ailment {
     Exited { code: Option<i64> },

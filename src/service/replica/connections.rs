@@ -1,16 +1,14 @@
-//! The connections that a replica's requests are on, so that requests can be taken back from one
-//! that is lost; new ones are made in turns, see `dials.rs`.
+//! Connections with requests on them, so that a lost replica's requests can be taken back.
 //!
-//! A replica that is paused, hangs or was cut off closes nothing: whoever waits for its answer
-//! would wait for as long as an answer may take. So each request notes its connection here, and
-//! when the replica is lost, the connection is shut down; to the request this is a connection
-//! that broke.
+//! A replica that is paused, hangs or was cut off closes nothing, and its requests would wait for
+//! as long as an answer may take. So each request notes its connection here. When the replica is
+//! lost the connection is shut down, which is a broken connection to the request.
 //!
-//! What is noted is the number of a descriptor that somebody else owns and may have closed by
-//! now. It is only touched when what it leads to is still this replica.
+//! A note is the number of a descriptor that somebody else owns and may have closed by now. The
+//! descriptor is only touched while its peer is still this replica.
 
 use super::dials::Dials;
-use super::idle_pool::Kept;
+use super::idle_pool::IdlePool;
 use nix::sys::socket::{Shutdown, SockaddrStorage, getpeername, shutdown};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;
@@ -18,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
+/// All connections of one replica.
 #[derive(Debug)]
 pub struct Connections {
     address: SocketAddr,
@@ -25,10 +24,10 @@ pub struct Connections {
     loss: Notify,
     notes: Mutex<Notes>,
     pub dials: Dials,
-    pub kept: Kept,
+    pub idle_pool: IdlePool,
 }
 
-/// Grows with the requests that one replica has at once, and no further.
+/// Notes, as many as the replica ever had requests at once.
 #[derive(Debug, Default)]
 struct Notes {
     all: Vec<Option<Note>>,
@@ -38,7 +37,7 @@ struct Notes {
 #[derive(Debug)]
 struct Note {
     connection: RawFd,
-    /// Nothing of an answer is there yet, and another replica may be asked for it.
+    /// Whether the request may still be sent to another replica: no part of an answer is there.
     may_go_elsewhere: bool,
 }
 
@@ -50,7 +49,7 @@ impl Connections {
             loss: Notify::new(),
             notes: Mutex::default(),
             dials: Dials::default(),
-            kept: Kept::default(),
+            idle_pool: IdlePool::default(),
         }
     }
 
@@ -66,7 +65,7 @@ impl Connections {
         }
     }
 
-    /// Notes a connection on which a request is about to wait. `None`: the replica is lost.
+    /// Notes a connection on which a request is about to wait; `None` if the replica is lost.
     pub(super) fn note(&self, connection: RawFd, may_go_elsewhere: bool) -> Option<usize> {
         let mut notes = self.notes();
         if self.is_lost() {
@@ -88,7 +87,7 @@ impl Connections {
         }
     }
 
-    /// The answer has begun: the request is not taken back any more.
+    /// Notes that the answer has begun: the request is not taken back any more.
     pub(super) fn answered(&self, at: usize) {
         if let Some(note) = &mut self.notes().all[at] {
             note.may_go_elsewhere = false;
@@ -101,14 +100,14 @@ impl Connections {
         notes.free.push(at);
     }
 
-    /// Nothing good is to be expected of the replica: who may be answered by another waits no
-    /// longer, and nobody begins to. What may not be sent twice stays for as long as the replica
-    /// does, and so does an answer that has begun.
+    /// Shuts down the connections of requests that another replica may answer, and refuses new
+    /// ones. Requests that may not be sent twice, and answers that have begun, stay for as long as
+    /// the replica does.
     pub(super) fn lose(&self) {
         self.cut(|note| note.may_go_elsewhere);
     }
 
-    /// The replica is gone, and with it whatever it was about to say.
+    /// Shuts down all connections: the replica is gone.
     pub(super) fn end(&self) {
         self.cut(|_| true);
     }
@@ -118,16 +117,16 @@ impl Connections {
         self.is_lost.store(true, Ordering::Release);
         for note in notes.all.iter().flatten().filter(|note| concerns(note)) {
             if self.is_led_to_by(note.connection) {
-                // What is closed already needs no more.
+                // An error means that it is closed already.
                 let _ = shutdown(note.connection, Shutdown::Both);
             }
         }
         drop(notes);
-        self.kept.clear();
+        self.idle_pool.clear();
         self.loss.notify_waiters();
     }
 
-    /// It came back under the same address.
+    /// Accepts connections again: the replica is back under the same address.
     pub(super) fn find_again(&self) {
         let _notes = self.notes();
         self.is_lost.store(false, Ordering::Release);

@@ -1,28 +1,26 @@
-//! Who may open a connection to a replica now.
+//! Turns to open new connections to a replica.
 //!
-//! The kernel of a replica drops what does not fit into its program's listen queue and says so to
-//! nobody; whoever is dropped tries again a second later, just as the others. So connections are
-//! made in turns, first come, first served, as many at once as the queue seems to take: each that
-//! came to nothing takes one turn away, and a number that succeeded give one back, as TCP does it
-//! with its window.
+//! A replica's kernel silently drops connections that do not fit into the program's listen queue;
+//! the kernel here tries again a second later, together with all others. So connections are opened
+//! in turns, first come, first served, as many at once as the queue seems to take. As with TCP's
+//! window, a dial without an answer takes one turn away and a number of successes give one back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Connections that one replica may have before it has taken them up: half of the shortest listen
-/// queue that programs usually have (128).
+/// Dials of one replica at once: half of the shortest usual listen queue (128).
 pub const DIALS_MAX: usize = 64;
-/// A replica that is well takes a few at once, however short its queue.
+/// Fewest dials at once; a well replica takes these however short its queue.
 const DIALS_MIN: usize = 4;
-/// So many have to succeed for one more turn. Finding out that it was one too many costs somebody
-/// a second.
+/// Successes for one more turn. One turn too many costs a client a second.
 const SUCCESSES: usize = 256;
 
+/// The turns of one replica.
 #[derive(Debug)]
 pub struct Dials {
     turns: Arc<Semaphore>,
-    /// How many turns there are, given out or not.
+    /// Number of turns, given out or not.
     limit: AtomicUsize,
     succeeded: AtomicUsize,
 }
@@ -38,14 +36,14 @@ impl Default for Dials {
 }
 
 impl Dials {
-    /// Waits for a turn; it is over when it is dropped. It should last until the replica has taken
-    /// the connection up: what its kernel has taken waits in the queue.
+    /// Waits for a turn, which ends when it is dropped. Keep it until the replica's program has
+    /// accepted the connection: until then it is in the queue.
     pub async fn turn(&self) -> Turn {
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         Turn(turn.expect("nobody closes it"))
     }
 
-    /// A connection was made.
+    /// Counts a connection that was opened.
     pub fn succeeded(&self) {
         let before = self.succeeded.fetch_add(1, Ordering::Relaxed);
         if (before + 1).is_multiple_of(SUCCESSES) && self.change(|limit| limit + 1) {
@@ -53,7 +51,7 @@ impl Dials {
         }
     }
 
-    /// Nothing was heard of a connection.
+    /// Takes the turn of a dial without an answer away.
     pub fn came_to_nothing(&self, turn: Turn) {
         if self.change(|limit| limit - 1) {
             turn.0.forget();
@@ -64,7 +62,7 @@ impl Dials {
         self.limit.load(Ordering::Relaxed)
     }
 
-    /// The replica was away: what was learnt of it is void.
+    /// Forgets the limit: the replica was away.
     pub(super) fn begin_anew(&self) {
         let limit = self.limit.swap(DIALS_MAX, Ordering::Relaxed);
         self.turns.add_permits(DIALS_MAX - limit);
@@ -79,6 +77,7 @@ impl Dials {
     }
 }
 
+/// A turn to open a connection.
 #[derive(Debug)]
 pub struct Turn(OwnedSemaphorePermit);
 

@@ -1,28 +1,28 @@
-//! What the request path thinks of a replica, before the health check has looked.
+//! Doubt about a replica: the suspicion of requests, until a health check settles it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
-/// Raised by a request whose connection was refused or reset; settled by the next health check.
-/// An answer of 5xx only asks for one.
+/// Doubt about one replica. A refused or reset connection raises it, the next good health check
+/// settles it; an answer of 5xx only asks for a check.
 ///
-/// A doubted replica is passed over while another one is ready, and asked after its health at
-/// once instead of at the next turn.
+/// A doubted replica gets no request while another one is ready, and is checked at once.
 #[derive(Debug, Default)]
 pub struct Doubt {
     raised: AtomicBool,
     heard: Notify,
-    /// Rung for everybody.
+    /// Wakes all requests that wait for the replica.
     spread: Notify,
     asked: Notify,
     settled: Arc<Notify>,
-    /// It has answered a request since a check began.
+    /// Whether the replica has answered a request since a check began.
     lives: AtomicBool,
 }
 
 impl Doubt {
+    /// Raises doubt.
     pub fn raise(&self) {
         if !self.raised.swap(true, Ordering::Relaxed) {
             self.heard.notify_one();
@@ -30,42 +30,42 @@ impl Doubt {
         }
     }
 
-    /// Wants to know how it is, without passing it over.
+    /// Asks for a health check without raising doubt.
     pub fn ask(&self) {
         self.asked.notify_one();
     }
 
-    /// Resolves when somebody wants to know.
+    /// Resolves when a check is asked for.
     pub async fn asked(&self) {
         self.asked.notified().await;
     }
 
-    /// It has begun to answer a request.
+    /// Notes that the replica has begun to answer a request.
     pub fn answered(&self) {
-        // Written once for each check, so that requests on other processors only read.
+        // Written once for each check, so that other processors only read.
         if !self.lives.load(Ordering::Relaxed) {
             self.lives.store(true, Ordering::Relaxed);
         }
     }
 
-    /// From now on it is of interest whether it answers.
+    /// Starts to watch for answers, as a health check begins.
     pub fn listen(&self) {
         self.lives.store(false, Ordering::Relaxed);
     }
 
-    /// Whether it has answered since `listen`.
+    /// Whether the replica has answered since `listen`.
     pub fn has_answered(&self) -> bool {
         self.lives.load(Ordering::Relaxed)
     }
 
-    /// The health check is content.
+    /// Settles the doubt after a good health check.
     pub fn settle(&self) {
         if self.raised.swap(false, Ordering::Relaxed) {
             self.settled.notify_waiters();
         }
     }
 
-    /// Resolves when doubt is settled from now on.
+    /// Resolves when doubt is settled, counted from this call on.
     pub fn settled(&self) -> OwnedNotified {
         Arc::clone(&self.settled).notified_owned()
     }

@@ -1,7 +1,7 @@
-//! Requests that failed at a replica.
+//! Failed requests.
 //!
-//! Each replica and each service keeps its last one for status and API. The log gets one line a
-//! service in a while, with the number of those in between.
+//! Each replica and each service keeps its last one for status and API. The log gets one line for a
+//! service in ten seconds, with the number of failures in between.
 
 use super::id::ReplicaId;
 use crate::service::spec::Slot;
@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-/// From one line in the log to the next, for each service.
+/// Time from one line in the log to the next, for each service.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
+/// A request that failed at a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub at: SystemTime,
@@ -21,11 +22,12 @@ pub struct Fault {
     pub why: String,
 }
 
+/// The last fault, and the pace of the log.
 #[derive(Debug)]
 pub struct Faults {
     last: ArcSwapOption<Fault>,
     began: Instant,
-    /// When the log may have the next line, in milliseconds after `began`.
+    /// Time of the next line in the log, in milliseconds after `began`.
     silent_until: AtomicU64,
     left_out: AtomicU64,
 }
@@ -46,7 +48,7 @@ impl Faults {
         self.last.load_full()
     }
 
-    /// Keeps the fault. Returns how many were left out of the log, when it is time for a line.
+    /// Keeps the fault. Returns the number left out of the log, when it is time for a line.
     pub fn note(&self, fault: Fault) -> Option<u64> {
         self.last.store(Some(Arc::new(fault)));
         self.may_say(self.began.elapsed())

@@ -1,24 +1,24 @@
-//! Counting requests in, and closing the door behind the last one.
+//! The gate of a replica: counts the requests inside, and closes for a drain.
 //!
-//! A reader may hold yesterday's snapshot and claim a replica that has just been told to drain.
-//! The count and the door are one word, so each claim is either before the closing, and counted
-//! by it, or after it, and refused: no request gets in after the writer has seen a closed, empty
-//! gate.
+//! A reader may hold an old snapshot and claim a replica that has just been told to drain. Count
+//! and door are one atomic word, so a claim either comes before the closing and is counted, or
+//! comes after it and is refused. No request enters after the writer has seen a closed, empty gate.
 //!
 //! The atomics come from `super::sync`, so that the loom test can compile this very file with
 //! loom's.
 
 use super::sync::{AtomicU64, Ordering};
 
-/// The highest bit is the door, the next one says that somebody waits for a place, and the others
-/// count who is inside.
+/// The highest bit is the door, the next one is set while a request waits for a place, and the
+/// others count the requests inside.
 const CLOSED: u64 = 1 << 63;
 const AWAITED: u64 = 1 << 62;
 const INSIDE: u64 = AWAITED - 1;
 
-/// As many as like to may be inside. Small enough that a closed gate is never below a limit.
+/// No limit. Small enough that a closed gate is never below a limit.
 pub const UNLIMITED: u64 = AWAITED;
 
+/// The gate of a replica.
 #[derive(Debug)]
 pub struct Gate(AtomicU64);
 
@@ -29,7 +29,7 @@ impl Gate {
         Gate(AtomicU64::new(0))
     }
 
-    /// Goes in, unless the gate is closed or `limit` are inside.
+    /// Enters; false if the gate is closed or `limit` are inside.
     pub fn enter(&self, limit: u64) -> bool {
         let one_more = |word: u64| (word & !AWAITED < limit).then_some(word + 1);
         self.0
@@ -37,7 +37,7 @@ impl Gate {
             .is_ok()
     }
 
-    /// Has whoever leaves next say so, if it is full. That is one step with finding it full, so
+    /// Asks for a wake-up by the next leave, if the gate is full. Both happen in one atomic step, so
     /// no place becomes free unnoticed.
     pub fn await_place(&self, limit: u64) -> Place {
         let ask = |word: u64| {
@@ -53,11 +53,12 @@ impl Gate {
         }
     }
 
+    /// Leaves the gate, which was entered before.
     pub fn leave(&self) -> Left {
         let before = self.0.fetch_sub(1, Ordering::AcqRel);
         let is_awaited = before & AWAITED != 0;
         if is_awaited {
-            // Whoever is told now looks again, and asks again if need be.
+            // A woken request looks again, and asks again if need be.
             self.0.fetch_and(!AWAITED, Ordering::AcqRel);
         }
         Left {
@@ -66,7 +67,7 @@ impl Gate {
         }
     }
 
-    /// Lets nobody in any more; returns how many are still inside.
+    /// Closes the gate; returns how many are still inside.
     pub fn close(&self) -> u64 {
         self.0.fetch_or(CLOSED, Ordering::AcqRel) & INSIDE
     }
@@ -84,20 +85,20 @@ impl Gate {
     }
 }
 
-/// What there is to be had of a gate with a limit.
+/// Places of a gate with a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Free,
-    /// All are taken; who leaves will say so.
+    /// None is free; the next leave wakes.
     Awaited,
     Closed,
 }
 
-/// What somebody's leaving means to others.
+/// Effects of a leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
-    /// It emptied a closed gate.
+    /// The closed gate is empty now.
     pub emptied: bool,
-    /// Somebody waits for the place.
+    /// A request waits for the place.
     pub is_awaited: bool,
 }

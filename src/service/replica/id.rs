@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// The engine's own name for a replica: a container id, or an address.
+/// Name of a replica at its engine: a container id, or an address. A clone shares the text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReplicaId(pub Arc<str>);
 
@@ -14,7 +14,7 @@ impl ReplicaId {
         ReplicaId(Arc::from(id.as_ref()))
     }
 
-    /// Twelve characters, as `docker ps` shows them.
+    /// Short form of a container id: twelve characters, as `docker ps` shows them.
     pub fn short(&self) -> &str {
         match self.0.char_indices().nth(12) {
             Some((end, _)) if self.0.bytes().all(|b| b.is_ascii_hexdigit()) => &self.0[..end],
@@ -22,7 +22,7 @@ impl ReplicaId {
         }
     }
 
-    /// With the slot, which of an address is only its position in a list.
+    /// The name with its slot; without it for an address, whose slot is only a position.
     pub fn on(&self, slot: Slot) -> impl fmt::Display + '_ {
         fmt::from_fn(move |f| match self.0.parse::<SocketAddr>() {
             Ok(_) => write!(f, "{self}"),

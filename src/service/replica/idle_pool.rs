@@ -1,10 +1,10 @@
-//! Connections to a replica that no request is on, kept for the next one.
+//! The pool of idle connections to a replica.
 //!
-//! A program closes a connection that was silent for as long as it likes: after 5 s Node.js,
-//! uvicorn and Apache, after 2 s gunicorn. A request that meets the end of its connection is sent
-//! again if it may be; what may not be repeated is lost. So connections are given up before the
-//! replica does it, where it says when (`Keep-Alive: timeout=`) or has shown it; and what may not
-//! be repeated goes on one that was used a moment ago and is open by the kernel's word, or on a
+//! A program closes idle connections when it likes: Node.js, uvicorn and Apache after 5 s, gunicorn
+//! after 2 s. A request that meets the end of its connection is sent again if it may be repeated,
+//! and is lost otherwise. So the pool closes connections before the replica does, as far as the
+//! replica announces its limit (`Keep-Alive: timeout=`) or has shown it. A request that may not be
+//! repeated gets a connection that was used a moment ago and that the kernel reports as open, or a
 //! new one.
 
 use nix::sys::socket::{MsgFlags, recv};
@@ -16,45 +16,45 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// Dropped after this much silence, whatever the replica says.
+/// Longest silence of an idle connection, whatever the replica announces.
 pub const IDLE_MAX: Duration = Duration::from_secs(30);
-/// Was used a moment ago: no program that keeps connections at all gives them up as fast.
+/// Longest silence for a request that may not be repeated: no program closes as early as that.
 pub const JUST_USED: Duration = Duration::from_millis(500);
-/// Connections that one replica keeps open to nobody.
+/// Idle connections of one replica.
 const KEPT_MAX: usize = 1024;
-/// How much earlier than the replica we give a connection up, or half of its time.
+/// Margin before the announced limit; at most half of it.
 const AHEAD: Duration = Duration::from_secs(1);
-/// One that is closed earlier than that was not closed because it was silent.
+/// Least silence that teaches a limit: an earlier end has another cause.
 const LEARNT_MIN: Duration = Duration::from_millis(200);
-/// A learnt limit is forgotten after that: a program that restarts closes all that it has, too.
+/// Time for which a learnt limit is kept: a restart closes all connections, too.
 const LEARNT_FOR: Duration = Duration::from_secs(600);
 
-/// Whether a request survives the end of the connection that it is sent on.
+/// Whether a request may be sent again when its connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// The request is sent again.
+    /// The request may be sent again.
     MayBeRepeated,
-    /// The request is lost.
+    /// The request would be lost.
     Once,
 }
 
 #[derive(Debug, Default)]
-pub struct Kept(Mutex<Idle>);
+pub struct IdlePool(Mutex<IdleConnections>);
 
 #[derive(Debug, Default)]
-struct Idle {
-    /// Since when each is silent; the last one was used last.
+struct IdleConnections {
+    /// Connections with the time of their last use, the most recent at the back.
     all: VecDeque<(TcpStream, Instant)>,
-    limits: Limits,
+    limits: SilenceLimits,
 }
 
-impl Kept {
-    /// The one that was used last; those that say something unasked, be it that they are closed,
-    /// are none.
+impl IdlePool {
+    /// The connection that was used last. Closed ones, and ones that sent bytes unasked, are
+    /// dropped.
     pub fn take(&self, now: Instant, used: Use) -> Option<TcpStream> {
         loop {
             let taken = self.idle().take(now, used);
-            let Taken::One(stream, silent) = taken else {
+            let Pick::One(stream, silent) = taken else {
                 return None;
             };
             if is_quiet(&stream) && (used == Use::MayBeRepeated || is_open(stream.as_raw_fd())) {
@@ -71,17 +71,17 @@ impl Kept {
         }
     }
 
-    /// The replica says how long it keeps a silent connection.
+    /// Sets the limit that the replica announces.
     pub fn announced(&self, timeout: Duration) {
         self.idle().limits.announced = Some(timeout);
     }
 
-    /// How long a connection may be silent before this use.
+    /// Longest silence of a connection before this use.
     pub fn limit(&self, used: Use) -> Duration {
         self.idle().limits.of(used)
     }
 
-    /// Drops what was silent for too long and what the replica has closed.
+    /// Drops connections that were silent for too long, and those that the replica has closed.
     pub fn sweep(&self) {
         let dropped: Vec<_> = {
             let mut idle = self.idle();
@@ -112,39 +112,39 @@ impl Kept {
         drop(dropped);
     }
 
-    fn idle(&self) -> MutexGuard<'_, Idle> {
+    fn idle(&self) -> MutexGuard<'_, IdleConnections> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Idle {
-    fn take(&mut self, now: Instant, used: Use) -> Taken {
+impl IdleConnections {
+    fn take(&mut self, now: Instant, used: Use) -> Pick {
         let Some((stream, since)) = self.all.pop_back() else {
-            return Taken::None;
+            return Pick::None;
         };
         let silent = now.saturating_duration_since(since);
         if silent < self.limits.of(used) {
-            return Taken::One(stream, silent);
+            return Pick::One(stream, silent);
         }
-        // All others are older.
+        // All others were used earlier.
         self.all.push_back((stream, since));
         match used {
-            Use::MayBeRepeated => Taken::None,
+            Use::MayBeRepeated => Pick::None,
             Use::Once => {
                 let oldest = self.all.pop_front();
-                oldest.map_or(Taken::None, |(stream, _)| Taken::Worn { _stream: stream })
+                oldest.map_or(Pick::None, |(stream, _)| Pick::Worn { _stream: stream })
             }
         }
     }
 }
 
-/// A connection for one request, if there is one.
-enum Taken {
-    /// A connection, and how long it was silent.
+/// Result of a look into the pool.
+enum Pick {
+    /// A connection, and its silence.
     One(TcpStream, Duration),
     None,
-    /// The oldest of those that this use is too good for: a new one takes its place, or they
-    /// would become ever more.
+    /// The oldest connection, none of which may serve this use. A new one takes its place, because
+    /// the pool would grow otherwise.
     Worn {
         _stream: TcpStream,
     },
@@ -152,16 +152,16 @@ enum Taken {
 
 /// How long a replica keeps a silent connection.
 #[derive(Debug, Default)]
-struct Limits {
+struct SilenceLimits {
     announced: Option<Duration>,
-    /// The shortest silence after which one was found closed, and when that was.
+    /// Shortest silence after which a connection was found closed, and the time of that.
     learnt: Option<(Duration, Instant)>,
 }
 
-impl Limits {
+impl SilenceLimits {
     fn of(&self, used: Use) -> Duration {
         let announced = self.announced.map(|time| time - AHEAD.min(time / 2));
-        // The end of a connection is found some time after it.
+        // A connection is found closed some time after its end.
         let learnt = self.learnt.map(|(silent, _)| silent / 2);
         let most = match used {
             Use::MayBeRepeated => IDLE_MAX,
@@ -186,14 +186,13 @@ impl Limits {
     }
 }
 
-/// As far as the runtime has heard, which costs nothing.
+/// Whether the stream is open and silent as far as the runtime knows, without a system call.
 fn is_quiet(stream: &TcpStream) -> bool {
     let read = stream.try_read(&mut [0]);
     read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
-/// Whether a connection is open and says nothing, by the kernel's own word: the runtime may not
-/// have heard yet.
+/// Whether a connection is open and silent as the kernel reports it, ahead of the runtime.
 pub fn is_open(connection: RawFd) -> bool {
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
     recv(connection, &mut [0], flags) == Err(nix::errno::Errno::EAGAIN)
@@ -214,7 +213,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_used_last_is_used_next() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let kept = Kept::default();
+        let kept = IdlePool::default();
         let (first, _there) = pair(&listener).await;
         let (second, _there) = pair(&listener).await;
         let name = second.local_addr().unwrap();
@@ -237,7 +236,7 @@ mod tests {
     async fn what_is_closed_or_speaks_unasked_is_not_used_again() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         for sweeps in [false, true] {
-            let kept = Kept::default();
+            let kept = IdlePool::default();
             let (closed, there) = pair(&listener).await;
             drop(there);
             let (speaking, mut there) = pair(&listener).await;
@@ -257,7 +256,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_silent_for_long_is_swept() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let kept = Kept::default();
+        let kept = IdlePool::default();
         let (stream, _there) = pair(&listener).await;
         kept.give(stream);
         kept.sweep();
@@ -271,7 +270,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_may_not_be_repeated_goes_on_a_connection_used_a_moment_ago() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let kept = Kept::default();
+        let kept = IdlePool::default();
         let mut there = Vec::new();
         for _ in 0..3 {
             let (stream, other) = pair(&listener).await;
@@ -290,7 +289,7 @@ mod tests {
     async fn a_request_that_may_not_be_repeated_avoids_connections_that_the_kernel_knows_to_be_closed()
      {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let kept = Kept::default();
+        let kept = IdlePool::default();
         let (stream, there) = pair(&listener).await;
         is_quiet(&stream);
         kept.give(stream);
@@ -312,7 +311,7 @@ mod tests {
             (None, Some(0.1), 30.0),
         ] {
             let now = Instant::now();
-            let mut limits = Limits {
+            let mut limits = SilenceLimits {
                 announced: announced.map(seconds),
                 learnt: None,
             };

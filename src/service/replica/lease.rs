@@ -8,22 +8,22 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// Counts as in flight until it is dropped, whichever way the request ends.
+/// A claim on a replica. Counts as in flight until it is dropped, however the request ends.
 #[derive(Debug)]
 pub struct Lease {
     replica: Arc<Replica>,
     since: Instant,
-    /// The note of the connection that the request is on.
+    /// Note of the connection that the request is on.
     note: Option<usize>,
 }
 
 impl Lease {
-    /// Claims `replica`, or returns `None` when it is draining or lost.
+    /// Claims `replica`; `None` when it is draining or lost.
     pub fn claim(replica: &Arc<Replica>) -> Option<Lease> {
         Lease::claim_within(replica, UNLIMITED)
     }
 
-    /// The same, or `None` when `limit` others have it already.
+    /// Claims `replica`; `None` also when `limit` others have it already.
     pub fn claim_within(replica: &Arc<Replica>, limit: u64) -> Option<Lease> {
         replica.enter(limit).then(|| Lease {
             replica: Arc::clone(replica),
@@ -36,15 +36,15 @@ impl Lease {
         &self.replica
     }
 
-    /// The request is about to be sent on this connection. When the replica is lost, it is taken
-    /// back if it `may_go_elsewhere`, and else when the replica is gone. False: it is lost already.
+    /// Notes the connection that the request is about to be sent on. A lost replica takes it back
+    /// if it `may_go_elsewhere`, otherwise when the replica is gone. False: lost already.
     pub fn sends_on(&mut self, connection: RawFd, may_go_elsewhere: bool) -> bool {
         self.put_down();
         self.note = self.replica.connections.note(connection, may_go_elsewhere);
         self.note.is_some()
     }
 
-    /// The answer has begun: the request is not taken back any more.
+    /// Notes that the answer has begun: the request is not taken back any more.
     pub fn is_answered(&self) {
         self.replica.doubt.answered();
         if let Some(note) = self.note {
@@ -52,22 +52,22 @@ impl Lease {
         }
     }
 
-    /// A connection that the replica keeps, for this request.
+    /// An idle connection for this request, if there is one.
     pub fn reuse(&self, used: Use) -> Option<TcpStream> {
         let now = match used {
-            // A moment ago, which spares a look at the clock.
+            // The claim was a moment ago, which spares a look at the clock.
             Use::MayBeRepeated => self.since,
             Use::Once => Instant::now(),
         };
-        self.replica.connections.kept.take(now, used)
+        self.replica.connections.idle_pool.take(now, used)
     }
 
-    /// The request is done with its connection, which is as good as it was.
+    /// Returns a connection that is still good to the idle pool.
     pub fn keep(&mut self, connection: TcpStream) {
         self.put_down();
         let connections = &self.replica.connections;
         if !connections.is_lost() {
-            connections.kept.give(connection);
+            connections.idle_pool.give(connection);
         }
     }
 

@@ -1,4 +1,4 @@
-//! One running copy of a service.
+//! A replica as the request path knows it.
 
 use super::connections::Connections;
 use super::doubt::Doubt;
@@ -15,10 +15,10 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
-/// What a replica gets that has been ready for long, in thousandths.
+/// Share of a replica that has been ready for long, in thousandths.
 pub const WHOLE_SHARE: u64 = 1000;
 
-/// What it gets at the least while it starts slowly; Envoy's default.
+/// Least share during a slow start, Envoy's default.
 const LEAST_SHARE: u64 = 100;
 
 /// A replica as the request path knows it.
@@ -27,24 +27,25 @@ pub struct Replica {
     pub service: ServiceName,
     pub id: ReplicaId,
     pub slot: Slot,
-    /// Never used twice, so a recycled address never meets an old pooled connection.
+    /// Number that is never used twice, so that a recycled address never meets an old pooled
+    /// connection.
     pub generation: u64,
     pub address: SocketAddr,
     pub gate: Gate,
     pub doubt: Arc<Doubt>,
     pub connections: Connections,
     pub outlier: Outlier,
-    /// Requests that it failed, also those that another one answered.
+    /// Requests that failed here, also those that another replica answered.
     pub faults: Faults,
     requests: AtomicU64,
     created: Instant,
-    /// When it became well again, in milliseconds after that.
+    /// Time of the last recovery, in milliseconds after `created`.
     well_since: AtomicU64,
-    /// What is left of its share of turns while it starts slowly, in thousandths of one.
+    /// Share of a turn that has built up during a slow start, in thousandths.
     credit: AtomicU64,
-    /// Told of each request that is over.
+    /// Counters of the service.
     load: Option<Arc<ServiceLoad>>,
-    /// Rung when a draining replica has answered its last request.
+    /// Wakes the control loop when a draining replica has answered its last request.
     wake: Arc<Notify>,
     dismissal: watch::Sender<Option<Instant>>,
 }
@@ -80,13 +81,13 @@ impl Replica {
         }
     }
 
-    /// Has `load` told of each request that is over.
+    /// Counts each finished request in `load`.
     pub fn counted_in(mut self, load: &Arc<ServiceLoad>) -> Self {
         self.load = Some(Arc::clone(load));
         self
     }
 
-    /// Has the service know how long after its arrival a request's answer began.
+    /// Counts the time from a request's arrival to the beginning of its answer.
     pub fn answered(&self, after: Duration) {
         if let Some(load) = &self.load {
             load.answered(after);
@@ -126,21 +127,23 @@ impl Replica {
         }
     }
 
-    /// Leaves it out for a while because of its answers; returns for how long.
+    /// Ejects the replica because of its answers; returns for how long, or `None` if it is ejected
+    /// already.
     pub fn eject(&self, terms: &OutlierDetection) -> Option<Duration> {
         let during = self.outlier.eject(terms)?;
-        // So that the next picture says so.
+        // So that the next snapshot shows it.
         self.wake.notify_one();
         Some(during)
     }
 
-    /// It failed: nobody gets in any more, and who waits for an answer waits no longer.
+    /// Marks the replica as failed: no request enters, and those that wait for an answer are taken
+    /// back.
     pub fn lose(&self) {
         self.gate.close();
         self.connections.lose();
     }
 
-    /// It failed and is well again, under the same address.
+    /// Marks the replica as well again, under the same address.
     pub fn find_again(&self) {
         let since = self.created.elapsed().as_millis() as u64;
         self.well_since.store(since, Ordering::Relaxed);
@@ -148,8 +151,8 @@ impl Replica {
         self.gate.reopen();
     }
 
-    /// It has left. What has no end of its own, a WebSocket, must be over within this time; when
-    /// there is none, it is gone, and everything on its connections is over now.
+    /// Ends the replica. WebSockets, which have no end of their own, must be over `within` this
+    /// time; if that is zero, everything on its connections is cut off now.
     pub fn dismiss(&self, within: Duration) {
         if within.is_zero() {
             self.gate.close();
@@ -158,7 +161,7 @@ impl Replica {
         self.dismissal.send_replace(Some(Instant::now() + within));
     }
 
-    /// Resolves when it has left and the time after that is over.
+    /// Resolves when the replica has been dismissed and the time after that is over.
     pub async fn dismissed(&self) {
         let mut dismissal = self.dismissal.subscribe();
         // The sender is a part of self, so this does not fail.
@@ -168,8 +171,8 @@ impl Replica {
         }
     }
 
-    /// Its share of requests, in thousandths of a whole one: it grows evenly over `slow_start`
-    /// from when it became ready, or well again.
+    /// Share of requests, in thousandths: it grows evenly over `slow_start` from when the replica
+    /// became ready, or well again.
     pub fn share(&self, slow_start: Duration) -> u64 {
         if slow_start.is_zero() {
             return WHOLE_SHARE;
@@ -180,7 +183,7 @@ impl Replica {
         (age.saturating_mul(WHOLE_SHARE) / whole).clamp(LEAST_SHARE, WHOLE_SHARE)
     }
 
-    /// Whether it takes its turn, as it does in its share of them.
+    /// Whether the replica takes this turn: its share of all turns.
     pub fn takes_its_turn(&self, slow_start: Duration) -> bool {
         let share = self.share(slow_start);
         if share == WHOLE_SHARE {
@@ -194,7 +197,7 @@ impl Replica {
         before.is_ok_and(|credit| credit + share >= WHOLE_SHARE)
     }
 
-    /// Requests sent to this replica since it became ready.
+    /// Number of requests sent to this replica since it became ready.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }

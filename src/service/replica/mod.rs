@@ -1,4 +1,12 @@
-//! One running copy of a service: its name, its phase, and the parts that requests touch.
+//! One running copy of a service: its identity, its phase, and the parts that requests touch.
+//!
+//! ```text
+//! lease --enters--> gate                     how many are inside; closed by a drain
+//!   |
+//!   '--sends on--> connections --+-- dials     turns to open new ones
+//!                                '-- idle_pool those without a request
+//! doubt, outlier, fault                      what requests learn of the replica
+//! ```
 
 mod ailment;
 pub mod connections;

@@ -1,11 +1,11 @@
-//! A replica as its engine lists it.
+//! Replicas in the listing of an engine.
 
 use super::id::ReplicaId;
 use crate::service::spec::{ImageId, ManualDeploy, ServiceName, Slot, SpecHash};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// What the engine sees of a replica.
+/// A replica as its engine lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     pub service: ServiceName,
@@ -13,50 +13,49 @@ pub struct Observed {
     pub slot: Slot,
     pub generation: u64,
     pub spec: SpecHash,
-    /// What the configuration asked for when it was made, and what it was made from instead, as
-    /// text: read only when a restart has to know. Unknown for one that an older version made.
+    /// Record of its creation, which only a restart reads; `None` for a replica that an older version
+    /// made.
     pub made: Option<Made>,
-    /// The image that it runs, whatever its name stands for by now.
+    /// The image that runs, whatever its tag stands for by now.
     pub image: Option<ImageId>,
     pub state: RunState,
-    /// Where it may be reached, best first.
+    /// Addresses at which it may be reached, the best first.
     pub addresses: Vec<SocketAddr>,
 }
 
-/// How a replica came to be made as it is.
+/// Record of how a replica was created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
     pub declared: SpecHash,
-    /// A template as JSON.
+    /// Template that it was created from, as JSON.
     pub template: Arc<str>,
-    /// `None`: the image was the file's.
+    /// `None`: the image was that of the file.
     pub manual: Option<ManualDeploy>,
-    /// How many replicas were wanted then; `None`: nobody wrote it down.
+    /// Number of replicas that were wanted then; `None`: not recorded.
     pub wanted: Option<u32>,
     pub vouched: Vouched,
 }
 
-/// How far the record of how a replica was made can be relied on.
+/// Degree to which the record can be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Vouched {
-    /// This Tidegate wrote it.
+    /// Sealed by this Tidegate.
     Sealed,
-    /// An older version wrote it, without a seal; the names of templates mean the same.
+    /// Written by an older version without a seal; the names of templates mean the same.
     Unsealed,
-    /// The key that it was sealed with is lost, so the names of templates mean nothing.
+    /// Sealed with a key that is lost, so the names of templates mean nothing.
     KeyLost,
 }
 
-/// The engine's view of the process, before any health check.
+/// State of the process at its engine, before any health check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunState {
-    /// Made but not started: the engine, or Tidegate, died in between.
+    /// Created but not started: the engine or Tidegate died in between.
     Created,
     Running,
     Paused,
     Exited {
-        /// As the process left it; 128 + signal when it was killed. Unknown when the engine
-        /// does not say.
+        /// Exit code; 128 + signal for a killed process. `None` when the engine does not tell.
         code: Option<i64>,
     },
 }

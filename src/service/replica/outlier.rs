@@ -1,22 +1,22 @@
-//! Whether a replica answers so much worse than the others that it is left out for a while.
+//! Outlier detection: ejects a replica for a while whose answers are worse than the others'.
 //!
-//! As Envoy's outlier detection does it, by answers of 5xx in a row. A health check asks for one
-//! thing only; what users get tells more.
+//! As in Envoy, by answers of 5xx in a row. A health check asks for one thing only; the answers
+//! that users get tell more.
 
 use crate::service::spec::OutlierDetection;
 use crate::service::time::Human;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// What is known of one replica's answers.
+/// Recent answers of one replica, and its ejections.
 #[derive(Debug)]
 pub struct Outlier {
     began: Instant,
-    /// Answers of 5xx since the last other one.
+    /// Number of 5xx since the last other answer.
     row: AtomicU32,
-    /// Whether the last answer was none of them.
+    /// Whether the last answer was not a 5xx.
     does_well: AtomicBool,
-    /// In milliseconds since it began; zero when it was never ejected.
+    /// End of the last ejection, in milliseconds since `began`; zero: never ejected.
     until: AtomicU64,
     ejections: AtomicU32,
 }
@@ -34,13 +34,13 @@ impl Default for Outlier {
 }
 
 impl Outlier {
-    /// Notes an answer; returns how many of 5xx there were in a row.
+    /// Counts an answer; returns the number of 5xx in a row.
     pub fn note(&self, is_5xx: bool) -> u32 {
         if is_5xx {
             self.does_well.store(false, Ordering::Relaxed);
             return self.row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         }
-        // Looked at first, because writing what is there already costs the other threads.
+        // Read first, because a write of the same value still costs the other threads.
         if !self.does_well() {
             self.does_well.store(true, Ordering::Relaxed);
             self.row.store(0, Ordering::Relaxed);
@@ -57,19 +57,19 @@ impl Outlier {
         until != 0 && self.millis() < until
     }
 
-    /// Why it is left out, while it is.
+    /// Reason for the ejection, while it lasts.
     pub fn because(&self) -> Option<String> {
         let until = self.until.load(Ordering::Relaxed);
         let left = until.checked_sub(self.millis()).filter(|left| *left > 0)?;
-        // In whole seconds, begun ones included.
+        // In whole seconds, rounded up.
         let left = Human(Duration::from_secs(left.div_ceil(1000)));
         Some(format!(
             "ejected for {left}: answered with 5xx while others did better"
         ))
     }
 
-    /// Leaves it out; returns for how long, or `None` when it is left out already. Each time in a
-    /// row takes longer, until it has been back for the longest time.
+    /// Ejects the replica; returns for how long, or `None` when it is ejected already. Each further
+    /// ejection is longer, until the replica has been back for the longest time.
     pub(super) fn eject(&self, terms: &OutlierDetection) -> Option<Duration> {
         self.eject_at(self.millis(), terms)
     }

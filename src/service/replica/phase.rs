@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Where a replica stands in its life.
+/// Phase of a replica's life; `src/README.md` draws them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// Running, not yet healthy.
@@ -13,7 +13,7 @@ pub enum Phase {
     Draining,
     /// Out of rotation because it failed; about to be replaced.
     Sick,
-    /// Paused because nobody asks for its service; a request wakes it.
+    /// Paused because its service is idle; a request wakes it.
     Asleep,
     /// Being stopped and removed.
     Stopping,

@@ -1,4 +1,4 @@
-//! A replica as status, metrics and the dashboard show it.
+//! A replica in the snapshot.
 
 use super::id::ReplicaId;
 use super::live::Replica;
@@ -17,8 +17,8 @@ pub struct ReplicaView {
     pub phase: Phase,
     pub since: Moment,
     pub address: Option<SocketAddr>,
-    /// Why it is in this phase, when there is something to say.
+    /// Reason for the phase, if there is one to show.
     pub because: Option<String>,
-    /// The live counters, once it has been ready.
+    /// The replica of the request path, once it has been ready.
     pub live: Option<Arc<Replica>>,
 }

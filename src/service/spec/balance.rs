@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
-/// Which replica gets a request.
+/// Policy that picks the replica for a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Balance {
-    /// One after the other.
+    /// Replicas in turn.
     #[default]
     RoundRobin,
-    /// The one with the fewest in flight, of all; among equals, one after the other.
+    /// The replica with the fewest requests in flight; equal ones in turn.
     LeastRequest,
-    /// The same one for the same client, as far as that goes.
+    /// The same replica for the same client, by consistent hashing.
     Hash(HashBy),
 }
 
-/// What makes a client the same.
+/// Identity of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HashBy {
-    /// Its address, as trusted proxies name it.
+    /// The client's address, as trusted proxies report it.
     Address,
     Header(Arc<str>),
     Cookie(Arc<str>),

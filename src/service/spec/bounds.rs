@@ -1,5 +1,6 @@
 //! The bounds of a service's number of replicas.
 
+/// Least and largest number of replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     pub min: u32,
@@ -7,7 +8,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// The same for a service that is awake, which has one replica at least.
+    /// The bounds while the service is awake: one replica at least.
     pub fn awake(self) -> Bounds {
         Bounds {
             min: self.min.max(1),

@@ -1,8 +1,8 @@
-//! Which keys of a service make one template differ from another.
+//! Keys in which two templates differ.
 
 use super::template::Template;
 
-/// Keys of a service that differ between two templates, the image first.
+/// Keys of a service whose values differ between two templates, the image first.
 pub fn changed_keys(before: &Template, after: &Template) -> Vec<&'static str> {
     let variables = |template: &Template, of_files: bool| {
         let mut variables = template.environment.clone();

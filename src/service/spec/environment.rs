@@ -1,12 +1,11 @@
-//! What a container's program finds in its environment.
+//! Environment variables of a container.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-/// Names and values. The values are nobody's business but the container's: they are shown
-/// nowhere, be they secret or not.
+/// Variables with their values. `Debug` shows no value, because any may be a secret.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Environment(BTreeMap<String, String>);

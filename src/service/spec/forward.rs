@@ -1,4 +1,4 @@
-//! How requests are passed on to replicas.
+//! Forwarding of requests to replicas.
 
 use super::balance::Balance;
 use super::outlier::OutlierDetection;
@@ -6,36 +6,36 @@ use super::retries::Retries;
 use crate::service::replica::gate::UNLIMITED;
 use std::time::Duration;
 
-/// How requests are passed on.
+/// Terms on which requests are forwarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward {
     pub balance: Balance,
-    /// How long it takes a replica that has become ready to get its whole share; zero: no time.
+    /// Time over which the share of a newly ready replica grows; zero: the whole share at once.
     pub slow_start: Duration,
     pub connect_timeout: Duration,
-    /// The longest silence while an answer is awaited or read.
+    /// Longest silence while an answer is awaited or read.
     pub read_timeout: Duration,
     pub write_timeout: Duration,
-    /// The longest silence on both sides of a WebSocket.
+    /// Longest silence of both sides of a WebSocket.
     pub tunnel_idle_timeout: Duration,
-    /// How many requests a replica has at once; `None`: as many as come.
+    /// Requests that a replica has at once; `None`: no limit.
     pub container_concurrency: Option<u32>,
     pub max_request_body_bytes: u64,
-    /// `None`: answers may be of any size.
+    /// `None`: no limit.
     pub max_response_body_bytes: Option<u64>,
-    /// How long a request waits for a replica that is on its way; zero: not at all.
+    /// Longest wait of a request for a replica; zero: no wait.
     pub hold_timeout: Duration,
-    /// How many may wait at once.
+    /// Requests that may wait at once.
     pub hold_max: u64,
-    /// Whether browsers that ask for a page get one that asks again, instead of waiting.
+    /// Whether browsers get a page that reloads itself, instead of waiting.
     pub waiting_page: bool,
     pub retries: Retries,
-    /// `None`: answers eject nobody.
+    /// `None`: no replica is ejected because of its answers.
     pub outlier_detection: Option<OutlierDetection>,
 }
 
 impl Forward {
-    /// How many requests a replica has at once.
+    /// Requests that a replica has at once, for its gate.
     pub fn limit(&self) -> u64 {
         self.container_concurrency.map_or(UNLIMITED, u64::from)
     }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+/// Timing of a health check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthTiming {
     pub interval: Duration,
     pub timeout: Duration,
-    /// Failures in a row that make a ready replica sick.
+    /// Failed checks in a row that make a ready replica sick.
     pub retries: u32,
-    /// How long a new replica may fail before it counts as broken.
+    /// Time for which a new replica may fail its checks.
     pub start_period: Duration,
 }

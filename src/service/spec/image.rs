@@ -1,9 +1,9 @@
-//! An image: its name at the engine, and when it is pulled.
+//! Images.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The engine's name for an image's content, as in `sha256:…`.
+/// Identity of an image at the engine, as in `sha256:…`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ImageId(pub String);
@@ -16,10 +16,11 @@ impl fmt::Display for ImageId {
     }
 }
 
+/// When a deploy asks the registry for an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pull {
-    /// Whenever it is deployed.
+    /// At every deploy.
     Always,
-    /// When it is not on this machine.
+    /// When the image is not on this machine.
     Missing,
 }

@@ -1,12 +1,14 @@
-//! An image that was deployed by hand, in place of the file's.
+//! A deploy by hand.
 
 use serde::{Deserialize, Serialize};
 
-/// Kept in a label of every replica that is made from the image, so that a restart and an upgrade
-/// can tell an edit of the image from an edit of anything else.
+/// An image that was deployed by hand, in place of the one of the file.
+///
+/// Kept in a label of its replicas, so that a restart and an upgrade can tell an edit of the image
+/// from other edits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManualDeploy {
-    /// The file's image at that time. The deployed image stays until the file names another one.
+    /// The image of the file at that time. The deployed one stays until the file names another.
     pub file_image: String,
     /// Seconds since 1970, UTC.
     pub at: u64,

@@ -33,5 +33,5 @@ pub use route::RouteSpec;
 pub use service::{Source, Spec};
 pub use sleep::SleepTerms;
 pub use template::{LAST_PORT, Template};
-pub use update::{FailureAction, Order, Update};
+pub use update::{FailureAction, Update, UpdateOrder};
 pub use version::Version;

@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
+/// Name of a service. A clone shares the text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServiceName(Arc<str>);
 
@@ -20,6 +21,7 @@ impl ServiceName {
 /// Longest name of a service or an instance, in bytes.
 pub const NAME_BYTES_MAX: usize = 40;
 
+/// Whether `name` may name a service or an instance: a-z, 0-9 and `-`, not first.
 pub fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= NAME_BYTES_MAX
@@ -41,10 +43,10 @@ impl fmt::Display for ServiceName {
     }
 }
 
-/// A replica's place: the host port of a container, the position of a fixed address.
+/// The place of a replica: the host port of a container, or the position of a fixed address.
 pub type Slot = u16;
 
-/// Names a container template; replicas made from another one are out of date.
+/// Hash of a container template. Replicas of another one are out of date.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SpecHash(Arc<str>);
 

@@ -1,15 +1,15 @@
-//! When a replica is left out of rotation because of its answers.
+//! Outlier detection: ejection of replicas because of their answers.
 
 use std::time::Duration;
 
-/// When a replica is left out because of its answers, in Envoy's words.
+/// Terms on which a replica is ejected because of its answers, in Envoy's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutlierDetection {
     pub consecutive_5xx: u32,
-    /// The first time; each further one takes as much longer.
+    /// Time of the first ejection; each further one is longer by this.
     pub base_ejection_time: Duration,
     pub max_ejection_time: Duration,
-    /// Of the replicas that are ready, at once.
+    /// Share of the ready replicas that may be ejected at once.
     pub max_ejection_percent: u32,
 }
 

@@ -1,13 +1,13 @@
-//! How often a failed request is tried again.
+//! Retries.
 
-/// How often a request that failed is tried on another replica.
+/// Retries of failed requests on other replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retries {
-    /// Of one request, the first included.
+    /// Attempts of one request, the first included.
     pub attempts: u32,
-    /// Of all requests of the service, in percent.
+    /// Retries in percent of all requests.
     pub budget_percent: u32,
-    /// Whatever the number of requests.
+    /// Retries a second beyond that.
     pub min_per_second: u32,
 }
 

@@ -2,14 +2,15 @@
 
 use std::fmt;
 
-/// One thing a service claims. Host and path must both match.
+/// A claim on requests. Host and path must both match.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RouteSpec {
-    /// Lower case, without a port. `*.example.com` matches one or more labels before it.
+    /// Host in lower case, without a port. `*.example.com` matches one or more labels before it;
+    /// `None` matches every host.
     pub host: Option<String>,
     /// A prefix, matched by whole segments: `/api` claims `/api` and `/api/x`, not `/apis`.
     pub path: String,
-    /// Passes `%2F` in a path on as it is.
+    /// Whether `%2F` in a path is passed on as it is, instead of refused.
     pub keeps_encoded_slashes: bool,
 }
 

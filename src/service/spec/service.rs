@@ -1,4 +1,4 @@
-//! What the user wants of a service, checked: the program may rely on every value here.
+//! The specification of a service.
 
 use super::bounds::Bounds;
 use super::forward::Forward;
@@ -14,31 +14,33 @@ use super::version::Version;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// A service as it is configured. Every value was checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
     pub name: ServiceName,
     pub source: Source,
-    /// Empty: every request that no other service claims.
+    /// Claims of the service; empty: every request that no other service claims.
     pub routes: Vec<RouteSpec>,
     pub health: HealthTiming,
     pub bounds: Bounds,
-    /// `None`: it never sleeps.
+    /// `None`: the service never sleeps.
     pub sleep: Option<SleepTerms>,
-    /// How many replicas run ahead of what its policy wants.
+    /// Number of replicas beyond those that the policy wants.
     pub spare: u32,
     pub stop_grace_period: Duration,
     /// How replicas of an old template are replaced.
     pub update: Update,
-    /// Whether a deploy asks the registry what a tag stands for now.
+    /// When the image is pulled.
     pub pull: Pull,
-    /// The name of the template in use, when it is not its content's own; see [`Version`].
+    /// Name of the template in use, when that is not its hash; see [`Version`].
     pub alias: Option<SpecHash>,
-    /// The template that the configuration asks for, while another one is in use: deployed by
-    /// hand, or gone back to.
+    /// Template of the configuration, while another one is in use: deployed by hand, or gone back
+    /// to.
     pub declared: Option<SpecHash>,
     /// `None`: the template's image is the file's.
     pub manual: Option<ManualDeploy>,
-    /// How many replicas were wanted when one is made from this, for who has to know it later.
+    /// Desired count when a container is created from this; stored in a label, so that a restart can
+    /// tell surge replicas apart.
     pub wanted: Option<u32>,
     pub forward: Forward,
 }
@@ -54,13 +56,13 @@ impl Spec {
         })
     }
 
-    /// The name of what the configuration asks for, whatever is in use.
+    /// Name of the template of the configuration, whatever is in use.
     pub fn declared(&self) -> Option<SpecHash> {
         let declared = self.declared.clone();
         declared.or_else(|| self.template().map(Template::hash))
     }
 
-    /// The container template, when Tidegate runs this service's replicas.
+    /// The container template; `None` for fixed addresses.
     pub fn template(&self) -> Option<&Template> {
         match &self.source {
             Source::Container(template) => Some(template),
@@ -69,15 +71,15 @@ impl Spec {
     }
 }
 
-/// Where replicas come from.
+/// The origin of a service's replicas.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
     reason = "there is one for each service, and most are containers"
 )]
 pub enum Source {
-    /// Tidegate starts and stops containers.
+    /// Containers that Tidegate starts and stops.
     Container(Template),
-    /// Somebody else runs them.
+    /// Servers that somebody else runs.
     Addresses(Vec<SocketAddr>),
 }

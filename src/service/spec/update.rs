@@ -1,19 +1,19 @@
-//! How replicas of an old template are replaced.
+//! Updates: how replicas of an old version are replaced.
 
 use std::time::Duration;
 
-/// How replicas of an old template are replaced; the words are Compose's `update_config`.
+/// Rules for replacing the replicas of an old version, as in Compose's `update_config`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Update {
-    /// How many at a time.
+    /// Replicas at a time.
     pub parallelism: u32,
-    pub order: Order,
-    /// Between one batch and the next.
+    pub order: UpdateOrder,
+    /// Time from one batch to the next.
     pub delay: Duration,
-    /// How long a new replica must last.
+    /// Time for which a new replica must stay well.
     pub monitor: Duration,
     pub failure_action: FailureAction,
-    /// Failed replicas, of those wanted, that are borne.
+    /// Share of the wanted replicas that may fail, 0 to 1.
     pub max_failure_ratio: f64,
 }
 
@@ -21,7 +21,7 @@ impl Default for Update {
     fn default() -> Self {
         Update {
             parallelism: 1,
-            order: Order::StartFirst,
+            order: UpdateOrder::StartFirst,
             delay: Duration::ZERO,
             monitor: Duration::from_secs(5),
             failure_action: FailureAction::Rollback,
@@ -30,21 +30,22 @@ impl Default for Update {
     }
 }
 
+/// Order of starts and stops in an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// New replicas start on ports above the others; old ones leave once these are ready.
+pub enum UpdateOrder {
+    /// New replicas start on ports above the others; old ones are drained once these are ready.
     StartFirst,
-    /// Old replicas leave first, and new ones take their ports.
+    /// Old replicas are drained first, and new ones take their ports.
     StopFirst,
 }
 
-/// What becomes of an update when too many new replicas fail.
+/// Reaction to an update of which too many new replicas fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureAction {
-    /// Goes back to what there was before.
+    /// Goes back to the version before.
     Rollback,
-    /// Leaves both as they are.
+    /// Leaves the replicas of both versions as they are.
     Pause,
-    /// Goes on, ever more slowly.
+    /// Goes on, with growing delays.
     Continue,
 }

@@ -5,17 +5,18 @@ use super::name::SpecHash;
 use super::template::Template;
 use std::fmt;
 
-/// A template under its name. Another name than the content's own stands for containers that
-/// exist already: what was known only by its tag is made from the very same image again.
+/// A template under a name. The name differs from the hash where containers exist already that were
+/// created before their image was pinned: their name stays, so that they need not be replaced.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Version {
     pub hash: SpecHash,
     pub template: Template,
-    /// `None`: its image is the file's.
+    /// `None`: the image is that of the file.
     pub manual: Option<ManualDeploy>,
 }
 
 impl Version {
+    /// The version named by its hash.
     pub fn of(template: Template) -> Version {
         Version {
             hash: template.hash(),
@@ -24,8 +25,8 @@ impl Version {
         }
     }
 
-    /// The version that `declared` asks for while this one is in use: an image deployed by hand
-    /// stays, unless the file's image has changed since.
+    /// The version for `declared` while this one is in use: an image deployed by hand stays, unless
+    /// the image of the file has changed since.
     pub fn under(&self, declared: &Template) -> Version {
         let is_kept = |manual: &&ManualDeploy| manual.file_image == declared.image;
         let Some(manual) = self.manual.as_ref().filter(is_kept) else {
@@ -42,7 +43,7 @@ impl Version {
         }
     }
 
-    /// Whether the values of its secrets are still those that it was named with.
+    /// Whether the values of its secrets are still those of its hash.
     pub fn has_its_secrets(&self) -> bool {
         let unpinned = || Template {
             image_id: None,
@@ -53,7 +54,7 @@ impl Version {
             || unpinned().hash() == self.hash
     }
 
-    /// Whether containers of both are made from the same, as far as the names tell.
+    /// Whether both templates are equal but for the identity of the image and the first port.
     pub fn is_named_like(&self, other: &Template) -> bool {
         let named = |template: &Template| Template {
             image_id: None,

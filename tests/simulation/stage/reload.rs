@@ -8,7 +8,7 @@ use crate::simulation::rng::Rng;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate::control::{Images, Managed};
-use tidegate::service::spec::{FailureAction, Order, SleepTerms, Slot, Update};
+use tidegate::service::spec::{FailureAction, SleepTerms, Slot, Update, UpdateOrder};
 
 impl Stage {
     pub fn any_service(&mut self) -> Declared {
@@ -38,8 +38,8 @@ impl Stage {
             update: Update {
                 parallelism: 1 + rng.below(PARALLELISM_MAX as usize) as u32,
                 order: match rng.below(4) {
-                    0 => Order::StopFirst,
-                    _ => Order::StartFirst,
+                    0 => UpdateOrder::StopFirst,
+                    _ => UpdateOrder::StartFirst,
                 },
                 delay: seconds(rng, &[0, 0, 2]),
                 monitor: seconds(rng, &[1, 5]),
