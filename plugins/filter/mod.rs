@@ -1,4 +1,4 @@
-//! Filters: see each request before it is sent on, and each answer before it goes down.
+//! The built-in filters.
 
 pub mod replica_header;
 pub mod request_id;

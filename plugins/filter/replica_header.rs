@@ -1,13 +1,13 @@
 use crate::plugin::prelude::*;
 
-/// Says in each answer which replica gave it, and how many of its service are ready: `8001;ready=3`.
+/// Adds a header to each answer with its replica and the number of ready ones: `8001;ready=3`.
 ///
-/// An answer of Tidegate's own says it, too, when a replica was tried, and nothing otherwise. What
-/// a service writes under the same name is removed.
+/// Tidegate's own answers have it, too, if a replica was tried. A header of this name from the
+/// service is removed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplicaHeader {
-    /// The header that says so.
+    /// The name of the header.
     #[serde(default = "default_header")]
     header: String,
 }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    /// What an answer says when the replicas in `ready` are, and `exchange` has gone through.
+    /// An answer of `exchange`, while the replicas in `ready` are ready.
     fn said(yaml: &str, ready: &[Slot], mut exchange: Exchange) -> ResponseHeader {
         let (mut writer, reader) = testing::store();
         let name = ServiceName::new("shop");

@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 /// Gives every request an id, for the service, the answer and the access log.
 ///
-/// A client's own id is replaced: it could be anything, and be anybody else's.
+/// A client's own id is replaced, because it may be of any form, or another request's.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RequestId {

@@ -6,11 +6,11 @@ use futures_util::future::BoxFuture;
 use http::Extensions;
 use std::sync::Arc;
 
-/// A task that runs inside the server's life. It is dropped when the plugin leaves or the server
-/// ends, so it may be cut at any await.
+/// A task that runs while the server does, dropped when the plugin leaves or the server ends: any
+/// await may be its last.
 pub type Background = BoxFuture<'static, ()>;
 
-/// Collects what a plugin is made of while it is installed.
+/// The parts of a plugin, collected while it is installed.
 pub struct Hooks {
     reader: Reader,
     /// The states of the plugin that was in this place before a reload.
@@ -64,7 +64,7 @@ impl Hooks {
         self.installed.scaler = Some(Arc::new(scaler));
     }
 
-    /// Runs `task` inside the server's life.
+    /// Runs `task` while the server runs.
     pub fn background(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         self.installed.background.push(Box::pin(task));
     }

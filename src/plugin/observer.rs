@@ -1,4 +1,4 @@
-//! Observers: are told of every finished request and of everything that happens to replicas.
+//! Observers: receive every finished request and every event.
 
 use super::Exchange;
 use crate::service::event::Event;
@@ -6,13 +6,14 @@ use crate::service::spec::Slot;
 use http::Method;
 use std::time::Duration;
 
-/// Is told, and changes nothing. Runs on the thread of what it is told: it must not block.
+/// An observer changes nothing. Its methods run on the thread of the request or event and must
+/// not block.
 pub trait Observer: Send + Sync {
     fn request(&self, _record: &Record<'_>) {}
 
     fn event(&self, _event: &Event) {}
 
-    /// Writes out what is held back; the process ends next. May block for a moment.
+    /// Writes out everything that is buffered, because the process ends next; may block for a moment.
     fn flush(&self) {}
 }
 

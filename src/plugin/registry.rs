@@ -6,7 +6,7 @@ use std::fmt;
 
 /// A plugin: a configuration struct that becomes the running thing.
 pub trait Plugin: DeserializeOwned + Send + 'static {
-    /// What a user writes in the configuration.
+    /// The name in the configuration.
     const NAME: &'static str;
 
     /// Installed with its defaults, before the user's list, when the user does not list it.

@@ -1,4 +1,4 @@
-//! What the tests of a plugin need; for plugins in the box and outside it.
+//! Helpers for the tests of plugins, built-in ones and others.
 
 pub use super::hooks::Installed;
 use super::{
@@ -12,8 +12,7 @@ use http::Method;
 use pingora::http::{RequestHeader, ResponseHeader};
 use std::time::Duration;
 
-/// Installs `P` with the keys in `yaml`, as `tidegate check` would. The error is what the user
-/// would read.
+/// Installs `P` with the keys in `yaml`, as `tidegate check` does; the error is the user's.
 pub fn install<P: Plugin>(yaml: &str) -> Result<Installed, String> {
     install_with::<P>(yaml, store().1)
 }
@@ -59,7 +58,7 @@ pub fn answered(
     head
 }
 
-/// What `/metrics` would show of a plugin.
+/// The metrics of a plugin, as `/metrics` shows them.
 pub fn metrics(installed: &Installed) -> String {
     let families: Vec<_> = installed.metrics.iter().flat_map(|m| m.gather()).collect();
     let text = prometheus::TextEncoder::new().encode_to_string(&families);

@@ -4,9 +4,9 @@
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Trace {
     pub id: [u8; 16],
-    /// What happens here, which is the parent of what the replica does.
+    /// The span of this request, the parent of the replica's.
     pub span: [u8; 8],
-    /// What called us; `None`: the trace begins here.
+    /// The caller's span; `None`: the trace begins here.
     pub parent: Option<[u8; 8]>,
     /// Whether it is recorded.
     pub sampled: bool,

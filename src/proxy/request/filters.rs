@@ -124,7 +124,7 @@ pub async fn settle(
                 }
             },
             Verdict::Answer(answer) => return Ok(Some(answer)),
-            // It has had both.
+            // This filter has had both.
             Verdict::Wait | Verdict::Body(_) if asked > 1 => return Ok(Some(unavailable())),
             Verdict::Wait => Due::Decision,
             Verdict::Body(max) => Due::Body(max),

@@ -1,4 +1,4 @@
-//! Forwarding headers: who the client is and how it came here, in words that can be relied on.
+//! Forwarding headers: reliable facts about the client and its connection.
 
 use crate::proxy::hygiene;
 use crate::service::network::{Network, any_contains};
@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderValue};
 use pingora::http::RequestHeader;
 use std::net::{IpAddr, SocketAddr};
 
-/// What anybody may have said of a client. The first four count when a trusted proxy says them;
-/// of the others nobody knows whether it did, or only passed them on.
+/// Headers with claims about a client. The first four count when a trusted proxy sets them; the
+/// others may come from anybody before that proxy.
 const CLAIMS: [&str; 7] = [
     "x-forwarded-for",
     "x-forwarded-host",
@@ -33,8 +33,8 @@ static NAMES: [HeaderName; 4] = [
 const HTTP: HeaderValue = HeaderValue::from_static("http");
 const HTTPS: HeaderValue = HeaderValue::from_static("https");
 
-/// Who sent the request: `peer`, or whom trusted proxies name, read from the near end to the
-/// first that is not trusted itself.
+/// The client's address: `peer`'s or, behind trusted proxies, the nearest one in
+/// `X-Forwarded-For` that is not trusted itself.
 pub fn client(head: &RequestHeader, peer: Option<IpAddr>, trusted: &[Network]) -> Option<IpAddr> {
     let mut client = peer?;
     let lines = head.headers.get_all(FORWARDED_FOR).iter().rev();
@@ -120,7 +120,7 @@ fn is_claim(name: &HeaderName) -> bool {
     (name.starts_with("x-") || name.starts_with('f')) && CLAIMS.contains(&name)
 }
 
-/// Who is at the other end of a connection, and the same as the value of a header.
+/// The other end of a connection, as an address and as the value of a header.
 #[derive(Clone, Debug)]
 pub struct Peer {
     pub address: IpAddr,
@@ -137,7 +137,7 @@ impl From<IpAddr> for Peer {
     }
 }
 
-/// What a trusted proxy says, as far as it makes sense.
+/// The valid claims of a trusted proxy.
 #[derive(Default)]
 struct Told {
     links: Option<String>,

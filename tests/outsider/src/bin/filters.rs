@@ -1,5 +1,5 @@
 //! A Tidegate with filters that do all that filters may: wait, read bodies, rewrite targets, own
-//! headers, transform answers and give others instead. What they do depends on the path.
+//! headers, transform answers and give others instead, each by the path of the request.
 
 #![forbid(unsafe_code)]
 
