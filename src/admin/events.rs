@@ -34,7 +34,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Asked {
+pub struct EventsQuery {
     /// Only what concerns this service.
     service: Option<String>,
     /// Only what came after this event.
@@ -64,7 +64,7 @@ pub async fn events(
     State(admin): State<Admin>,
     Extension(door): Extension<Door>,
     headers: HeaderMap,
-    asked: Result<Query<Asked>, QueryRejection>,
+    asked: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Response {
     let mut asked = match asked {
         Ok(Query(asked)) => asked,
@@ -90,7 +90,7 @@ pub async fn events(
     let after = asked.after.unwrap_or_default();
     let part = admin.history.after(after, asked.service.as_deref());
     let from = newest(part.events.len(), asked.last);
-    Json(view::Events {
+    Json(view::EventsJson {
         events: part.events[from..]
             .iter()
             .map(|told| view::EventJson::clone(told))
@@ -112,7 +112,7 @@ fn newest(len: usize, last: Option<usize>) -> usize {
     last.map_or(0, |last| len.saturating_sub(last))
 }
 
-fn follow(admin: Admin, door: Door, asked: Asked) -> Response {
+fn follow(admin: Admin, door: Door, asked: EventsQuery) -> Response {
     let Some(place) = admin.streams.take(door) else {
         let what =
             format!("{STREAMS_MAX} streams are open already; close one, or ask for the list");
@@ -134,7 +134,7 @@ fn follow(admin: Admin, door: Door, asked: Asked) -> Response {
             // The successor has the next ones.
             _ = leaving.wait_for(|leaving| *leaving) => {}
             () = sender.closed() => {}
-            Err(Left) = stream.run(&admin) => {}
+            Err(ReaderLeft) = stream.run(&admin) => {}
         }
     });
     let messages = stream::unfold(receiver, async |mut receiver| {
@@ -145,10 +145,10 @@ fn follow(admin: Admin, door: Door, asked: Asked) -> Response {
 }
 
 /// The reader takes nothing any more.
-struct Left;
+struct ReaderLeft;
 
 struct Stream {
-    asked: Asked,
+    asked: EventsQuery,
     sender: mpsc::Sender<Message>,
     /// The version of each service that the reader has.
     shown: BTreeMap<String, u64>,
@@ -157,7 +157,7 @@ struct Stream {
 }
 
 impl Stream {
-    async fn run(mut self, admin: &Admin) -> Result<Infallible, Left> {
+    async fn run(mut self, admin: &Admin) -> Result<Infallible, ReaderLeft> {
         self.send(Message::default().retry(RETRY_AFTER)).await?;
         let mut news = admin.history.watch();
         let mut board = self
@@ -172,7 +172,7 @@ impl Stream {
             self.tell(admin, &mut news).await?;
             let silent_until = self.last_word + HEARTBEAT_EVERY;
             tokio::select! {
-                heard = news.changed() => heard.map_err(|_| Left)?,
+                heard = news.changed() => heard.map_err(|_| ReaderLeft)?,
                 board = changed(&mut board) => self.show(&board, false).await?,
                 () = sleep_until(silent_until) => match &board {
                     Some(board) => {
@@ -186,7 +186,11 @@ impl Stream {
     }
 
     /// What happened since the last time.
-    async fn tell(&mut self, admin: &Admin, news: &mut watch::Receiver<u64>) -> Result<(), Left> {
+    async fn tell(
+        &mut self,
+        admin: &Admin,
+        news: &mut watch::Receiver<u64>,
+    ) -> Result<(), ReaderLeft> {
         news.borrow_and_update();
         let after = self.asked.after.unwrap_or_default();
         let part = admin.history.after(after, self.asked.service.as_deref());
@@ -200,14 +204,14 @@ impl Stream {
             let message = Message::default()
                 .id(told.id.to_string())
                 .json_data(&**told);
-            self.send(message.map_err(|_| Left)?).await?;
+            self.send(message.map_err(|_| ReaderLeft)?).await?;
         }
         self.asked.after = Some(part.newest);
         Ok(())
     }
 
     /// What the reader does not have yet, or a sign of life.
-    async fn show(&mut self, board: &Board, always: bool) -> Result<(), Left> {
+    async fn show(&mut self, board: &Board, always: bool) -> Result<(), ReaderLeft> {
         let only = self.asked.service.as_deref();
         let wanted = |name: &&String| only.is_none_or(|only| only == name.as_str());
         let first = self.engine_up.is_none();
@@ -233,7 +237,7 @@ impl Stream {
              \"removed\":{}}}",
             board.engine_up,
             services.join(","),
-            serde_json::to_string(&removed).map_err(|_| Left)?,
+            serde_json::to_string(&removed).map_err(|_| ReaderLeft)?,
         );
         self.engine_up = Some(board.engine_up);
         self.shown = board
@@ -246,10 +250,10 @@ impl Stream {
             .await
     }
 
-    async fn send(&mut self, message: Message) -> Result<(), Left> {
+    async fn send(&mut self, message: Message) -> Result<(), ReaderLeft> {
         self.last_word = Instant::now();
         let sent = timeout(PATIENCE, self.sender.send(message)).await;
-        sent.map_err(|_| Left)?.map_err(|_| Left)
+        sent.map_err(|_| ReaderLeft)?.map_err(|_| ReaderLeft)
     }
 }
 

@@ -14,10 +14,10 @@ const ADDRESSES_MAX: usize = 1024;
 
 /// Recent wrong tokens by address.
 #[derive(Clone, Default)]
-pub struct Failures(Arc<Mutex<BTreeMap<Option<IpAddr>, Failed>>>);
+pub struct Failures(Arc<Mutex<BTreeMap<Option<IpAddr>, Guesses>>>);
 
 #[derive(Clone, Copy)]
-struct Failed {
+struct Guesses {
     count: u32,
     last: Instant,
 }
@@ -41,7 +41,7 @@ impl Failures {
             }
         }
         let count = held.get(&key).map_or(0, |failed| failed.count);
-        let failed = Failed {
+        let failed = Guesses {
             count: count.saturating_add(1),
             last: now,
         };
@@ -52,7 +52,7 @@ impl Failures {
         self.held().remove(&whole(address));
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeMap<Option<IpAddr>, Failed>> {
+    fn held(&self) -> MutexGuard<'_, BTreeMap<Option<IpAddr>, Guesses>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,9 +17,9 @@ const AHEAD_MAX: u64 = 5 * 60 * 1000;
 
 /// The last events of this process. No request on its usual way adds any. Clones share the events.
 #[derive(Clone)]
-pub struct History(Arc<Inner>);
+pub struct History(Arc<HistoryState>);
 
-struct Inner {
+struct HistoryState {
     kept: Mutex<Kept>,
     /// Id of the newest event.
     newest: watch::Sender<u64>,
@@ -42,7 +42,7 @@ pub struct Falls {
 }
 
 /// Consecutive events, the oldest first.
-pub struct Part {
+pub struct Excerpt {
     pub events: Vec<Arc<EventJson>>,
     /// Whether events between the known ones and these are lost.
     pub missed: bool,
@@ -53,7 +53,7 @@ pub struct Part {
 impl Default for History {
     fn default() -> History {
         let began = millis(SystemTime::now());
-        History(Arc::new(Inner {
+        History(Arc::new(HistoryState {
             kept: Mutex::new(Kept {
                 events: VecDeque::new(),
                 lost: began,
@@ -92,7 +92,7 @@ impl History {
     }
 
     /// Events after the event `after`, of one service or of all.
-    pub fn after(&self, after: u64, service: Option<&str>) -> Part {
+    pub fn after(&self, after: u64, service: Option<&str>) -> Excerpt {
         let kept = self.kept();
         let newest = *self.0.newest.borrow();
         let is_foreign = after > newest + AHEAD_MAX;
@@ -103,7 +103,7 @@ impl History {
         let of_service = |told: &&Arc<EventJson>| {
             service.is_none_or(|name| told.service.as_deref() == Some(name))
         };
-        Part {
+        Excerpt {
             events: kept
                 .events
                 .range(from..)

@@ -18,9 +18,9 @@ const SHOW_WITHIN: Duration = Duration::from_millis(250);
 
 /// Measured numbers, and the state for streams. Clones share them.
 #[derive(Clone)]
-pub struct Live(Arc<Inner>);
+pub struct Live(Arc<LiveState>);
 
-struct Inner {
+struct LiveState {
     numbers: watch::Sender<Arc<AllNumbers>>,
     past: Mutex<PastSeries>,
     board: watch::Sender<Arc<Board>>,
@@ -41,7 +41,7 @@ pub struct Card {
 
 impl Default for Live {
     fn default() -> Live {
-        Live(Arc::new(Inner {
+        Live(Arc::new(LiveState {
             numbers: watch::Sender::default(),
             past: Mutex::default(),
             board: watch::Sender::default(),
@@ -55,7 +55,7 @@ impl Live {
     }
 
     /// Numbers of the last minutes.
-    pub fn lately(&self) -> view::Lately {
+    pub fn lately(&self) -> view::RecentSeries {
         self.past().lately()
     }
 
@@ -119,7 +119,7 @@ impl Live {
 }
 
 impl Card {
-    fn new(mut service: view::Service) -> Option<(String, Card)> {
+    fn new(mut service: view::ServiceJson) -> Option<(String, Card)> {
         let json = serde_json::to_string(&service).ok()?;
         for replica in &mut service.replicas {
             (replica.since_seconds, replica.age_seconds) = (0.0, None);

@@ -34,12 +34,12 @@ pub type AllNumbers = BTreeMap<ServiceName, Arc<Numbers>>;
 
 /// Sampler, which remembers earlier counts.
 pub struct Sampler {
-    services: BTreeMap<ServiceName, Service>,
+    services: BTreeMap<ServiceName, ServiceCounts>,
     /// Time of the last sample; new services had counted nothing then.
     last: Instant,
 }
 
-struct Service {
+struct ServiceCounts {
     load: Arc<ServiceLoad>,
     requests: Rate,
     replicas: BTreeMap<u64, Rate>,
@@ -65,7 +65,7 @@ impl Sampler {
             let service = self
                 .services
                 .entry(name.clone())
-                .or_insert_with(|| Service {
+                .or_insert_with(|| ServiceCounts {
                     load: Arc::clone(&view.load),
                     requests: Rate::since(last),
                     replicas: BTreeMap::new(),
@@ -77,7 +77,7 @@ impl Sampler {
     }
 }
 
-impl Service {
+impl ServiceCounts {
     fn sample(&mut self, view: &ServiceView, last: Instant, now: Instant) -> Numbers {
         let count = self.load.answers.count();
         let oldest = self.marks.front();

@@ -22,7 +22,7 @@ fn describe() -> Value {
     let mut schemas = settings.into_generator();
     let paths = paths(&mut schemas);
     // Stands for itself where a stream is described, which has no schema.
-    schemas.subschema_for::<view::State>();
+    schemas.subschema_for::<view::StateJson>();
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -97,7 +97,7 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
         "get",
         read("services", "What runs", &[], vec![(200, overview)], schemas),
     );
-    let service = answer::<view::Service>(schemas, "The service");
+    let service = answer::<view::ServiceJson>(schemas, "The service");
     let answers = vec![(200, service), (404, problem(schemas))];
     add(
         "/api/v1/services/{name}",
@@ -110,7 +110,7 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
             schemas,
         ),
     );
-    let decisions = answer::<view::Decisions>(schemas, "The newest first");
+    let decisions = answer::<view::DecisionsJson>(schemas, "The newest first");
     let answers = vec![(200, decisions), (404, problem(schemas))];
     add(
         "/api/v1/services/{name}/decisions",
@@ -123,9 +123,9 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
             schemas,
         ),
     );
-    let mut events = answer::<view::Events>(
+    let mut events = answer::<view::EventsJson>(
         schemas,
-        "A list, or a stream of messages with `EventJson` \
+        "A list, or a stream of messages with `Told` \
                                             as data; messages named `state` have `State`, and \
                                             one named `missed` says that something is lost",
     );
@@ -146,7 +146,8 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
             schemas,
         ),
     );
-    let lately = answer::<view::Lately>(schemas, "A point every two seconds, for five minutes");
+    let lately =
+        answer::<view::RecentSeries>(schemas, "A point every two seconds, for five minutes");
     add(
         "/api/v1/numbers",
         "get",
@@ -158,7 +159,7 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
             schemas,
         ),
     );
-    let version = answer::<view::Version>(schemas, "The version");
+    let version = answer::<view::VersionJson>(schemas, "The version");
     add(
         "/api/v1/version",
         "get",
@@ -174,12 +175,12 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
         read("openapi", "This document", &[], vec![(200, this)], schemas),
     );
 
-    let scaled = answer::<view::Scaled>(schemas, "So many are wanted now");
+    let scaled = answer::<view::ScaleResult>(schemas, "So many are wanted now");
     let answers = vec![(200, scaled), (404, problem(schemas))];
     add(
         "/api/v1/services/{name}/scale",
         "post",
-        write::<view::Scale>(
+        write::<view::ScaleRequest>(
             "scale",
             "Hold a number of replicas, or let the policy decide again",
             &of_service,
@@ -187,13 +188,14 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
             schemas,
         ),
     );
-    let deployed = answer::<view::Deployed>(schemas, "Every replica runs it already");
-    let begun = answer::<view::Deployed>(schemas, "It has begun; the service shows how it goes");
+    let deployed = answer::<view::DeployResult>(schemas, "Every replica runs it already");
+    let begun =
+        answer::<view::DeployResult>(schemas, "It has begun; the service shows how it goes");
     let answers = vec![(200, deployed), (202, begun), (404, problem(schemas))];
     add(
         "/api/v1/services/{name}/deploy",
         "post",
-        write::<view::Deploy>(
+        write::<view::DeployRequest>(
             "deploy",
             "Run another image, replica by replica",
             &of_service,
@@ -201,12 +203,12 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
             schemas,
         ),
     );
-    let drained = answer::<view::Drained>(schemas, "It has begun");
+    let drained = answer::<view::DrainResult>(schemas, "It has begun");
     let answers = vec![(202, drained), (404, problem(schemas))];
     add(
         "/api/v1/services/{name}/drain",
         "post",
-        write::<view::Drain>(
+        write::<view::DrainRequest>(
             "drain",
             "Replace one replica without losing a request",
             &of_service,
@@ -214,14 +216,15 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
             schemas,
         ),
     );
-    let reloaded = answer::<view::Reloaded>(schemas, "The configuration is in use");
+    let reloaded = answer::<view::ReloadResult>(schemas, "The configuration is in use");
     let what = "Read the configuration again";
-    let mut reload = write::<view::Reload>("reload", what, &[], vec![(200, reloaded)], schemas);
+    let mut reload =
+        write::<view::ReloadRequest>("reload", what, &[], vec![(200, reloaded)], schemas);
     reload["requestBody"]["required"] = false.into();
     add("/api/v1/reload", "post", reload);
-    let valid = answer::<view::Token>(schemas, "It is right");
+    let valid = answer::<view::TokenJson>(schemas, "It is right");
     let what = "Whether the token is right; changes nothing";
-    let mut token = write::<view::Drain>("token", what, &[], vec![(200, valid)], schemas);
+    let mut token = write::<view::DrainRequest>("token", what, &[], vec![(200, valid)], schemas);
     if let Some(operation) = token.as_object_mut() {
         operation.remove("requestBody");
     }
@@ -296,7 +299,7 @@ fn answer<T: JsonSchema>(schemas: &mut SchemaGenerator, what: &str) -> Value {
 }
 
 fn problem(schemas: &mut SchemaGenerator) -> Value {
-    answer::<view::Problem>(schemas, "What is wrong, and what to do")
+    answer::<view::ProblemJson>(schemas, "What is wrong, and what to do")
 }
 
 fn read(

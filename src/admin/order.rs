@@ -14,18 +14,18 @@ pub enum Order {
         service: String,
         /// `None`: the configured one.
         image: Option<String>,
-        reply: Reply<view::Deployed>,
+        reply: Reply<view::DeployResult>,
     },
     Scale {
         service: String,
         /// `None`: as its policy decides.
         replicas: Option<u32>,
-        reply: Reply<view::Scaled>,
+        reply: Reply<view::ScaleResult>,
     },
     Drain {
         service: String,
         slot: u16,
-        reply: Reply<view::Drained>,
+        reply: Reply<view::DrainResult>,
     },
 }
 

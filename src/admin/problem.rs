@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 pub fn problem(status: StatusCode, error: impl Into<String>) -> Response {
     (
         status,
-        Json(view::Problem {
+        Json(view::ProblemJson {
             error: error.into(),
         }),
     )

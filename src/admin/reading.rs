@@ -87,10 +87,10 @@ fn about<T: Serialize>(
     }
 }
 
-pub async fn numbers_lately(State(admin): State<Admin>) -> Json<view::Lately> {
+pub async fn numbers_lately(State(admin): State<Admin>) -> Json<view::RecentSeries> {
     Json(admin.live.lately())
 }
 
-pub async fn version() -> Json<view::Version> {
-    Json(view::Version::default())
+pub async fn version() -> Json<view::VersionJson> {
+    Json(view::VersionJson::default())
 }

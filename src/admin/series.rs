@@ -54,14 +54,14 @@ impl PastSeries {
         }
     }
 
-    pub fn lately(&self) -> view::Lately {
+    pub fn lately(&self) -> view::RecentSeries {
         let taken = self.taken.unwrap_or_else(SystemTime::now);
         let services = self.services.iter().map(|(name, points)| {
             let mut series = view::Series::default();
             points.iter().for_each(|point| point.add_to(&mut series));
             (name.to_string(), series)
         });
-        view::Lately {
+        view::RecentSeries {
             time: humantime::format_rfc3339_millis(taken).to_string(),
             every_seconds: (SAMPLE_EVERY * EVERY).as_secs_f32(),
             services: services.collect(),

@@ -13,16 +13,16 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::oneshot;
 
 /// Confirms the token, which the guard has checked.
-pub async fn token() -> Json<view::Token> {
-    Json(view::Token { valid: true })
+pub async fn token() -> Json<view::TokenJson> {
+    Json(view::TokenJson { valid: true })
 }
 
 pub async fn reload(State(admin): State<Admin>, body: Bytes) -> Response {
     let read = match body.is_empty() {
-        true => Ok(view::Reload::default()),
+        true => Ok(view::ReloadRequest::default()),
         false => serde_json::from_slice(&body),
     };
-    let view::Reload { image_from_file } = match read {
+    let view::ReloadRequest { image_from_file } = match read {
         Ok(read) => read,
         Err(why) => return problem(StatusCode::UNPROCESSABLE_ENTITY, why.to_string()),
     };
@@ -31,7 +31,7 @@ pub async fn reload(State(admin): State<Admin>, body: Bytes) -> Response {
         reply,
     };
     match ask(&admin, order).await {
-        Ok(changed) => Json(view::Reloaded { changed }).into_response(),
+        Ok(changed) => Json(view::ReloadResult { changed }).into_response(),
         Err(refusal) => *refusal,
     }
 }
@@ -39,9 +39,9 @@ pub async fn reload(State(admin): State<Admin>, body: Bytes) -> Response {
 pub async fn deploy(
     State(admin): State<Admin>,
     name: Result<Path<String>, PathRejection>,
-    body: Result<Json<view::Deploy>, JsonRejection>,
+    body: Result<Json<view::DeployRequest>, JsonRejection>,
 ) -> Response {
-    let (service, Json(view::Deploy { image })) = match arguments(&admin, name, body) {
+    let (service, Json(view::DeployRequest { image })) = match arguments(&admin, name, body) {
         Ok(arguments) => arguments,
         Err(refusal) => return *refusal,
     };
@@ -60,9 +60,9 @@ pub async fn deploy(
 pub async fn scale(
     State(admin): State<Admin>,
     name: Result<Path<String>, PathRejection>,
-    body: Result<Json<view::Scale>, JsonRejection>,
+    body: Result<Json<view::ScaleRequest>, JsonRejection>,
 ) -> Response {
-    let (service, Json(view::Scale { replicas })) = match arguments(&admin, name, body) {
+    let (service, Json(view::ScaleRequest { replicas })) = match arguments(&admin, name, body) {
         Ok(arguments) => arguments,
         Err(refusal) => return *refusal,
     };
@@ -80,9 +80,9 @@ pub async fn scale(
 pub async fn drain(
     State(admin): State<Admin>,
     name: Result<Path<String>, PathRejection>,
-    body: Result<Json<view::Drain>, JsonRejection>,
+    body: Result<Json<view::DrainRequest>, JsonRejection>,
 ) -> Response {
-    let (service, Json(view::Drain { slot })) = match arguments(&admin, name, body) {
+    let (service, Json(view::DrainRequest { slot })) = match arguments(&admin, name, body) {
         Ok(arguments) => arguments,
         Err(refusal) => return *refusal,
     };
@@ -98,13 +98,13 @@ pub async fn drain(
 }
 
 /// An answer that refuses; boxed, because it is large and rare.
-type Refusal = Box<Response>;
+type RefusedResponse = Box<Response>;
 
 fn arguments<T>(
     admin: &Admin,
     name: Result<Path<String>, PathRejection>,
     body: Result<Json<T>, JsonRejection>,
-) -> Result<(String, Json<T>), Refusal> {
+) -> Result<(String, Json<T>), RefusedResponse> {
     let Path(name) = name.map_err(|why| Box::new(problem(why.status(), why.body_text())))?;
     if admin.reader.load().service(&name).is_none() {
         return Err(Box::new(no_service(&admin.reader.load(), &name)));
@@ -113,7 +113,10 @@ fn arguments<T>(
     Ok((name, body))
 }
 
-async fn ask<T>(admin: &Admin, order: impl FnOnce(Reply<T>) -> Order) -> Result<T, Refusal> {
+async fn ask<T>(
+    admin: &Admin,
+    order: impl FnOnce(Reply<T>) -> Order,
+) -> Result<T, RefusedResponse> {
     let refusal = |status, why: &str| Box::new(problem(status, why));
     let leaving = || refusal(StatusCode::SERVICE_UNAVAILABLE, "the process is leaving");
     let (reply, answer) = oneshot::channel();

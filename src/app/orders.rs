@@ -31,11 +31,11 @@ impl Keeper {
                 tokio::spawn(async move {
                     let deployed = handle.deploy(service, image).await;
                     let _ = reply.send(deployed.map(|deployed| match deployed {
-                        Deployed::Begun(version) => view::Deployed {
+                        Deployed::Begun(version) => view::DeployResult {
                             version,
                             begun: true,
                         },
-                        Deployed::Runs(version) => view::Deployed {
+                        Deployed::Runs(version) => view::DeployResult {
                             version,
                             begun: false,
                         },
@@ -48,7 +48,7 @@ impl Keeper {
                 reply,
             } => {
                 let scaled = handle.scale(service, replicas).await;
-                let _ = reply.send(scaled.map(|desired| view::Scaled {
+                let _ = reply.send(scaled.map(|desired| view::ScaleResult {
                     desired,
                     by_hand: replicas,
                 }));
@@ -59,7 +59,7 @@ impl Keeper {
                 reply,
             } => {
                 let drained = handle.drain(service, slot).await;
-                let _ = reply.send(drained.map(|id| view::Drained {
+                let _ = reply.send(drained.map(|id| view::DrainResult {
                     id: id.0.to_string(),
                 }));
             }

@@ -1,6 +1,6 @@
 //! Client of the running Tidegate, over its unix socket.
 
-use crate::admin::view::Problem;
+use crate::admin::view::ProblemJson;
 use crate::service::time::Human;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -173,7 +173,7 @@ impl Client {
             return Ok(response.into_body());
         }
         let body = whole(response.into_body()).await?;
-        let problem: Result<Problem, _> = serde_json::from_slice(&body);
+        let problem: Result<ProblemJson, _> = serde_json::from_slice(&body);
         let why = problem.map_or_else(|_| status.to_string(), |problem| problem.error);
         Err(ClientError::Refused(status, why))
     }

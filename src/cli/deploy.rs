@@ -4,7 +4,7 @@ use super::arguments::Running;
 use super::client::{self, Client, ClientError};
 use super::output::{self, FAILED, fail, print, print_json};
 use super::waiting::{ProgressWatch, Unfinished, Waiting, patient, reasons};
-use crate::admin::view::{self, Rollout, Service};
+use crate::admin::view::{self, RolloutJson, ServiceJson};
 use crate::service::time::Human;
 use clap::Args;
 use std::fmt::Write;
@@ -39,13 +39,13 @@ impl Deploy {
             Err(code) => return code,
         };
         let path = format!("/api/v1/services/{}", self.service);
-        let order = view::Deploy {
+        let order = view::DeployRequest {
             image: self.image.clone(),
         };
         let name = &self.service;
         let (began, timeout) = (Instant::now(), self.waiting.timeout);
         let ordered = client.order_within(&format!("{path}/deploy"), &order, timeout);
-        let deployed: view::Deployed = match ordered {
+        let deployed: view::DeployResult = match ordered {
             Ok(deployed) => deployed,
             Err(ClientError::Silent(within)) => {
                 let image = self.image.as_deref().unwrap_or("its image");
@@ -117,9 +117,9 @@ fn follow(
     path: &str,
     version: &str,
     mut watch: ProgressWatch,
-) -> Result<Service, Unfinished> {
+) -> Result<ServiceJson, Unfinished> {
     loop {
-        let service: Service = patient(|| client.get(path))?;
+        let service: ServiceJson = patient(|| client.get(path))?;
         let Some(rollout) = &service.rollout else {
             // There was nothing to be replaced.
             if service.ready >= service.desired {
@@ -142,8 +142,8 @@ fn follow(
     }
 }
 
-fn state(rollout: &Rollout) -> String {
-    let Rollout {
+fn state(rollout: &RolloutJson) -> String {
+    let RolloutJson {
         stage,
         ready,
         wanted,
@@ -157,13 +157,13 @@ fn state(rollout: &Rollout) -> String {
 }
 
 /// Whether this version is in use; a rollout of another one does not count.
-fn ended_well(service: &Service, version: &str) -> bool {
+fn ended_well(service: &ServiceJson, version: &str) -> bool {
     let rollout = service.rollout.as_ref();
     rollout.is_none_or(|it| it.to == version && (it.stage == "done" || service.asleep))
 }
 
-fn done(service: &Service, version: &str) -> String {
-    let Service { name, ready, .. } = service;
+fn done(service: &ServiceJson, version: &str) -> String {
+    let ServiceJson { name, ready, .. } = service;
     if service.asleep {
         return format!(
             "{name}: asleep; the next request starts {version}, or the version before if that fails\n"
@@ -178,7 +178,7 @@ fn done(service: &Service, version: &str) -> String {
     format!("{name}: {ready} {run} {version}, after {took}\n")
 }
 
-fn failed(service: &Service, version: &str) -> String {
+fn failed(service: &ServiceJson, version: &str) -> String {
     let name = &service.name;
     let Some(rollout) = service.rollout.as_ref().filter(|it| it.to == version) else {
         return format!("{name}: another change began before the rollout of {version} was done");
@@ -208,11 +208,11 @@ fn failed(service: &Service, version: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::view::FailedReplica;
+    use crate::admin::view::FailedReplicaJson;
 
     #[test]
     fn a_failure_says_why_and_what_the_replica_said() {
-        let rollout = Rollout {
+        let rollout = RolloutJson {
             stage: "rolled back".to_owned(),
             from: "web:1 (aaaa)".to_owned(),
             to: "web:2 (bbbb)".to_owned(),
@@ -221,18 +221,18 @@ mod tests {
             wanted: 3,
             took_seconds: 4.2,
             why: Some("the new replica on 8003 failed: exited with code 1".to_owned()),
-            failures: vec![FailedReplica {
+            failures: vec![FailedReplicaJson {
                 slot: 8003,
                 why: "exited with code 1".to_owned(),
                 last_words: vec!["no DATABASE_URL".to_owned()],
             }],
         };
-        let service = Service {
+        let service = ServiceJson {
             name: "web".to_owned(),
             desired: 3,
             ready: 3,
             rollout: Some(rollout),
-            ..Service::default()
+            ..ServiceJson::default()
         };
         let expected = "\
 web: web:2 (bbbb) was rolled back, and 3 of 3 replicas run web:1 (aaaa) again: the new replica on \
@@ -241,8 +241,8 @@ web: web:2 (bbbb) was rolled back, and 3 of 3 replicas run web:1 (aaaa) again: t
     no DATABASE_URL";
         assert_eq!(failed(&service, "web:2 (bbbb)"), expected);
         assert!(!ended_well(&service, "web:2 (bbbb)"));
-        let done = Service {
-            rollout: service.rollout.map(|rollout| Rollout {
+        let done = ServiceJson {
+            rollout: service.rollout.map(|rollout| RolloutJson {
                 stage: "done".to_owned(),
                 ..rollout
             }),

@@ -5,7 +5,7 @@ use super::client::ClientError;
 use super::output::{self, FAILED, fail, is_reader_gone, print, print_json};
 use super::stream::{StreamMessage, Streamed};
 use super::terminal::paint;
-use crate::admin::view::{EventJson, Events as List};
+use crate::admin::view::{EventJson, EventsJson};
 use clap::Args;
 use std::process::ExitCode;
 
@@ -40,7 +40,7 @@ impl Events {
             path.push_str(&escaped(service));
         }
         if !self.follow {
-            return match client.get::<List>(&path) {
+            return match client.get::<EventsJson>(&path) {
                 Ok(list) if json => print_json(&list.events),
                 Ok(list) => print(list.events.iter().map(line).collect::<String>()),
                 Err(error) => fail(FAILED, error),

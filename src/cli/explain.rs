@@ -3,7 +3,7 @@
 use super::arguments::Running;
 use super::output::{FAILED, fail, print, print_json};
 use super::table::write_table;
-use crate::admin::view::{Decisions, Overview};
+use crate::admin::view::{DecisionsJson, Overview};
 use crate::service::time::Human;
 use clap::Args;
 use std::fmt::Write;
@@ -37,7 +37,10 @@ impl Explain {
         };
         let explained = names.and_then(|names: Vec<String>| {
             let of = |name: &String| client.get(&format!("/api/v1/services/{name}/decisions"));
-            names.iter().map(of).collect::<Result<Vec<Decisions>, _>>()
+            names
+                .iter()
+                .map(of)
+                .collect::<Result<Vec<DecisionsJson>, _>>()
         });
         let mut explained = match explained {
             Ok(explained) => explained,
@@ -53,13 +56,13 @@ impl Explain {
     }
 }
 
-fn text(explained: &[Decisions]) -> String {
+fn text(explained: &[DecisionsJson]) -> String {
     let mut out = String::new();
     for (index, service) in explained.iter().enumerate() {
         if index > 0 {
             out.push('\n');
         }
-        let Decisions {
+        let DecisionsJson {
             service: name,
             desired,
             min,
@@ -100,11 +103,11 @@ fn text(explained: &[Decisions]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::view::{Asked, Decision};
+    use crate::admin::view::{DecisionJson, PolicyJson};
 
     #[test]
     fn each_decision_is_shown_with_what_bound_it_and_why() {
-        let decision = |ago, from, to, bound: &str, next| Decision {
+        let decision = |ago, from, to, bound: &str, next| DecisionJson {
             ago_seconds: ago,
             from,
             to,
@@ -113,7 +116,7 @@ mod tests {
             because: format!("{to} are needed"),
             asked: match bound {
                 "load" => Vec::new(),
-                _ => vec![Asked {
+                _ => vec![PolicyJson {
                     policy: "rps".to_owned(),
                     replicas: to,
                     proposal: to,
@@ -124,7 +127,7 @@ mod tests {
             },
             next_in_seconds: next,
         };
-        let explained = Decisions {
+        let explained = DecisionsJson {
             service: "web".to_owned(),
             desired: 3,
             min: 1,

@@ -4,7 +4,7 @@ use super::arguments::{ConfigFile, OutputForm};
 use super::client::Client;
 use super::output::{self, FAILED, fail, print};
 use super::terminal::paint;
-use crate::admin::view::{LastWords, Service};
+use crate::admin::view::{LastLogsJson, ServiceJson};
 use crate::app::{self, LogQuery, ReplicaLine};
 use crate::config::{self, Env, Flags, Overrides, Text};
 use crate::plugin::Registry;
@@ -116,14 +116,14 @@ impl Logs {
     }
 
     /// Last logs that the running Tidegate remembers; it may not run.
-    fn last_words(&self, text: &Text) -> Option<LastWords> {
+    fn last_words(&self, text: &Text) -> Option<LastLogsJson> {
         let client = Client::new(&config::state_dir(text, &Env::process()));
         let path = format!("/api/v1/services/{}", self.service);
-        let service: Service = client.get(&path).ok()?;
+        let service: ServiceJson = client.get(&path).ok()?;
         service.last_words
     }
 
-    fn before(&self, words: &LastWords) -> String {
+    fn before(&self, words: &LastLogsJson) -> String {
         let slot = words.slot;
         if self.output.json {
             let lines = words.lines.iter();

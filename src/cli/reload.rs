@@ -3,7 +3,7 @@
 use super::arguments::Running;
 use super::client::ClientError;
 use super::output::{self, BAD_CONFIGURATION, FAILED, fail, print, print_json};
-use crate::admin::view::{self, Reloaded};
+use crate::admin::view::{self, ReloadResult};
 use clap::Args;
 use hyper::StatusCode;
 use std::process::ExitCode;
@@ -23,10 +23,10 @@ impl Reload {
             Ok(client) => client,
             Err(code) => return code,
         };
-        let order = view::Reload {
+        let order = view::ReloadRequest {
             image_from_file: self.image_from_file,
         };
-        match client.post::<Reloaded>("/api/v1/reload", &order) {
+        match client.post::<ReloadResult>("/api/v1/reload", &order) {
             Ok(reloaded) if self.running.output.json => print_json(&reloaded),
             Ok(reloaded) => print(format_args!("reloaded: {}\n", reloaded.changed)),
             Err(ClientError::Refused(StatusCode::UNPROCESSABLE_ENTITY, why)) => {

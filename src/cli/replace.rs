@@ -4,7 +4,7 @@ use super::arguments::Running;
 use super::client::Client;
 use super::output::{FAILED, fail, print, print_json};
 use super::waiting::{ProgressWatch, Unfinished, Waiting, patient, reasons};
-use crate::admin::view::{self, Service};
+use crate::admin::view::{self, ServiceJson};
 use clap::Args;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -32,8 +32,8 @@ impl Replace {
         let (name, slot) = (&self.service, self.slot);
         let (began, no_wait) = (Instant::now(), self.waiting.no_wait);
         let path = format!("/api/v1/services/{name}");
-        let order = view::Drain { slot };
-        let drained: view::Drained = match client.order(&format!("{path}/drain"), &order) {
+        let order = view::DrainRequest { slot };
+        let drained: view::DrainResult = match client.order(&format!("{path}/drain"), &order) {
             Ok(drained) => drained,
             Err(error) => return fail(FAILED, error),
         };
@@ -61,7 +61,7 @@ impl Replace {
     ) -> Result<(), Unfinished> {
         let slot = self.slot;
         loop {
-            let service: Service = patient(|| client.get(path))?;
+            let service: ServiceJson = patient(|| client.get(path))?;
             let mut replicas = service.replicas.iter();
             let left = replicas.find(|replica| replica.id == id);
             let awake = service.replicas.iter().filter(|it| it.state != "asleep");

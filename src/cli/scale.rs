@@ -4,7 +4,7 @@ use super::arguments::Running;
 use super::client::Client;
 use super::output::{FAILED, fail, print, print_json};
 use super::waiting::{ProgressWatch, Unfinished, Waiting, patient, reasons};
-use crate::admin::view::{self, Auto, Count, Service};
+use crate::admin::view::{self, Auto, ReplicaCount, ServiceJson};
 use clap::Args;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -16,18 +16,18 @@ pub struct Scale {
     service: String,
     /// Number of replicas, from `scale.min` to `scale.max`; `auto`: as the policy decides
     #[arg(value_name = "N|auto", value_parser = count)]
-    replicas: Count,
+    replicas: ReplicaCount,
     #[command(flatten)]
     waiting: Waiting,
     #[command(flatten)]
     running: Running,
 }
 
-fn count(text: &str) -> Result<Count, String> {
+fn count(text: &str) -> Result<ReplicaCount, String> {
     match text {
-        "auto" => Ok(Count::Auto(Auto::Auto)),
+        "auto" => Ok(ReplicaCount::Auto(Auto::Auto)),
         number => match number.parse() {
-            Ok(count) => Ok(Count::Fixed(count)),
+            Ok(count) => Ok(ReplicaCount::Fixed(count)),
             Err(_) => Err("a number of replicas, or `auto`".to_owned()),
         },
     }
@@ -42,10 +42,10 @@ impl Scale {
         let name = &self.service;
         let (began, no_wait) = (Instant::now(), self.waiting.no_wait);
         let path = format!("/api/v1/services/{name}");
-        let order = view::Scale {
+        let order = view::ScaleRequest {
             replicas: self.replicas,
         };
-        let scaled: view::Scaled = match client.order(&format!("{path}/scale"), &order) {
+        let scaled: view::ScaleResult = match client.order(&format!("{path}/scale"), &order) {
             Ok(scaled) => scaled,
             Err(error) => return fail(FAILED, error),
         };
@@ -91,7 +91,7 @@ fn follow(
     mut watch: ProgressWatch,
 ) -> Result<(), Unfinished> {
     loop {
-        let service: Service = patient(|| client.get(path))?;
+        let service: ServiceJson = patient(|| client.get(path))?;
         let is_there = service.ready == wanted && service.replicas.len() as u32 == wanted;
         if is_there || service.desired != wanted {
             watch.end();

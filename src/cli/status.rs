@@ -3,7 +3,7 @@
 use super::arguments::Running;
 use super::output::{FAILED, fail, print, print_json};
 use super::table::{coarse, latency, lines};
-use crate::admin::view::{LastError, Overview, Replica, Rollout, Service};
+use crate::admin::view::{LastError, Overview, ReplicaJson, RolloutJson, ServiceJson};
 use crate::service::replica::ReplicaId;
 use clap::Args;
 use std::fmt::Write;
@@ -57,8 +57,8 @@ fn table(overview: &Overview) -> String {
 }
 
 /// Describes a rollout.
-fn change(rollout: &Rollout) -> String {
-    let Rollout {
+fn change(rollout: &RolloutJson) -> String {
+    let RolloutJson {
         stage,
         from,
         to,
@@ -81,7 +81,7 @@ fn change(rollout: &Rollout) -> String {
     text
 }
 
-fn write_service(out: &mut String, service: &Service) {
+fn write_service(out: &mut String, service: &ServiceJson) {
     let _ = writeln!(out, "{}  {}", service.name, summary(service));
     let _ = writeln!(out, "  {}", identity(service));
     if let Some(rollout) = service.rollout.as_ref().filter(|it| it.stage != "done") {
@@ -122,7 +122,7 @@ fn write_service(out: &mut String, service: &Service) {
 }
 
 /// Writes the last logs of a replica that failed and is gone, or of the first that failed in a rollout.
-fn write_last_words(out: &mut String, service: &Service) {
+fn write_last_words(out: &mut String, service: &ServiceJson) {
     let rollout = service.rollout.as_ref().filter(|it| it.stage != "done");
     let failures = rollout.into_iter().flat_map(|it| &it.failures);
     let mut failures = failures.filter(|failure| !failure.last_words.is_empty());
@@ -138,7 +138,7 @@ fn write_last_words(out: &mut String, service: &Service) {
 }
 
 /// Image and routes of a service.
-fn identity(service: &Service) -> String {
+fn identity(service: &ServiceJson) -> String {
     let mut text = String::new();
     if let Some(image) = &service.image {
         let _ = write!(text, "runs {image}");
@@ -154,7 +154,7 @@ fn identity(service: &Service) -> String {
     format!("{text}{and}serves {serves}")
 }
 
-fn summary(service: &Service) -> String {
+fn summary(service: &ServiceJson) -> String {
     let mut parts = vec![
         format!("{} of {} ready", service.ready, service.desired),
         format!("{:.1} req/s", service.requests_per_second),
@@ -173,7 +173,7 @@ fn summary(service: &Service) -> String {
     parts.join("  ")
 }
 
-fn row(replica: &Replica) -> [String; 7] {
+fn row(replica: &ReplicaJson) -> [String; 7] {
     [
         replica.slot.to_string(),
         ReplicaId::new(&replica.id).short().to_owned(),
@@ -186,7 +186,7 @@ fn row(replica: &Replica) -> [String; 7] {
 }
 
 /// Reason of a replica's state, or the failure of the one before it.
-fn why(replica: &Replica) -> Option<String> {
+fn why(replica: &ReplicaJson) -> Option<String> {
     let before = || {
         let failure = replica.last_failure.as_ref()?;
         let at = humantime::parse_rfc3339(&failure.time).ok()?;
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_table_shows_each_replica_with_its_reason() {
-        let replica = |slot, state: &str, because: Option<&str>| Replica {
+        let replica = |slot, state: &str, because: Option<&str>| ReplicaJson {
             slot,
             id: "0123456789abcdef".to_owned(),
             state: state.to_owned(),
@@ -224,12 +224,12 @@ mod tests {
             in_flight: 2,
             requests_per_second: 40.25,
             because: because.map(str::to_owned),
-            ..Replica::default()
+            ..ReplicaJson::default()
         };
         let failed = SystemTime::now() - Duration::from_secs(185);
         let overview = Overview {
             engine_up: true,
-            services: vec![Service {
+            services: vec![ServiceJson {
                 name: "acts".to_owned(),
                 desired: 3,
                 ready: 2,
@@ -251,7 +251,7 @@ mod tests {
                 }),
                 replicas: vec![
                     replica(8000, "ready", None),
-                    Replica {
+                    ReplicaJson {
                         restarts: 1,
                         last_failure: Some(LastFailure {
                             time: humantime::format_rfc3339_millis(failed).to_string(),
@@ -261,7 +261,7 @@ mod tests {
                     },
                     replica(8002, "sick", Some("paused")),
                 ],
-                ..Service::default()
+                ..ServiceJson::default()
             }],
         };
         let expected = "\

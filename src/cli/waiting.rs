@@ -5,7 +5,7 @@
 
 use super::client::ClientError;
 use super::terminal::{is_dumb, safe_for};
-use crate::admin::view::Service;
+use crate::admin::view::ServiceJson;
 use crate::service::time::Human;
 use clap::Args;
 use ratatui::crossterm::terminal;
@@ -194,7 +194,7 @@ fn without_numbers(reason: &str) -> String {
 
 /// Reasons why a service is not as wanted: those of its plan, and of replicas that have been starting
 /// longer than most take.
-pub fn reasons(service: &Service) -> Vec<String> {
+pub fn reasons(service: &ServiceJson) -> Vec<String> {
     let late = service.replicas.iter().filter(|replica| {
         replica.state == "starting" && replica.since_seconds > START_SECONDS_USUAL
     });

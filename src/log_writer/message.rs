@@ -20,7 +20,7 @@ pub trait Line: Send + 'static {
 }
 
 /// A message in the queue.
-pub enum Message<L> {
+pub enum QueueMessage<L> {
     Line(L),
     Reopen,
     Flush(mpsc::Sender<()>),
@@ -28,6 +28,6 @@ pub enum Message<L> {
 
 /// The writer's end of the queue.
 pub struct Waiting<L> {
-    pub(super) receiver: Receiver<Message<L>>,
+    pub(super) receiver: Receiver<QueueMessage<L>>,
     pub(super) bytes: Arc<AtomicUsize>,
 }

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// A line as it was formatted by the thread that logged it.
-struct Text(Vec<u8>);
+struct FormattedLine(Vec<u8>);
 
-impl Line for Text {
+impl Line for FormattedLine {
     fn bytes(&self) -> usize {
-        size_of::<Text>() + self.0.capacity()
+        size_of::<FormattedLine>() + self.0.capacity()
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -42,7 +42,7 @@ struct Logger {
     inner: env_logger::Logger,
     /// Whether a terminal shows the log, whose lines quote containers and the engine.
     escape: Option<Escape>,
-    queue: Arc<Queue<Text>>,
+    queue: Arc<Queue<FormattedLine>>,
 }
 
 impl log::Log for Logger {
@@ -67,11 +67,11 @@ impl log::Log for Logger {
 }
 
 /// Target of `env_logger`, which writes each line whole.
-struct Pipe(Arc<Queue<Text>>);
+struct QueuePipe(Arc<Queue<FormattedLine>>);
 
-impl Write for Pipe {
+impl Write for QueuePipe {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.push(Text(line.to_vec()));
+        self.0.push(FormattedLine(line.to_vec()));
         Ok(line.len())
     }
 
@@ -103,7 +103,9 @@ pub fn start(escape: Escape) -> io::Result<()> {
         .format_target(false)
         // At that level bollard shows the environment of every container, secrets included.
         .filter_module("bollard", log::LevelFilter::Warn)
-        .target(env_logger::Target::Pipe(Box::new(Pipe(Arc::clone(&queue)))))
+        .target(env_logger::Target::Pipe(Box::new(QueuePipe(Arc::clone(
+            &queue,
+        )))))
         .build();
     let level = inner.filter();
     let escape = io::stderr().is_terminal().then_some(escape);

@@ -1,6 +1,6 @@
 //! The queue: bounded, and never waiting.
 
-use super::message::{Line, Message, Waiting};
+use super::message::{Line, QueueMessage, Waiting};
 use super::writer::Writer;
 use prometheus::IntCounter;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ const RETRY_EVERY: Duration = Duration::from_millis(5);
 
 /// The queue to the writer's thread, which ends when the queue is dropped.
 pub struct Queue<L: Line> {
-    sender: SyncSender<Message<L>>,
+    sender: SyncSender<QueueMessage<L>>,
     waiting_bytes: Arc<AtomicUsize>,
     dropped: IntCounter,
     is_running: AtomicBool,
@@ -49,7 +49,7 @@ impl<L: Line> Queue<L> {
         let bytes = line.bytes();
         let before = self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         let has_room = before + bytes <= QUEUE_BYTES_MAX;
-        if !has_room || self.sender.try_send(Message::Line(line)).is_err() {
+        if !has_room || self.sender.try_send(QueueMessage::Line(line)).is_err() {
             self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.dropped.inc();
         }
@@ -70,7 +70,7 @@ impl<L: Line> Queue<L> {
         }
         let deadline = Instant::now() + FLUSH_MAX;
         let (done, flushed) = mpsc::channel();
-        let mut message = Message::Flush(done);
+        let mut message = QueueMessage::Flush(done);
         while Instant::now() < deadline {
             match self.sender.try_send(message) {
                 Err(TrySendError::Full(back)) => message = back,
@@ -95,7 +95,7 @@ impl<L: Line> Drop for Queue<L> {
 /// Reopens the file once all lines so far are written.
 pub async fn reopen<L: Line>(queue: &Weak<Queue<L>>) {
     while let Some(queue) = queue.upgrade() {
-        match queue.sender.try_send(Message::Reopen) {
+        match queue.sender.try_send(QueueMessage::Reopen) {
             Err(TrySendError::Full(_)) => {}
             Ok(()) | Err(TrySendError::Disconnected(_)) => return,
         }

@@ -1,6 +1,6 @@
 //! The thread that writes.
 
-use super::message::{Line, Message, Waiting};
+use super::message::{Line, QueueMessage, Waiting};
 use prometheus::IntCounter;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -121,7 +121,7 @@ impl<L: Line> Writer<L> {
     pub(super) fn run(mut self, waiting: &Waiting<L>) {
         self.reopen();
         while let Ok(message) = waiting.receiver.recv() {
-            if !self.gathers_for.is_zero() && matches!(message, Message::Line(_)) {
+            if !self.gathers_for.is_zero() && matches!(message, QueueMessage::Line(_)) {
                 std::thread::sleep(self.gathers_for);
             }
             self.take_all(message, waiting);
@@ -139,7 +139,7 @@ impl<L: Line> Writer<L> {
     }
 
     /// Takes what has gathered, and writes it.
-    fn take_all(&mut self, message: Message<L>, waiting: &Waiting<L>) {
+    fn take_all(&mut self, message: QueueMessage<L>, waiting: &Waiting<L>) {
         self.handle(message, waiting);
         while let Ok(message) = waiting.receiver.try_recv() {
             self.handle(message, waiting);
@@ -147,9 +147,9 @@ impl<L: Line> Writer<L> {
         self.write();
     }
 
-    fn handle(&mut self, message: Message<L>, waiting: &Waiting<L>) {
+    fn handle(&mut self, message: QueueMessage<L>, waiting: &Waiting<L>) {
         match message {
-            Message::Line(line) => {
+            QueueMessage::Line(line) => {
                 line.write(&mut self.batch);
                 waiting.bytes.fetch_sub(line.bytes(), Ordering::Relaxed);
                 self.lines += 1;
@@ -160,12 +160,12 @@ impl<L: Line> Writer<L> {
                     }
                 }
             }
-            Message::Reopen => {
+            QueueMessage::Reopen => {
                 self.write();
                 self.output.close();
                 self.reopen();
             }
-            Message::Flush(done) => {
+            QueueMessage::Flush(done) => {
                 self.write();
                 self.report_dropped();
                 let _ = done.send(());

@@ -8,17 +8,19 @@ use serde::{Deserialize, Serialize};
 
 /// Scaling decisions of a service.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Decisions {
+#[schemars(rename = "Decisions")]
+pub struct DecisionsJson {
     pub service: String,
     pub desired: u32,
     pub min: u32,
     pub max: u32,
     /// Decisions that changed the count or what limits it, the newest first, 1000 at most.
-    pub decisions: Vec<Decision>,
+    pub decisions: Vec<DecisionJson>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Decision {
+#[schemars(rename = "Decision")]
+pub struct DecisionJson {
     pub ago_seconds: f64,
     pub from: u32,
     pub to: u32,
@@ -30,14 +32,15 @@ pub struct Decision {
     pub because: String,
     /// Results of the policies, when there are several.
     #[serde(default)]
-    pub asked: Vec<Asked>,
+    pub asked: Vec<PolicyJson>,
     /// Seconds until the result may change without a new request; null: decided every second.
     pub next_in_seconds: Option<f64>,
 }
 
 /// Result of one of several policies.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Asked {
+#[schemars(rename = "Asked")]
+pub struct PolicyJson {
     pub policy: String,
     pub replicas: u32,
     /// Count for the load alone.
@@ -48,10 +51,10 @@ pub struct Asked {
     pub because: String,
 }
 
-pub fn decisions(view: &ServiceView, taken: Moment) -> Decisions {
+pub fn decisions(view: &ServiceView, taken: Moment) -> DecisionsJson {
     let decisions = view.decisions.newest();
     let decisions = decisions.map(|decided| decision(decided, taken));
-    Decisions {
+    DecisionsJson {
         service: view.name.to_string(),
         desired: view.desired,
         min: view.min,
@@ -60,8 +63,8 @@ pub fn decisions(view: &ServiceView, taken: Moment) -> Decisions {
     }
 }
 
-pub fn decision(decided: &Decided, taken: Moment) -> Decision {
-    let asked = decided.asked.iter().map(|asked| Asked {
+pub fn decision(decided: &Decided, taken: Moment) -> DecisionJson {
+    let asked = decided.asked.iter().map(|asked| PolicyJson {
         policy: asked.policy.to_string(),
         replicas: asked.replicas,
         proposal: asked.proposal,
@@ -69,7 +72,7 @@ pub fn decision(decided: &Decided, taken: Moment) -> Decision {
         bound: asked.bound.to_owned(),
         because: asked.because.clone(),
     });
-    Decision {
+    DecisionJson {
         ago_seconds: taken.since(decided.at).as_secs_f64(),
         from: decided.from,
         to: decided.to,

@@ -8,14 +8,15 @@ mod service;
 mod stream;
 
 pub use super::event_json::EventJson;
-pub use decisions::{Asked, Decision, Decisions, decision, decisions};
+pub use decisions::{DecisionJson, DecisionsJson, PolicyJson, decision, decisions};
 pub use orders::{
-    Auto, Count, Deploy, Deployed, Drain, Drained, Reload, Reloaded, Scale, Scaled, Token,
+    Auto, DeployRequest, DeployResult, DrainRequest, DrainResult, ReloadRequest, ReloadResult,
+    ReplicaCount, ScaleRequest, ScaleResult, TokenJson,
 };
-pub use process::{Problem, Version};
-pub use series::{Lately, Series};
+pub use process::{ProblemJson, VersionJson};
+pub use series::{RecentSeries, Series};
 pub use service::{
-    FailedReplica, LastError, LastFailure, LastWords, Overview, Replica, Rollout, Service,
-    overview, service,
+    FailedReplicaJson, LastError, LastFailure, LastLogsJson, Overview, ReplicaJson, RolloutJson,
+    ServiceJson, overview, service,
 };
-pub use stream::{Events, State};
+pub use stream::{EventsJson, StateJson};

@@ -4,21 +4,23 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Version {
+#[schemars(rename = "Version")]
+pub struct VersionJson {
     /// Version of the running process.
     pub version: String,
 }
 
-impl Default for Version {
+impl Default for VersionJson {
     fn default() -> Self {
-        Version {
+        VersionJson {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Problem {
+#[schemars(rename = "Problem")]
+pub struct ProblemJson {
     /// The problem, and what to do.
     pub error: String,
 }

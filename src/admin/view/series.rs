@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 /// Numbers of the last minutes.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Lately {
+#[schemars(rename = "Lately")]
+pub struct RecentSeries {
     /// Time of the newest points.
     pub time: String,
     /// Seconds between points.

@@ -16,11 +16,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Overview {
     /// Whether the container engine answers.
     pub engine_up: bool,
-    pub services: Vec<Service>,
+    pub services: Vec<ServiceJson>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Service {
+#[schemars(rename = "Service")]
+pub struct ServiceJson {
     pub name: String,
     pub min: u32,
     pub max: u32,
@@ -66,29 +67,31 @@ pub struct Service {
     pub configured_image: Option<String>,
     /// Last logs of a failed replica, while replicas fail one after another.
     #[serde(default)]
-    pub last_words: Option<LastWords>,
+    pub last_words: Option<LastLogsJson>,
     /// Routes, as in `shop.example.com/api` or `*/`; empty: every request without another service.
     #[serde(default)]
     pub routes: Vec<String>,
     /// The last rollout.
     #[serde(default)]
-    pub rollout: Option<Rollout>,
+    pub rollout: Option<RolloutJson>,
     /// The last request that failed at its replicas: the client got 502, 504 or a broken answer.
     #[serde(default)]
     pub last_error: Option<LastError>,
     /// Replicas in slot order.
-    pub replicas: Vec<Replica>,
+    pub replicas: Vec<ReplicaJson>,
 }
 
 /// The last lines of a replica that failed and is gone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct LastWords {
+#[schemars(rename = "LastWords")]
+pub struct LastLogsJson {
     pub slot: u16,
     pub lines: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Rollout {
+#[schemars(rename = "Rollout")]
+pub struct RolloutJson {
     /// Stage: `rolling`, `watching`, `done`, `rolling back`, `rolled back` or `paused`.
     pub stage: String,
     pub from: String,
@@ -101,11 +104,12 @@ pub struct Rollout {
     pub took_seconds: f64,
     /// Reason of a rollback or pause.
     pub why: Option<String>,
-    pub failures: Vec<FailedReplica>,
+    pub failures: Vec<FailedReplicaJson>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct FailedReplica {
+#[schemars(rename = "FailedReplica")]
+pub struct FailedReplicaJson {
     pub slot: u16,
     pub why: String,
     /// The last lines of its log.
@@ -113,7 +117,8 @@ pub struct FailedReplica {
 }
 
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Replica {
+#[schemars(rename = "Replica")]
+pub struct ReplicaJson {
     pub slot: u16,
     pub id: String,
     /// State: `starting`, `ready`, `draining`, `sick`, `asleep` or `stopping`.
@@ -174,7 +179,7 @@ pub fn service(
     taken: Moment,
     numbers: Option<&Numbers>,
     falls: &BTreeMap<Slot, Falls>,
-) -> Service {
+) -> ServiceJson {
     let none = Numbers::default();
     let numbers = numbers.unwrap_or(&none);
     let seconds = |took: Option<Duration>| took.map(|took| took.as_secs_f64());
@@ -182,8 +187,8 @@ pub fn service(
         let rate = numbers.replicas.get(&it.generation);
         replica(it, taken, rate.copied(), falls.get(&it.slot))
     });
-    let replicas: Vec<Replica> = replicas.collect();
-    Service {
+    let replicas: Vec<ReplicaJson> = replicas.collect();
+    ServiceJson {
         name: view.name.to_string(),
         min: view.min,
         max: view.max,
@@ -202,7 +207,7 @@ pub fn service(
         because: view.because.clone(),
         image: view.image.clone(),
         configured_image: view.configured_image.clone(),
-        last_words: view.last_words.as_ref().map(|words| LastWords {
+        last_words: view.last_words.as_ref().map(|words| LastLogsJson {
             slot: words.slot,
             lines: words.lines.clone(),
         }),
@@ -223,9 +228,9 @@ fn replica(
     taken: Moment,
     requests_per_second: Option<f64>,
     falls: Option<&Falls>,
-) -> Replica {
+) -> ReplicaJson {
     let live = view.live.as_ref();
-    Replica {
+    ReplicaJson {
         slot: view.slot,
         id: view.id.0.to_string(),
         state: view.phase.as_str().to_owned(),
@@ -267,13 +272,13 @@ fn rounded(rate: f64) -> f64 {
     (rate * 100.0).round() / 100.0
 }
 
-fn rollout(view: &RolloutView) -> Rollout {
-    let failures = view.failures.iter().map(|failed| FailedReplica {
+fn rollout(view: &RolloutView) -> RolloutJson {
+    let failures = view.failures.iter().map(|failed| FailedReplicaJson {
         slot: failed.slot,
         why: failed.why.clone(),
         last_words: failed.last_words.clone(),
     });
-    Rollout {
+    RolloutJson {
         stage: view.stage.as_str().to_owned(),
         from: view.from.clone(),
         to: view.to.clone(),

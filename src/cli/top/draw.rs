@@ -1,7 +1,7 @@
 //! The picture of `top`.
 
 use super::state::{Curves, Question, Top};
-use crate::admin::view::{Replica, Service};
+use crate::admin::view::{ReplicaJson, ServiceJson};
 use crate::cli::table::{coarse, latency};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -117,7 +117,7 @@ fn draw_services(frame: &mut Frame, area: Rect, top: &Top) {
     frame.render_stateful_widget(table, area, &mut at);
 }
 
-fn style_of(service: &Service) -> Style {
+fn style_of(service: &ServiceJson) -> Style {
     match service.ready {
         0 if service.desired > 0 => Style::new().fg(Color::Red),
         ready if ready < service.desired => Style::new().fg(Color::Yellow),
@@ -125,7 +125,7 @@ fn style_of(service: &Service) -> Style {
     }
 }
 
-fn draw_curves(frame: &mut Frame, area: Rect, service: &Service, curves: Option<&Curves>) {
+fn draw_curves(frame: &mut Frame, area: Rect, service: &ServiceJson, curves: Option<&Curves>) {
     let none = Curves::default();
     let curves = curves.unwrap_or(&none);
     let millis = |value: u64| latency(value as f64 / 1_000.0);
@@ -181,7 +181,7 @@ fn last(points: &VecDeque<u64>) -> u64 {
     points.back().copied().unwrap_or_default()
 }
 
-fn draw_replicas(frame: &mut Frame, area: Rect, service: &Service, top: &Top) {
+fn draw_replicas(frame: &mut Frame, area: Rect, service: &ServiceJson, top: &Top) {
     let older = top.older(&service.name);
     let rows = service.replicas.iter().map(|replica| row(replica, older));
     let widths = [
@@ -214,7 +214,7 @@ fn draw_replicas(frame: &mut Frame, area: Rect, service: &Service, top: &Top) {
     frame.render_stateful_widget(table, area, &mut state);
 }
 
-fn row(replica: &Replica, older: f64) -> Row<'static> {
+fn row(replica: &ReplicaJson, older: f64) -> Row<'static> {
     let colour = match replica.state.as_str() {
         "ready" => Color::Green,
         "starting" => Color::Cyan,

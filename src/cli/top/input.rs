@@ -1,10 +1,10 @@
 //! Input of the picture, beside keys.
 
-use crate::admin::view::{EventJson, State};
+use crate::admin::view::{EventJson, StateJson};
 
 /// Something that changes the picture.
 pub enum PictureInput {
-    State(Box<State>),
+    State(Box<StateJson>),
     EventJson(Box<EventJson>),
     /// Events were lost; those before are not known any more.
     Missed,

@@ -26,10 +26,10 @@ fn carry_out(client: &Client, act: &Act) -> Result<String, ClientError> {
     match act {
         Act::Quit => Ok(String::new()),
         Act::Scale { service, replicas } => {
-            let order = view::Scale {
+            let order = view::ScaleRequest {
                 replicas: *replicas,
             };
-            let scaled: view::Scaled = client.order(&path(service, "scale"), &order)?;
+            let scaled: view::ScaleResult = client.order(&path(service, "scale"), &order)?;
             Ok(match scaled.by_hand {
                 Some(count) => {
                     format!("{service}: {count} replicas by hand; a lets the policy decide")
@@ -38,15 +38,15 @@ fn carry_out(client: &Client, act: &Act) -> Result<String, ClientError> {
             })
         }
         Act::Drain { service, slot } => {
-            let order = view::Drain { slot: *slot };
-            client.order::<view::Drained>(&path(service, "drain"), &order)?;
+            let order = view::DrainRequest { slot: *slot };
+            client.order::<view::DrainResult>(&path(service, "drain"), &order)?;
             Ok(format!("{service}: {slot} is being replaced"))
         }
         Act::Deploy { service, image } => {
-            let order = view::Deploy {
+            let order = view::DeployRequest {
                 image: image.clone(),
             };
-            let deployed: view::Deployed = client.order(&path(service, "deploy"), &order)?;
+            let deployed: view::DeployResult = client.order(&path(service, "deploy"), &order)?;
             Ok(match deployed.begun {
                 true => format!("{service}: rolling out {}", deployed.version),
                 false => format!("{service}: every replica runs {} already", deployed.version),

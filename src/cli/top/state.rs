@@ -1,6 +1,6 @@
 //! State of `top`, and the effects of keys; without terminal, clock or connection.
 
-use crate::admin::view::{Auto, Count, EventJson, Replica, Service, State};
+use crate::admin::view::{Auto, EventJson, ReplicaCount, ReplicaJson, ServiceJson, StateJson};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Points of a curve.
@@ -24,7 +24,7 @@ pub enum Act {
     Quit,
     Scale {
         service: String,
-        replicas: Count,
+        replicas: ReplicaCount,
     },
     Drain {
         service: String,
@@ -46,7 +46,7 @@ pub enum Question {
 
 #[derive(Default)]
 pub struct Top {
-    pub services: BTreeMap<String, Service>,
+    pub services: BTreeMap<String, ServiceJson>,
     pub engine_up: bool,
     pub curves: BTreeMap<String, Curves>,
     /// Events, the newest last.
@@ -80,7 +80,7 @@ pub struct Curves {
 }
 
 impl Top {
-    pub fn show(&mut self, state: State) {
+    pub fn show(&mut self, state: StateJson) {
         if state.full {
             self.services.clear();
         }
@@ -162,11 +162,11 @@ impl Top {
         }
     }
 
-    pub fn service(&self) -> Option<&Service> {
+    pub fn service(&self) -> Option<&ServiceJson> {
         self.services.values().nth(self.at)
     }
 
-    pub fn replica(&self) -> Option<&Replica> {
+    pub fn replica(&self) -> Option<&ReplicaJson> {
         self.service()?.replicas.get(self.replica)
     }
 
@@ -191,7 +191,7 @@ impl Top {
                 let service = self.service()?.name.clone();
                 return Some(Act::Scale {
                     service,
-                    replicas: Count::Auto(Auto::Auto),
+                    replicas: ReplicaCount::Auto(Auto::Auto),
                 });
             }
             Key::Char('d') => {
@@ -225,7 +225,7 @@ impl Top {
             what: format!("hold {count} replicas of {name}?"),
             act: Act::Scale {
                 service: name,
-                replicas: Count::Fixed(count),
+                replicas: ReplicaCount::Fixed(count),
             },
         });
     }

@@ -3,24 +3,26 @@ use super::{
     draw,
     state::{Act, Key, Top},
 };
-use crate::admin::view::{Auto, Count, EventJson, LastFailure, Replica, Service, State};
+use crate::admin::view::{
+    Auto, EventJson, LastFailure, ReplicaCount, ReplicaJson, ServiceJson, StateJson,
+};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
-fn service(name: &str, ready: u32, desired: u32) -> Service {
-    let replica = |slot, state: &str| Replica {
+fn service(name: &str, ready: u32, desired: u32) -> ServiceJson {
+    let replica = |slot, state: &str| ReplicaJson {
         slot,
         id: format!("id-{slot}"),
         state: state.to_owned(),
         age_seconds: Some(75.0),
         in_flight: 1,
         requests_per_second: 12.5,
-        ..Replica::default()
+        ..ReplicaJson::default()
     };
-    let mut replicas: Vec<Replica> = (0..ready as u16)
+    let mut replicas: Vec<ReplicaJson> = (0..ready as u16)
         .map(|at| replica(8000 + at, "ready"))
         .collect();
-    replicas.extend((ready..desired).map(|at| Replica {
+    replicas.extend((ready..desired).map(|at| ReplicaJson {
         restarts: 2,
         last_failure: Some(LastFailure {
             time: String::new(),
@@ -28,7 +30,7 @@ fn service(name: &str, ready: u32, desired: u32) -> Service {
         }),
         ..replica(8000 + at as u16, "starting")
     }));
-    Service {
+    ServiceJson {
         name: name.to_owned(),
         ready,
         desired,
@@ -40,7 +42,7 @@ fn service(name: &str, ready: u32, desired: u32) -> Service {
         in_flight: 3,
         because: vec!["3 replicas are wanted".to_owned()],
         replicas,
-        ..Service::default()
+        ..ServiceJson::default()
     }
 }
 
@@ -53,7 +55,7 @@ fn told(text: &str) -> EventJson {
 
 fn top() -> Top {
     let mut top = Top::default();
-    top.show(State {
+    top.show(StateJson {
         full: true,
         time: "2026-11-25T01:17:18.042Z".to_owned(),
         engine_up: true,
@@ -81,10 +83,10 @@ fn control_characters_of_containers_are_not_drawn() {
     let mut sick = service("shop\x1b[2J", 1, 2);
     sick.because = vec!["\x1b[8mhidden".to_owned()];
     sick.replicas[0].because = Some("\x1b[31mred".to_owned());
-    top.show(State {
+    top.show(StateJson {
         full: true,
         services: vec![sick],
-        ..State::default()
+        ..StateJson::default()
     });
     let picture = picture(&mut top, 100, 30);
     assert!(picture.contains("gone"), "{picture}");
@@ -144,12 +146,12 @@ fn changes_are_taken_over_and_what_left_is_gone() {
     top.press(Key::Down);
     assert_eq!(top.service().unwrap().name, "web");
     top.point();
-    top.show(State {
+    top.show(StateJson {
         full: false,
         engine_up: true,
         services: vec![service("shop", 3, 3)],
         removed: vec!["web".to_owned()],
-        ..State::default()
+        ..StateJson::default()
     });
     assert_eq!(top.service().unwrap().name, "shop");
     assert_eq!(top.service().unwrap().ready, 3);
@@ -169,7 +171,7 @@ fn what_is_old_is_shown_as_old() {
     // And nothing is drawn on as if it were known.
     top.point();
     assert!(top.curves.is_empty());
-    top.show(State::default());
+    top.show(StateJson::default());
     assert!(!picture(&mut top, 100, 24).contains("old, from"));
 }
 
@@ -186,10 +188,10 @@ fn keys_act_after_a_question_and_only_with_a_yes() {
         service: "shop".to_owned(),
         replicas,
     };
-    assert_eq!(act, Some(scaled(Count::Fixed(2))));
+    assert_eq!(act, Some(scaled(ReplicaCount::Fixed(2))));
     assert_eq!(
         top.press(Key::Char('a')),
-        Some(scaled(Count::Auto(Auto::Auto)))
+        Some(scaled(ReplicaCount::Auto(Auto::Auto)))
     );
 
     top.press(Key::Right);
@@ -227,7 +229,7 @@ fn keys_act_after_a_question_and_only_with_a_yes() {
 fn ages_grow_though_nothing_else_is_told() {
     let mut top = top();
     assert_eq!(top.older("web"), 0.0);
-    top.show(State {
+    top.show(StateJson {
         full: false,
         time: "2026-11-25T01:19:18.042Z".to_owned(),
         engine_up: true,
