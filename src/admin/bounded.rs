@@ -29,7 +29,7 @@ pub async fn body(request: Request, next: Next) -> Response {
         Ok(Err(_)) => too_large(),
         Err(_) => problem(
             StatusCode::REQUEST_TIMEOUT,
-            format!("the body was not there within {} s", WITHIN.as_secs()),
+            format!("the body did not arrive within {} s", WITHIN.as_secs()),
         ),
     }
 }

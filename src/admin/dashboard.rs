@@ -59,7 +59,7 @@ pub async fn file(headers: HeaderMap, name: Result<Path<String>, PathRejection>)
     };
     match FILES.iter().find(|(known, ..)| *known == name) {
         Some(file) => answer(&headers, *file),
-        None => problem(StatusCode::NOT_FOUND, "there is nothing at this path"),
+        None => problem(StatusCode::NOT_FOUND, "nothing is at this path"),
     }
 }
 

@@ -102,7 +102,7 @@ impl About<'_> {
                 ..on("start_failed", slot)
             },
             Event::PortTaken { slot, .. } => About {
-                why: Some("somebody else holds the port".to_owned()),
+                why: Some("another program holds the port".to_owned()),
                 ..on("port_taken", slot)
             },
             Event::Adopted { slot, id, .. } => of_one("adopted", slot, id),
@@ -121,7 +121,7 @@ impl About<'_> {
             Event::Ejected { slot, id, row, .. } => About {
                 reason: Some("5xx"),
                 why: Some(format!(
-                    "{row} answers of 5xx in a row, and others do better"
+                    "{row} answers of 5xx in a row, while others do better"
                 )),
                 ..of_one("ejected", slot, id)
             },

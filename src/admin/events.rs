@@ -35,9 +35,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EventsQuery {
-    /// Only what concerns this service.
+    /// Only events of this service.
     service: Option<String>,
-    /// Only what came after this event.
+    /// Only later events.
     after: Option<u64>,
     /// No more than the newest of these.
     last: Option<usize>,

@@ -60,9 +60,9 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
         query(
             "service",
             json!({ "type": "string" }),
-            "Only what concerns this service",
+            "Only events of this service",
         ),
-        query("after", id_schema(), "Only what came after this event"),
+        query("after", id_schema(), "Only later events"),
         query(
             "last",
             json!({ "type": "integer", "minimum": 0 }),
@@ -71,7 +71,7 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
         query(
             "follow",
             json!({ "type": "boolean" }),
-            "As a stream that goes on as it happens",
+            "As a stream of new events",
         ),
         query(
             "state",
@@ -82,7 +82,7 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
             "Last-Event-ID",
             "header",
             id_schema(),
-            "The stream goes on after this event",
+            "Continues the stream after this event",
         ),
     ];
     let mut paths = Map::new();
@@ -117,7 +117,7 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
         "get",
         read(
             "decisions",
-            "What decided how many replicas there are",
+            "Decisions on the number of replicas",
             &of_service,
             answers,
             schemas,
@@ -188,9 +188,11 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
             schemas,
         ),
     );
-    let deployed = answer::<view::DeployResult>(schemas, "Every replica runs it already");
-    let begun =
-        answer::<view::DeployResult>(schemas, "It has begun; the service shows how it goes");
+    let deployed = answer::<view::DeployResult>(schemas, "Every replica runs this image already");
+    let begun = answer::<view::DeployResult>(
+        schemas,
+        "The rollout has begun; the service shows its progress",
+    );
     let answers = vec![(200, deployed), (202, begun), (404, problem(schemas))];
     add(
         "/api/v1/services/{name}/deploy",
@@ -203,7 +205,7 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
             schemas,
         ),
     );
-    let drained = answer::<view::DrainResult>(schemas, "It has begun");
+    let drained = answer::<view::DrainResult>(schemas, "The replacement has begun");
     let answers = vec![(202, drained), (404, problem(schemas))];
     add(
         "/api/v1/services/{name}/drain",
@@ -299,7 +301,7 @@ fn answer<T: JsonSchema>(schemas: &mut SchemaGenerator, what: &str) -> Value {
 }
 
 fn problem(schemas: &mut SchemaGenerator) -> Value {
-    answer::<view::ProblemJson>(schemas, "What is wrong, and what to do")
+    answer::<view::ProblemJson>(schemas, "The problem and its remedy")
 }
 
 fn read(

@@ -67,7 +67,7 @@ pub fn router(admin: Admin, door: Door) -> Router {
                 "this path does not answer to that method",
             )
         })
-        .fallback(async || problem(StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .fallback(async || problem(StatusCode::NOT_FOUND, "nothing is at this path"))
         .layer(middleware::from_fn(bounded::body))
         .layer(middleware::from_fn_with_state(
             admin.clone(),

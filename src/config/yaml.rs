@@ -119,7 +119,7 @@ impl Builder {
                 if self.documents > 1 {
                     return Err(SyntaxError::new(
                         marker,
-                        "a second document: one is all there is",
+                        "a second document: only one is allowed",
                     ));
                 }
             }
@@ -182,9 +182,8 @@ impl Builder {
         }
         if self.bytes > BYTES_MAX {
             let limit = BYTES_MAX >> 20;
-            let message = format!(
-                "more than {limit} MiB, counted with what aliases stand for; repeat less of it"
-            );
+            let message =
+                format!("more than {limit} MiB, with aliases expanded; repeat less of it");
             return Err(SyntaxError::new(marker, message));
         }
         Ok(())
@@ -266,7 +265,7 @@ impl Builder {
         let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) else {
             return;
         };
-        let error = SyntaxError::new(marker, format!("the tag `{tag}` means nothing here"));
+        let error = SyntaxError::new(marker, format!("the tag `{tag}` is not supported"));
         self.tree.errors.push(error.at(path));
     }
 

@@ -72,7 +72,7 @@ impl Events {
             ),
             ejections: counter(
                 "tidegate_ejections_total",
-                "Replicas that were passed over for a while because of their answers.",
+                "Replicas ejected for a while because of their answers.",
                 &["service"],
             ),
             drain_durations: histogram(

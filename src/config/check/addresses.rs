@@ -23,10 +23,10 @@ pub fn fixed(at: &At<'_>, typed: Vec<Value>) -> Vec<SocketAddr> {
     }
     addresses(at, &typed, |at, address| {
         if address.port() == 0 {
-            at.error(format!("`{address}` has no port that can be dialled"));
+            at.error(format!("`{address}` has no usable port"));
         } else if address.ip().is_unspecified() {
             at.error_hint(
-                format!("`{address}` is an address to listen on, not one to dial"),
+                format!("`{address}` is an address to listen on, not to connect to"),
                 format!("for this machine itself: `127.0.0.1:{}`", address.port()),
             );
         }
@@ -53,8 +53,8 @@ pub fn loops(at: &At<'_>, services: &[ServiceConfig], ours: &[SocketAddr]) {
             };
             if ours.iter().any(is_ours) {
                 in_addresses.error_hint(
-                    format!("at `{address}` Tidegate itself listens"),
-                    "name the server that is to answer",
+                    format!("Tidegate itself listens at `{address}`"),
+                    "name the server that should answer",
                 );
             }
         }

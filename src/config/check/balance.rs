@@ -25,7 +25,7 @@ pub struct BalanceKeys {
 impl Shape for BalanceKeys {
     fn elsewhere(key: &str) -> Option<&'static str> {
         match key {
-            "header" | "cookie" => Some("it belongs under `hash`, as in `{ hash: { header: … } }`"),
+            "header" | "cookie" => Some("move it under `hash`, as in `{ hash: { header: … } }`"),
             _ => None,
         }
     }

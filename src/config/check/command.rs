@@ -27,7 +27,7 @@ pub fn command_line(at: &At<'_>, typed: Option<Value>) -> Option<Vec<String>> {
         }
     };
     if words.is_empty() {
-        at.error_hint("is empty", "leave it out to use what the image says");
+        at.error_hint("is empty", "leave it out for the image's own");
         return None;
     }
     Some(words)

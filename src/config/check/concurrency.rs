@@ -13,8 +13,8 @@ pub fn container_concurrency(at: &At<'_>, typed: Option<&Scalar>) -> Option<Opti
     let one_or_more = count(1..=CONCURRENCY_MAX);
     let limit = |typed: &Scalar| match typed {
         Scalar::Integer(0) => Err(ValueError::hint(
-            "no request at all could be answered with `0`",
-            "leave the key out, and there is no limit",
+            "with `0`, no request could be answered",
+            "leave the key out for no limit",
         )),
         typed => one_or_more(typed),
     };

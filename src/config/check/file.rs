@@ -55,7 +55,7 @@ impl Shape for FileKeys {
     fn elsewhere(key: &str) -> Option<&'static str> {
         match key {
             "image" | "addresses" | "routes" | "scale" | "healthcheck" => {
-                Some("it belongs under `services`, as in `services: { web: { … } }`")
+                Some("move it under `services`, as in `services: { web: { … } }`")
             }
             "version" | "name" => Some("leave it out: this is not a Compose file"),
             "volumes" | "networks" => {

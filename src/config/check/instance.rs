@@ -19,7 +19,7 @@ pub fn state_dir(at: &At<'_>, typed: Option<&Scalar>, env: &Env) -> Option<PathB
     let Some(default) = default_state_dir(is_root(), env) else {
         if typed.is_none() {
             at.key("state_dir").error_hint(
-                "there is no folder to keep it in: neither `XDG_RUNTIME_DIR` nor `HOME` is set",
+                "there is no folder for it: neither `XDG_RUNTIME_DIR` nor `HOME` is set",
                 "write one, as in `state_dir: /var/lib/tidegate`",
             );
         }

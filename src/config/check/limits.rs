@@ -36,7 +36,7 @@ impl Shape for LimitsKeys {
         match key {
             "max_header_size" | "header_size" => Some("use `max_header_size` at the top"),
             "header" | "header_timeout" => Some("use `timeouts: { header: … }`"),
-            "max_request_body" | "max_response_body" => Some("it belongs to a service"),
+            "max_request_body" | "max_response_body" => Some("move it to a service"),
             _ => None,
         }
     }

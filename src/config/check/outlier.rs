@@ -23,7 +23,7 @@ impl Shape for OutlierKeys {
     fn elsewhere(key: &str) -> Option<&'static str> {
         match key {
             "interval" | "timeout" | "retries" | "start_period" => {
-                Some("it belongs under `healthcheck`")
+                Some("move it under `healthcheck`")
             }
             _ => None,
         }

@@ -28,13 +28,13 @@ pub fn proxies(
         if !listen.contains(&address) {
             at.error_hint(
                 format!("`{address}` is not listed under `listen`"),
-                "write it as it stands there",
+                "write it exactly as under `listen`",
             );
         }
     });
     if !listeners.is_empty() && trusted.is_empty() {
         in_protocol.error_hint(
-            "nobody is trusted to send a PROXY header, so every connection there is refused",
+            "no proxy is trusted to send a PROXY header, so every connection there is refused",
             "name the proxies, as in `trusted_proxies: [\"10.0.0.0/8\"]`",
         );
     }

@@ -65,7 +65,7 @@ fn keeps_encoded_slashes(typed: &Scalar) -> Result<bool, ValueError> {
         "refuse" => Ok(false),
         other => Err(ValueError::hint(
             format!("expected `keep` or `refuse`, found `{other}`"),
-            "with `keep`, `%2F` in a path goes to the service as it is",
+            "with `keep`, `%2F` in a path reaches the service unchanged",
         )),
     }
 }

@@ -102,13 +102,13 @@ fn policies(
     if keys.policy.is_some() {
         at.error_on(
             &["policy", "policies"],
-            "`policy` and `policies` stand side by side".to_owned(),
-            "put the one into the list of the others".to_owned(),
+            "`policy` and `policies` exclude each other".to_owned(),
+            "move `policy` into the list".to_owned(),
         );
     }
     for key in beside.keys().filter_map(Value::as_str) {
         at.key(key).error_hint(
-            "is the key of a policy, and there are several",
+            "belongs to one policy, and there are several",
             format!("write it below one of them, as in `- concurrency: {{ {key}: … }}`"),
         );
     }
@@ -150,22 +150,22 @@ fn least(at: &At<'_>, keys: &ScaleKeys) -> (Option<u32>, Option<Option<SleepTerm
     );
     if min == Some(0) && !may_sleep {
         at.key("min").error_hint(
-            "is 0, and nothing says when a service that nobody asks for is to sleep",
-            "add `idle_timeout: 5m`, or let it be at least 1",
+            "is 0, and `idle_timeout` is missing",
+            "add `idle_timeout: 5m`, or set `min` to at least 1",
         );
         return (None, None);
     }
     if let Some(min) = min.filter(|min| *min > 0 && may_sleep) {
         at.error_on(
             &["min", "idle_timeout"],
-            format!("`min` is {min}, so it never sleeps, and `idle_timeout` says when it does"),
-            "let `min` be 0, or remove `idle_timeout`".to_owned(),
+            format!("`min` is {min}, so the service never sleeps, but `idle_timeout` is set"),
+            "set `min` to 0, or remove `idle_timeout`".to_owned(),
         );
         return (None, None);
     }
     if keys.stop_after.is_some() && !may_sleep {
         at.key("stop_after").error_hint(
-            "says how long replicas stay paused, and nothing says when they are",
+            "needs `idle_timeout`, which is missing",
             "add `idle_timeout: 5m`, or remove it",
         );
         return (None, None);

@@ -56,16 +56,16 @@ impl Shape for ServiceKeys {
             | "requests_per_replica"
             | "spare"
             | "idle_timeout"
-            | "stop_after" => Some("it belongs under `scale`"),
-            "interval" | "timeout" | "start_period" => Some("it belongs under `healthcheck`"),
-            "host" | "path" => Some("it belongs under `routes`, as in `routes: [{ path: /api }]`"),
+            | "stop_after" => Some("move it under `scale`"),
+            "interval" | "timeout" | "start_period" => Some("move it under `healthcheck`"),
+            "host" | "path" => Some("move it under `routes`, as in `routes: [{ path: /api }]`"),
             "deploy" | "replicas" => {
-                Some("use `scale: { min: …, max: … }`; `update_config` stands under the service")
+                Some("use `scale: { min: …, max: … }`; `update_config` belongs to the service")
             }
             "pull_policy" => Some("use `pull`"),
-            "rollback_config" => Some("leave it out: going back takes the same steps"),
+            "rollback_config" => Some("leave it out: a rollback takes the same steps"),
             "parallelism" | "order" | "delay" | "monitor" | "failure_action" => {
-                Some("it belongs under `update_config`")
+                Some("move it under `update_config`")
             }
             "build" => Some("build the image first, and name it with `image`"),
             "restart" => Some("leave it out: replicas that fail are always replaced"),
@@ -145,7 +145,7 @@ pub fn service(
         if !has_image {
             at.error_hint(
                 "needs an `image` or `addresses`",
-                "`image` for containers that Tidegate runs, `addresses` for what runs already",
+                "`image` for containers that Tidegate runs, `addresses` for servers that run already",
             );
         }
         let first_port = first_port(at, &container);

@@ -224,7 +224,7 @@ pub fn address(typed: &Scalar) -> Result<SocketAddr, ValueError> {
             return ValueError::hint(message, "add a port, as in `10.0.0.7:8080` or `[::1]:8080`");
         }
         if shown.contains(|c: char| c.is_ascii_alphabetic()) {
-            return ValueError::hint(message, "host names are not looked up: write the address");
+            return ValueError::hint(message, "host names are not resolved: write the address");
         }
         ValueError::hint(message, "as in `10.0.0.7:8080` or `[::1]:8080`")
     })

@@ -23,9 +23,10 @@ pub fn schema<'a>(plugins: impl Iterator<Item = &'a str>) -> Value {
     let mut schema = words.object(FILE, "");
     schema["$schema"] = DIALECT.into();
     schema["title"] = "Tidegate".into();
-    schema["description"] = "The configuration of Tidegate. `tidegate check` says more: what \
-                             contradicts something else, and what a plugin makes of its keys."
-        .into();
+    schema["description"] =
+        "The configuration of Tidegate. `tidegate check` finds more: keys that \
+                             contradict each other, and wrong keys of plugins."
+            .into();
     schema
 }
 

@@ -60,7 +60,7 @@ routes:
         edge.yaml:18: services.web.routes[13]: unknown key `pth`
           hint: did you mean `path`?
         edge.yaml:19: services.web.routes[14].encoded_slashes: expected `keep` or `refuse`, found `yes`
-          hint: with `keep`, `%2F` in a path goes to the service as it is
+          hint: with `keep`, `%2F` in a path reaches the service unchanged
         edge.yaml:20: services.web.routes[15]: expected a mapping, found a list
         ",
     );

@@ -135,7 +135,7 @@ memory: 5MiB"),
         edge.yaml:6: services.web.command: a quote is opened and not closed in `say 'hello`
           hint: close it, or write a list
         edge.yaml:7: services.web.entrypoint: is empty
-          hint: leave it out to use what the image says
+          hint: leave it out for the image's own
         edge.yaml:8: services.web.user: expected a user, found `a b`
           hint: as in `app`, `1000` or `1000:1000`
         edge.yaml:9: services.web.cpus: expected a number of cores from 0.01 to 1024, found `0`

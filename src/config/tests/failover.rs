@@ -81,7 +81,7 @@ outlier_detection: {max_ejection_percent: 101%, interval: 1s}
           hint: write `20%`
         edge.yaml:4: services.web.retries.min_per_second: expected a whole number from 0 to 100000, found `-1`
         edge.yaml:5: services.web.outlier_detection: unknown key `interval`
-          hint: it belongs under `healthcheck`
+          hint: move it under `healthcheck`
         edge.yaml:5: services.web.outlier_detection.max_ejection_percent: expected a percentage from 0% to 100%, found `101%`
         ",
     );

@@ -142,7 +142,7 @@ fn problems_name_the_flag_or_variable_they_came_from() {
         ],
         "
         TIDEGATE_LISTEN: listen[0]: expected an IP address and a port, found `here`
-          hint: host names are not looked up: write the address
+          hint: host names are not resolved: write the address
         TIDEGATE_ADMIN_LISTEN: admin.listen: expected an IP address and a port, found `80`
           hint: for every interface: `0.0.0.0:80`
         TIDEGATE_STATE_DIR: state_dir: expected an absolute path, found `x`

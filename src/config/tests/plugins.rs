@@ -307,15 +307,15 @@ scale:
           hint: write `- name`, or `- name: { key: value }`
         edge.yaml:11: services.web.scale.policies[5]: `busy` is listed twice
           hint: keep one of the two, with the values of both
-        edge.yaml:12: services.web.scale.exclude: is the key of a policy, and there are several
+        edge.yaml:12: services.web.scale.exclude: belongs to one policy, and there are several
           hint: write it below one of them, as in `- concurrency: { exclude: … }`
         ",
     );
     check(
         &web("scale: {policy: requests, policies: [requests]}"),
         "
-        edge.yaml:4: services.web.scale: `policy` and `policies` stand side by side
-          hint: put the one into the list of the others
+        edge.yaml:4: services.web.scale: `policy` and `policies` exclude each other
+          hint: move `policy` into the list
         ",
     );
     check(

@@ -142,8 +142,8 @@ fn bounds_do_not_cross() {
     check(
         &web("scale: {min: 0, max: 1001}"),
         "
-        edge.yaml:4: services.web.scale.min: is 0, and nothing says when a service that nobody asks for is to sleep
-          hint: add `idle_timeout: 5m`, or let it be at least 1
+        edge.yaml:4: services.web.scale.min: is 0, and `idle_timeout` is missing
+          hint: add `idle_timeout: 5m`, or set `min` to at least 1
         edge.yaml:4: services.web.scale.max: expected a whole number from 1 to 1000, found `1001`
         ",
     );
@@ -168,14 +168,14 @@ fn a_service_runs_containers_or_has_addresses() {
         "services:\n  web: {port: 80}\n",
         "
         edge.yaml:2: services.web: needs an `image` or `addresses`
-          hint: `image` for containers that Tidegate runs, `addresses` for what runs already
+          hint: `image` for containers that Tidegate runs, `addresses` for servers that run already
         ",
     );
     check(
         "services:\n  web:\n",
         "
         edge.yaml:2: services.web: needs an `image` or `addresses`
-          hint: `image` for containers that Tidegate runs, `addresses` for what runs already
+          hint: `image` for containers that Tidegate runs, `addresses` for servers that run already
         ",
     );
     check(
@@ -206,11 +206,11 @@ fn a_service_runs_containers_or_has_addresses() {
         "services: {web: {addresses: [db:80, 10.0.0.1, 10.0.0.1:0, 0.0.0.0:80, 1.1.1.1:1, 1.1.1.1:1]}}",
         "
         edge.yaml:1: services.web.addresses[0]: expected an IP address and a port, found `db:80`
-          hint: host names are not looked up: write the address
+          hint: host names are not resolved: write the address
         edge.yaml:1: services.web.addresses[1]: expected an IP address and a port, found `10.0.0.1`
           hint: add a port, as in `10.0.0.7:8080` or `[::1]:8080`
-        edge.yaml:1: services.web.addresses[2]: `10.0.0.1:0` has no port that can be dialled
-        edge.yaml:1: services.web.addresses[3]: `0.0.0.0:80` is an address to listen on, not one to dial
+        edge.yaml:1: services.web.addresses[2]: `10.0.0.1:0` has no usable port
+        edge.yaml:1: services.web.addresses[3]: `0.0.0.0:80` is an address to listen on, not to connect to
           hint: for this machine itself: `127.0.0.1:80`
         edge.yaml:1: services.web.addresses[5]: `1.1.1.1:1` is listed twice
         ",
@@ -257,7 +257,7 @@ fn unknown_keys_of_a_service_come_with_what_was_meant() {
         edge.yaml:4: services.web: unknown key `imge`
           hint: did you mean `image`?
         edge.yaml:5: services.web: unknown key `min`
-          hint: it belongs under `scale`
+          hint: move it under `scale`
         edge.yaml:6: services.web: unknown key `ports`
           hint: `port` is the port inside the container; host ports start at `first_port`
         edge.yaml:7: services.web: unknown key `restart`
@@ -310,7 +310,7 @@ services:
         edge.yaml:13: services.old: neither this nor `web` has `routes`: both claim every request
           hint: give at least one of them `routes`, as in `routes: [{ path: /api }]`
         edge.yaml:14: services.old.addresses[0]: expected an IP address and a port, found `somewhere`
-          hint: host names are not looked up: write the address
+          hint: host names are not resolved: write the address
         "#,
     );
 }
@@ -344,8 +344,8 @@ fn what_a_replica_has_at_once_is_limited_and_is_the_scalers_target() {
     check(
         &web("container_concurrency: 0"),
         "
-        edge.yaml:4: services.web.container_concurrency: no request at all could be answered with `0`
-          hint: leave the key out, and there is no limit
+        edge.yaml:4: services.web.container_concurrency: with `0`, no request could be answered
+          hint: leave the key out for no limit
         ",
     );
     let problems = with_policy("concurrency, target: 8")

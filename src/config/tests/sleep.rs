@@ -29,21 +29,21 @@ fn what_does_not_fit_together_is_explained() {
         (
             "scale: {min: 0}",
             "
-            edge.yaml:4: services.web.scale.min: is 0, and nothing says when a service that nobody asks for is to sleep
-              hint: add `idle_timeout: 5m`, or let it be at least 1
+            edge.yaml:4: services.web.scale.min: is 0, and `idle_timeout` is missing
+              hint: add `idle_timeout: 5m`, or set `min` to at least 1
             ",
         ),
         (
             "scale: {min: 2, idle_timeout: 5m}",
             "
-            edge.yaml:4: services.web.scale: `min` is 2, so it never sleeps, and `idle_timeout` says when it does
-              hint: let `min` be 0, or remove `idle_timeout`
+            edge.yaml:4: services.web.scale: `min` is 2, so the service never sleeps, but `idle_timeout` is set
+              hint: set `min` to 0, or remove `idle_timeout`
             ",
         ),
         (
             "scale: {stop_after: 5m}",
             "
-            edge.yaml:4: services.web.scale.stop_after: says how long replicas stay paused, and nothing says when they are
+            edge.yaml:4: services.web.scale.stop_after: needs `idle_timeout`, which is missing
               hint: add `idle_timeout: 5m`, or remove it
             ",
         ),
@@ -57,7 +57,7 @@ fn what_does_not_fit_together_is_explained() {
             "idle_timeout: 5m",
             "
             edge.yaml:4: services.web: unknown key `idle_timeout`
-              hint: it belongs under `scale`
+              hint: move it under `scale`
             ",
         ),
     ] {

@@ -37,13 +37,13 @@ fn a_file_is_one_mapping_with_plain_keys() {
     );
     check(
         "a: 1\n---\nb: 2\n",
-        "edge.yaml:2:1: a second document: one is all there is",
+        "edge.yaml:2:1: a second document: only one is allowed",
     );
     check("? [a, b]\n: c\n", "edge.yaml:1:3: a key must be plain text");
     check(
         "services: {web: {image: !secret x, port: !!int eighty}}\n",
         "
-        edge.yaml:1:25: services.web.image: the tag `!secret` means nothing here
+        edge.yaml:1:25: services.web.image: the tag `!secret` is not supported
         edge.yaml:1:42: services.web.port: `eighty` does not fit the tag `!!int`
         ",
     );
@@ -112,7 +112,7 @@ fn what_would_fill_the_memory_or_the_stack_is_refused() {
     ] {
         let problems = try_load(&yaml).err().unwrap().to_string();
         let first: String = problems.chars().take(200).collect();
-        let expected = "more than 16 MiB, counted with what aliases stand for; repeat less of it";
+        let expected = "more than 16 MiB, with aliases expanded; repeat less of it";
         assert!(first.contains(expected), "{first}");
     }
 }

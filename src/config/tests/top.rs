@@ -110,7 +110,7 @@ fn addresses_to_listen_on_are_an_ip_and_a_port() {
         edge.yaml:3: listen[0]: expected an IP address and a port, found `:80`
           hint: for every interface: `0.0.0.0:80`
         edge.yaml:4: listen[1]: expected an IP address and a port, found `localhost:80`
-          hint: host names are not looked up: write the address
+          hint: host names are not resolved: write the address
         edge.yaml:5: listen[2]: expected an IP address and a port, found `http://a`
           hint: leave the scheme out, as in `10.0.0.7:8080`
         edge.yaml:6: listen[3]: expected an IP address and a port, found `1.2.3.4`
@@ -140,7 +140,7 @@ fn addresses_to_listen_on_are_an_ip_and_a_port() {
         &with_web("admin: {listen: here}"),
         "
         edge.yaml:2: admin.listen: expected an IP address and a port, found `here`
-          hint: host names are not looked up: write the address
+          hint: host names are not resolved: write the address
         ",
     );
     let known = good(&with_web(
@@ -227,7 +227,7 @@ fn unknown_keys_come_with_what_was_meant() {
         edge.yaml:3: timeouts: unknown key `keepalife`
           hint: did you mean `keepalive`?
         edge.yaml:4: unknown key `image`
-          hint: it belongs under `services`, as in `services: { web: { … } }`
+          hint: move it under `services`, as in `services: { web: { … } }`
         edge.yaml:5: unknown key `colour`
           hint: the keys here are `listen`, `admin`, `instance`, `state_dir`, `threads`, `timeouts`, `max_header_size`, `limits`, `trusted_proxies`, `proxy_protocol`, `max_concurrent_starts`, `services`, `plugins`
         edge.yaml:6: admin: unknown key `lisen`
@@ -285,13 +285,13 @@ fn limits_and_trust_are_checked() {
           hint: as in `10.0.0.7`, `10.0.0.0/8` or `2001:db8::/32`
         edge.yaml:3: trusted_proxies[3]: `10.0.0.7/32` is listed twice
         edge.yaml:4: proxy_protocol[0]: `0.0.0.0:81` is not listed under `listen`
-          hint: write it as it stands there
+          hint: write it exactly as under `listen`
         ",
     );
     check(
         &with_web("proxy_protocol: [0.0.0.0:80]"),
         "
-        edge.yaml:2: proxy_protocol: nobody is trusted to send a PROXY header, so every connection there is refused
+        edge.yaml:2: proxy_protocol: no proxy is trusted to send a PROXY header, so every connection there is refused
           hint: name the proxies, as in `trusted_proxies: [\"10.0.0.0/8\"]`
         ",
     );
@@ -310,8 +310,8 @@ fn no_service_leads_back_to_tidegate_itself() {
             &to(address),
             &format!(
                 "
-                edge.yaml:1: services.web.addresses: at `{address}` Tidegate itself listens
-                  hint: name the server that is to answer
+                edge.yaml:1: services.web.addresses: Tidegate itself listens at `{address}`
+                  hint: name the server that should answer
                 "
             ),
         );
@@ -324,8 +324,8 @@ fn no_service_leads_back_to_tidegate_itself() {
             &to(address),
             &format!(
                 "
-                edge.yaml:1: services.web.addresses: at `{shown}` Tidegate itself listens
-                  hint: name the server that is to answer
+                edge.yaml:1: services.web.addresses: Tidegate itself listens at `{shown}`
+                  hint: name the server that should answer
                 "
             ),
         );
@@ -333,7 +333,7 @@ fn no_service_leads_back_to_tidegate_itself() {
     check(
         &to("[::ffff:0.0.0.0]:9180"),
         "
-        edge.yaml:1: services.web.addresses[1]: `0.0.0.0:9180` is an address to listen on, not one to dial
+        edge.yaml:1: services.web.addresses[1]: `0.0.0.0:9180` is an address to listen on, not to connect to
           hint: for this machine itself: `127.0.0.1:9180`
         ",
     );
