@@ -1,4 +1,4 @@
-//! A checked configuration: the program may rely on every value in it.
+//! The checked configuration.
 
 use super::plugged::Plugged;
 use super::server::Server;
@@ -8,23 +8,23 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A checked configuration.
+/// A checked configuration. The program may rely on every value in it.
 pub struct Config {
     pub listen: Vec<SocketAddr>,
-    /// The admin listener; `None` when it is switched off.
+    /// Address of the admin listener; `None`: off.
     pub admin: Option<SocketAddr>,
-    /// Names by which it may be asked, beside addresses and those of one label.
+    /// Names of the admin listener, beside addresses and names of one label.
     pub admin_hosts: Vec<String>,
-    /// Tells the containers of several Tidegates on one host apart.
+    /// Name that tells the containers of several Tidegates on one host apart.
     pub instance: String,
-    /// Holds the lock, `admin.sock` and the admin token.
+    /// Folder of the lock, `admin.sock` and the admin token.
     pub state_dir: PathBuf,
     pub server: Server,
-    /// In the file's order.
+    /// Services in the order of the file.
     pub services: Vec<ServiceConfig>,
-    /// For every service, in the order in which they run.
+    /// Plugins for every service, in the order in which they run.
     pub plugins: Vec<Arc<Plugged>>,
-    /// The tasks of plugins that were installed just now and are not running yet.
+    /// Tasks of newly installed plugins, which are not running yet.
     pub background: Vec<(Arc<Plugged>, Background)>,
 }
 
@@ -35,7 +35,8 @@ impl Config {
         services.any(|service| service.spec.template().is_some())
     }
 
-    /// Takes over what `running` cannot change, so that a later comparison still tells of it.
+    /// Takes the values from `running` that need a restart, so that the next comparison still lists
+    /// them.
     pub fn keep_what_needs_a_restart(&mut self, running: &Config) {
         self.listen.clone_from(&running.listen);
         self.admin = running.admin;
@@ -45,7 +46,7 @@ impl Config {
         self.server.threads = running.server.threads;
     }
 
-    /// Every plugin, whatever it is used for.
+    /// All plugins, whatever they are used for.
     pub fn plugged(&self) -> impl Iterator<Item = &Arc<Plugged>> {
         let of_services = self.services.iter().flat_map(|service| {
             let probe = std::iter::once(&service.probe_plugin);
@@ -59,12 +60,12 @@ impl Config {
 pub struct ServiceConfig {
     pub spec: Arc<Spec>,
     pub probe: Arc<dyn Probe>,
-    /// What `probe` is a part of.
+    /// Plugin of `probe`.
     pub probe_plugin: Arc<Plugged>,
-    /// `None` for fixed addresses, which nobody scales.
+    /// `None` for fixed addresses, which are not scaled.
     pub scaler: Option<Arc<dyn Scaler>>,
-    /// What `scaler` is a part of; of several, each.
+    /// Plugins of `scaler`, one for each policy.
     pub scaler_plugins: Vec<Arc<Plugged>>,
-    /// For this service alone, after those for every service.
+    /// Plugins of this service alone, which run after those for every service.
     pub plugins: Vec<Arc<Plugged>>,
 }

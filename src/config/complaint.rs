@@ -3,8 +3,8 @@
 use super::report::At;
 use super::suggestion::{did_you_mean, quoted};
 
-/// What serde says, taken apart. Its wording is the only interface there is: plugins bring
-/// structs of their own.
+/// An error of serde, taken apart. Its text is the only interface, because plugins bring structs of
+/// their own.
 pub enum Complaint {
     UnknownKey { key: String, known: Vec<String> },
     UnknownName { name: String, known: Vec<String> },
@@ -67,7 +67,8 @@ impl Complaint {
     }
 }
 
-/// `invalid type: string "x", expected u16` as "expected a whole number, found `x`".
+/// Serde's text in plain words: `invalid type: string "x", expected u16` becomes "expected a whole
+/// number, found `x`".
 fn plain(message: &str) -> String {
     let parts = ["invalid type: ", "invalid value: "]
         .iter()

@@ -1,4 +1,4 @@
-//! What a reload changes, as a value.
+//! Difference of two configurations, for a reload.
 
 use super::checked::{Config, ServiceConfig};
 use super::plugged::Plugged;
@@ -13,30 +13,30 @@ use std::sync::Arc;
 pub struct Diff {
     pub added: Vec<ServiceName>,
     pub removed: Vec<ServiceName>,
-    /// What changed of the services that stay, in the new order.
+    /// Changes of services that stay, in the new order.
     pub changed: Vec<(ServiceName, Vec<Change>)>,
     /// Whether the plugins for every service changed.
     pub plugins: bool,
-    /// Whether timeouts or limits changed that hold for every service.
+    /// Whether timeouts or limits for every service changed.
     pub limits: bool,
-    /// Keys whose new values wait for the next start.
+    /// Keys whose new values need a restart.
     pub needs_restart: Vec<&'static str>,
 }
 
-/// What changed of a service, by its keys.
+/// A change of a service, by its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// What containers are made from: every replica is replaced.
+    /// A key of the template: every replica is replaced.
     Template(&'static str),
-    /// Where replicas sit: those outside of the new range move.
+    /// The port range: replicas outside of the new one move.
     Ports,
     Addresses,
     Routes,
     Scale,
     Health,
-    /// How requests are sent on, for which there are many keys.
+    /// Any of the many keys about forwarding.
     Forward,
-    /// How long a replica may take to end.
+    /// The grace period of a stop.
     Stop,
     Plugins,
 }
@@ -81,7 +81,7 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
     diff
 }
 
-/// The service of the same name and engine: one that goes from an image to addresses is another.
+/// The service of the same name and kind: one that goes from an image to addresses is another.
 fn same_kind<'c>(config: &'c Config, service: &ServiceConfig) -> Option<&'c ServiceConfig> {
     config.services.iter().find(|other| {
         other.spec.name == service.spec.name
@@ -201,7 +201,7 @@ impl fmt::Display for Diff {
     }
 }
 
-/// "2 services changed: acts (template), legacy (routes)".
+/// A sentence such as "2 services changed: acts (template), legacy (routes)"; `None` without names.
 fn listed(what: &str, names: Vec<String>) -> Option<String> {
     let services = match names.len() {
         0 => return None,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Looks environment variables up; an argument, so that nothing else has to be set to test it.
+/// Environment variables. Passed as an argument, so that tests need not set any.
 #[derive(Clone)]
 pub struct Env(Arc<Lookup>);
 
@@ -19,7 +19,7 @@ impl Env {
         Env::new(|name| std::env::var(name).ok())
     }
 
-    /// A variable that is set to nothing counts as not set, as `${NAME:-}` leaves it.
+    /// Value of a variable; `None` also for an empty one, as `${NAME:-}` treats it.
     pub fn get(&self, name: &str) -> Option<String> {
         (self.0)(name).filter(|value| !value.is_empty())
     }

@@ -4,10 +4,10 @@ use serde::Deserialize;
 use serde::de::value::Error;
 use serde::de::{self, Deserializer, Visitor};
 
-/// The keys that a struct is read from, as serde knows them.
+/// Keys that a struct is read from, as serde knows them.
 pub fn keys_of<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
     let mut keys: &'static [&'static str] = &[];
-    // It fails on purpose: once the keys are known, nothing more is wanted.
+    // The error is intended: once the keys are known, nothing more is read.
     let _ = T::deserialize(KeysDeserializer(&mut keys));
     keys
 }

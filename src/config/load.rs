@@ -1,4 +1,4 @@
-//! From a text to a [`Config`], or to every problem in it.
+//! Loading: from a text to a [`Config`], or to every problem in it.
 
 use super::check::file::file;
 use super::check::instance::{DEFAULT_INSTANCE, default_state_dir, is_root};
@@ -16,9 +16,9 @@ use crate::service::store::Reader;
 use serde_yaml::{Mapping, Value};
 use std::path::PathBuf;
 
-/// Checks `source`, with `overrides` written over it.
+/// Loads `source`, with `overrides` written over it. Fails with every problem at once.
 ///
-/// Plugins of `previous` that did not change are kept, with whatever they have counted.
+/// Plugins of `previous` that did not change are kept, with all that they have counted.
 pub fn load(
     source: &Text,
     overrides: &Overrides,
@@ -57,8 +57,8 @@ pub fn load(
     report.finish(config)
 }
 
-/// The state folder alone, whatever else is wrong with `source`: whoever wants to tell a running
-/// Tidegate to reload a bad file has to find it.
+/// State folder of `source`, whatever else is wrong with it: commands that talk to the running
+/// process need it also with a bad file.
 pub fn state_dir(source: &Text, env: &Env) -> PathBuf {
     let named = env.get("TIDEGATE_STATE_DIR");
     let named = named.or_else(|| typed(source, "state_dir"));
@@ -68,7 +68,7 @@ pub fn state_dir(source: &Text, env: &Env) -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("/var/lib/tidegate"))
 }
 
-/// Whose containers `source` speaks of, even when it is otherwise wrong.
+/// Instance of `source`, whatever else is wrong with it.
 pub fn instance(source: &Text, env: &Env) -> String {
     let named = env.get("TIDEGATE_INSTANCE");
     let named = named.or_else(|| typed(source, "instance"));

@@ -1,7 +1,7 @@
-//! From what the user typed to what the program may rely on.
+//! Configuration: from what the user typed to what the program may rely on.
 //!
 //! ```text
-//! text, env, overrides --> yaml (+ places) --> shape --> check/ --> Config --> diff
+//! text, env, overrides --> yaml (+ origins) --> shape --> check/ --> Config --> diff
 //!                                                 \       /
 //!                                                  report --> Problems
 //! ```

@@ -1,8 +1,8 @@
-//! Names of services, made from what others call them.
+//! Names of services, made from other names.
 
 use crate::service::spec::NAME_BYTES_MAX;
 
-/// The name closest to `text`, if there is anything to make one of.
+/// Valid name closest to `text`; `None` if it has no letter or digit.
 pub fn name_from(text: &str) -> Option<String> {
     let name: String = text
         .chars()
@@ -16,7 +16,7 @@ pub fn name_from(text: &str) -> Option<String> {
     Some(name.trim_end_matches('-').to_owned()).filter(|name| !name.is_empty())
 }
 
-/// The last part of an image's name, without tag and digest.
+/// Service name for an image: the last part of its name, without tag and digest.
 pub fn name_of(image: &str) -> String {
     let last = image.rsplit('/').next().unwrap_or_default();
     let name = last.split([':', '@']).next().unwrap_or_default();

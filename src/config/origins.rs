@@ -1,12 +1,12 @@
-//! From key paths back to lines, and to the flags and variables that beat lines.
+//! Origins of values: key paths with their lines, flags or variables.
 
 use std::collections::BTreeMap;
 
-/// Where a value comes from.
+/// Origin of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     Line(usize),
-    /// The flag or the environment variable of this name.
+    /// Name of a flag or an environment variable.
     Given(&'static str),
 }
 
@@ -16,12 +16,12 @@ struct Mark {
     text: Option<String>,
 }
 
-/// Where each key path was written.
+/// Origins by key path.
 #[derive(Debug, Default)]
 pub struct Origins(BTreeMap<String, Mark>);
 
 impl Origins {
-    /// The place of `path`, or of the closest one around it.
+    /// Origin of `path`, or of the closest path around it.
     pub fn of(&self, path: &str) -> Option<Origin> {
         let mut path = path;
         loop {
@@ -39,12 +39,12 @@ impl Origins {
         self.0.contains_key(path)
     }
 
-    /// The scalar at `path` as it was typed.
+    /// Scalar at `path` as it was typed.
     pub fn text(&self, path: &str) -> Option<&str> {
         self.0.get(path)?.text.as_deref()
     }
 
-    /// What is at `path` comes from a flag or an environment variable.
+    /// Records that the value at `path` comes from a flag or an environment variable.
     pub fn give(&mut self, path: &str, origin: &'static str) {
         self.0.retain(|other, _| !within(other, path));
         let mark = Mark {
@@ -54,6 +54,7 @@ impl Origins {
         self.0.insert(path.to_owned(), mark);
     }
 
+    /// Records the line of `path`, unless there is one.
     pub fn add(&mut self, path: &str, line: usize) {
         // The first of two equal keys is the one that is kept.
         self.0.entry(path.to_owned()).or_insert(Mark {
@@ -62,14 +63,14 @@ impl Origins {
         });
     }
 
-    /// The scalar at `path` was typed as `text`.
+    /// Records the scalar at `path` as it was typed.
     pub fn typed(&mut self, path: &str, text: &str) {
         if let Some(mark) = self.0.get_mut(path) {
             mark.text.get_or_insert_with(|| text.to_owned());
         }
     }
 
-    /// Everything below `from` is below `to` as well.
+    /// Copies the origins below `from` to `to`.
     pub fn copy(&mut self, from: &str, to: &str) {
         let copies: Vec<(String, Mark)> = self
             .0

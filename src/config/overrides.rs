@@ -1,4 +1,4 @@
-//! Flags and environment variables that beat the file.
+//! Flags and environment variables that override the file.
 
 use super::check::health::HealthKeys;
 use super::env::Env;
@@ -11,32 +11,32 @@ use super::yaml::Tree;
 use serde_yaml::{Mapping, Value};
 use std::net::SocketAddr;
 
-/// The flags of the command line that stand for configuration.
+/// Flags of the command line that override the configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
     pub listen: Option<Vec<SocketAddr>>,
     pub image: Option<String>,
     pub port: Option<u16>,
-    /// A path that is asked for, or `tcp`.
+    /// A path to request, or `tcp`.
     pub healthcheck: Option<String>,
     pub min: Option<u32>,
     pub max: Option<u32>,
 }
 
-/// What beats the file: flags first, then the environment.
+/// Overrides of the file: flags first, then the environment.
 #[derive(Clone, Debug)]
 pub struct Overrides {
     flags: Flags,
     pub(super) env: Env,
 }
 
-/// The health check of a container unless the file says otherwise.
+/// Type of the health check that has a path.
 const HTTP: &str = "http";
 
-/// The one that is no path.
+/// Type of the health check without one.
 const TCP: &str = "tcp";
 
-/// A value and the flag or variable that it came from.
+/// Name of a flag or variable, and its value.
 type Given<T> = (&'static str, T);
 
 impl Overrides {
@@ -44,7 +44,7 @@ impl Overrides {
         Overrides { flags, env }
     }
 
-    /// Writes what is given over `tree`, and reports what cannot be put anywhere.
+    /// Writes the overrides over `tree`; returns those that fit nowhere.
     pub(super) fn apply(&self, tree: &mut Tree) -> Vec<Misplaced> {
         let Value::Mapping(root) = &mut tree.value else {
             return Vec::new();
@@ -211,8 +211,8 @@ impl Misplaced {
     }
 }
 
-/// A service that only the command line names. The path of its health check is the one of the
-/// specification that Tidegate descends from; images that do not know it answer 404, which is well.
+/// A service that only the command line names. The path of its health check comes from the
+/// specification that Tidegate descends from; images without it answer 404, which passes.
 fn default_service() -> Value {
     let health = [
         ("type".into(), "answers".into()),
@@ -226,7 +226,7 @@ fn entry<'v>(value: &'v mut Value, key: &str) -> Option<&'v mut Value> {
     Some(mapping(value)?.entry(key.into()).or_insert(Value::Null))
 }
 
-/// The mapping that is here, or that nothing is made into.
+/// The mapping in `value`, made if there is nothing; `None` if there is something else.
 fn mapping(value: &mut Value) -> Option<&mut Mapping> {
     if value.is_null() {
         *value = Value::Mapping(Mapping::new());

@@ -1,18 +1,18 @@
-//! Problems of a configuration, for the person who wrote it.
+//! Problems of a configuration, as users see them.
 
 use serde::Serialize;
 use std::fmt;
 
-/// One thing to put right.
+/// A problem of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// The file, or the flag or environment variable that the value came from.
+    /// File, flag or environment variable of the value.
     pub origin: String,
-    /// From 1; `None` where there is no file.
+    /// Line, from 1; `None` without a file.
     pub line: Option<usize>,
-    /// From 1; only for what is not YAML at all.
+    /// Column, from 1; only for text that is not YAML.
     pub column: Option<usize>,
-    /// The key path; empty for the whole file.
+    /// Key path; empty for the whole file.
     pub path: String,
     pub message: String,
     pub hint: Option<String>,
@@ -35,7 +35,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Every problem of a configuration, in the order of its lines.
+/// All problems of a configuration, in the order of its lines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problems(pub(super) Vec<Problem>);
 

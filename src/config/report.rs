@@ -1,4 +1,4 @@
-//! Problems as they are collected, and the places that they belong to.
+//! Collection of problems, and the places that they belong to.
 
 use super::origins::{Origin, Origins, join};
 use super::problem::{Problem, Problems};
@@ -28,7 +28,7 @@ impl ProblemReport {
         }
     }
 
-    /// A problem with the text itself.
+    /// Reports a problem with the text itself.
     pub fn syntax_error(&self, error: SyntaxError) {
         self.problems.borrow_mut().push(Problem {
             origin: self.file.clone(),
@@ -40,7 +40,7 @@ impl ProblemReport {
         });
     }
 
-    /// A problem with a flag or an environment variable as such.
+    /// Reports a problem with a flag or an environment variable.
     pub fn given(&self, origin: &str, message: String, hint: &str) {
         self.problems.borrow_mut().push(Problem {
             origin: origin.to_owned(),
@@ -52,7 +52,7 @@ impl ProblemReport {
         });
     }
 
-    /// `value`, unless there was a problem.
+    /// Returns `value`, or all problems, ordered by line.
     pub fn finish<T>(self, value: Option<T>) -> Result<T, Problems> {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|problem| (problem.line, problem.column));
@@ -63,7 +63,7 @@ impl ProblemReport {
     }
 }
 
-/// A place in the configuration, and where to say what is wrong with it.
+/// A place in the configuration, which reports its problems.
 #[derive(Clone)]
 pub(super) struct At<'a> {
     report: &'a ProblemReport,
@@ -79,7 +79,7 @@ impl<'a> At<'a> {
         self.at(format!("{}[{index}]", self.path))
     }
 
-    /// `path` within this place, as `a.b[0]`; empty or `.` for the place itself.
+    /// Place at `path` within this one, as in `a.b[0]`; empty or `.` for this place itself.
     pub fn inner(&self, path: &str) -> At<'a> {
         match path {
             "" | "." => self.clone(),
@@ -95,7 +95,7 @@ impl<'a> At<'a> {
         }
     }
 
-    /// The scalar here as the user wrote it, before YAML made `1.10` a number.
+    /// Scalar here as the user typed it, before YAML made `1.10` a number.
     pub fn text(&self) -> Option<&'a str> {
         self.report.places.text(&self.path)
     }
@@ -108,8 +108,8 @@ impl<'a> At<'a> {
         self.push(self, message.into(), Some(hint.into()));
     }
 
-    /// A problem of this place that shows where the first of `keys` is: what a flag or the
-    /// environment gives before what the file does, because nobody looks for it there.
+    /// Reports a problem of this place with the origin of the first of `keys`. Flags and variables go
+    /// before lines of the file, because nobody looks for them there.
     pub fn error_on(&self, keys: &[&str], message: String, hint: String) {
         let places = &self.report.places;
         let written = keys.iter().map(|key| self.key(key));

@@ -4,41 +4,40 @@ use crate::service::network::Network;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How the proxy itself runs, whatever the service.
+/// Settings of the proxy itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     pub threads: usize,
-    /// How long a whole head may take to arrive.
+    /// Timeout of a whole head.
     pub header_timeout: Duration,
-    /// How long a client's connection may stay idle between requests.
+    /// Timeout of an idle client's connection.
     pub keepalive_timeout: Duration,
-    /// The longest silence while a request is read.
+    /// Longest silence while a request is read.
     pub client_read_timeout: Duration,
-    /// The longest time that a client may take nothing of an answer.
+    /// Longest time for which a client may take nothing of an answer.
     pub client_write_timeout: Duration,
-    /// How long requests may still take once the process was told to leave.
+    /// Time for requests to finish once the process drains.
     pub drain_timeout: Duration,
     pub max_header_bytes: u64,
     pub limits: ClientLimits,
-    /// Proxies whose word on the client counts.
+    /// Proxies whose headers about the client are trusted.
     pub trusted_proxies: Vec<Network>,
-    /// Where connections of trusted proxies begin with a PROXY header.
+    /// Listeners on which connections begin with a PROXY header.
     pub proxy_protocol: Vec<SocketAddr>,
-    /// How many containers may be starting at once, over all services.
+    /// Containers that may be starting at once, over all services.
     pub max_concurrent_starts: u32,
 }
 
-/// What clients may have of the edge.
+/// Limits on clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientLimits {
-    /// `None`: as many as there is memory for.
+    /// Open connections; `None`: bounded by memory alone.
     pub connections: Option<u32>,
-    /// `None`: half of all.
+    /// Open connections of one address; `None`: half of all.
     pub connections_per_address: Option<u32>,
     /// Header lines of a request.
     pub headers: usize,
     pub target_bytes: usize,
-    /// Bytes a second that a client must send of a body and take of an answer, all in all; 0 is
-    /// no such limit.
+    /// Least average rate of a body or an answer, in bytes a second; 0: no limit.
     pub min_rate_bytes: u64,
 }

@@ -1,4 +1,4 @@
-//! Values into structs, and every misfit on the way as a problem.
+//! Reading values into structs, with every misfit as a problem.
 
 use super::complaint::Complaint;
 use super::keys::keys_of;
@@ -10,29 +10,29 @@ use serde_yaml::{Mapping, Value};
 /// A part of the file that is read as a whole: the keys that a user may write, and nothing about
 /// their values.
 ///
-/// Every scalar is a [`Scalar`] and every list holds plain values: what they may be is said once,
-/// where they are checked, in words of this product instead of serde's.
+/// Scalars are [`Scalar`]s and lists hold plain values: their checks are elsewhere, with messages in
+/// words of this product instead of serde's.
 pub trait Shape: for<'de> Deserialize<'de> + Default {
-    /// For keys that are unknown here and known elsewhere: what to do instead.
+    /// Hint for a key that is unknown here and known elsewhere.
     fn elsewhere(_key: &str) -> Option<&'static str> {
         None
     }
 }
 
-/// Why a value does not fit a struct: where inside of it, and serde's words.
+/// A value that does not fit a struct: the path inside of it, and serde's message.
 pub struct Misfit {
     pub path: String,
     pub message: String,
 }
 
 impl At<'_> {
-    /// Reads the part of the file that is here. What does not fit is reported and left out, so
-    /// that the rest can still be checked.
+    /// Reads the part of the file that is here. Misfits are reported and left out, so that the rest
+    /// can still be checked.
     pub fn shape<T: Shape>(&self, value: Value) -> T {
         self.shape_beside(value, &[])
     }
 
-    /// The same for a part of which the keys `known` were taken out.
+    /// Reads a part of which the keys `known` were taken out; hints list them as well.
     pub fn shape_beside<T: Shape>(&self, value: Value, known: &[&str]) -> T {
         let read = |value: &Value| {
             serde_path_to_error::deserialize(value.clone()).map_err(|error: Error| Misfit {
@@ -44,15 +44,14 @@ impl At<'_> {
             .unwrap_or_default()
     }
 
-    /// Reads the keys of `T` that are here, and takes them out of `mapping`. The path is that of
-    /// the mapping: these keys stand beside others.
+    /// Takes the keys of `T` out of `mapping` and reads them. Their path is that of the mapping.
     pub fn part<T: Shape>(&self, mapping: &mut Mapping) -> T {
         let own = split_off(mapping, keys_of::<T>());
         self.shape(Value::Mapping(own))
     }
 
-    /// Tries `read`, reports the misfit, takes the misfit out, and tries again. `None` when
-    /// nothing is left to take out. `known` are keys that were split off before.
+    /// Tries `read`, reports a misfit, takes it out and tries again; `None` when it cannot be taken
+    /// out. `known` are keys that were taken out before.
     pub fn fit<T>(
         &self,
         mut value: Value,
@@ -85,7 +84,7 @@ impl At<'_> {
         }
     }
 
-    /// The single value that is here.
+    /// Single value that is here.
     pub fn scalar(&self, value: &Value) -> Option<Scalar> {
         match value {
             Value::String(text) => Some(Scalar::Text(text.clone())),
@@ -104,7 +103,7 @@ impl At<'_> {
 
 type Error = serde_path_to_error::Error<serde_yaml::Error>;
 
-/// A value in a few words.
+/// Description of a value, with the value.
 pub fn what(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),
@@ -117,7 +116,7 @@ pub fn what(value: &Value) -> String {
     }
 }
 
-/// The same without the value.
+/// Description of a value without the value.
 pub fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
@@ -135,7 +134,7 @@ fn split_off(mapping: &mut Mapping, keys: &[&str]) -> Mapping {
         .collect()
 }
 
-/// `path` without `key` at its end, where serde puts it or not.
+/// The path without `key` at its end, if it is there.
 fn around<'p>(path: &'p str, key: &str) -> &'p str {
     match path.strip_suffix(key) {
         Some("") => "",
@@ -151,8 +150,8 @@ fn inside(path: &str, key: &str) -> String {
     }
 }
 
-/// Takes the key at `path` out of `value`; of a list the whole, for without one item the others
-/// would go by other numbers.
+/// Takes the key at `path` out of `value`. A list is taken out whole, because the indices of its
+/// other items would change.
 fn remove(value: &mut Value, path: &str) -> bool {
     let Value::Mapping(entries) = value else {
         return false;

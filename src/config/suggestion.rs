@@ -1,6 +1,6 @@
-//! Names that were meant, and names in a row, for hints.
+//! Suggestions and lists of names, for hints.
 
-/// "did you mean `x`?", when one of `known` is close to `typed`.
+/// The hint "did you mean `x`?", if one of `known` is close to `typed`.
 pub(super) fn did_you_mean<'k>(
     typed: &str,
     known: impl IntoIterator<Item = &'k str>,
@@ -15,7 +15,7 @@ pub(super) fn did_you_mean<'k>(
         .map(|(_, name)| format!("did you mean `{name}`?"))
 }
 
-/// `a`, `b`, `c`.
+/// The names in backticks, as in "`a`, `b`, `c`".
 pub(super) fn quoted<'k>(names: impl IntoIterator<Item = &'k str>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     names.join(", ")

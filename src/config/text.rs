@@ -6,19 +6,19 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-/// Far more than anybody writes; keeps a wrong path from filling the memory.
+/// Largest file; bounds the memory that a wrong path can take.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// A configuration as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
-    /// The file's name as the user gave it, for messages.
+    /// Name of the file as the user gave it, for messages.
     pub name: String,
     pub content: String,
 }
 
 impl Text {
-    /// What holds without a file.
+    /// The built-in defaults, for use without a file.
     pub fn built_in() -> Self {
         Text {
             name: "built-in defaults".to_owned(),
@@ -30,7 +30,7 @@ impl Text {
 /// Finds the configuration: the file of `-c`, else of `TIDEGATE_CONFIG`, else `./tidegate.yaml`,
 /// else `/etc/tidegate/tidegate.yaml`, else the built-in defaults.
 ///
-/// A file that was named must be there; the others need not be.
+/// Fails when a file that was named is missing, and when any file cannot be read.
 pub fn find(explicit: Option<PathBuf>, env: &Env) -> Result<Text, Problems> {
     find_among(
         explicit,

@@ -1,7 +1,7 @@
-//! From text to values and the places where they stand.
+//! YAML: from text to values, with the lines where they stand.
 //!
 //! One pass over the parser's events makes both, so that they cannot disagree. Keys are always
-//! text here, whatever they look like: `80: x` has the key "80".
+//! text, whatever they look like: `80: x` has the key "80".
 
 use super::origins::{Origin, Origins, join};
 use saphyr::{Scalar, ScalarStyle, Tag};
@@ -10,15 +10,15 @@ use serde_yaml::{Mapping, Value};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// Deeper than any configuration; bounds the recursion of whoever walks the value.
+/// Deepest nesting; bounds recursion over the value.
 const DEPTH_MAX: usize = 64;
-/// Counted with what aliases stand for, so that ten lines of them cannot fill the memory.
+/// Values, with those that aliases stand for, so that ten lines of aliases cannot fill the memory.
 const NODES_MAX: usize = 100_000;
-/// Of texts and of the paths to them, counted in the same way: a long text behind a thousand aliases
-/// is a thousand texts. Four times the largest file.
+/// Bytes of texts and of the paths to them, with those that aliases stand for; four times the
+/// largest file.
 const BYTES_MAX: usize = 16 << 20;
 
-/// A problem with the text: a key given twice, or the place where it stops being YAML.
+/// A problem with the text, such as a key that is given twice or invalid YAML.
 #[derive(Debug)]
 pub struct SyntaxError {
     pub line: usize,
@@ -31,7 +31,7 @@ pub struct SyntaxError {
 pub struct Tree {
     pub value: Value,
     pub places: Origins,
-    /// What does not keep the rest from being read.
+    /// Problems that do not keep the rest from being read.
     pub errors: Vec<SyntaxError>,
 }
 
@@ -95,7 +95,7 @@ enum Content {
     List(Vec<Value>),
     Map {
         entries: Mapping,
-        /// The key whose value comes next.
+        /// Key of the next value.
         key: Option<String>,
     },
 }
@@ -199,7 +199,7 @@ impl Builder {
         )
     }
 
-    /// The path of the value that comes next.
+    /// Path of the next value.
     fn path(&self) -> String {
         let Some(open) = self.open.last() else {
             return String::new();
@@ -260,7 +260,7 @@ impl Builder {
         }
     }
 
-    /// Reports a tag that is not YAML's own.
+    /// Reports a tag that is not one of YAML's core schema.
     fn custom(&mut self, tag: Option<&Tag>, path: &str, marker: &Marker) {
         let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) else {
             return;
@@ -309,7 +309,7 @@ impl Builder {
         self.add(value, open.anchor, open.path, marker)
     }
 
-    /// Takes in what `<<` names; a key that is written out wins.
+    /// Merges the mappings that `<<` names; written keys win.
     fn merged(&mut self, mut entries: Mapping, path: &str) -> Mapping {
         let Some(merge) = entries.shift_remove("<<") else {
             return entries;

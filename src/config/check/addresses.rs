@@ -33,8 +33,8 @@ pub fn fixed(at: &At<'_>, typed: Vec<Value>) -> Vec<SocketAddr> {
     })
 }
 
-/// Reports addresses of services where Tidegate itself listens: requests would go round for ever,
-/// or reach the admin API, which is nobody's business out there.
+/// Reports addresses of services at which Tidegate itself listens: requests would loop, or reach
+/// the admin API.
 pub fn loops(at: &At<'_>, services: &[ServiceConfig], ours: &[SocketAddr]) {
     let own = own_addresses();
     for service in services {
@@ -61,7 +61,7 @@ pub fn loops(at: &At<'_>, services: &[ServiceConfig], ours: &[SocketAddr]) {
     }
 }
 
-/// The addresses of this machine's interfaces; none where the system does not tell.
+/// Addresses of this machine's interfaces; none if the system does not list them.
 fn own_addresses() -> Vec<IpAddr> {
     let Ok(interfaces) = nix::ifaddrs::getifaddrs() else {
         return Vec::new();

@@ -20,7 +20,8 @@ pub struct AdminKeys {
 
 impl Shape for AdminKeys {}
 
-/// The outer `None` is a problem, the inner one is "off". With the names that it may be asked by.
+/// Address and names of the listener; the outer `None` stands for a problem, the inner one for
+/// `off`.
 pub fn admin(at: &At<'_>, typed: Option<Value>) -> Option<(Option<SocketAddr>, Vec<String>)> {
     let default = || Some(Scalar::Text(ADMIN.to_owned()));
     let off = Some((None, Vec::new()));

@@ -1,4 +1,4 @@
-//! Which replica gets a request.
+//! Balancing policies.
 
 use super::value::{ValueError, maybe_zero_duration};
 use crate::config::report::At;
@@ -18,7 +18,7 @@ const HASHES: &str = "as in `{ hash: address }`, `{ hash: { header: x-user } }` 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BalanceKeys {
-    /// "address", or what of a request.
+    /// `address`, or a mapping with a header or a cookie.
     pub hash: Option<Value>,
 }
 
@@ -40,7 +40,7 @@ pub struct HashKeys {
 
 impl Shape for HashKeys {}
 
-/// `None` when there was a problem.
+/// The policy; `None` after a problem.
 pub fn balance(at: &At<'_>, typed: Option<Value>) -> Option<Balance> {
     let typed = match typed {
         None => return Some(Balance::default()),
@@ -76,7 +76,7 @@ pub fn balance(at: &At<'_>, typed: Option<Value>) -> Option<Balance> {
     }
 }
 
-/// What others call it.
+/// Hint for a name that other products use.
 fn meant(word: &str) -> &'static str {
     match word {
         "roundrobin" | "rr" | "wrr" => "use `round_robin`",
@@ -109,7 +109,8 @@ fn hash_by(at: &At<'_>, typed: Value) -> Option<Balance> {
     by.map(Balance::Hash)
 }
 
-/// A client that always meets the same replica cannot meet it slowly.
+/// The time of a slow start, which does not go with hashing: a client that always gets the same
+/// replica cannot get it slowly.
 pub fn slow_start(
     at: &At<'_>,
     typed: Option<&Scalar>,

@@ -1,4 +1,4 @@
-//! Requests that two services claim, or one service twice.
+//! Conflicts between claims on requests.
 
 use super::outline::Outline;
 use crate::config::report::At;
@@ -6,7 +6,7 @@ use crate::service::spec::{RouteSpec, ServiceName};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// Reports what two services claim, and what one claims twice.
+/// Reports claims that two services make, and claims that one makes twice.
 pub fn conflicts(at: &At<'_>, services: &[Outline]) {
     let everything = RouteSpec {
         host: None,

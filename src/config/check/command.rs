@@ -4,7 +4,7 @@ use super::value::texts;
 use crate::config::report::At;
 use serde_yaml::Value;
 
-/// A command line, as text that is split like a shell does or as a list.
+/// A command line, as text that is split as in a shell, or as a list.
 pub fn command_line(at: &At<'_>, typed: Option<Value>) -> Option<Vec<String>> {
     let words: Vec<String> = match typed? {
         Value::Sequence(items) => texts(at, items).into_iter().map(|(_, word)| word).collect(),

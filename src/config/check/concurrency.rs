@@ -1,4 +1,4 @@
-//! How many requests a replica has at once, and what that says to the scaling policy.
+//! Requests that a replica has at once, also as the target of a scaling policy.
 
 use super::value::{ValueError, count};
 use crate::config::report::At;
@@ -7,7 +7,7 @@ use serde_yaml::{Mapping, Value};
 
 const CONCURRENCY_MAX: u32 = 100_000;
 
-/// The inner `None`: as many as come.
+/// The limit; the inner `None`: no limit.
 pub fn container_concurrency(at: &At<'_>, typed: Option<&Scalar>) -> Option<Option<u32>> {
     const KEY: &str = "container_concurrency";
     let one_or_more = count(1..=CONCURRENCY_MAX);
@@ -24,7 +24,7 @@ pub fn container_concurrency(at: &At<'_>, typed: Option<&Scalar>) -> Option<Opti
     }
 }
 
-/// The policy `concurrency` aims at what a replica may have, unless the file says less.
+/// Makes the limit the default target of the policy `concurrency`, and reports a higher target.
 pub fn as_target(at: &At<'_>, scale: &mut Mapping, limit: Option<u32>) {
     let Some(limit) = limit else { return };
     if scale.get("policy").and_then(Value::as_str) != Some("concurrency") {

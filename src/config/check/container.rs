@@ -16,10 +16,10 @@ use serde_yaml::{Mapping, Value};
 
 const FIRST_PORT: u16 = 8000;
 const PORT: u16 = 80;
-/// Docker's own lower limit.
+/// Docker's lower limit.
 const MEMORY_BYTES_MIN: u64 = 6 << 20;
 const MEMORY_BYTES_MAX: u64 = 1 << 50;
-/// Docker accepts no less than a hundredth of a core.
+/// Docker's lower limit, a hundredth of a core.
 const CPUS_MIN: f64 = 0.01;
 const CPUS_MAX: f64 = 1024.0;
 
@@ -52,7 +52,7 @@ pub fn first_port(at: &At<'_>, keys: &ContainerKeys) -> Option<u16> {
     at.read("first_port", keys.first_port.as_ref(), FIRST_PORT, port)
 }
 
-/// `None` when there was a problem; every one is reported.
+/// The template; `None` after a problem.
 pub fn template(
     at: &At<'_>,
     keys: &mut ContainerKeys,

@@ -36,7 +36,7 @@ const THREADS_MAX: u32 = 1024;
 #[serde(deny_unknown_fields)]
 pub struct FileKeys {
     pub listen: Option<Vec<Value>>,
-    /// A mapping, or "off".
+    /// A mapping, or `off`.
     pub admin: Option<Value>,
     pub instance: Option<Scalar>,
     pub state_dir: Option<Scalar>,
@@ -66,7 +66,7 @@ impl Shape for FileKeys {
     }
 }
 
-/// `None` when there was a problem; every one is reported.
+/// Checks the whole file; `None` after a problem.
 pub fn file(
     at: &At<'_>,
     value: Value,

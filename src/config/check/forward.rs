@@ -1,4 +1,4 @@
-//! How requests are passed on to replicas.
+//! Forwarding of requests to replicas.
 
 use super::balance::{balance, slow_start};
 use super::concurrency::container_concurrency;
@@ -15,11 +15,11 @@ use serde_yaml::{Mapping, Value};
 
 const BODY_BYTES_MAX: u64 = 1 << 40;
 
-/// The keys of a service that say how requests are passed on.
+/// The keys of a service about forwarding.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ForwardKeys {
-    /// A word, or a mapping: what to hash.
+    /// A word, or a mapping with the key to hash.
     pub balance: Option<Value>,
     pub slow_start: Option<Scalar>,
     pub container_concurrency: Option<Scalar>,
@@ -32,13 +32,13 @@ pub struct ForwardKeys {
     pub hold: Option<Mapping>,
     pub waiting_page: Option<Scalar>,
     pub retries: Option<Value>,
-    /// A mapping, or "off".
+    /// A mapping, or `off`.
     pub outlier_detection: Option<Value>,
 }
 
 impl Shape for ForwardKeys {}
 
-/// `None` when there was a problem; every one is reported.
+/// The terms of forwarding; `None` after a problem.
 pub fn forward(at: &At<'_>, keys: ForwardKeys) -> Option<Forward> {
     let default = Forward::default();
     let connect = at.read(

@@ -1,4 +1,4 @@
-//! Requests that wait for a replica, and what their clients see meanwhile.
+//! Requests that wait for a replica, and the page that their clients see.
 
 use super::value::{ValueError, count, maybe_zero_duration};
 use crate::config::report::At;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 use std::time::Duration;
 
-/// Each waiting request keeps a connection and its buffers.
+/// Most waiting requests, each with a connection and its buffers.
 const HELD_MAX: u32 = 100_000;
 
 #[derive(Default, Deserialize)]
@@ -20,7 +20,7 @@ pub struct HoldKeys {
 
 impl Shape for HoldKeys {}
 
-/// How long requests wait, and how many at once.
+/// Timeout and number of waiting requests.
 pub fn hold(
     at: &At<'_>,
     typed: Option<Mapping>,
@@ -38,7 +38,7 @@ pub fn hold(
     (timeout, max.map(u64::from))
 }
 
-/// `true` or `false`.
+/// Whether browsers get a waiting page.
 pub fn waiting_page(at: &At<'_>, typed: Option<&Scalar>) -> Option<bool> {
     at.read("waiting_page", typed, false, |typed| match typed {
         Scalar::Bool(shown) => Ok(*shown),

@@ -1,11 +1,11 @@
-//! Names of images, and when they are pulled.
+//! Names of images, and their pulls.
 
 use super::value::{ValueError, one_of, text};
 use crate::config::report::At;
 use crate::config::scalar::Scalar;
 use crate::service::spec::Pull;
 
-/// Whether this can be the name of an image; if not, what to write instead.
+/// Checks the name of an image. Fails with a message that has a hint.
 pub fn check_image(image: &str) -> Result<(), String> {
     let typed = Scalar::Text(image.to_owned());
     match image_name(&typed) {

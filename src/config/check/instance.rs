@@ -6,7 +6,7 @@ use crate::config::report::At;
 use crate::config::scalar::Scalar;
 use std::path::PathBuf;
 
-/// Whose containers they are, unless the file says otherwise.
+/// Default name of the instance.
 pub const DEFAULT_INSTANCE: &str = "default";
 
 pub fn instance(typed: &Scalar) -> Result<String, ValueError> {

@@ -1,4 +1,4 @@
-//! What clients may have of the edge.
+//! Limits on clients.
 
 use super::value::{count, size};
 use crate::config::report::At;
@@ -9,15 +9,15 @@ use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 
 const CONNECTIONS_MAX: u32 = 1_000_000;
-/// Browsers send about twenty.
+/// Default number of header lines; browsers send about twenty.
 const HEADERS: u32 = 100;
-/// Pingora parses no more.
+/// Most header lines that Pingora parses.
 const HEADERS_MAX: u32 = 256;
-/// What most servers take, and more than any browser's address bar is used for.
+/// Default length of a target, as in most servers.
 const TARGET_BYTES: u64 = 8 << 10;
 const TARGET_BYTES_MIN: u64 = 256;
 const TARGET_BYTES_MAX: u64 = 1 << 20;
-/// A hundredth of what the slowest phone network gives.
+/// Default rate, a hundredth of the slowest phone network.
 const MIN_RATE_BYTES: u64 = 500;
 const MIN_RATE_BYTES_MAX: u64 = 1 << 20;
 
@@ -42,7 +42,7 @@ impl Shape for LimitsKeys {
     }
 }
 
-/// `None` when there was a problem; every one is reported.
+/// The limits; `None` after a problem.
 pub fn limits(at: &At<'_>, typed: Option<Mapping>) -> Option<ClientLimits> {
     let keys: LimitsKeys = at.shape(Value::Mapping(typed.unwrap_or_default()));
     let connections = |key, typed: &Option<Scalar>| {

@@ -1,7 +1,7 @@
-//! From the file's keys to what the program may rely on, one subject a file: the keys that a user
-//! may write, the check of their values, and what holds without them.
+//! Checks, one file for each subject: its keys, the check of their values, and the defaults.
 //!
-//! No check stops at a problem: it is reported, and the rest is checked as well.
+//! A check reports its problems and goes on, so that one run shows all of them. A check that
+//! returns an `Option` returns `None` after a problem.
 
 mod addresses;
 pub mod admin;

@@ -30,7 +30,7 @@ impl Shape for OutlierKeys {
     }
 }
 
-/// The inner `None`: it is off.
+/// The terms; the inner `None`: off.
 pub fn outlier_detection(at: &At<'_>, typed: Option<Value>) -> Option<Option<OutlierDetection>> {
     let default = OutlierDetection::default();
     let typed = match typed {

@@ -1,4 +1,4 @@
-//! A service in outline: the part that is compared with other services.
+//! The outline of a service, for comparisons with others.
 
 use crate::service::spec::{RouteSpec, ServiceName};
 
@@ -6,7 +6,7 @@ use crate::service::spec::{RouteSpec, ServiceName};
 pub struct Outline {
     pub name: ServiceName,
     pub routes: Option<Vec<RouteSpec>>,
-    /// The first host port, and how many.
+    /// First host port, and the number of ports.
     pub ports: Option<(u16, u32)>,
 }
 

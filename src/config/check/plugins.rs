@@ -1,4 +1,4 @@
-//! Installs what the configuration names, and keeps what a reload did not change.
+//! Installation of plugins; a reload keeps those that did not change.
 
 use super::value::text;
 use crate::config::checked::Config;
@@ -19,11 +19,11 @@ pub struct Installer<'a> {
     pub registry: &'a Registry,
     pub reader: Reader,
     pub previous: Option<&'a Config>,
-    /// The tasks of what was installed anew.
+    /// Tasks of newly installed plugins.
     pub background: RefCell<Vec<(Arc<Plugged>, Background)>>,
 }
 
-/// What a plugin is used for. With its name and its values it says whether it is still the same.
+/// Use of a plugin. Use, name and values identify a plugin across a reload.
 #[derive(Clone, Copy)]
 pub enum Scope<'a> {
     Everything,
@@ -33,7 +33,7 @@ pub enum Scope<'a> {
 }
 
 impl Installer<'_> {
-    /// The list for every service, with what is always there in front.
+    /// Plugins for every service, those that are always installed first.
     pub fn global(&self, at: &At<'_>, typed: Option<Vec<Value>>) -> Vec<Arc<Plugged>> {
         let entries = entries(self.registry, at, typed);
         let is_listed = |name: &str| entries.iter().any(|entry| entry.name == name);
@@ -52,7 +52,7 @@ impl Installer<'_> {
             .collect()
     }
 
-    /// The list of one service.
+    /// Plugins of one service.
     pub fn of_service(
         &self,
         at: &At<'_>,
@@ -96,8 +96,7 @@ impl Installer<'_> {
         Some(plugged)
     }
 
-    /// The plugin that `key` of a service's health check or scaling names, with the keys that
-    /// the core left.
+    /// Plugin that a service's health check or scaling names, with the keys that are not the core's.
     pub fn named(
         &self,
         at: &At<'_>,
@@ -115,7 +114,7 @@ impl Installer<'_> {
         self.fitting(&at.key(key), at, &name, values, scope, core)
     }
 
-    /// Several scaling policies; `None` when one of them was a problem.
+    /// Several scaling policies; `None` after a problem with one.
     pub fn scalers(
         &self,
         at: &At<'_>,
@@ -139,8 +138,8 @@ impl Installer<'_> {
         (count > 0 && plugged.len() == count).then_some(plugged)
     }
 
-    /// The plugin `name`, if it is of the kind that `scope` needs. `named` is where the name
-    /// stands, `at` is where its values do.
+    /// Plugin `name`, if it is of the kind that `scope` needs. `named` is the place of its name, `at`
+    /// that of its values.
     fn fitting(
         &self,
         named: &At<'_>,
@@ -187,7 +186,8 @@ impl Installer<'_> {
         None
     }
 
-    /// `named` is where the name stands, `at` is where its values do.
+    /// Plugin `name`, kept from before or installed. `named` is the place of its name, `at` that of
+    /// its values.
     fn plug(
         &self,
         named: &At<'_>,
@@ -257,8 +257,8 @@ impl Installer<'_> {
             .cloned()
     }
 
-    /// The states of the plugin that was in this place before. Several of one name cannot be told
-    /// apart once their values have changed.
+    /// States of the plugin that was in this place before; none for plugins that may be repeated,
+    /// because they cannot be told apart once their values change.
     fn states_before(&self, name: &str, scope: Scope<'_>) -> Extensions {
         let mut previous = self.previous_in(scope).iter();
         let plugged = previous.find(|plugged| plugged.name == name);

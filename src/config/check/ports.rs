@@ -1,11 +1,11 @@
-//! That host ports suffice, and that no two want the same.
+//! Conflicts over host ports.
 
 use super::outline::Outline;
 use crate::config::report::At;
 use crate::service::spec::{LAST_PORT, ServiceName};
 use std::net::SocketAddr;
 
-/// The host ports of a service, from `first` to `last`. Wider than a port, for what is too wide.
+/// Host ports of a service, from `first` to `last`, which may exceed the last port.
 #[derive(Clone, Copy)]
 struct PortRange<'s> {
     service: &'s ServiceName,
@@ -23,7 +23,7 @@ impl PortRange<'_> {
     }
 }
 
-/// Reports ranges that end too late, that meet, or that Tidegate itself listens in.
+/// Reports ranges that exceed the last port, that overlap, or that contain a listener of Tidegate.
 pub fn conflicts(at: &At<'_>, services: &[Outline], ours: &[SocketAddr]) {
     let taken: Vec<PortRange<'_>> = services.iter().filter_map(ports).collect();
     // With what hints give away, so that no two give the same.
@@ -86,7 +86,7 @@ fn ports(service: &Outline) -> Option<PortRange<'_>> {
 }
 
 impl PortRange<'_> {
-    /// Whether `address` keeps one of these ports on 127.0.0.1 from being used.
+    /// Whether a listener at `address` occupies one of these ports on 127.0.0.1.
     fn overlaps_ours(self, address: SocketAddr) -> bool {
         let is_here = address.ip().is_unspecified() || address.ip().is_loopback();
         let port = u32::from(address.port());
@@ -94,7 +94,7 @@ impl PortRange<'_> {
     }
 }
 
-/// The first range behind `wanted` that nobody else has.
+/// First free range above `wanted`.
 fn next_free<'s>(
     wanted: PortRange<'s>,
     taken: &[PortRange<'_>],

@@ -1,4 +1,4 @@
-//! Proxies in front of this one: whose word counts, and where it comes as a PROXY header.
+//! Proxies in front of this one: trusted addresses, and listeners with PROXY headers.
 
 use super::value::{ValueError, addresses};
 use crate::config::report::At;

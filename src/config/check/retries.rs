@@ -8,7 +8,7 @@ use crate::service::spec::Retries;
 use serde::Deserialize;
 use serde_yaml::Value;
 
-/// Attempts that one request may have.
+/// Most attempts of one request.
 const ATTEMPTS_MAX: u32 = 16;
 const MIN_PER_SECOND_MAX: u32 = 100_000;
 

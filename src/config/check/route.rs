@@ -19,7 +19,7 @@ pub struct RouteKeys {
 
 impl Shape for RouteKeys {}
 
-/// `None` when one of them was wrong, for then it is not known what the service claims.
+/// The claims of a service; `None` when one is wrong, because then they are not all known.
 pub fn routes(at: &At<'_>, typed: Vec<Value>) -> Option<Vec<RouteSpec>> {
     let one = |(index, value)| route(&at.index(index), value);
     let routes: Vec<_> = typed.into_iter().enumerate().map(one).collect();

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 const MIN: u32 = 1;
 const MAX: u32 = 10;
-/// Also how many addresses a service may have.
+/// Most replicas, and most fixed addresses, of a service.
 pub const REPLICAS_MAX: u32 = 1000;
-/// How long replicas stay paused unless said otherwise.
+/// Default time for which replicas stay paused.
 const STOP_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// The keys of a service's scaling; others belong to its policy.
@@ -26,7 +26,7 @@ const STOP_AFTER: Duration = Duration::from_secs(10 * 60);
 #[serde(deny_unknown_fields)]
 pub struct ScaleKeys {
     pub policy: Option<Scalar>,
-    /// Several of them, each with its keys below it.
+    /// Several policies, each with its keys below it.
     pub policies: Option<Vec<Value>>,
     pub min: Option<Scalar>,
     pub max: Option<Scalar>,
@@ -37,7 +37,7 @@ pub struct ScaleKeys {
 
 impl Shape for ScaleKeys {}
 
-/// How many replicas there may be, whatever decides.
+/// Bounds, spare replicas and sleep, whatever the policy.
 pub struct Scaling {
     pub bounds: Bounds,
     pub sleep: Option<SleepTerms>,
@@ -122,7 +122,7 @@ fn policies(
     plugged.filter(|_| keys.policy.is_none() && beside.is_empty())
 }
 
-/// What decides: the only policy, or all of them together.
+/// The scaler: the only policy, or the combination of several.
 pub fn scaler(plugged: &[Arc<Plugged>]) -> Option<Arc<dyn Scaler>> {
     if let [only] = plugged {
         return only.scaler.clone();
@@ -134,8 +134,8 @@ pub fn scaler(plugged: &[Arc<Plugged>]) -> Option<Arc<dyn Scaler>> {
     (!policies.is_empty()).then(|| -> Arc<dyn Scaler> { Arc::new(Combined::new(policies)) })
 }
 
-/// `scale.min`, which may be 0 where the service may sleep, and when it does. The outer `None`:
-/// there was a problem.
+/// The value of `scale.min`, which may be 0 with sleep, and the terms of sleep. An outer `None`
+/// stands for a problem.
 fn least(at: &At<'_>, keys: &ScaleKeys) -> (Option<u32>, Option<Option<SleepTerms>>) {
     let typed = keys.idle_timeout.as_ref();
     let may_sleep = typed.is_some();

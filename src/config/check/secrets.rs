@@ -1,4 +1,4 @@
-//! Variables whose values are in files, so that the configuration can be shown to anybody.
+//! Secrets: variables whose values are in files, so that the configuration has none.
 
 use super::value::ValueError;
 use crate::config::report::At;
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// A certificate's chain with its key is a tenth of it.
+/// Largest secret, ten times a certificate chain with its key.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 
 /// Adds each secret to `environment`; returns their names.
@@ -48,7 +48,7 @@ pub fn secrets(
     names
 }
 
-/// What the file holds, without the line's end behind it.
+/// Content of the file, without a final line break.
 fn read(path: &Path) -> Result<String, ValueError> {
     let shown = path.display();
     if !path.is_absolute() {

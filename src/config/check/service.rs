@@ -24,11 +24,11 @@ use serde_yaml::{Mapping, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A service as far as it can be relied on.
+/// A service after its check.
 pub struct CheckedService {
-    /// `None` when there was a problem; every one is reported.
+    /// `None` after a problem.
     pub service: Option<ServiceConfig>,
-    /// What is compared with other services, whatever else is wrong with this one.
+    /// Outline for comparisons, whatever else is wrong with the service.
     pub outline: Outline,
 }
 
@@ -38,9 +38,9 @@ pub struct CheckedService {
 pub struct ServiceKeys {
     pub addresses: Option<Vec<Value>>,
     pub routes: Option<Vec<Value>>,
-    /// The keys of a health check, and those of its plugin.
+    /// Keys of a health check, and of its plugin.
     pub healthcheck: Option<Value>,
-    /// The keys of the scaling, and those of its policy.
+    /// Keys of the scaling, and of its policy.
     pub scale: Option<Value>,
     pub stop_grace_period: Option<Scalar>,
     pub update_config: Option<Value>,

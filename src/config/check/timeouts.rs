@@ -1,4 +1,4 @@
-//! Timeouts of clients' connections, and of leaving.
+//! Timeouts of clients' connections, and of the drain.
 
 use super::value::duration;
 use crate::config::report::At;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 use std::time::Duration;
 
-/// A head is a packet or two; a phone in a tunnel gets a few retransmissions.
+/// Time for a head of a packet or two, with a few retransmissions.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -33,7 +33,7 @@ pub struct Timeouts {
     pub drain: Duration,
 }
 
-/// `None` when there was a problem; every one is reported.
+/// The timeouts; `None` after a problem.
 pub fn timeouts(at: &At<'_>, typed: Option<Mapping>) -> Option<Timeouts> {
     let keys: TimeoutsKeys = at.shape(Value::Mapping(typed.unwrap_or_default()));
     let timeout = |key, typed: &Option<Scalar>| at.read(key, typed.as_ref(), TIMEOUT, duration);

@@ -1,4 +1,4 @@
-//! How replicas of an old template are replaced.
+//! Updates: how replicas of an old version are replaced.
 
 use super::value::{ValueError, count, duration, mapping, maybe_zero_duration, one_of};
 use crate::config::report::At;
@@ -23,7 +23,7 @@ pub struct UpdateKeys {
 
 impl Shape for UpdateKeys {}
 
-/// `None` when there was a problem; every one is reported.
+/// The rules of an update; `None` after a problem.
 pub fn update(at: &At<'_>, typed: Option<Value>) -> Option<Update> {
     let at = at.key("update_config");
     let typed = mapping(&at, typed, "{ parallelism: 1, order: start-first }")?;

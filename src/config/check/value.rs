@@ -1,4 +1,4 @@
-//! Single values: what each may be, in words.
+//! Checks of single values, with their messages.
 
 use crate::config::name::name_from;
 use crate::config::report::At;
@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// What is wrong with a value.
+/// A problem with a value.
 #[derive(Debug)]
 pub struct ValueError {
     pub message: String,
@@ -36,7 +36,7 @@ impl ValueError {
 }
 
 impl At<'_> {
-    /// The value of `parse`; a fault is reported here.
+    /// The value, or `None` after its problem was reported here.
     pub fn accept<T>(&self, parsed: Result<T, ValueError>) -> Option<T> {
         match parsed {
             Ok(value) => return Some(value),
@@ -49,7 +49,7 @@ impl At<'_> {
         None
     }
 
-    /// The value of `key`, or `default` when it is left out. `None` when there was a problem.
+    /// The value of `key`, or `default` when it is left out; `None` after a problem.
     pub fn read<T>(
         &self,
         key: &str,
@@ -63,7 +63,7 @@ impl At<'_> {
         }
     }
 
-    /// The value of `key`, if it is there and in order.
+    /// The value of `key`; `None` when it is left out, and after a problem.
     pub fn optional<T>(
         &self,
         key: &str,
@@ -101,7 +101,7 @@ pub fn count(range: RangeInclusive<u32>) -> impl Fn(&Scalar) -> Result<u32, Valu
     }
 }
 
-/// One of a few words.
+/// A check for one of a few words.
 pub fn one_of<T: Copy>(known: &[(&'static str, T)]) -> impl Fn(&Scalar) -> Result<T, ValueError> {
     let known = known.to_vec();
     move |typed| {
@@ -114,7 +114,7 @@ pub fn one_of<T: Copy>(known: &[(&'static str, T)]) -> impl Fn(&Scalar) -> Resul
     }
 }
 
-/// In percent.
+/// A percentage, as in `20%`.
 pub fn percent(typed: &Scalar) -> Result<u32, ValueError> {
     let shown = typed.to_string();
     let number = shown.strip_suffix('%').map(str::trim_end);
@@ -138,7 +138,7 @@ pub fn port(typed: &Scalar) -> Result<u16, ValueError> {
     }
 }
 
-/// Nothing that Tidegate waits for takes longer; keeps sums of instants in range, too.
+/// Longest duration; keeps sums of instants in range.
 pub const DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub fn duration(typed: &Scalar) -> Result<Duration, ValueError> {
@@ -178,7 +178,7 @@ pub fn maybe_zero_duration(typed: &Scalar) -> Result<Duration, ValueError> {
     Ok(duration)
 }
 
-/// In bytes.
+/// A check for a size, in bytes.
 pub fn size(range: RangeInclusive<u64>) -> impl Fn(&Scalar) -> Result<u64, ValueError> {
     move |typed| {
         let shown = typed.to_string();
@@ -230,7 +230,7 @@ pub fn address(typed: &Scalar) -> Result<SocketAddr, ValueError> {
     })
 }
 
-/// A list of addresses, none of them twice.
+/// A list of addresses without duplicates; each also passes `check`.
 pub fn addresses(
     at: &At<'_>,
     typed: &[Value],
@@ -253,7 +253,7 @@ pub fn addresses(
     addresses
 }
 
-/// What is at `at`; left out, it is an empty mapping.
+/// The mapping at `at`, empty when it is left out.
 pub fn mapping(at: &At<'_>, typed: Option<Value>, example: &str) -> Option<Mapping> {
     match typed {
         None => Some(Mapping::new()),
@@ -268,7 +268,7 @@ pub fn mapping(at: &At<'_>, typed: Option<Value>, example: &str) -> Option<Mappi
     }
 }
 
-/// A problem with a name, and the one that it could have been.
+/// Checks a name; the hint has one that it could have been.
 pub fn name(typed: &str, what: &str) -> Result<(), ValueError> {
     if is_name(typed) {
         return Ok(());
@@ -284,7 +284,7 @@ pub fn name(typed: &str, what: &str) -> Result<(), ValueError> {
     ))
 }
 
-/// The single values of a list, each with its place.
+/// Single values of a list, each with its place.
 pub fn texts<'a>(at: &At<'a>, items: Vec<Value>) -> Vec<(At<'a>, String)> {
     let one = |(index, item)| {
         let at = at.index(index);

@@ -1,7 +1,7 @@
 //! The file as a JSON Schema, for editors.
 //!
-//! The keys are those of the structs that the file is read into. What they mean and may be is read
-//! in the reference, so that the two are one.
+//! The keys come from the structs that the file is read into, their values and descriptions from
+//! the reference for users. So the three cannot disagree.
 
 use super::parts::{FILE, FilePart, Inside};
 use super::reference::{Row, reference};
@@ -9,10 +9,10 @@ use super::value::{off, value};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// Where editors and `$schema` lines find what this is.
+/// Dialect of the schema, for editors.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// The schema, with the names of the plugins that this build knows.
+/// The JSON Schema of the file, with the names of this build's plugins.
 pub fn schema<'a>(plugins: impl Iterator<Item = &'a str>) -> Value {
     let plugins: Vec<&str> = plugins.collect();
     let reference = reference();
@@ -36,7 +36,7 @@ struct Words<'a> {
 }
 
 impl Words<'_> {
-    /// `path` ends with a dot, or is empty at the top.
+    /// Schema of a part; `path` ends with a dot, or is empty at the top.
     fn object(&self, part: &FilePart, path: &str) -> Value {
         let properties = part.keys().map(|key| {
             let inner = format!("{path}{key}");

@@ -18,10 +18,10 @@ use crate::config::keys::keys_of;
 
 /// A part of the file, with the parts in it.
 pub struct FilePart {
-    /// The structs that are read from it, each with its keys.
+    /// Keys of each struct that is read from it.
     shapes: &'static [fn() -> &'static [&'static str]],
     inside: &'static [(&'static str, Inside)],
-    /// Other keys belong to a plugin.
+    /// Whether other keys are allowed, because they belong to a plugin.
     pub is_open: bool,
 }
 

@@ -12,7 +12,7 @@ pub struct Row {
     pub what: String,
 }
 
-/// The rows of the reference by the path of their key, as in `services.scale.min`.
+/// Rows of the reference by key path, as in `services.scale.min`.
 pub fn reference() -> BTreeMap<String, Row> {
     let mut found = BTreeMap::new();
     let mut prefix = None;

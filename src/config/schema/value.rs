@@ -1,11 +1,11 @@
-//! Values, of the words that the reference has for them.
+//! Schemas of values, from their descriptions in the reference.
 
 use serde_json::{Map, Value, json};
 
 const DURATION: &str = r"^\s*([0-9]+(\.[0-9]+)?\s*[a-zA-Zµ]+\s*)+$";
 const SIZE: &str = r"^\s*[0-9]+(\.[0-9]+)?\s*([kKmMgGtT]i?)?[bB]?\s*$";
 
-/// The schema of a value, of the reference's words for it.
+/// Schema of a value, from its description in the reference.
 pub fn value(value: &str) -> Value {
     let text = json!({ "type": "string" });
     if let Some(items) = value.strip_prefix("list of ") {
@@ -41,7 +41,8 @@ pub fn value(value: &str) -> Value {
     }
 }
 
-/// Of "`a` or `b`", "`a`, `b` or `{ c: NAME }`" and the like.
+/// Schema of alternatives such as "`a` or `b`" and "`a`, `b` or `{ c: NAME }`"; `None` for other
+/// descriptions.
 fn choices(value: &str) -> Option<Value> {
     let mut parts = value.split('`');
     let outside = parts.clone().step_by(2).map(str::trim);
@@ -108,7 +109,7 @@ fn size() -> Value {
     json!({ "type": ["string", "integer"], "pattern": SIZE })
 }
 
-/// YAML 1.1 reads `off` as false.
+/// Schema of `off`, which YAML 1.1 reads as false.
 pub fn off() -> Value {
     json!({ "enum": ["off", false] })
 }
