@@ -4,7 +4,7 @@ use super::check::file::file;
 use super::check::instance::{DEFAULT_INSTANCE, default_state_dir, is_root};
 use super::checked::Config;
 use super::env::Env;
-use super::origins::Origins;
+use super::origins::ValueOrigins;
 use super::overrides::Overrides;
 use super::problem::Problems;
 use super::report::ProblemReport;
@@ -29,7 +29,7 @@ pub fn load(
     let mut tree = match yaml::parse(&source.content) {
         Ok(tree) => tree,
         Err(error) => {
-            let report = ProblemReport::new(&source.name, Origins::default());
+            let report = ProblemReport::new(&source.name, ValueOrigins::default());
             report.syntax_error(error);
             return report.finish(None);
         }

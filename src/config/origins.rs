@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// Origin of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum ValueOrigin {
     Line(usize),
     /// Name of a flag or an environment variable.
     Given(&'static str),
@@ -12,17 +12,17 @@ pub enum Origin {
 
 #[derive(Clone, Debug)]
 struct Mark {
-    place: Origin,
+    place: ValueOrigin,
     text: Option<String>,
 }
 
 /// Origins by key path.
 #[derive(Debug, Default)]
-pub struct Origins(BTreeMap<String, Mark>);
+pub struct ValueOrigins(BTreeMap<String, Mark>);
 
-impl Origins {
+impl ValueOrigins {
     /// Origin of `path`, or of the closest path around it.
-    pub fn of(&self, path: &str) -> Option<Origin> {
+    pub fn of(&self, path: &str) -> Option<ValueOrigin> {
         let mut path = path;
         loop {
             if let Some(mark) = self.0.get(path) {
@@ -48,7 +48,7 @@ impl Origins {
     pub fn give(&mut self, path: &str, origin: &'static str) {
         self.0.retain(|other, _| !within(other, path));
         let mark = Mark {
-            place: Origin::Given(origin),
+            place: ValueOrigin::Given(origin),
             text: None,
         };
         self.0.insert(path.to_owned(), mark);
@@ -58,7 +58,7 @@ impl Origins {
     pub fn add(&mut self, path: &str, line: usize) {
         // The first of two equal keys is the one that is kept.
         self.0.entry(path.to_owned()).or_insert(Mark {
-            place: Origin::Line(line),
+            place: ValueOrigin::Line(line),
             text: None,
         });
     }

@@ -1,6 +1,6 @@
 //! Collection of problems, and the places that they belong to.
 
-use super::origins::{Origin, Origins, join};
+use super::origins::{ValueOrigin, ValueOrigins, join};
 use super::problem::{Problem, Problems};
 use super::yaml::SyntaxError;
 use std::cell::RefCell;
@@ -8,12 +8,12 @@ use std::cell::RefCell;
 /// Collects problems while a file is checked.
 pub(super) struct ProblemReport {
     file: String,
-    places: Origins,
+    places: ValueOrigins,
     problems: RefCell<Vec<Problem>>,
 }
 
 impl ProblemReport {
-    pub fn new(file: &str, places: Origins) -> Self {
+    pub fn new(file: &str, places: ValueOrigins) -> Self {
         ProblemReport {
             file: file.to_owned(),
             places,
@@ -114,14 +114,14 @@ impl<'a> At<'a> {
         let places = &self.report.places;
         let written = keys.iter().map(|key| self.key(key));
         let mut written: Vec<At<'_>> = written.filter(|at| places.has(&at.path)).collect();
-        written.sort_by_key(|at| matches!(places.of(&at.path), Some(Origin::Line(_))));
+        written.sort_by_key(|at| matches!(places.of(&at.path), Some(ValueOrigin::Line(_))));
         self.push(written.first().unwrap_or(self), message, Some(hint));
     }
 
     fn push(&self, shown: &At<'_>, message: String, hint: Option<String>) {
         let (origin, line) = match self.report.places.of(&shown.path) {
-            Some(Origin::Line(line)) => (self.report.file.clone(), Some(line)),
-            Some(Origin::Given(origin)) => (origin.to_owned(), None),
+            Some(ValueOrigin::Line(line)) => (self.report.file.clone(), Some(line)),
+            Some(ValueOrigin::Given(origin)) => (origin.to_owned(), None),
             None => (self.report.file.clone(), None),
         };
         self.report.problems.borrow_mut().push(Problem {

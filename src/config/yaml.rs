@@ -3,7 +3,7 @@
 //! One pass over the parser's events makes both, so that they cannot disagree. Keys are always
 //! text, whatever they look like: `80: x` has the key "80".
 
-use super::origins::{Origin, Origins, join};
+use super::origins::{ValueOrigin, ValueOrigins, join};
 use saphyr::{Scalar, ScalarStyle, Tag};
 use saphyr_parser::{Event, Marker, Parser};
 use serde_yaml::{Mapping, Value};
@@ -30,7 +30,7 @@ pub struct SyntaxError {
 #[derive(Debug, Default)]
 pub struct Tree {
     pub value: Value,
-    pub places: Origins,
+    pub places: ValueOrigins,
     /// Problems that do not keep the rest from being read.
     pub errors: Vec<SyntaxError>,
 }
@@ -221,7 +221,7 @@ impl Builder {
         *key = Some(text.to_owned());
         if entries.contains_key(text) {
             let message = match self.tree.places.of(&path) {
-                Some(Origin::Line(first)) => {
+                Some(ValueOrigin::Line(first)) => {
                     format!("`{text}` is given twice, first on line {first}")
                 }
                 _ => format!("`{text}` is given twice"),
@@ -326,7 +326,7 @@ impl Builder {
         for (source, from) in sources {
             let Value::Mapping(source) = source else {
                 let line = match self.tree.places.of(&from) {
-                    Some(Origin::Line(line)) => line,
+                    Some(ValueOrigin::Line(line)) => line,
                     _ => self.line,
                 };
                 self.tree.errors.push(SyntaxError {

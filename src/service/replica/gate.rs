@@ -54,14 +54,14 @@ impl Gate {
     }
 
     /// Leaves the gate, which was entered before.
-    pub fn leave(&self) -> Left {
+    pub fn leave(&self) -> Leave {
         let before = self.0.fetch_sub(1, Ordering::AcqRel);
         let is_awaited = before & AWAITED != 0;
         if is_awaited {
             // A woken request looks again, and asks again if need be.
             self.0.fetch_and(!AWAITED, Ordering::AcqRel);
         }
-        Left {
+        Leave {
             emptied: before & !AWAITED == CLOSED | 1,
             is_awaited,
         }
@@ -96,7 +96,7 @@ pub enum Place {
 
 /// Effects of a leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Left {
+pub struct Leave {
     /// The closed gate is empty now.
     pub emptied: bool,
     /// A request waits for the place.
