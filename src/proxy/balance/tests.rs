@@ -1,4 +1,5 @@
 use super::*;
+use crate::proxy::balance::key;
 use crate::service::replica::{Replica, ReplicaId};
 use crate::service::snapshot::{ServiceView, Snapshot};
 use crate::service::spec::{Balance, HashBy, ServiceName, Slot};
