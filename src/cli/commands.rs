@@ -20,7 +20,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run: balance requests, and start and replace containers
+    /// Balance requests, and start and replace the containers behind
     Run(run::Run),
     /// Check a configuration and report every problem
     Check(check::Check),
