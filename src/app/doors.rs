@@ -8,6 +8,7 @@ use pingora::services::Service;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
 /// Tasks that accept at each listener.
@@ -53,6 +54,8 @@ pub async fn over(shutdown: &mut ShutdownWatch) {
 /// end idle connections when it stops.
 pub struct Entrance<A> {
     pub acceptor: Arc<Acceptor<A>>,
+    /// Runtime that serves the connections.
+    pub workers: Handle,
     pub listeners: Vec<(SocketAddr, TcpListener)>,
     pub doors: watch::Receiver<Doors>,
     /// Is told when connections are accepted.
@@ -69,7 +72,12 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service for Entrance<A> {
     ) {
         are(&mut self.doors, Doors::Open).await;
         let accepting = self.accepting.take();
-        let listeners: io::Result<Vec<_>> = self.listeners.drain(..).map(listen).collect();
+        let listeners = {
+            // A listener belongs to the runtime in which it is made.
+            let _inside = self.workers.enter();
+            let listeners: io::Result<Vec<_>> = self.listeners.drain(..).map(listen).collect();
+            listeners
+        };
         let listeners = match listeners {
             Ok(listeners) => listeners,
             Err(error) => return log::error!("cannot accept connections: {error}"),
@@ -78,7 +86,8 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service for Entrance<A> {
         for listener in listeners.into_iter().map(Arc::new) {
             for _ in 0..ACCEPTING_TASKS {
                 let acceptor = Arc::clone(&self.acceptor);
-                tokio::spawn(acceptor.accept(Arc::clone(&listener), stopped.clone()));
+                self.workers
+                    .spawn(acceptor.accept(Arc::clone(&listener), stopped.clone()));
             }
         }
         if let Some(accepting) = accepting {
@@ -94,7 +103,11 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service for Entrance<A> {
     }
 
     fn name(&self) -> &str {
-        "proxy"
+        "doors"
+    }
+
+    fn threads(&self) -> Option<usize> {
+        Some(1)
     }
 }
 

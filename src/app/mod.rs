@@ -37,6 +37,7 @@ mod supervisor;
 mod tasks;
 mod unix_socket;
 mod upgrade;
+mod workers;
 
 pub use engines::{ImageFacts, image_facts};
 pub use forecast::forecast;

@@ -20,6 +20,7 @@ use super::tasks::Tasks;
 use super::unix_socket::Socket;
 use super::upgrade::holdings::Holdings;
 use super::upgrade::predecessor;
+use super::workers;
 use crate::admin::Admin;
 use crate::config::{self, Config, Text};
 use crate::control::Control;
@@ -130,8 +131,10 @@ fn start(text: &Text, options: Options, registry: Registry) -> Result<Infallible
     let app = pingora::proxy::http_proxy(&server.configuration, edge.clone());
     let acceptor = Acceptor::new(app, edge, Arc::clone(&settings), observers.sink());
     let connected = acceptor.connected();
+    let workers = workers::start(config.server.threads).map_err(|error| system(&error))?;
     server.add_service(Entrance {
         acceptor: Arc::new(acceptor),
+        workers: workers.handle().clone(),
         listeners: holdings.copies(&config.listen)?,
         doors,
         accepting: Some(accepting_sender),
