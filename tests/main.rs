@@ -39,5 +39,5 @@ mod terminal; // what a terminal gets of what containers say
 mod tidy; // the rules of the house
 mod tracing; // spans at a collector, and what replicas hear of them
 mod upgrade; // a new process in place of the running one
-mod ways; // the same bytes down every way that a request may take
+mod ways; // one table of requests, replicas and clients, down every way that there is
 mod websocket; // tunnels through the real binary, in front of plain addresses

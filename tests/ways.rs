@@ -1,4 +1,15 @@
-//! The same bytes down every way that a request may take: what a client sees is the same.
+//! Every way that a request may take does the same: a table of requests and replicas sent down each
+//! (`table.rs`), and stories about what a table cannot show.
+
+mod edge;
+mod outcome;
+mod replica;
+mod replies;
+mod requests;
+mod row;
+mod stage;
+mod table;
+mod wire;
 
 use crate::support::client::raw;
 use crate::support::edge::Edge;

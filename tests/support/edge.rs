@@ -31,6 +31,9 @@ pub struct Edge {
     /// Its containers, and no others, carry this name.
     pub instance: String,
     environment: Vec<(&'static str, String)>,
+    /// A test of this program that runs in place of the binary, and the variable in which it finds
+    /// its arguments.
+    stand_in: Option<(&'static str, &'static str)>,
     is_nobody: bool,
     has_containers: AtomicBool,
     passes: Option<Arc<TcpListener>>,
@@ -54,6 +57,7 @@ impl Edge {
             folder: Arc::new(TempDir::new().expect("a folder")),
             instance: format!("test-edge-{}-{admin}", std::process::id()),
             environment: Vec::new(),
+            stand_in: None,
             is_nobody: false,
             has_containers: AtomicBool::new(false),
             passes: None,
@@ -73,6 +77,7 @@ impl Edge {
             folder: Arc::clone(&self.folder),
             instance: self.instance.clone(),
             environment: self.environment.clone(),
+            stand_in: self.stand_in,
             is_nobody: self.is_nobody,
             has_containers: AtomicBool::new(self.has_containers.load(Ordering::Relaxed)),
             passes: None,
@@ -122,6 +127,13 @@ impl Edge {
     /// Holds a socket that listens on `address` and passes it to whatever is started from now on.
     pub fn holding(mut self, address: SocketAddr) -> Edge {
         self.passes = Some(Arc::new(TcpListener::bind(address).expect("a free port")));
+        self
+    }
+
+    /// Runs a test of this program in place of the binary, for plugins of the test's own. It finds
+    /// the arguments in `variable`, one a line.
+    pub fn run_by(mut self, test: &'static str, variable: &'static str) -> Edge {
+        self.stand_in = Some((test, variable));
         self
     }
 
@@ -192,16 +204,28 @@ impl Edge {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
+        let folder = self.folder.path();
         let mut command = if self.is_nobody {
-            command(self.folder.path().join("tidegate"), self.folder.path())
+            command(folder.join("tidegate"), folder)
+        } else if let Some((test, variable)) = self.stand_in {
+            let program = std::env::current_exe().expect("this program");
+            let mut command = command(program, folder);
+            command
+                .args([test, "--exact", "--include-ignored", "--nocapture"])
+                .env(variable, arguments.join("\n"))
+                .stdout(Stdio::null());
+            command
         } else {
-            command(BINARY, self.folder.path())
+            command(BINARY, folder)
         };
         if self.is_nobody && nix::unistd::geteuid().is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
+        if self.stand_in.is_none() {
+            command.args(arguments);
+        }
         let environment = self.environment.iter().map(|(name, value)| (name, value));
-        command.args(arguments).envs(environment);
+        command.envs(environment);
         command
     }
 
@@ -247,11 +271,16 @@ impl Edge {
             .json()
     }
 
+    /// Replicas of a service, as in `8000=ready 8001=starting`.
+    pub async fn picture(&self, service: &str) -> String {
+        picture_of(&self.service(service).await)
+    }
+
     /// Waits until `service` looks like this, as in `8000=ready 8001=starting`.
     pub async fn shows(&self, service: &str, picture: &str, within: Duration) {
         let last = Mutex::new(String::new());
         let look = || async {
-            let now = picture_of(&self.service(service).await);
+            let now = self.picture(service).await;
             let same = now == picture;
             *last.lock().expect("no panic") = now;
             same.then_some(())
