@@ -1,49 +1,54 @@
 //! What the engine is told to do, and what becomes of it.
 
-use crate::control::event_loop::Control;
-use crate::control::input::Input;
-use crate::control::service::fleet::image::{Fetch, Image};
+use super::event_loop::Control;
+use super::input::{Fetch, Input};
+use super::turn::wall_clock;
 use crate::engine::EngineError;
 use crate::plan::{Action, Reason};
 use crate::service::event::Event;
 use crate::service::replica::ReplicaId;
 use crate::service::spec::{ServiceName, Slot};
-use crate::service::time::Moment;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 impl Control {
-    pub(super) fn act(&mut self, service: &ServiceName, action: Action, now: Moment) {
+    pub(super) fn act(&mut self, service: &ServiceName, action: Action) {
         let generation = self.next_generation();
+        let turn = self.outside.turn(self.observing.sequence);
         let state = self.services.get_mut(service).expect("planned for");
-        let engine = Arc::clone(&self.engine);
-        let sender = self.sender.clone();
+        let (engine, sender) = (Arc::clone(&self.engine), turn.sender());
         let service = service.clone();
         match action {
-            Action::FetchImage { slot, .. } => self.fetch_image(&service, slot, generation),
-            Action::Start { slot, because } => {
-                let Some(spec) = state.starting(slot, generation, now, because) else {
+            Action::FetchImage { slot, .. } => {
+                let Some((spec, fetch)) = state.fetching(slot, generation, &turn) else {
                     return;
                 };
-                (self.sink)(&Event::Starting {
+                tokio::spawn(async move {
+                    let result = engine.fetch_image(&spec).await;
+                    let _ = sender.send(Input::Fetched { fetch, result }).await;
+                });
+            }
+            Action::Start { slot, because } => {
+                let Some(spec) = state.starting(slot, generation, because, &turn) else {
+                    return;
+                };
+                turn.tell(Event::Starting {
                     service: service.clone(),
                     slot,
                 });
                 tokio::spawn(async move {
                     let result = engine.start(&spec, slot, generation).await;
-                    let _ = sender
-                        .send(Input::Started {
-                            service,
-                            slot,
-                            result,
-                        })
-                        .await;
+                    let started = Input::Started {
+                        service,
+                        slot,
+                        result,
+                    };
+                    let _ = sender.send(started).await;
                 });
             }
-            Action::Drain { id, because, .. } => state.drain(&id, because, now, &self.sink),
-            Action::Return { id, because, .. } => state.take_back(&id, because, &self.sink),
+            Action::Drain { id, because, .. } => state.drain(&id, &because, &turn),
+            Action::Return { id, because, .. } => state.take_back(&id, &because, &turn),
             Action::Pause { id, because, .. } => {
-                if state.pausing(&id, &because, now, &self.sink) {
+                if state.pausing(&id, &because, &turn) {
                     self.freeze(service, id, true);
                 }
             }
@@ -55,69 +60,35 @@ impl Control {
             Action::Stop {
                 id, grace, because, ..
             } => {
-                let is_first = state.is_first_stop(&id);
-                let slot = state.stopping(&id, &because, grace, now, &self.sink);
-                let failed = slot.filter(|_| is_first && matches!(because, Reason::Ailing(_)));
+                let Some((slot, is_first)) = state.removing(&id, &because, grace, &turn) else {
+                    return;
+                };
+                let reads_logs = is_first && matches!(because, Reason::Ailing(_));
                 tokio::spawn(async move {
-                    if let Some(slot) = failed {
-                        let said = Input::SaidLast {
+                    if reads_logs {
+                        let logs = Input::LastLogs {
                             service: service.clone(),
                             slot,
-                            words: engine.last_words(&id).await,
+                            lines: engine.last_words(&id).await,
                             id: id.clone(),
                         };
-                        let _ = sender.send(said).await;
+                        let _ = sender.send(logs).await;
                     }
                     let result = engine.stop(&id, grace).await;
-                    let _ = sender
-                        .send(Input::Stopped {
-                            service,
-                            id,
-                            result,
-                        })
-                        .await;
+                    let stopped = Input::Stopped {
+                        service,
+                        id,
+                        result,
+                    };
+                    let _ = sender.send(stopped).await;
                 });
             }
         }
     }
 
-    pub(in crate::control) fn fetch_image(
-        &mut self,
-        service: &ServiceName,
-        slot: Slot,
-        generation: u64,
-    ) {
-        let now = self.now();
-        let state = self.services.get_mut(service).expect("planned for");
-        let (Some(managed), Some(version)) = (&state.managed, &state.version) else {
-            return;
-        };
-        let (spec, of) = (Arc::clone(&managed.spec), version.hash.clone());
-        let fetch = Fetch {
-            service: service.clone(),
-            slot,
-            generation,
-            of: of.clone(),
-        };
-        state.image = Image::Coming { of, since: now };
-        let (engine, sender) = (Arc::clone(&self.engine), self.sender.clone());
-        tokio::spawn(async move {
-            let result = engine.fetch_image(&spec).await;
-            let _ = sender.send(Input::Fetched { fetch, result }).await;
-        });
-    }
-
-    pub(in crate::control) fn fetched(&mut self, fetch: &Fetch, result: Result<(), EngineError>) {
-        let (now, sequence) = (self.now(), self.observing.sequence);
-        if let Some(state) = self.services.get_mut(&fetch.service) {
-            state.fetched(fetch, result, sequence, now, &self.sink);
-        }
-        self.observing.wanted = true;
-    }
-
     /// Has a replica paused, or run again.
     fn freeze(&self, service: ServiceName, id: ReplicaId, paused: bool) {
-        let (engine, sender) = (Arc::clone(&self.engine), self.sender.clone());
+        let (engine, sender) = (Arc::clone(&self.engine), self.outside.sender.clone());
         tokio::spawn(async move {
             let result = match paused {
                 true => engine.pause(&id).await,
@@ -133,20 +104,27 @@ impl Control {
         });
     }
 
+    pub(super) fn fetched(&mut self, fetch: &Fetch, result: Result<(), EngineError>) {
+        let turn = self.outside.turn(self.observing.sequence);
+        if let Some(state) = self.services.get_mut(&fetch.service) {
+            state.fetched(fetch, result, &turn);
+        }
+        self.observing.wanted = true;
+    }
+
     pub(super) fn started(
         &mut self,
         service: &ServiceName,
         slot: Slot,
         result: Result<ReplicaId, EngineError>,
     ) {
-        let now = self.now();
-        let sequence = self.observing.sequence;
+        let turn = self.outside.turn(self.observing.sequence);
         let Some(state) = self.services.get_mut(service) else {
             return;
         };
         match result {
-            Ok(_) => state.start_done(slot, sequence),
-            Err(error) => state.start_failed(slot, &error, sequence, now, &self.sink),
+            Ok(_) => state.start_done(slot, &turn),
+            Err(error) => state.start_failed(slot, &error, &turn),
         }
         self.observing.wanted = true;
     }
@@ -157,9 +135,9 @@ impl Control {
         id: &ReplicaId,
         result: Result<(), EngineError>,
     ) {
-        let now = self.now();
+        let turn = self.outside.turn(self.observing.sequence);
         if let Some(state) = self.services.get_mut(service) {
-            state.stopped(id, &result, now, &self.sink);
+            state.removed(id, &result, &turn);
         }
         if result.is_ok() {
             self.gone.insert(id.clone(), self.observing.sequence);
@@ -174,11 +152,9 @@ impl Control {
         paused: bool,
         result: Result<(), EngineError>,
     ) {
-        let (now, sequence) = (self.now(), self.observing.sequence);
+        let turn = self.outside.turn(self.observing.sequence);
         if let Some(state) = self.services.get_mut(service) {
-            state.frozen(id, paused, &result, sequence, now, &self.sink);
-            // One that runs again is asked after its health at once.
-            state.probe_all(&self.sender, &self.sink);
+            state.frozen(id, paused, &result, &turn);
         }
         self.observing.wanted = true;
     }
@@ -190,9 +166,4 @@ impl Control {
         self.last_generation = self.last_generation.saturating_add(1).max(clock);
         self.last_generation
     }
-}
-
-pub(super) fn wall_clock() -> Duration {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap_or_default()
 }

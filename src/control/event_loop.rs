@@ -1,17 +1,16 @@
 //! The loop: hears of something, brings its picture up to date, plans, acts and publishes.
 
-use super::acting::wall_clock;
 use super::command::Hands;
 use super::declared::Managed;
 use super::handle::Handle;
 use super::image_note::{ImageNote, Images};
 use super::input::{Clock, Input, Sink};
-use super::listing::Observing;
-use super::measuring::Measuring;
 use super::permits::{self, Permits};
-use super::service::state::State;
+use super::schedule::{Measuring, Observing};
+use super::service::ServiceState;
+use super::turn::Outside;
 use crate::engine::Engine;
-use crate::plan::{self, Action};
+use crate::plan::Action;
 use crate::service::replica::ReplicaId;
 use crate::service::snapshot::Snapshot;
 use crate::service::spec::ServiceName;
@@ -42,13 +41,9 @@ const GATHERS_MAX: Duration = Duration::from_millis(50);
 
 pub struct Control {
     pub(super) engine: Arc<dyn Engine>,
-    pub(super) writer: Writer,
-    pub(super) sink: Sink,
-    pub(super) sender: mpsc::Sender<Input>,
+    pub(super) outside: Outside,
     pub(super) inputs: mpsc::Receiver<Input>,
-    pub(super) began: Instant,
-    pub(super) clock: Clock,
-    pub(super) services: BTreeMap<ServiceName, State>,
+    pub(super) services: BTreeMap<ServiceName, ServiceState>,
     pub(super) starts_max: u32,
     pub(super) last_generation: u64,
     pub(super) next_sweep: Moment,
@@ -81,12 +76,8 @@ impl Control {
             engine_up: true,
             engine_lost: None,
             engine,
-            writer,
-            sink,
-            sender,
+            outside: Outside::new(writer, sink, sender),
             inputs,
-            began: Instant::now(),
-            clock: Arc::new(wall_clock),
             services: BTreeMap::new(),
             starts_max,
             last_generation: 0,
@@ -110,7 +101,7 @@ impl Control {
 
     /// The time of day is what `clock` says; for tests.
     pub fn with_clock(mut self, clock: Clock) -> Control {
-        self.clock = clock;
+        self.outside.clock = clock;
         self
     }
 
@@ -138,8 +129,8 @@ impl Control {
                     self.observing.wanted = true;
                     None
                 }
-                () = self.writer.woken() => None,
-                () = tokio::time::sleep_until(self.began + wake.0) => None,
+                () = self.outside.writer.woken() => None,
+                () = tokio::time::sleep_until(self.outside.began + wake.0) => None,
             };
             let Some(input) = came else {
                 continue;
@@ -163,11 +154,11 @@ impl Control {
     }
 
     pub(super) fn needs_engine(&self) -> bool {
-        self.services.values().any(State::needs_engine)
+        self.services.values().any(ServiceState::needs_engine)
     }
 
     pub(super) fn now(&self) -> Moment {
-        Moment(self.began.elapsed())
+        self.outside.now()
     }
 
     pub(super) fn handle(&mut self, input: Input) {
@@ -180,14 +171,15 @@ impl Control {
                 done,
             } => self.resolved(&service, *template, result, done),
             Input::Fetched { fetch, result } => self.fetched(&fetch, result),
-            Input::SaidLast {
+            Input::LastLogs {
                 service,
                 slot,
                 id,
-                words,
+                lines,
             } => {
+                let turn = self.outside.turn(self.observing.sequence);
                 if let Some(state) = self.services.get_mut(&service) {
-                    state.said_last(slot, &id, words, &self.sink);
+                    state.read_last_logs(slot, &id, lines, &turn);
                 }
             }
             Input::Measured(measured) => self.measured(measured),
@@ -213,28 +205,28 @@ impl Control {
                 id,
                 verdict,
             } => {
-                let now = self.now();
+                let turn = self.outside.turn(self.observing.sequence);
                 if let Some(state) = self.services.get_mut(&service) {
-                    state.probed(&id, verdict, &self.writer, now, &self.sink);
+                    state.probed(&id, verdict, &turn);
                 }
             }
         }
     }
 
     pub(super) fn reconfigure(&mut self, services: Vec<Managed>, images: Images) -> Vec<ImageNote> {
-        let (now, clock) = (self.now(), (self.clock)());
+        let turn = self.outside.turn(self.observing.sequence);
         let mut notes = Vec::new();
         let mut old = std::mem::take(&mut self.services);
         for managed in services {
             let name = managed.spec.name.clone();
             let state = match old.remove(&name) {
                 Some(state) => {
-                    let before = state.version.clone();
-                    let state = state.reconfigured(managed, images, now, &self.sink);
-                    notes.extend(before.and_then(|before| state.image_note(&before, clock)));
+                    let before = state.version().cloned();
+                    let state = state.reconfigured(managed, images, &turn);
+                    notes.extend(before.and_then(|before| state.image_note(&before, &turn)));
                     state
                 }
-                None => State::new(managed, &self.writer, now, &self.sink),
+                None => ServiceState::new(managed, &turn),
             };
             self.services.insert(name, state);
         }
@@ -243,7 +235,7 @@ impl Control {
             self.services.insert(name, state);
         }
         for state in self.services.values_mut() {
-            state.adopt_fixed(&self.sender, &self.sink, now);
+            state.adopt_others(&turn);
         }
         self.observing.wanted = true;
         notes
@@ -258,25 +250,25 @@ impl Control {
         self.observe_if_due(now);
         if now >= self.next_sweep {
             self.next_sweep = now + SWEEP_EVERY;
-            self.services.values().for_each(State::sweep);
+            self.services.values().for_each(ServiceState::sweep);
         }
         let mut wake = now + SAMPLE_EVERY;
         if let Some(at) = self.measure_if_due(now) {
             wake = wake.min(at);
         }
         let may_act = self.hands != Hands::Resting;
-        let clock = (self.clock)();
+        let turn = self.outside.turn(self.observing.sequence);
         for state in self.services.values_mut().filter(|_| may_act) {
-            if let Some(at) = state.turn_rest(now).filter(|at| *at > now) {
+            if let Some(at) = state.turn_rest(&turn).filter(|at| *at > now) {
                 wake = wake.min(at);
             }
-            if let Some(at) = state.scale(now, clock, &self.sink).filter(|at| *at > now) {
+            if let Some(at) = state.scale(&turn).filter(|at| *at > now) {
                 wake = wake.min(at);
             }
         }
         if may_act && self.observing.fresh {
             for state in self.services.values_mut() {
-                state.follow_rollout(now, &self.sink);
+                state.follow_rollout(&turn);
             }
             for _ in 0..ROUNDS_MAX {
                 let (acted, at) = self.plan_and_act(now);
@@ -293,7 +285,7 @@ impl Control {
                 replica.find_again();
             }
         }
-        self.writer.publish(self.snapshot(now));
+        self.outside.writer.publish(self.snapshot(now));
         self.finish_removing();
         self.finish_resting();
         if self.needs_engine() && !self.observing.under_way {
@@ -310,11 +302,10 @@ impl Control {
         for name in permits::turns(&self.services) {
             let state = self.services.get_mut(&name).expect("taken from the keys");
             if !state.is_planned() {
-                state.because.clear();
+                state.explain(Vec::new());
                 continue;
             }
-            let seen = state.seen(now);
-            let mut plan = plan::plan(&state.input(&seen, &permits, self.engine_up, now));
+            let mut plan = state.plan(&permits, self.engine_up, now);
             if self.hands == Hands::Careful {
                 plan.postpone_planned_stops();
             }
@@ -325,13 +316,13 @@ impl Control {
             {
                 wake = Some(wake.map_or(at, |wake| wake.min(at)));
             }
-            state.because = plan.because;
+            state.explain(plan.because);
             for action in plan.actions {
                 acted = true;
                 if matches!(action, Action::Start { .. }) {
                     permits.take();
                 }
-                self.act(&name, action, now);
+                self.act(&name, action);
             }
         }
         (acted, wake)

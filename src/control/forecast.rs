@@ -2,7 +2,7 @@
 
 use crate::control::declared::Managed;
 use crate::control::image_note::{ImageNote, Images};
-use crate::control::service::wish::found::{in_use, version_of};
+use crate::control::service::{in_use, version_of};
 use crate::engine::{Engine, EngineError};
 use crate::plan::backoff::Backoff;
 use crate::plan::{Action, Condition, Image, Input, Reason, Rest, Roll, Seen, plan};

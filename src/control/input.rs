@@ -2,11 +2,10 @@
 
 use super::command::{Command, Deployed};
 use super::probing::Verdict;
-use super::service::fleet::image::Fetch;
 use crate::engine::EngineError;
 use crate::service::event::Event;
 use crate::service::replica::{Observed, ReplicaId};
-use crate::service::spec::{ImageId, ServiceName, Slot, Template};
+use crate::service::spec::{ImageId, ServiceName, Slot, SpecHash, Template};
 use crate::service::usage::Usage;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +18,15 @@ pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 pub type Sink = Arc<dyn Fn(&Event) + Send + Sync>;
 
 pub(super) type Measured = Vec<(ServiceName, ReplicaId, Usage)>;
+
+/// An image that is looked for, and the replica that needs it.
+pub(super) struct Fetch {
+    pub(super) service: ServiceName,
+    pub(super) slot: Slot,
+    pub(super) generation: u64,
+    /// The version.
+    pub(super) of: SpecHash,
+}
 
 /// Everything that can happen to the loop.
 pub(super) enum Input {
@@ -44,11 +52,12 @@ pub(super) enum Input {
         result: Result<ImageId, EngineError>,
         done: oneshot::Sender<Result<Deployed, String>>,
     },
-    SaidLast {
+    /// The last lines of a replica that failed.
+    LastLogs {
         service: ServiceName,
         slot: Slot,
         id: ReplicaId,
-        words: Vec<String>,
+        lines: Vec<String>,
     },
     Stopped {
         service: ServiceName,

@@ -3,7 +3,7 @@
 use crate::control::command::Hands;
 use crate::control::event_loop::Control;
 use crate::control::input::Input;
-use crate::control::service::state::State;
+use crate::control::service::ServiceState;
 use crate::engine::EngineError;
 use crate::service::event::Event;
 use crate::service::replica::{Observed, RunState};
@@ -18,21 +18,6 @@ const RELIST_EVERY: Duration = Duration::from_secs(5);
 /// The engine is asked again this often while it does not answer.
 const ENGINE_RETRY_EVERY: Duration = Duration::from_millis(500);
 
-/// When the engine was asked last, and what is still to be asked.
-#[derive(Default)]
-pub(super) struct Observing {
-    /// Counts the listings; a listing may only be trusted about what happened before it began.
-    pub(super) sequence: u64,
-    pub(super) under_way: bool,
-    pub(super) wanted: bool,
-    pub(super) next: Moment,
-    pub(super) seen_once: bool,
-    /// Nothing is planned before a listing that began after this one.
-    pub(super) plans_after: u64,
-    /// Whether there was one.
-    pub(super) fresh: bool,
-}
-
 impl Control {
     pub(super) fn observe_if_due(&mut self, now: Moment) {
         if !self.needs_engine() {
@@ -46,7 +31,7 @@ impl Control {
         self.observing.under_way = true;
         self.observing.wanted = false;
         let sequence = self.observing.sequence;
-        let (engine, sender) = (Arc::clone(&self.engine), self.sender.clone());
+        let (engine, sender) = (Arc::clone(&self.engine), self.outside.sender.clone());
         tokio::spawn(async move {
             let result = engine.observe().await;
             let _ = sender.send(Input::Observed { sequence, result }).await;
@@ -62,7 +47,7 @@ impl Control {
         };
         let first = !self.observing.seen_once;
         if !self.engine_up || first {
-            (self.sink)(&Event::EngineUp);
+            (self.outside.sink)(&Event::EngineUp);
         }
         self.engine_up = true;
         self.engine_lost = None;
@@ -95,19 +80,20 @@ impl Control {
         }
         for name in by_service.keys() {
             if !self.services.contains_key(name) {
-                let orphan = State::orphan(name.clone(), &self.writer);
+                let orphan = ServiceState::orphan(name.clone(), &self.outside.writer);
                 self.services.insert(name.clone(), orphan);
             }
         }
+        let turn = self.outside.turn(sequence);
         for (name, state) in &mut self.services {
             let seen = by_service.remove(name).unwrap_or_default();
-            state.observed(seen, sequence, first, &self.sender, &self.sink, now);
+            state.observed(seen, first, &turn);
             if self.observing.fresh
                 && let Some(wanted) = self.inherited.remove(name)
             {
                 state.want(wanted, now);
                 // It may have been deployed since this process looked first.
-                state.adopt_version(now, &self.sink);
+                state.adopt_version(&turn);
             }
         }
     }
@@ -116,7 +102,7 @@ impl Control {
     /// a single call that gets no answer may be stuck on its container.
     fn engine_is_away(&mut self, error: &EngineError) {
         if self.engine_up {
-            (self.sink)(&Event::EngineDown {
+            (self.outside.sink)(&Event::EngineDown {
                 why: error.to_string(),
             });
         }
@@ -124,6 +110,6 @@ impl Control {
         let now = self.now();
         self.engine_lost.get_or_insert(now);
         self.observing.next = self.now() + ENGINE_RETRY_EVERY;
-        self.services.values_mut().for_each(State::excuse_calls);
+        self.services.values_mut().for_each(ServiceState::excuse_calls);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::control::event_loop::Control;
 use crate::control::input::{Input, Measured};
-use crate::control::service::state::State;
-use crate::service::replica::{Phase, ReplicaId};
+use crate::control::service::ServiceState;
+use crate::service::replica::ReplicaId;
 use crate::service::spec::ServiceName;
 use crate::service::time::Moment;
 use futures_util::StreamExt;
@@ -15,22 +15,14 @@ use std::time::Duration;
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// Questions that the engine gets at once.
 const AT_ONCE: usize = 4;
-/// When replicas are measured.
-#[derive(Default)]
-pub(super) struct Measuring {
-    under_way: bool,
-    next: Moment,
-}
-
 impl Control {
     /// Asks the engine when it is time; returns when that will be.
     pub(super) fn measure_if_due(&mut self, now: Moment) -> Option<Moment> {
         let asking = self.services.values().filter(|state| state.is_measured());
-        let of_service = |state: &State| {
-            let name = state.name.clone();
-            let ready = state.containers();
-            let ready = ready.filter(|tracked| tracked.phase() == Phase::Ready);
-            let ids = ready.map(move |tracked| (name.clone(), tracked.observed.id.clone()));
+        let of_service = |state: &ServiceState| {
+            let name = state.fleet().service().clone();
+            let ids = state.fleet().ready_ids();
+            let ids = ids.map(move |id| (name.clone(), id));
             ids.collect::<Vec<_>>()
         };
         let mut asking = asking.peekable();
@@ -47,7 +39,7 @@ impl Control {
             return Some(self.measuring.next);
         }
         self.measuring.under_way = true;
-        let (engine, sender) = (Arc::clone(&self.engine), self.sender.clone());
+        let (engine, sender) = (Arc::clone(&self.engine), self.outside.sender.clone());
         tokio::spawn(async move {
             let measured = stream::iter(targets).map(|(service, id)| {
                 let engine = Arc::clone(&engine);
@@ -69,12 +61,11 @@ impl Control {
     }
 
     pub(super) fn measured(&mut self, measured: Measured) {
-        let now = self.now();
+        let turn = self.outside.turn(self.observing.sequence);
         self.measuring.under_way = false;
         for (service, id, usage) in measured {
-            let state = self.services.get_mut(&service);
-            if let Some(tracked) = state.and_then(|state| state.replicas.get_mut(&id)) {
-                tracked.measured(usage, now);
+            if let Some(state) = self.services.get_mut(&service) {
+                state.measured(&id, usage, &turn);
             }
         }
     }

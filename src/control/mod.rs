@@ -17,7 +17,9 @@ mod measuring;
 mod orders;
 mod permits;
 mod probing;
+mod schedule;
 mod service;
+mod turn;
 
 pub use command::{Deployed, Hands};
 pub use declared::Managed;

@@ -1,10 +1,10 @@
 //! What people and other processes ask of the loop.
 
-use crate::control::command::Deployed;
-use crate::control::command::{Command, Hands};
+use crate::control::command::{Command, Deployed, Hands};
 use crate::control::event_loop::Control;
 use crate::control::input::Input;
-use crate::control::service::state::State;
+use crate::control::service::ServiceState;
+use crate::control::turn::Turn;
 use crate::engine::EngineError;
 use crate::service::spec::{ImageId, ServiceName, Template};
 use std::collections::BTreeMap;
@@ -33,10 +33,8 @@ impl Control {
                 replicas,
                 done,
             } => {
-                let (now, clock, sink) = (self.now(), (self.clock)(), Arc::clone(&self.sink));
-                let state = self.in_hand(&service);
-                let scaled =
-                    state.and_then(|state| state.scale_by_hand(replicas, now, clock, &sink));
+                let (state, turn) = self.in_hand(&service);
+                let scaled = state.and_then(|state| state.scale_by_hand(replicas, &turn));
                 // Whoever asked finds it in the next snapshot.
                 self.settle();
                 let _ = done.send(scaled);
@@ -46,7 +44,7 @@ impl Control {
                 slot,
                 done,
             } => {
-                let state = self.in_hand(&service);
+                let (state, _) = self.in_hand(&service);
                 let _ = done.send(state.and_then(|state| state.replace(slot)));
             }
             Command::Answer { done } => drop(done.send(())),
@@ -59,20 +57,21 @@ impl Control {
         }
     }
 
-    /// A service that may be changed by hand now.
-    fn in_hand(&mut self, service: &str) -> Result<&mut State, String> {
+    /// A service that may be changed by hand now, and the turn for it.
+    fn in_hand(&mut self, service: &str) -> (Result<&mut ServiceState, String>, Turn<'_>) {
+        let turn = self.outside.turn(self.observing.sequence);
         if self.hands == Hands::Resting {
-            return Err("another process is taking over; ask that one".to_owned());
+            let why = "another process is taking over; ask that one".to_owned();
+            return (Err(why), turn);
         }
-        let known: Vec<String> = self
-            .services
-            .keys()
-            .map(|name| format!("`{name}`"))
-            .collect();
-        self.services.get_mut(service).ok_or_else(|| {
-            let known = known.join(", ");
-            format!("there is no service `{service}`; there is {known}")
-        })
+        if !self.services.contains_key(service) {
+            let known = self.services.keys().map(|name| format!("`{name}`"));
+            let known = known.collect::<Vec<_>>().join(", ");
+            let why = format!("there is no service `{service}`; there is {known}");
+            return (Err(why), turn);
+        }
+        let state = self.services.get_mut(service);
+        (state.ok_or_else(String::new), turn)
     }
 
     fn deploy(
@@ -81,12 +80,12 @@ impl Control {
         image: Option<String>,
         done: oneshot::Sender<Result<Deployed, String>>,
     ) {
-        let state = self.in_hand(service);
+        let (state, _) = self.in_hand(service);
         let (template, spec) = match state.and_then(|state| state.to_deploy(image)) {
             Ok(found) => found,
             Err(why) => return drop(done.send(Err(why))),
         };
-        let (engine, sender) = (Arc::clone(&self.engine), self.sender.clone());
+        let (engine, sender) = (Arc::clone(&self.engine), self.outside.sender.clone());
         tokio::spawn(async move {
             let result = engine.resolve(&template.image, spec.pull).await;
             let resolved = Input::Resolved {
@@ -106,14 +105,14 @@ impl Control {
         result: Result<ImageId, EngineError>,
         done: oneshot::Sender<Result<Deployed, String>>,
     ) {
-        let (now, clock, sink) = (self.now(), (self.clock)(), Arc::clone(&self.sink));
         let deployed = result.map_err(|error| error.to_string()).and_then(|id| {
-            let state = self.in_hand(service.as_str())?;
+            let (state, turn) = self.in_hand(service.as_str());
+            let state = state?;
             let template = Template {
                 image_id: Some(id),
                 ..template
             };
-            Ok(state.deploy(template, now, clock, &sink))
+            Ok(state.deploy(template, &turn))
         });
         // Whoever asked finds it under way in the next snapshot.
         self.settle();
@@ -149,19 +148,19 @@ impl Control {
 
     pub(super) fn remove_if_told(&mut self) {
         if self.removing.is_some() && self.knows_all() {
-            self.services.values_mut().for_each(State::remove);
+            self.services.values_mut().for_each(ServiceState::remove);
         }
     }
 
     pub(super) fn finish_removing(&mut self) {
-        let gone = self.knows_all() && self.services.values().all(State::is_empty);
+        let gone = self.knows_all() && self.services.values().all(ServiceState::is_empty);
         if gone && let Some(done) = self.removing.take() {
             let _ = done.send(());
         }
     }
 
     pub(super) fn finish_resting(&mut self) {
-        let busy = self.services.values().any(State::is_busy);
+        let busy = self.services.values().any(ServiceState::is_busy);
         if !busy && let Some(done) = self.resting.take() {
             let _ = done.send(());
         }

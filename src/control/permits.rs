@@ -4,9 +4,7 @@
 //! last permit is for services with nothing ready and nothing on its way. A start that takes long
 //! holds no such service up either, and one that may never return holds up no service at all.
 
-use crate::control::service::fleet::starts::START_HANGS_AFTER;
-use crate::control::service::state::State;
-use crate::service::replica::Phase;
+use crate::control::service::{START_HANGS_AFTER, ServiceState};
 use crate::service::spec::ServiceName;
 use crate::service::time::Moment;
 use std::collections::BTreeMap;
@@ -31,10 +29,10 @@ pub(super) struct Permits {
 }
 
 impl Permits {
-    pub fn of(services: &BTreeMap<ServiceName, State>, starts_max: u32, now: Moment) -> Permits {
+    pub fn of(services: &BTreeMap<ServiceName, ServiceState>, starts_max: u32, now: Moment) -> Permits {
         let count = |since: Moment| -> u32 {
             let states = services.values();
-            states.map(|state| state.starts_since(since)).sum()
+            states.map(|state| state.fleet().starts_since(since)).sum()
         };
         let (prompt, alive) = (count(now - LONG_START), count(now - START_HANGS_AFTER));
         let runners = services.values().filter(|state| state.runs_containers());
@@ -70,13 +68,12 @@ impl Permits {
 }
 
 /// The services in the order in which they may start something.
-pub(super) fn turns(services: &BTreeMap<ServiceName, State>) -> Vec<ServiceName> {
+pub(super) fn turns(services: &BTreeMap<ServiceName, ServiceState>) -> Vec<ServiceName> {
     let mut turns: Vec<(bool, Moment, &ServiceName)> = services
         .iter()
         .map(|(name, state)| {
-            let mut replicas = state.replicas.values();
-            let serves = replicas.any(|tracked| tracked.phase() == Phase::Ready);
-            (serves, state.started_last, name)
+            let fleet = state.fleet();
+            (fleet.has_ready(), fleet.started_last(), name)
         })
         .collect();
     turns.sort();

@@ -116,13 +116,13 @@ pub fn turn(
     decision
 }
 
-/// The share of the newest start in what is known of how long they take.
+/// Weight of the newest start in the average.
 const NEWEST_SHARE: f64 = 0.2;
 
-/// What is known of how long a start takes, after one more took so long.
-pub fn learn(known: Duration, took: Duration) -> Duration {
-    match known {
+/// Updates the moving average of start time; zero: no start was seen.
+pub fn update_average(average: Duration, took: Duration) -> Duration {
+    match average {
         Duration::ZERO => took,
-        _ => known.mul_f64(1.0 - NEWEST_SHARE) + took.mul_f64(NEWEST_SHARE),
+        _ => average.mul_f64(1.0 - NEWEST_SHARE) + took.mul_f64(NEWEST_SHARE),
     }
 }

@@ -4,7 +4,7 @@ use super::replica::{Event, ImaginedReplica, ReplicaState};
 use super::time::nanos;
 use super::world::{ImaginedWorld, moment};
 use crate::plan::backoff::SETTLED_AFTER;
-use crate::plan::scaler::learn;
+use crate::plan::scaler::update_average;
 use crate::service::spec::Slot;
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl ImaginedWorld<'_> {
             Event::Done { .. } => {}
             Event::Ready { .. } => {
                 let took = Duration::from_nanos(self.now - replica.began);
-                self.learned = learn(self.learned, took);
+                self.learned = update_average(self.learned, took);
                 self.becomes_ready(index);
                 self.serve();
                 self.plan();

@@ -1,7 +1,15 @@
-//! One service under control: what is wished for, how many are wanted, and the replicas there are.
+//! One service under control: the wish, the count and the fleet.
 
-pub(super) mod count;
-pub(super) mod fleet;
-pub(super) mod state;
+mod count;
+mod deploy;
+mod fleet;
+mod input;
+mod lifecycle;
+mod scaling;
+mod state;
 mod view;
-pub(super) mod wish;
+mod wish;
+
+pub use fleet::START_HANGS_AFTER;
+pub use state::ServiceState;
+pub use wish::{in_use, version_of};

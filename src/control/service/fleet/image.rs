@@ -8,18 +8,19 @@
 //!
 //! A pull takes no place among the starts, so one that takes long is felt by its own service only.
 
-use crate::control::input::Sink;
-use crate::control::service::fleet::starts::Unanswered;
-use crate::control::service::fleet::tracked::Fall;
-use crate::control::service::state::State;
+use super::outcome::{ReplicaFailure, Unanswered};
+use crate::control::input::Fetch;
+use crate::control::turn::Turn;
 use crate::engine::{EngineError, ErrorKind};
 use crate::plan;
 use crate::service::event::Event;
-use crate::service::spec::{ServiceName, Slot, SpecHash};
+use crate::service::spec::{SpecHash, Version};
 use crate::service::time::Moment;
 
-/// Of the version in use; what is known of another one is void.
-pub(in crate::control) enum Image {
+/// Of the version in use; knowledge of another one is void.
+#[derive(Default)]
+pub enum ImageState {
+    #[default]
     Unknown,
     Coming {
         of: SpecHash,
@@ -36,34 +37,40 @@ pub(in crate::control) enum Image {
     },
 }
 
-/// An image that is looked for, and the replica that needs it.
-pub(in crate::control) struct Fetch {
-    pub(in crate::control) service: ServiceName,
-    pub(in crate::control) slot: Slot,
-    pub(in crate::control) generation: u64,
-    pub(in crate::control) of: SpecHash,
-}
+impl ImageState {
+    pub fn forget(&mut self) {
+        *self = ImageState::Unknown;
+    }
 
-impl State {
-    /// A listing that began after `sequence` got an answer, so the engine is not away.
-    pub(in crate::control) fn unanswered_fetch(&mut self, sequence: u64) -> Option<Unanswered> {
-        match std::mem::replace(&mut self.image, Image::Unknown) {
-            Image::Unanswered { after, call, .. } if sequence > after => Some(call),
+    pub fn fetching(&mut self, of: SpecHash, now: Moment) {
+        *self = ImageState::Coming { of, since: now };
+    }
+
+    /// The engine is away, so that a call got no answer says nothing of the image.
+    pub fn excuse(&mut self) {
+        if matches!(self, ImageState::Unanswered { .. }) {
+            self.forget();
+        }
+    }
+
+    /// A listing that began later got an answer, so the engine is not away.
+    pub fn take_unanswered(&mut self, turn: &Turn) -> Option<Unanswered> {
+        match std::mem::take(self) {
+            ImageState::Unanswered { after, call, .. } if turn.listing > after => Some(call),
             other => {
-                self.image = other;
+                *self = other;
                 None
             }
         }
     }
 
     /// As the planner sees it.
-    pub(in crate::control) fn image(&self) -> plan::Image {
-        let version = self.version.as_ref();
+    pub fn seen(&self, version: Option<&Version>) -> plan::Image {
         let is_used = |of: &SpecHash| version.is_some_and(|version| version.hash == *of);
-        let since = match &self.image {
-            Image::Here { of } if is_used(of) => return plan::Image::Here,
-            Image::Coming { of, since } if is_used(of) => *since,
-            Image::Unanswered { since, .. } => *since,
+        let since = match self {
+            ImageState::Here { of } if is_used(of) => return plan::Image::Here,
+            ImageState::Coming { of, since } if is_used(of) => *since,
+            ImageState::Unanswered { since, .. } => *since,
             _ => return plan::Image::Unknown,
         };
         let name = version.map(|version| version.template.image.clone());
@@ -73,27 +80,26 @@ impl State {
         }
     }
 
-    pub(in crate::control) fn fetched(
+    /// Takes over what came of a fetch; returns its failure.
+    pub fn fetched(
         &mut self,
         fetch: &Fetch,
         result: Result<(), EngineError>,
-        sequence: u64,
-        now: Moment,
-        sink: &Sink,
-    ) {
-        let since = match &self.image {
-            Image::Coming { of, since } if *of == fetch.of => *since,
+        turn: &Turn,
+    ) -> Option<ReplicaFailure> {
+        let since = match self {
+            ImageState::Coming { of, since } if *of == fetch.of => *since,
             // Of a version that is not in use any more.
-            _ => return,
+            _ => return None,
         };
         let Err(error) = result else {
             let of = fetch.of.clone();
-            self.image = Image::Here { of };
-            return;
+            *self = ImageState::Here { of };
+            return None;
         };
         let (slot, why) = (fetch.slot, error.to_string());
-        sink(&Event::StartFailed {
-            service: self.name.clone(),
+        turn.tell(Event::StartFailed {
+            service: fetch.service.clone(),
             slot,
             why: why.clone(),
         });
@@ -103,20 +109,16 @@ impl State {
                 slot,
                 why,
             };
-            let after = sequence;
-            self.image = Image::Unanswered { since, after, call };
-            return;
+            let after = turn.listing;
+            *self = ImageState::Unanswered { since, after, call };
+            return None;
         }
-        self.image = Image::Unknown;
-        let fall = Fall {
-            id: None,
+        self.forget();
+        Some(ReplicaFailure::of_start(
             slot,
-            generation: fetch.generation,
-            spec: fetch.of.clone(),
+            fetch.generation,
+            fetch.of.clone(),
             why,
-            ready_since: None,
-            blames_image: true,
-        };
-        self.fell(fall, now, sink);
+        ))
     }
 }

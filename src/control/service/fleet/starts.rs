@@ -1,191 +1,180 @@
-//! Starts that the engine does not show for certain yet, and ports that were somebody else's.
+//! Starts that the engine does not show for certain yet.
 
-use crate::control::input::Sink;
-use crate::control::service::fleet::image::Image;
-use crate::control::service::fleet::tracked::{Fall, Tracked};
-use crate::control::service::state::State;
-use crate::engine::{EngineError, ErrorKind};
+use super::outcome::{ReplicaFailure, Unanswered};
+use crate::control::turn::Turn;
 use crate::plan::Reason;
 use crate::service::event::Event;
-use crate::service::spec::{Slot, Spec, SpecHash};
+use crate::service::replica::{Observed, RunState};
+use crate::service::spec::{ServiceName, Slot, SpecHash};
 use crate::service::time::Moment;
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-/// A port that was somebody else's for so long is tried again, when a replica is missing anyway.
-const TAKEN_FOR: Duration = Duration::from_secs(60);
 
 /// A start that takes so long may never return: while nothing of its service is ready, another
 /// port is tried. Once it has failed, its port counts as taken.
-pub(in crate::control) const START_HANGS_AFTER: Duration = Duration::from_secs(10);
+pub const START_HANGS_AFTER: Duration = Duration::from_secs(10);
 
-/// A call that got no answer. When a listing gets one, the failure was the call's own.
-pub(in crate::control) struct Unanswered {
-    pub(in crate::control) generation: u64,
-    pub(in crate::control) slot: Slot,
-    pub(in crate::control) why: String,
+#[derive(Default)]
+pub struct Starts {
+    by_slot: BTreeMap<Slot, Start>,
+    /// When the last one began.
+    last: Moment,
 }
 
-/// A start that the engine does not show for certain yet.
-pub(in crate::control) struct Start {
-    pub(in crate::control) generation: u64,
-    spec: SpecHash,
-    pub(in crate::control) since: Moment,
-    pub(in crate::control) because: Reason,
+pub struct Start {
+    pub generation: u64,
+    pub spec: SpecHash,
+    pub since: Moment,
+    pub because: Reason,
     /// Whether a listing has shown the replica.
-    pub(in crate::control) shown: bool,
-    pub(in crate::control) failed: bool,
+    shown: bool,
+    failed: bool,
     /// The failure, when the engine did not answer.
     unanswered: Option<String>,
-    /// Once it has ended, well or not: only a listing that began later is sure to show what came
-    /// of it.
+    /// The newest listing when it ended, well or not: only a later one is sure to show the outcome.
     shown_after: Option<u64>,
 }
 
 impl Start {
-    fn fall(&self, slot: Slot, why: String) -> Fall {
-        Fall {
-            id: None,
-            slot,
-            generation: self.generation,
-            spec: self.spec.clone(),
-            why,
-            ready_since: None,
-            blames_image: true,
-        }
-    }
-
-    fn is_under_way(&self) -> bool {
-        self.shown_after.is_none()
-    }
-
-    pub(in crate::control) fn is_surely_shown(&self, sequence: u64) -> bool {
-        self.shown_after.is_some_and(|after| sequence > after)
-    }
-}
-
-impl State {
-    pub(in crate::control) fn starting(
-        &mut self,
-        slot: Slot,
-        generation: u64,
-        now: Moment,
-        because: Reason,
-    ) -> Option<Arc<Spec>> {
-        let spec = Spec {
-            wanted: Some(self.wanted),
-            ..Spec::clone(&self.managed.as_ref()?.spec)
-        };
-        let start = Start {
+    pub fn new(generation: u64, spec: SpecHash, because: Reason, now: Moment) -> Start {
+        Start {
             generation,
-            spec: self.version.as_ref()?.hash.clone(),
+            spec,
             since: now,
             because,
             shown: false,
             failed: false,
             unanswered: None,
             shown_after: None,
-        };
-        self.started_last = now;
-        self.starting.insert(slot, start);
-        Some(Arc::new(spec))
+        }
     }
 
-    pub(in crate::control) fn starts_under_way(&self) -> u32 {
-        self.starts_since(Moment::default())
+    pub fn failure(&self, slot: Slot, why: String) -> ReplicaFailure {
+        ReplicaFailure::of_start(slot, self.generation, self.spec.clone(), why)
+    }
+
+    pub fn hangs(&self, now: Moment) -> bool {
+        now.since(self.since) >= START_HANGS_AFTER
+    }
+
+    /// The engine did not answer; a listing tells whether it is away.
+    pub fn got_no_answer(&mut self, why: String) {
+        self.unanswered = Some(why);
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.shown_after.is_none()
+    }
+
+    fn is_surely_shown(&self, listing: u64) -> bool {
+        self.shown_after.is_some_and(|after| listing > after)
+    }
+}
+
+impl Starts {
+    pub fn begin(&mut self, slot: Slot, start: Start) {
+        self.last = start.since;
+        self.by_slot.insert(slot, start);
+    }
+
+    pub fn done(&mut self, slot: Slot, turn: &Turn) {
+        if let Some(start) = self.by_slot.get_mut(&slot) {
+            start.shown_after = Some(turn.listing);
+        }
+    }
+
+    pub fn failed(&mut self, slot: Slot, turn: &Turn) -> Option<&mut Start> {
+        let start = self.by_slot.get_mut(&slot)?;
+        start.failed = true;
+        start.shown_after = Some(turn.listing);
+        Some(start)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.by_slot.is_empty()
+    }
+
+    pub fn last(&self) -> Moment {
+        self.last
+    }
+
+    pub fn slots(&self) -> BTreeSet<Slot> {
+        self.by_slot.keys().copied().collect()
     }
 
     /// Those that are under way and began at that time, or later.
-    pub(in crate::control) fn starts_since(&self, since: Moment) -> u32 {
-        let starts = self.starting.values();
+    pub fn under_way_since(&self, since: Moment) -> u32 {
+        let starts = self.by_slot.values();
         let counted = starts.filter(|start| start.is_under_way() && start.since >= since);
         counted.count() as u32
     }
 
     /// Slots whose start may never return.
-    pub(in crate::control) fn hanging(&self, now: Moment) -> BTreeSet<Slot> {
-        let hangs = |start: &Start| {
-            start.is_under_way() && !start.shown && now.since(start.since) >= START_HANGS_AFTER
-        };
-        let starts = self.starting.iter();
+    pub fn hanging(&self, now: Moment) -> BTreeSet<Slot> {
+        let hangs = |start: &Start| start.is_under_way() && !start.shown && start.hangs(now);
+        let starts = self.by_slot.iter();
         let hanging = starts.filter(|(_, start)| hangs(start));
         hanging.map(|(slot, _)| *slot).collect()
     }
 
     /// When the next start will have taken so long that it may never return.
-    pub(in crate::control) fn hangs_at(&self) -> impl Iterator<Item = Moment> {
-        let starts = self.starting.values();
+    pub fn hang_at(&self) -> impl Iterator<Item = Moment> {
+        let starts = self.by_slot.values();
         let under_way = starts.filter(|start| start.is_under_way());
         under_way.map(|start| start.since + START_HANGS_AFTER)
     }
 
+    /// How many no listing has shown.
+    pub fn unseen(&self) -> usize {
+        self.by_slot.values().filter(|start| !start.shown).count()
+    }
+
+    /// When those began that no listing has shown and that have not failed.
+    pub fn unseen_since(&self) -> impl Iterator<Item = Moment> {
+        let starts = self.by_slot.values();
+        let unseen = starts.filter(|start| !start.shown && !start.failed);
+        unseen.map(|start| start.since)
+    }
+
     /// The engine is away, so that no call got an answer says nothing of the service.
-    pub(in crate::control) fn excuse_calls(&mut self) {
-        for start in self.starting.values_mut() {
+    pub fn excuse(&mut self) {
+        for start in self.by_slot.values_mut() {
             start.unanswered = None;
         }
-        if matches!(self.image, Image::Unanswered { .. }) {
-            self.image = Image::Unknown;
-        }
     }
 
-    pub(in crate::control) fn start_done(&mut self, slot: Slot, sequence: u64) {
-        if let Some(start) = self.starting.get_mut(&slot) {
-            start.shown_after = Some(sequence);
-        }
+    /// Whether a replica that is new in a listing is not one yet: a start of ours passes through
+    /// this state, and is not half-made; the remains of a failed one may be gone by now.
+    pub fn covers(&self, observed: &Observed, turn: &Turn) -> bool {
+        self.of(observed).is_some_and(|start| {
+            !start.is_surely_shown(turn.listing)
+                && (start.failed || observed.state == RunState::Created)
+        })
     }
 
-    pub(in crate::control) fn start_failed(
+    /// Notes that a listing shows a replica; returns the start that it came from.
+    pub fn show(&mut self, observed: &Observed) -> Option<&Start> {
+        let start = self.by_slot.get_mut(&observed.slot);
+        let start = start.filter(|start| start.generation == observed.generation)?;
+        start.shown = true;
+        Some(start)
+    }
+
+    fn of(&self, observed: &Observed) -> Option<&Start> {
+        let start = self.by_slot.get(&observed.slot);
+        start.filter(|start| start.generation == observed.generation)
+    }
+
+    /// Forgets the starts that are done and that this listing was sure to show. Returns those
+    /// that were removed as soon as they ran, and the calls that got no answer.
+    pub fn forget(
         &mut self,
-        slot: Slot,
-        error: &EngineError,
-        sequence: u64,
-        now: Moment,
-        sink: &Sink,
-    ) {
-        let service = self.name.clone();
-        let holds_it = |tracked: &Tracked| {
-            tracked.observed.slot == slot && (tracked.is_alive() || tracked.is_asleep())
-        };
-        let ours = self.containers().any(holds_it);
-        let taken = error.kind == ErrorKind::PortTaken && !ours;
-        sink(&if taken {
-            Event::PortTaken { service, slot }
-        } else {
-            let why = error.to_string();
-            Event::StartFailed { service, slot, why }
-        });
-        let Some(start) = self.starting.get_mut(&slot) else {
-            return;
-        };
-        start.failed = true;
-        start.shown_after = Some(sequence);
-        let hung = now.since(start.since) >= START_HANGS_AFTER;
-        if taken || hung && error.kind != ErrorKind::PortTaken {
-            self.taken.insert(slot, now);
-        }
-        match error.kind {
-            ErrorKind::PortTaken if taken => {}
-            // By a start of an earlier life, which came through after all.
-            ErrorKind::PortTaken => {}
-            ErrorKind::Failed => {
-                // The image may have been removed meanwhile.
-                self.image = Image::Unknown;
-                let fall = start.fall(slot, error.to_string());
-                self.fell(fall, now, sink);
-            }
-            // A listing tells whether the engine is away.
-            ErrorKind::Unreachable => start.unanswered = Some(error.to_string()),
-        }
-    }
-
-    /// Forgets the starts that are done and that this listing was sure to show.
-    pub(in crate::control) fn forget_starts(&mut self, sequence: u64, sink: &Sink, now: Moment) {
-        let mut fallen: Vec<Fall> = Vec::new();
-        let mut unanswered = Vec::from_iter(self.unanswered_fetch(sequence));
-        self.starting.retain(|slot, start| {
-            let surely_shown = start.is_surely_shown(sequence);
+        service: &ServiceName,
+        turn: &Turn,
+    ) -> (Vec<ReplicaFailure>, Vec<Unanswered>) {
+        let (mut failures, mut unanswered) = (Vec::new(), Vec::new());
+        self.by_slot.retain(|slot, start| {
+            let surely_shown = start.is_surely_shown(turn.listing);
             if surely_shown && let Some(why) = start.unanswered.take() {
                 unanswered.push(Unanswered {
                     generation: start.generation,
@@ -195,30 +184,15 @@ impl State {
             }
             if surely_shown && !start.shown && !start.failed {
                 let why = "removed as soon as it ran".to_owned();
-                sink(&Event::StartFailed {
-                    service: self.name.clone(),
+                turn.tell(Event::StartFailed {
+                    service: service.clone(),
                     slot: *slot,
                     why: why.clone(),
                 });
-                fallen.push(start.fall(*slot, why));
+                failures.push(start.failure(*slot, why));
             }
             !surely_shown
         });
-        for fall in fallen {
-            self.fell(fall, now, sink);
-        }
-        for call in unanswered {
-            // Nobody knows of what, so it slows the service down and ends no rollout.
-            self.slow_down(call.generation, call.slot, call.why, now);
-        }
-    }
-
-    /// Only when a start is due anyway: nothing that runs is moved to find out.
-    pub(in crate::control) fn forgive_ports(&mut self, now: Moment) {
-        let unseen = self.starting.values().filter(|start| !start.shown);
-        let there = self.containers().filter(|tracked| !tracked.is_stuck(now));
-        if there.count() + unseen.count() < self.wanted as usize {
-            self.taken.retain(|_, since| now.since(*since) < TAKEN_FOR);
-        }
+        (failures, unanswered)
     }
 }

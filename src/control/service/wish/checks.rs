@@ -1,15 +1,14 @@
-//! How replicas are asked after their health. Those of a version that is being replaced are asked
-//! as they were: a new version may have another health check, which says nothing of the old one.
+//! Health checks by version. Replicas of a version that is being replaced keep their own: a new
+//! version may have another health check, which says nothing of the old one.
 
 use crate::control::declared::Managed;
-use crate::control::service::state::State;
-use crate::control::service::wish::rollout::Rollout;
 use crate::plugin::Probe;
 use crate::service::spec::{HealthTiming, SpecHash};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[derive(Clone)]
-pub(in crate::control) struct Check {
+pub struct Check {
     pub probe: Arc<dyn Probe>,
     pub timing: HealthTiming,
 }
@@ -24,61 +23,76 @@ impl From<&Managed> for Check {
 }
 
 impl Check {
-    pub(in crate::control) fn is(&self, other: &Check) -> bool {
+    fn is(&self, other: &Check) -> bool {
         self.timing == other.timing && Arc::ptr_eq(&self.probe, &other.probe)
     }
 }
 
-impl State {
-    pub(in crate::control) fn check(&self) -> Option<Check> {
-        self.managed.as_ref().map(Check::from)
+/// The check of today, and those of versions that are being replaced or gone back to.
+#[derive(Default)]
+pub struct Checks {
+    today: Option<Check>,
+    former: BTreeMap<SpecHash, Check>,
+}
+
+/// Versions whose replicas have another check now.
+#[derive(Default)]
+pub struct Rechecked {
+    one: Option<SpecHash>,
+    /// Everything but these.
+    all_but: Option<Vec<SpecHash>>,
+}
+
+impl Rechecked {
+    pub fn has(&self, version: &SpecHash) -> bool {
+        let all_but = self.all_but.as_ref();
+        self.one.as_ref() == Some(version) || all_but.is_some_and(|kept| !kept.contains(version))
+    }
+}
+
+impl Checks {
+    pub fn of(&self, version: &SpecHash) -> Option<&Check> {
+        let today = self.today.as_ref()?;
+        Some(self.former.get(version).unwrap_or(today))
     }
 
-    /// After a change of the configuration: `before` was asked until now, of replicas made from
-    /// `version`.
-    pub(in crate::control) fn recheck(&mut self, before: Option<Check>, version: Option<SpecHash>) {
-        let now = self.version.as_ref().map(|version| version.hash.clone());
-        let has_changed = match (&before, self.check()) {
-            (Some(before), Some(check)) => !before.is(&check),
-            (before, check) => before.is_some() || check.is_some(),
-        };
-        if let Some(now) = &now
-            && self.former_checks.remove(now).is_some()
+    /// No version is probed any more.
+    pub fn end(&mut self) {
+        self.today = None;
+    }
+
+    /// Takes over the check of today, while `before` was made from until now and `now` is from
+    /// now on.
+    pub fn change(
+        &mut self,
+        today: Check,
+        before: Option<SpecHash>,
+        now: Option<&SpecHash>,
+    ) -> Rechecked {
+        let mut rechecked = Rechecked::default();
+        if let Some(now) = now
+            && self.former.remove(now).is_some()
         {
-            self.ask_anew(|spec| spec == now);
+            rechecked.one = Some(now.clone());
         }
+        let has_changed = self.today.as_ref().is_none_or(|before| !before.is(&today));
+        let last = self.today.replace(today);
         if !has_changed {
-            return;
+            return rechecked;
         }
-        match (before, version) {
-            // What goes with it has changed, too.
-            (Some(before), Some(version)) if now.as_ref() != Some(&version) => {
-                self.former_checks.entry(version).or_insert(before);
+        match (last, before) {
+            // The version has changed with it.
+            (Some(last), Some(before)) if now != Some(&before) => {
+                self.former.entry(before).or_insert(last);
             }
-            _ => self.former_checks.clear(),
+            _ => self.former.clear(),
         }
-        let kept: Vec<SpecHash> = self.former_checks.keys().cloned().collect();
-        self.ask_anew(|spec| !kept.contains(spec));
+        rechecked.all_but = Some(self.former.keys().cloned().collect());
+        rechecked
     }
 
-    fn ask_anew(&mut self, which: impl Fn(&SpecHash) -> bool) {
-        for tracked in self.replicas.values_mut() {
-            if which(&tracked.observed.spec) {
-                tracked.prober = None;
-            }
-        }
-    }
-
-    /// Forgets those of versions that nothing is made from any more.
-    pub(in crate::control) fn forget_checks(&mut self) {
-        let mut checks = std::mem::take(&mut self.former_checks);
-        let rollout = self.rollout.as_ref().filter(|rollout| !rollout.is_over());
-        checks.retain(|hash, _| {
-            let goes_back_to = |rollout: &Rollout| rollout.from().hash == *hash;
-            self.version.as_ref().is_some_and(|it| it.hash == *hash)
-                || rollout.is_some_and(goes_back_to)
-                || self.replicas.values().any(|it| it.observed.spec == *hash)
-        });
-        self.former_checks = checks;
+    /// Forgets the checks of all but these versions.
+    pub fn keep(&mut self, is_used: impl Fn(&SpecHash) -> bool) {
+        self.former.retain(|version, _| is_used(version));
     }
 }

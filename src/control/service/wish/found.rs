@@ -5,7 +5,7 @@ use crate::service::spec::{Template, Version};
 
 /// What new containers are to be made from instead of what is declared: what the newest one was
 /// made from, when that was wanted of it by hand, or when it is the same by another name.
-pub(in crate::control) fn in_use(
+pub fn in_use(
     declared: &Template,
     newest: Option<&Observed>,
 ) -> Option<Version> {
@@ -31,7 +31,7 @@ pub(in crate::control) fn in_use(
 /// The values of secrets are those of now, because no label has them. A record without a seal is
 /// worth no more than the image that its container runs: nobody gets at a volume or a secret of
 /// the service by writing labels.
-pub(in crate::control) fn version_of(observed: &Observed, declared: &Template) -> Option<Version> {
+pub fn version_of(observed: &Observed, declared: &Template) -> Option<Version> {
     let made = observed.made.as_ref()?;
     let written = Template::from_label(&made.template, declared)?;
     let template = match made.vouched {
