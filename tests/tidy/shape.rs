@@ -8,7 +8,7 @@ const LINES_MAX: usize = 450;
 const MEDIAN_MAX: usize = 140;
 
 /// Files that are still too long; none may come in, and this list is to be empty.
-const TOO_LONG_YET: &[&str] = &["src/control/service/state.rs"];
+const TOO_LONG_YET: &[&str] = &[];
 /// Files `mod.rs` that still define something; none may come in, and this list is to be empty.
 const DEFINES_YET: &[&str] = &[];
 
