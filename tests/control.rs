@@ -53,6 +53,7 @@ scenarios! {
     a_start_that_hangs_is_tried_on_the_next_port
     a_container_that_cannot_be_removed_costs_its_port_and_no_replica
     a_removal_that_hangs_costs_its_port_and_no_replica
+    a_container_that_cannot_be_removed_is_named_when_the_rest_is_gone
     a_start_without_an_answer_is_its_services_failure_while_listings_work
     a_stop_that_fails_is_repeated_though_the_replica_is_wanted_again
     what_somebody_else_removes_is_replaced_in_its_place
@@ -195,6 +196,11 @@ impl Stage {
                 running.task.await.expect("no panic");
                 self.note("-- tidegate restarts --");
                 self.running = Some(self.started(Hands::Free).await);
+            }
+            "remove-all" => {
+                let handle = self.running().handle.clone();
+                let left = handle.remove_all(duration(arguments[0])).await;
+                self.note(&format!("-- left: [{}] --", left.join("; ")));
             }
             "deploy" => self.deploy(arguments).await,
             "drain" => {

@@ -46,12 +46,12 @@ impl Keeper {
             0 => log::info!("no request is in flight any more"),
             left => log::warn!("{left} requests were still in flight at the drain timeout"),
         }
-        if self.options.remove
-            && tokio::time::timeout(REMOVE_WITHIN, self.handle.remove_all())
-                .await
-                .is_err()
-        {
-            log::error!("not every container could be removed in time");
+        let mut left = Vec::new();
+        if self.options.remove {
+            left = self.handle.remove_all(REMOVE_WITHIN).await;
+        }
+        for container in &left {
+            log::error!("--rm: not removed: {container}");
         }
         for observer in self.observers.all() {
             observer.flush();
@@ -59,7 +59,7 @@ impl Keeper {
         if is_last {
             self.holdings.tidy_up();
         }
-        exit(0);
+        exit(i32::from(!left.is_empty()));
     }
 }
 

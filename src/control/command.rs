@@ -35,6 +35,8 @@ pub(super) enum Command {
     },
     /// Stops and removes every container, as after `run --rm`.
     RemoveAll { done: oneshot::Sender<()> },
+    /// Lists the containers that are left, each with the reason.
+    Left { done: oneshot::Sender<Vec<String>> },
     /// Answers, to show that it can.
     Answer { done: oneshot::Sender<()> },
     /// Changes what the loop may do to the world.

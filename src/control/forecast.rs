@@ -2,12 +2,11 @@
 
 use crate::control::declared::Managed;
 use crate::control::image_note::{ImageNote, Images};
-use crate::control::service::{in_use, version_of};
+use crate::control::service::{changed_besides_image, in_use, version_of};
 use crate::engine::{Engine, EngineError};
 use crate::plan::backoff::Backoff;
 use crate::plan::{Action, Condition, Image, Input, Reason, Rest, Roll, Seen, plan};
 use crate::service::replica::{Ailment, Observed, RunState};
-use crate::service::spec::changed_keys;
 use crate::service::spec::{ServiceName, UpdateOrder, Version};
 use crate::service::time::Moment;
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,14 +136,4 @@ fn of_service(
         actions: plan.actions,
         because: plan.because,
     }
-}
-
-/// The values of secrets are in no label: `from` has those of now, and only its name tells.
-fn changed_besides_image(from: &Version, to: &Version) -> Vec<&'static str> {
-    let mut changed = changed_keys(&from.template, &to.template);
-    changed.retain(|key| *key != "image");
-    if !from.has_its_secrets() && !changed.contains(&"secrets") {
-        changed.push("secrets");
-    }
-    changed
 }

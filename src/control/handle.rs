@@ -7,6 +7,7 @@ use super::input::Input;
 use crate::service::replica::ReplicaId;
 use crate::service::spec::{ServiceName, Slot};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Sends commands to a running loop.
@@ -79,12 +80,19 @@ impl Handle {
         answer.await.unwrap_or_else(|_| Err(leaving()))
     }
 
-    /// Stops and removes every container of ours.
-    pub async fn remove_all(&self) {
+    /// Stops and removes every container of ours. Returns those that are left after `within`,
+    /// each with the reason.
+    pub async fn remove_all(&self, within: Duration) -> Vec<String> {
         let (done, finished) = oneshot::channel();
-        let command = Command::RemoveAll { done };
-        if self.0.send(Input::Command(command)).await.is_ok() {
-            let _ = finished.await;
+        let sent = self.0.send(Input::Command(Command::RemoveAll { done }));
+        if sent.await.is_err() || tokio::time::timeout(within, finished).await.is_ok() {
+            return Vec::new();
+        }
+        let (done, left) = oneshot::channel();
+        let sent = self.0.send(Input::Command(Command::Left { done })).await;
+        match sent {
+            Ok(()) => left.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
         }
     }
 

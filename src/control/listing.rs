@@ -110,6 +110,8 @@ impl Control {
         let now = self.now();
         self.engine_lost.get_or_insert(now);
         self.observing.next = self.now() + ENGINE_RETRY_EVERY;
-        self.services.values_mut().for_each(ServiceState::excuse_calls);
+        self.services
+            .values_mut()
+            .for_each(ServiceState::excuse_calls);
     }
 }

@@ -49,6 +49,10 @@ impl Control {
             }
             Command::Answer { done } => drop(done.send(())),
             Command::RemoveAll { done } => self.removing = Some(done),
+            Command::Left { done } => {
+                let left = self.services.values().flat_map(ServiceState::left);
+                let _ = done.send(left.collect());
+            }
             Command::Use {
                 hands,
                 wanted,

@@ -29,7 +29,11 @@ pub(super) struct Permits {
 }
 
 impl Permits {
-    pub fn of(services: &BTreeMap<ServiceName, ServiceState>, starts_max: u32, now: Moment) -> Permits {
+    pub fn of(
+        services: &BTreeMap<ServiceName, ServiceState>,
+        starts_max: u32,
+        now: Moment,
+    ) -> Permits {
         let count = |since: Moment| -> u32 {
             let states = services.values();
             states.map(|state| state.fleet().starts_since(since)).sum()

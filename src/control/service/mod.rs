@@ -12,4 +12,4 @@ mod wish;
 
 pub use fleet::START_HANGS_AFTER;
 pub use state::ServiceState;
-pub use wish::{in_use, version_of};
+pub use wish::{changed_besides_image, in_use, version_of};

@@ -1,7 +1,7 @@
 //! One service under control.
 
 use super::count::Count;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Tracked};
 use super::wish::{Next, Wish};
 use crate::control::declared::Managed;
 use crate::control::image_note::{ImageNote, Images};
@@ -115,6 +115,19 @@ impl ServiceState {
     /// Left the configuration, and nothing of it is left.
     pub fn is_over(&self) -> bool {
         !self.wish.is_declared() && self.is_empty()
+    }
+
+    /// The containers that are left, each with the reason.
+    pub fn left(&self) -> Vec<String> {
+        let name = &self.name;
+        let of = |tracked: &Tracked| {
+            let (slot, id) = (tracked.slot(), tracked.id());
+            match tracked.view().because {
+                Some(because) => format!("{name} on {slot} ({id}): {because}"),
+                None => format!("{name} on {slot} ({id})"),
+            }
+        };
+        self.fleet.ours().map(of).collect()
     }
 
     /// Whether something was begun that only this process knows of.

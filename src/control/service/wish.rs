@@ -6,7 +6,7 @@ mod found;
 mod rollout;
 
 pub use checks::{Check, Checks, Rechecked};
-pub use found::{in_use, version_of};
+pub use found::{changed_besides_image, in_use, version_of};
 pub use rollout::{Progress, Remedy, Rollout};
 
 use super::fleet::ReplicaFailure;
@@ -264,6 +264,7 @@ impl Wish {
             service: spec.name.clone(),
             from: from.to_string(),
             to: to.to_string(),
+            changed: changed_besides_image(&from, &to),
         });
         self.rollout = Some(Rollout::new(from, to, spec.update.clone(), turn.now));
     }

@@ -132,6 +132,8 @@ pub enum Event {
         service: ServiceName,
         from: String,
         to: String,
+        /// Keys besides the image in which the two differ.
+        changed: Vec<&'static str>,
     },
     RolledOut {
         service: ServiceName,

@@ -189,7 +189,21 @@ impl fmt::Display for Event {
                     decided.because
                 )
             }
-            Event::Rolling { service, from, to } => {
+            Event::Rolling {
+                service,
+                from,
+                to,
+                changed,
+            } if from == to && !changed.is_empty() => {
+                let changed = changed.join(", ");
+                write!(
+                    f,
+                    "{service}: replacing replicas of {to}: changed {changed}"
+                )
+            }
+            Event::Rolling {
+                service, from, to, ..
+            } => {
                 write!(f, "{service}: replacing {from} by {to}")
             }
             Event::RolledOut { service, to, took } => {

@@ -79,8 +79,7 @@ impl Fleet {
     /// Marks the replica in this slot as one to be replaced. The error lists the slots that
     /// have one.
     pub fn replace(&mut self, slot: Slot) -> Result<ReplicaId, Vec<Slot>> {
-        let is_there =
-            |it: &Tracked| it.is_ours() && (it.is_alive() || it.is_asleep());
+        let is_there = |it: &Tracked| it.is_ours() && (it.is_alive() || it.is_asleep());
         let mut there = self.replicas.values_mut().filter(|it| is_there(it));
         let Some(tracked) = there.find(|tracked| tracked.slot() == slot) else {
             let there = self.replicas.values().filter(|it| is_there(it));

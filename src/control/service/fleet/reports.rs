@@ -125,7 +125,14 @@ impl Fleet {
 
     // === starts ===
 
-    pub fn starting(&mut self, slot: Slot, generation: u64, of: SpecHash, why: Reason, now: Moment) {
+    pub fn starting(
+        &mut self,
+        slot: Slot,
+        generation: u64,
+        of: SpecHash,
+        why: Reason,
+        now: Moment,
+    ) {
         let start = Start::new(generation, of, why, now);
         self.starts.begin(slot, start);
     }
@@ -141,8 +148,9 @@ impl Fleet {
         turn: &Turn,
     ) -> Option<ReplicaFailure> {
         let service = self.service.clone();
-        let holds_it =
-            |tracked: &Tracked| tracked.slot() == slot && (tracked.is_alive() || tracked.is_asleep());
+        let holds_it = |tracked: &Tracked| {
+            tracked.slot() == slot && (tracked.is_alive() || tracked.is_asleep())
+        };
         let ours = self.ours().any(holds_it);
         let taken = error.kind == ErrorKind::PortTaken && !ours;
         turn.tell(if taken {

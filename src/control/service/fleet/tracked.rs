@@ -11,7 +11,9 @@ use super::slumber::Slumber;
 use crate::control::probing::Prober;
 use crate::plan::Condition;
 use crate::service::replica::doubt::Doubt;
-use crate::service::replica::{Ailment, Observed, Phase, Replica, ReplicaId, ReplicaView, RunState};
+use crate::service::replica::{
+    Ailment, Observed, Phase, Replica, ReplicaId, ReplicaView, RunState,
+};
 use crate::service::spec::{Slot, SpecHash};
 use crate::service::time::Moment;
 use crate::service::usage::{Usage, Used};

@@ -1,14 +1,11 @@
 //! The version that running containers show to be in use.
 
 use crate::service::replica::{Observed, Vouched};
-use crate::service::spec::{Template, Version};
+use crate::service::spec::{Template, Version, changed_keys};
 
 /// What new containers are to be made from instead of what is declared: what the newest one was
 /// made from, when that was wanted of it by hand, or when it is the same by another name.
-pub fn in_use(
-    declared: &Template,
-    newest: Option<&Observed>,
-) -> Option<Version> {
+pub fn in_use(declared: &Template, newest: Option<&Observed>) -> Option<Version> {
     let newest = newest?;
     let version = version_of(newest, declared)?;
     let made = newest.made.as_ref()?;
@@ -58,6 +55,16 @@ pub fn version_of(observed: &Observed, declared: &Template) -> Option<Version> {
             .clone()
             .filter(|_| made.vouched == Vouched::Sealed),
     })
+}
+
+/// The values of secrets are in no label: `from` has those of now, and only its name tells.
+pub fn changed_besides_image(from: &Version, to: &Version) -> Vec<&'static str> {
+    let mut changed = changed_keys(&from.template, &to.template);
+    changed.retain(|key| *key != "image");
+    if !from.has_its_secrets() && !changed.contains(&"secrets") {
+        changed.push("secrets");
+    }
+    changed
 }
 
 #[cfg(test)]
