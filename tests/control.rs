@@ -46,6 +46,7 @@ scenarios! {
     a_new_template_rolls_through_with_one_ahead
     a_service_that_leaves_drains_and_stops
     nothing_happens_while_the_engine_is_away
+    nothing_follows_from_a_listing_that_may_be_old
     a_restart_adopts_what_runs_and_scales_nothing_down
     starts_are_bounded_over_all_services
     a_pull_that_takes_long_holds_nobody_else_up
@@ -202,6 +203,8 @@ impl Stage {
                 let left = handle.remove_all(duration(arguments[0])).await;
                 self.note(&format!("-- left: [{}] --", left.join("; ")));
             }
+            "stale" => self.engine.stale(true),
+            "fresh" => self.engine.stale(false),
             "deploy" => self.deploy(arguments).await,
             "drain" => {
                 let handle = self.running().handle.clone();

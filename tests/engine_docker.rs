@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tidegate::engine::docker::{Docker, Host};
-use tidegate::engine::{Engine, EngineError, ErrorKind, testing};
+use tidegate::engine::{Engine, EngineError, ErrorKind, Place, testing};
 use tidegate::service::replica::{Observed, ReplicaId, RunState};
 use tidegate::service::spec::*;
 use tokio::time::timeout;
@@ -381,7 +381,7 @@ async fn a_daemon_that_goes_and_comes_back_is_told_and_found_again() {
     timeout(PATIENCE, changes.next())
         .await
         .expect("it is there");
-    assert_eq!(engine.observe().await.unwrap(), []);
+    assert_eq!(engine.observe().await.unwrap().replicas, []);
 
     wire.cut();
     let error = engine.observe().await.unwrap_err();
@@ -389,7 +389,7 @@ async fn a_daemon_that_goes_and_comes_back_is_told_and_found_again() {
     bench.start(21140).await.unwrap();
     wire.connect();
     timeout(PATIENCE, changes.next()).await.expect("it is back");
-    assert_eq!(engine.observe().await.unwrap().len(), 1);
+    assert_eq!(engine.observe().await.unwrap().replicas.len(), 1);
 }
 
 /// A service of its own on a real daemon.
@@ -433,7 +433,9 @@ impl Bench {
 
     pub async fn start(&self, slot: Slot) -> Result<ReplicaId, EngineError> {
         self.engine.fetch_image(&self.spec).await?;
-        self.engine.start(&self.spec, slot, GENERATION).await
+        self.engine
+            .start(&self.spec, slot, GENERATION, &Place::here())
+            .await
     }
 
     pub async fn stop(&self, id: &ReplicaId) {
@@ -442,7 +444,7 @@ impl Bench {
 
     /// All there is, in slot order.
     pub async fn seen(&self) -> Vec<Observed> {
-        let mut seen = self.engine.observe().await.unwrap();
+        let mut seen = self.engine.observe().await.unwrap().replicas;
         seen.sort_by_key(|replica| replica.slot);
         seen
     }

@@ -301,5 +301,5 @@ async fn a_daemon_is_the_same_one_by_every_way_to_it_and_left_alone_when_another
         assert!(error.message.contains("another tidegate"), "{error}");
     }
     let engine = at_wire().claiming(Arc::new(|_| Ok(())));
-    assert_eq!(engine.observe().await.unwrap().len(), 1);
+    assert_eq!(engine.observe().await.unwrap().replicas.len(), 1);
 }

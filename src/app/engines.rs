@@ -79,7 +79,7 @@ impl ReplicaLogs {
     }
 
     pub async fn replicas(&self) -> Result<Vec<Observed>, EngineError> {
-        self.0.observe().await
+        Ok(self.0.observe().await?.replicas)
     }
 
     /// The `last` lines of one replica, and with `follow` those that come.

@@ -3,7 +3,7 @@
 use super::event_loop::Control;
 use super::input::{Fetch, Input};
 use super::turn::wall_clock;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Place};
 use crate::plan::{Action, Reason};
 use crate::service::event::Event;
 use crate::service::replica::ReplicaId;
@@ -31,12 +31,14 @@ impl Control {
                 let Some(spec) = state.starting(slot, generation, because, &turn) else {
                     return;
                 };
+                let place = self.observing.places.first().cloned();
+                let place = place.unwrap_or_else(Place::here);
                 turn.tell(Event::Starting {
                     service: service.clone(),
                     slot,
                 });
                 tokio::spawn(async move {
-                    let result = engine.start(&spec, slot, generation).await;
+                    let result = engine.start(&spec, slot, generation, &place).await;
                     let started = Input::Started {
                         service,
                         slot,

@@ -305,7 +305,7 @@ impl Control {
                 state.explain(Vec::new());
                 continue;
             }
-            let mut plan = state.plan(&permits, self.engine_up, now);
+            let mut plan = state.plan(&permits, self.engine_up, self.engine.can(), now);
             if self.hands == Hands::Careful {
                 plan.postpone_planned_stops();
             }

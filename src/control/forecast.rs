@@ -39,7 +39,7 @@ pub async fn forecast(
         return Ok(Vec::new());
     }
     let mut seen: BTreeMap<ServiceName, Vec<Observed>> = BTreeMap::new();
-    for replica in engine.observe().await? {
+    for replica in engine.observe().await?.replicas {
         seen.entry(replica.service.clone())
             .or_default()
             .push(replica);

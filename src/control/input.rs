@@ -2,9 +2,9 @@
 
 use super::command::{Command, Deployed};
 use super::probing::Verdict;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, World};
 use crate::service::event::Event;
-use crate::service::replica::{Observed, ReplicaId};
+use crate::service::replica::ReplicaId;
 use crate::service::spec::{ImageId, ServiceName, Slot, SpecHash, Template};
 use crate::service::usage::Usage;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(super) enum Input {
     Command(Command),
     Observed {
         sequence: u64,
-        result: Result<Vec<Observed>, EngineError>,
+        result: Result<World, EngineError>,
     },
     Started {
         service: ServiceName,

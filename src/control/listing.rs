@@ -4,7 +4,7 @@ use crate::control::command::Hands;
 use crate::control::event_loop::Control;
 use crate::control::input::Input;
 use crate::control::service::ServiceState;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, World};
 use crate::service::event::Event;
 use crate::service::replica::{Observed, RunState};
 use crate::service::spec::ServiceName;
@@ -38,13 +38,20 @@ impl Control {
         });
     }
 
-    pub(super) fn observed(&mut self, sequence: u64, result: Result<Vec<Observed>, EngineError>) {
+    pub(super) fn observed(&mut self, sequence: u64, result: Result<World, EngineError>) {
         let now = self.now();
         self.observing.under_way = false;
-        let mut seen = match result {
-            Ok(seen) => seen,
+        let world = match result {
+            Ok(world) if !world.fresh => {
+                // An old copy says nothing of now; what was known stays.
+                self.observing.next = now + ENGINE_RETRY_EVERY;
+                return;
+            }
+            Ok(world) => world,
             Err(error) => return self.engine_is_away(&error),
         };
+        let mut seen = world.replicas;
+        self.observing.places = world.places;
         let first = !self.observing.seen_once;
         if !self.engine_up || first {
             (self.outside.sink)(&Event::EngineUp);

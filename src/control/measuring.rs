@@ -27,7 +27,7 @@ impl Control {
         };
         let mut asking = asking.peekable();
         asking.peek()?;
-        if self.measuring.under_way || !self.engine_up {
+        if self.measuring.under_way || !self.engine_up || !self.engine.can().usage {
             return None;
         }
         if now < self.measuring.next {

@@ -1,5 +1,6 @@
 //! When the engine was asked last, and when it is asked next.
 
+use crate::engine::Place;
 use crate::service::time::Moment;
 
 /// Listings.
@@ -15,6 +16,8 @@ pub(super) struct Observing {
     pub(super) plans_after: u64,
     /// Whether there was one.
     pub(super) fresh: bool,
+    /// Places for new replicas, the best one first.
+    pub(super) places: Vec<Place>,
 }
 
 /// Measurements of replicas.

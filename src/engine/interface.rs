@@ -1,6 +1,7 @@
 //! The interface of engines: calls, and failures as data.
 
-use crate::service::replica::{Observed, ReplicaId};
+use super::world::{Abilities, Place, World};
+use crate::service::replica::ReplicaId;
 use crate::service::spec::{ImageId, Pull, Slot, Spec};
 use crate::service::usage::Usage;
 use async_trait::async_trait;
@@ -12,20 +13,29 @@ use std::time::Duration;
 /// has a deadline for it. The control loop has none of its own.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
-    /// All replicas of this instance, in any state. One whose start has not returned yet may be
-    /// missing, created or running.
-    async fn observe(&self) -> Result<Vec<Observed>, EngineError>;
+    /// The world as it is. A replica whose start has not returned yet may be missing, created or
+    /// running.
+    async fn observe(&self) -> Result<World, EngineError>;
+
+    /// Calls that this engine knows; none of the others is made.
+    fn can(&self) -> Abilities {
+        Abilities {
+            pause: false,
+            usage: false,
+        }
+    }
 
     /// Pulls the image unless it is on the machine. Calls for the same image share one pull.
     async fn fetch_image(&self, spec: &Spec) -> Result<(), EngineError>;
 
-    /// Creates and starts one replica from an image that is on the machine. A failure leaves
+    /// Creates and starts one replica at a place, from an image that is there. A failure leaves
     /// nothing behind, if the engine can be reached for that.
     async fn start(
         &self,
         spec: &Spec,
         slot: Slot,
         generation: u64,
+        place: &Place,
     ) -> Result<ReplicaId, EngineError>;
 
     /// Id of the content that the name of an image stands for, which a deploy pins.

@@ -10,5 +10,7 @@ pub mod fixed;
 mod interface;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod world;
 
 pub use interface::{Engine, EngineError, ErrorKind};
+pub use world::{Abilities, Place, World};

@@ -36,6 +36,16 @@ pub enum Depth {
     },
 }
 
+impl Depth {
+    /// For an engine that cannot pause: stopped at once.
+    pub fn without_pause(self) -> Depth {
+        match self {
+            Depth::Paused { idle, .. } => Depth::Stopped { idle },
+            depth => depth,
+        }
+    }
+}
+
 impl Rest {
     pub fn is_asleep(self) -> bool {
         matches!(self, Rest::Asleep { .. })
@@ -145,6 +155,19 @@ mod tests {
         ] {
             assert_eq!(depths(terms, turns), expected, "{turns:?}");
         }
+    }
+
+    #[test]
+    fn a_service_stops_at_once_where_nothing_can_be_paused() {
+        let asleep = Rest::Asleep {
+            since: at(300),
+            after: TERMS.idle_timeout,
+        };
+        let depth = asleep.depth(Some(&TERMS), at(301));
+        assert!(matches!(depth, Depth::Paused { .. }));
+        let idle = TERMS.idle_timeout;
+        assert_eq!(depth.without_pause(), Depth::Stopped { idle });
+        assert_eq!(Depth::Awake.without_pause(), Depth::Awake);
     }
 
     #[test]

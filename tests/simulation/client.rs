@@ -6,8 +6,8 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use std::time::Duration;
 use tidegate::engine::fake::FakeEngine;
-use tidegate::engine::{Engine, EngineError, ErrorKind};
-use tidegate::service::replica::{Observed, ReplicaId};
+use tidegate::engine::{Abilities, Engine, EngineError, ErrorKind, Place, World};
+use tidegate::service::replica::ReplicaId;
 use tidegate::service::spec::{ImageId, Pull, Slot, Spec};
 use tokio::sync::watch;
 
@@ -118,7 +118,7 @@ impl Client {
 #[async_trait]
 impl Engine for Client {
     /// What was true at some moment of the call, maybe its beginning, maybe its end.
-    async fn observe(&self) -> Result<Vec<Observed>, EngineError> {
+    async fn observe(&self) -> Result<World, EngineError> {
         const OP: &str = "list";
         let fate = self.fate(3_000, &[ErrorKind::Unreachable, ErrorKind::Failed]);
         self.book.lock().observe_begins(self.life);
@@ -130,6 +130,10 @@ impl Engine for Client {
             Ok(seen)
         };
         self.live(&fate, call).await
+    }
+
+    fn can(&self) -> Abilities {
+        self.engine.can()
     }
 
     async fn fetch_image(&self, spec: &Spec) -> Result<(), EngineError> {
@@ -148,6 +152,7 @@ impl Engine for Client {
         spec: &Spec,
         slot: Slot,
         generation: u64,
+        _place: &Place,
     ) -> Result<ReplicaId, EngineError> {
         const OP: &str = "start";
         let kinds = [ErrorKind::Failed, ErrorKind::Failed, ErrorKind::Unreachable];

@@ -2,14 +2,25 @@
 
 use super::state::ServiceState;
 use crate::control::permits::Permits;
+use crate::engine::Abilities;
 use crate::plan::{Input, Plan, Reason, Seen, plan};
 use crate::service::time::Moment;
 
 impl ServiceState {
     /// Plans the next steps, and remembers why.
-    pub fn plan(&mut self, permits: &Permits, engine_up: bool, now: Moment) -> Plan {
+    pub fn plan(
+        &mut self,
+        permits: &Permits,
+        engine_up: bool,
+        can: Abilities,
+        now: Moment,
+    ) -> Plan {
         let seen = self.seen(now);
-        plan(&self.input(&seen, permits, engine_up, now))
+        let mut input = self.input(&seen, permits, engine_up, now);
+        if !can.pause {
+            input.depth = input.depth.without_pause();
+        }
+        plan(&input)
     }
 
     pub fn explain(&mut self, because: Vec<Reason>) {

@@ -4,8 +4,8 @@ use super::daemon::{Claim, Daemon};
 use super::event;
 use super::host::Host;
 use super::labels::Seal;
-use crate::engine::{Engine, EngineError};
-use crate::service::replica::{Observed, ReplicaId};
+use crate::engine::{Abilities, Engine, EngineError, Place, World};
+use crate::service::replica::ReplicaId;
 use crate::service::spec::{ImageId, Pull, Slot, Spec};
 use crate::service::usage::Usage;
 use async_trait::async_trait;
@@ -54,8 +54,12 @@ impl Docker {
 
 #[async_trait]
 impl Engine for Docker {
-    async fn observe(&self) -> Result<Vec<Observed>, EngineError> {
-        Ok(self.daemon.observe().await?)
+    async fn observe(&self) -> Result<World, EngineError> {
+        Ok(World::here(self.daemon.observe().await?))
+    }
+
+    fn can(&self) -> Abilities {
+        Abilities::ALL
     }
 
     async fn fetch_image(&self, spec: &Spec) -> Result<(), EngineError> {
@@ -67,6 +71,7 @@ impl Engine for Docker {
         spec: &Spec,
         slot: Slot,
         generation: u64,
+        _place: &Place,
     ) -> Result<ReplicaId, EngineError> {
         self.daemon.start(spec, slot, generation).await
     }

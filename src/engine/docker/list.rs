@@ -108,7 +108,7 @@ mod tests {
         let image = json!({ "Id": "sha256:1" });
         let answers = [("/containers/json", list), ("/images/sha256:1/json", image)];
         let daemon = Scripted::new(answers);
-        let seen = daemon.docker().observe().await.unwrap();
+        let seen = daemon.docker().observe().await.unwrap().replicas;
         let seen = seen.into_iter().map(|seen| (seen.slot, seen.state));
         let exited = RunState::Exited { code: Some(3) };
         assert_eq!(

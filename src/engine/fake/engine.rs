@@ -2,8 +2,8 @@
 
 use super::call::{Call, CallKind};
 use super::world::{FAKE_MEMORY_BYTES, FakeWorld, error, is_live, timed_out};
-use crate::engine::{Engine, EngineError, ErrorKind};
-use crate::service::replica::{Observed, ReplicaId, RunState};
+use crate::engine::{Abilities, Engine, EngineError, ErrorKind, Place, World};
+use crate::service::replica::{ReplicaId, RunState};
 use crate::service::spec::{ImageId, Pull, Slot, Spec};
 use crate::service::usage::Usage;
 use async_trait::async_trait;
@@ -99,14 +99,22 @@ impl FakeEngine {
 
 #[async_trait]
 impl Engine for FakeEngine {
-    async fn observe(&self) -> Result<Vec<Observed>, EngineError> {
+    async fn observe(&self) -> Result<World, EngineError> {
         const OP: &str = "list the replicas";
         let (time, picture) = {
             let world = self.asked(OP, CallKind::Observe)?;
             (world.observe_time, world.replicas.clone())
         };
         wait(time).await;
-        self.reach(OP).map(|_| picture)
+        let fresh = !self.reach(OP)?.is_stale;
+        Ok(World {
+            fresh,
+            ..World::here(picture)
+        })
+    }
+
+    fn can(&self) -> Abilities {
+        Abilities::ALL
     }
 
     async fn fetch_image(&self, spec: &Spec) -> Result<(), EngineError> {
@@ -134,6 +142,7 @@ impl Engine for FakeEngine {
         spec: &Spec,
         slot: Slot,
         generation: u64,
+        _place: &Place,
     ) -> Result<ReplicaId, EngineError> {
         const OP: &str = "start the replica";
         let asked = CallKind::Start {

@@ -150,6 +150,12 @@ impl FakeEngine {
     }
 
     /// The live replica in this slot ends by itself, and loses its addresses with that.
+    /// Listings say that they may be old.
+    pub fn stale(&self, stale: bool) {
+        self.world().is_stale = stale;
+        self.announce();
+    }
+
     pub fn exit(&self, slot: Slot, code: i64) {
         self.set_state(slot, RunState::Exited { code: Some(code) });
     }

@@ -1,5 +1,5 @@
 use super::FakeEngine;
-use crate::engine::{Engine, ErrorKind, testing};
+use crate::engine::{Engine, ErrorKind, Place, testing};
 use crate::service::replica::RunState;
 use crate::service::spec::Slot;
 use futures_util::{FutureExt, StreamExt};
@@ -20,8 +20,8 @@ async fn a_start_takes_its_time_and_shows_only_when_done() {
     engine.slot_start_time(8001, SECOND);
     let web = testing::containers("web");
     let began = Instant::now();
-    let (first, second) = tokio::join!(engine.start(&web, 8000, 1), async {
-        let id = engine.start(&web, 8001, 2).await;
+    let (first, second) = tokio::join!(engine.start(&web, 8000, 1, &Place::here()), async {
+        let id = engine.start(&web, 8001, 2, &Place::here()).await;
         assert_eq!(began.elapsed(), SECOND);
         assert_eq!(slots(&engine), [(8001, RunState::Running)]);
         id
@@ -36,7 +36,7 @@ async fn a_start_that_is_given_up_leaves_nothing() {
     let engine = FakeEngine::new();
     engine.start_time("web", 3 * SECOND);
     let web = testing::containers("web");
-    let start = engine.start(&web, 8000, 1);
+    let start = engine.start(&web, 8000, 1, &Place::here());
     assert!(tokio::time::timeout(SECOND, start).await.is_err());
     sleep(5 * SECOND).await;
     assert_eq!(slots(&engine), []);
@@ -48,7 +48,12 @@ async fn failures_come_in_the_order_of_the_script() {
     let web = testing::containers("web");
     engine.fail_starts(1, ErrorKind::Failed);
     engine.take_port(8000);
-    let kind = async |slot| engine.start(&web, slot, 1).await.map_err(|e| e.kind);
+    let kind = async |slot| {
+        engine
+            .start(&web, slot, 1, &Place::here())
+            .await
+            .map_err(|e| e.kind)
+    };
     assert_eq!(kind(8001).await, Err(ErrorKind::Failed));
     assert_eq!(kind(8000).await, Err(ErrorKind::PortTaken));
     assert!(kind(8001).await.is_ok());
@@ -64,11 +69,11 @@ async fn failures_come_in_the_order_of_the_script() {
 async fn an_ended_replica_stays_until_removed_and_frees_its_port() {
     let engine = FakeEngine::new();
     let web = testing::containers("web");
-    let id = engine.start(&web, 8000, 1).await.unwrap();
+    let id = engine.start(&web, 8000, 1, &Place::here()).await.unwrap();
     engine.exit(8000, 137);
     let exited = RunState::Exited { code: Some(137) };
     assert_eq!(slots(&engine), [(8000, exited)]);
-    engine.start(&web, 8000, 2).await.unwrap();
+    engine.start(&web, 8000, 2, &Place::here()).await.unwrap();
     engine.stop(&id, SECOND).await.unwrap();
     engine.stop(&id, SECOND).await.unwrap();
     assert_eq!(slots(&engine), [(8000, RunState::Running)]);
@@ -84,7 +89,7 @@ async fn a_stop_lasts_no_longer_than_its_grace() {
         (true, 2 * SECOND, 2 * SECOND),
         (true, Duration::ZERO, Duration::ZERO),
     ] {
-        let id = engine.start(&web, 8000, 1).await.unwrap();
+        let id = engine.start(&web, 8000, 1, &Place::here()).await.unwrap();
         if paused {
             engine.pause(8000);
         }
@@ -99,9 +104,12 @@ async fn an_old_picture_is_an_old_picture() {
     let engine = FakeEngine::new();
     engine.observe_time(SECOND);
     let web = testing::containers("web");
-    let (seen, _) = tokio::join!(engine.observe(), engine.start(&web, 8000, 1));
+    let (seen, _) = tokio::join!(
+        engine.observe(),
+        engine.start(&web, 8000, 1, &Place::here())
+    );
     assert_eq!(seen.unwrap(), []);
-    assert_eq!(engine.observe().await.unwrap(), engine.replicas());
+    assert_eq!(engine.observe().await.unwrap().replicas, engine.replicas());
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,7 +118,7 @@ async fn every_change_is_said_and_many_at_once_are_one() {
     let mut changes = engine.changes();
     assert_eq!(changes.next().now_or_never(), None);
     engine
-        .start(&testing::containers("web"), 8000, 1)
+        .start(&testing::containers("web"), 8000, 1, &Place::here())
         .await
         .unwrap();
     engine.exit(8000, 1);

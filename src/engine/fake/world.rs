@@ -30,6 +30,8 @@ pub struct FakeWorld {
     /// Containers that carry our labels and are not ours; they show in no listing.
     pub strangers: BTreeMap<ReplicaId, Slot>,
     pub unreachable: bool,
+    /// Listings are copies that may be old.
+    pub is_stale: bool,
     /// Contents of image names; any other name stands for itself.
     pub images: HashMap<String, ImageId>,
     pub missing_images: BTreeSet<String>,
