@@ -274,7 +274,7 @@ impl Stage {
         if self.book.lock().rng.percent(50) {
             self.book.lock().configuring(BTreeMap::new());
             let life = self.life.as_ref().expect("alive");
-            let removal = life.handle.remove_all();
+            let removal = life.handle.remove_all(2 * GONE_WITHIN);
             if tokio::time::timeout(GONE_WITHIN, removal).await.is_err() {
                 return self.promise(false, || "remove_all does not end".to_owned());
             }
