@@ -18,7 +18,7 @@ const BACKLOG: i32 = 65_535;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Doors {
-    /// Whoever connects waits in the kernel, or is let in by another process.
+    /// Connections wait in the kernel, or another process accepts them.
     Closed,
     Open,
     /// Another process lets them in now.
@@ -44,7 +44,7 @@ async fn are_any_of(doors: &mut watch::Receiver<Doors>, wanted: &[Doors]) {
 
 /// Resolves once the server is told to leave.
 pub async fn over(shutdown: &mut ShutdownWatch) {
-    // What it returns is a guard that must not live across an await.
+    // The guard that comes back must not live across an await.
     let _ = shutdown.wait_for(|over| *over).await;
 }
 

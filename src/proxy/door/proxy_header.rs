@@ -28,7 +28,7 @@ pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<Socket
     binary(head[12], head[13], &rest).ok_or_else(nonsense)
 }
 
-/// What comes behind the first letter, byte by byte: what follows belongs to somebody else.
+/// Rest of the line behind its first letter, byte by byte: bytes after it are the client's.
 async fn line(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<SocketAddr>> {
     let mut line = vec![b'P'];
     while !line.ends_with(b"\r\n") {
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What is read of `bytes`, and what is left behind it.
+    /// Client that `bytes` name, and the bytes left behind the header.
     fn run(bytes: &[u8]) -> (std::result::Result<Option<String>, ()>, Vec<u8>) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()

@@ -1,4 +1,4 @@
-//! What is written in small pieces, until it is worth a call to the kernel.
+//! Small writes, gathered until they are worth a call to the kernel.
 //!
 //! Pingora's own buffer would be there for as long as the connection is; this one is there while
 //! there is something in it.
@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
-/// What is larger goes to the kernel as it is.
+/// Larger writes go to the kernel as they are.
 const UNSENT_BYTES_MAX: usize = 16 << 10;
 
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! What is said to those who have no request yet, and so no answer of the usual kind.
+//! Answers to connections that have no request yet.
 
 use http::StatusCode;
 use std::fmt::Write;
