@@ -46,7 +46,6 @@ scenarios! {
     a_new_template_rolls_through_with_one_ahead
     a_service_that_leaves_drains_and_stops
     nothing_happens_while_the_engine_is_away
-    nothing_follows_from_a_listing_that_may_be_old
     a_restart_adopts_what_runs_and_scales_nothing_down
     starts_are_bounded_over_all_services
     a_pull_that_takes_long_holds_nobody_else_up
@@ -54,7 +53,6 @@ scenarios! {
     a_start_that_hangs_is_tried_on_the_next_port
     a_container_that_cannot_be_removed_costs_its_port_and_no_replica
     a_removal_that_hangs_costs_its_port_and_no_replica
-    a_container_that_cannot_be_removed_is_named_when_the_rest_is_gone
     a_start_without_an_answer_is_its_services_failure_while_listings_work
     a_stop_that_fails_is_repeated_though_the_replica_is_wanted_again
     what_somebody_else_removes_is_replaced_in_its_place
@@ -85,6 +83,27 @@ scenarios! {
     what_cannot_be_paused_or_resumed_is_replaced
     one_is_ready_ahead_of_what_the_policy_wants
     when_every_replica_fails_the_same_way_one_is_replaced_at_a_time
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_cannot_be_removed_is_named_when_the_rest_is_gone() {
+    let minute = Duration::from_secs(60);
+    let mut stage = Stage::new();
+    for line in [
+        "service web min=2",
+        "run",
+        "break-stops 8001",
+        "at 10s show",
+    ] {
+        stage.step(line).await;
+    }
+    let handle = stage.running().handle.clone();
+    let left = handle.remove_all(minute).await;
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(left[0].starts_with("web on 8001 ("), "{left:?}");
+    stage.step("mend-stops 8001").await;
+    assert!(handle.remove_all(minute).await.is_empty());
+    assert!(stage.engine.replicas().is_empty());
 }
 
 async fn play(name: &str) {
@@ -197,11 +216,6 @@ impl Stage {
                 running.task.await.expect("no panic");
                 self.note("-- tidegate restarts --");
                 self.running = Some(self.started(Hands::Free).await);
-            }
-            "remove-all" => {
-                let handle = self.running().handle.clone();
-                let left = handle.remove_all(duration(arguments[0])).await;
-                self.note(&format!("-- left: [{}] --", left.join("; ")));
             }
             "stale" => self.engine.stale(true),
             "fresh" => self.engine.stale(false),
