@@ -34,6 +34,7 @@ mod scaling; // scaling policies under recorded traffic
 mod schema; // the JSON Schema of the configuration
 mod simulation; // the control loop in a world of faults, thousands of times
 mod slow; // clients that are slow, silent or too many
+mod streamed; // bodies that are passed on piece by piece
 mod supervised; // under a supervisor that hears how it is doing, as systemd does
 mod terminal; // what a terminal gets of what containers say
 mod tidy; // the rules of the house

@@ -1,15 +1,35 @@
-//! Where an answer's body ends, as the replica frames it, and how it is framed for the client.
+//! Where a body ends, as one side frames it, and how it is framed for the other.
 
+use super::fields::{HOP_BY_HOP, content_length};
+use super::head::put_header;
 use crate::proxy::hygiene::{self, chunk_size};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use http::{StatusCode, header};
-use pingora::http::ResponseHeader;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use pingora::http::{RequestHeader, ResponseHeader};
 use std::fmt::Write;
 
 /// A chunk's size line, with whatever extensions it has, is no longer; nor is a line of a trailer.
 const LINE_MAX: usize = 4 << 10;
-/// Lines of a trailer, which are read and go no further.
+/// Lines of a trailer.
 const TRAILERS_MAX: u32 = 100;
+/// Fields that nobody may send behind a body: they frame, route or name the client, and were
+/// looked for in the head. With them go those of one connection, and names with an underscore.
+const NOT_BEHIND_A_BODY: [&str; 14] = [
+    "authorization",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "range",
+    "set-cookie",
+    "x-real-ip",
+    "x-request-id",
+    "x-http-method-override",
+];
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Body {
@@ -47,12 +67,28 @@ impl Body {
         }
     }
 
+    /// The same of a request that hygiene let pass.
+    pub fn of_request(head: &RequestHeader) -> Body {
+        if head.headers.contains_key(header::TRANSFER_ENCODING) {
+            return Body::Chunked(Chunk::Size);
+        }
+        match content_length(head).unwrap_or(0) {
+            0 => Body::Over,
+            length => Body::Length(length),
+        }
+    }
+
     pub fn is_over(&self) -> bool {
         *self == Body::Over
     }
 
-    /// The next piece of what came; `None`: more must come first, or it is over.
-    pub fn take(&mut self, inbox: &mut BytesMut) -> Result<Option<Bytes>, &'static str> {
+    /// The next piece of what came; `None`: more must come first, or it is over. Fields behind
+    /// the last chunk are added to `trailers`.
+    pub fn take(
+        &mut self,
+        inbox: &mut BytesMut,
+        trailers: &mut HeaderMap,
+    ) -> Result<Option<Bytes>, &'static str> {
         loop {
             match self {
                 Body::Over => return Ok(None),
@@ -79,7 +115,7 @@ impl Body {
                         Some(end) => chunk_size(&inbox.split_to(end + 1)),
                     };
                     *self = Body::Chunked(match size {
-                        None => return Err("an answer with an impossible chunk"),
+                        None => return Err("an impossible chunk"),
                         Some(0) => Chunk::Trailer(0),
                         Some(size) => Chunk::Data(size),
                     });
@@ -88,7 +124,7 @@ impl Body {
                     match inbox.get(..2) {
                         Some(b"\r\n") => inbox.advance(2),
                         Some(_) => {
-                            return Err("an answer with a chunk of a wrong size");
+                            return Err("a chunk of a wrong size");
                         }
                         None => return Ok(None),
                     }
@@ -98,20 +134,45 @@ impl Body {
                     let Some(end) = memchr::memchr(b'\n', inbox) else {
                         return match inbox.len() < LINE_MAX {
                             true => Ok(None),
-                            false => Err("an answer with too long a trailer"),
+                            false => Err("too long a trailer"),
                         };
                     };
                     let line = inbox.split_to(end + 1);
                     *lines += 1;
-                    if line.trim_ascii().is_empty() {
+                    if line[..] == b"\r\n"[..] {
                         *self = Body::Over;
+                    } else if line.trim_ascii().is_empty() {
+                        return Err("a trailer without a clear end");
                     } else if *lines > TRAILERS_MAX {
-                        return Err("an answer with too long a trailer");
+                        return Err("too long a trailer");
+                    } else if let Some((name, value)) = trailer(&line) {
+                        trailers.append(name, value);
                     }
                 }
             }
         }
     }
+}
+
+/// A field behind a body; `None`: it goes no further.
+fn trailer(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
+    let colon = memchr::memchr(b':', line)?;
+    let name = HeaderName::from_bytes(&line[..colon]).ok()?;
+    let text = name.as_str();
+    let is_refused = HOP_BY_HOP.contains(&text)
+        || NOT_BEHIND_A_BODY.contains(&text)
+        || text.starts_with("x-forwarded-")
+        || text.contains('_');
+    let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?;
+    (!is_refused).then_some((name, value))
+}
+
+/// The fields behind the last chunk, and the end.
+pub fn put_trailers(out: &mut BytesMut, trailers: &HeaderMap) {
+    for (name, value) in trailers {
+        put_header(out, name.as_str().as_bytes(), value.as_bytes());
+    }
+    out.put_slice(b"\r\n");
 }
 
 fn split(inbox: &mut BytesMut, left: &mut u64) -> Option<Bytes> {
@@ -147,34 +208,37 @@ impl Framing {
 
     /// Adds a piece to what is about to be written; returns how much of it belongs to the body.
     pub fn put(&mut self, out: &mut BytesMut, piece: &[u8]) -> usize {
+        let (count, behind) = self.around(out, piece.len());
+        out.put_slice(&piece[..count]);
+        out.put_slice(behind);
+        count
+    }
+
+    /// Adds what comes before a piece of this length that is written as it is. Returns how much
+    /// of it belongs to the body, and what comes behind it.
+    pub fn around(&mut self, out: &mut BytesMut, length: usize) -> (usize, &'static [u8]) {
         match self {
-            Framing::Over => 0,
+            Framing::Over => (0, b""),
             Framing::Length(left) => {
-                let count =
-                    usize::try_from(*left).map_or(piece.len(), |left| left.min(piece.len()));
+                let count = usize::try_from(*left).map_or(length, |left| left.min(length));
                 *left -= count as u64;
-                out.put_slice(&piece[..count]);
-                count
+                (count, b"")
             }
             // An empty chunk would be the last one.
-            Framing::Chunked if piece.is_empty() => 0,
+            Framing::Chunked if length == 0 => (0, b""),
             Framing::Chunked => {
-                let _ = write!(out, "{:x}\r\n", piece.len());
-                out.put_slice(piece);
-                out.put_slice(b"\r\n");
-                piece.len()
+                let _ = write!(out, "{length:x}\r\n");
+                (length, b"\r\n")
             }
-            Framing::Close => {
-                out.put_slice(piece);
-                piece.len()
-            }
+            Framing::Close => (length, b""),
         }
     }
 
     /// Adds the end. False: the head promised more.
-    pub fn end(&self, out: &mut BytesMut) -> bool {
+    pub fn end(&self, out: &mut BytesMut, trailers: &HeaderMap) -> bool {
         if *self == Framing::Chunked {
-            out.put_slice(b"0\r\n\r\n");
+            out.put_slice(b"0\r\n");
+            put_trailers(out, trailers);
         }
         !matches!(self, Framing::Length(left) if *left > 0)
     }
@@ -186,11 +250,19 @@ mod tests {
     use proptest::prelude::*;
 
     /// All of a body that comes in these pieces, and what is left behind it.
-    fn whole(mut body: Body, pieces: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>, Body), &'static str> {
+    fn whole(body: Body, pieces: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>, Body), &'static str> {
+        with_trailers(body, pieces, &mut HeaderMap::new())
+    }
+
+    fn with_trailers(
+        mut body: Body,
+        pieces: &[&[u8]],
+        trailers: &mut HeaderMap,
+    ) -> Result<(Vec<u8>, Vec<u8>, Body), &'static str> {
         let (mut inbox, mut found) = (BytesMut::new(), Vec::new());
         for piece in pieces {
             inbox.extend_from_slice(piece);
-            while let Some(piece) = body.take(&mut inbox)? {
+            while let Some(piece) = body.take(&mut inbox, trailers)? {
                 assert!(!piece.is_empty());
                 found.extend_from_slice(&piece);
             }
@@ -212,13 +284,46 @@ mod tests {
     }
 
     #[test]
-    fn chunks_may_have_extensions_and_trailers_which_go_no_further() {
+    fn chunks_may_have_extensions_which_go_no_further_and_trailers_which_do() {
         let text = b"5;a=b\r\nhello\r\n1\r\n!\r\n0\r\nX-Sum: 1\r\n\r\nHTTP/1.1";
-        let (found, rest, body) = whole(chunked(), &[text]).unwrap();
+        let mut trailers = HeaderMap::new();
+        let (found, rest, body) = with_trailers(chunked(), &[text], &mut trailers).unwrap();
+        assert_eq!(
+            (trailers.len(), trailers["x-sum"].as_bytes()),
+            (1, &b"1"[..])
+        );
         assert_eq!(
             (&found[..], &rest[..], body),
             (&b"hello!"[..], &b"HTTP/1.1"[..], Body::Over)
         );
+    }
+
+    #[test]
+    fn a_trailer_that_belongs_into_a_head_goes_no_further() {
+        for name in [
+            "Content-Length",
+            "Transfer-Encoding",
+            "Host",
+            "X-Forwarded-For",
+            "Connection",
+            "Authorization",
+            "X_Real_IP",
+            "a b",
+        ] {
+            let text = format!("0\r\n{name}: 1\r\nX-Sum: 2\r\n\r\n");
+            let mut trailers = HeaderMap::new();
+            with_trailers(chunked(), &[text.as_bytes()], &mut trailers).unwrap();
+            assert_eq!(
+                (trailers.len(), trailers["x-sum"].as_bytes()),
+                (1, &b"2"[..]),
+                "{name}"
+            );
+        }
+        let mut out = BytesMut::new();
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-sum", HeaderValue::from_static("1"));
+        assert!(Framing::Chunked.end(&mut out, &trailers));
+        assert_eq!(&out[..], b"0\r\nx-sum: 1\r\n\r\n");
     }
 
     #[test]
@@ -232,6 +337,8 @@ mod tests {
             b"5 \r\nhello\r\n",
             b"5;a\0\r\nhello\r\n",
             b"5;a\nb\r\nhello\r\n",
+            b"0\r\n\n",
+            b"0\r\n \r\n",
             &[b'0'; LINE_MAX + 1],
         ] {
             assert!(
@@ -257,7 +364,7 @@ mod tests {
             for piece in &pieces {
                 framing.put(&mut out, piece);
             }
-            prop_assert!(framing.end(&mut out));
+            prop_assert!(framing.end(&mut out, &HeaderMap::new()));
             out.extend_from_slice(b"next");
             let mut cut: Vec<&[u8]> = Vec::new();
             let mut rest = &out[..];

@@ -1,6 +1,5 @@
 //! Heads as bytes: read with httparse, written into a buffer.
 
-use super::fields::HOP_BY_HOP;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 use pingora::http::{HeaderNameVariant, RequestHeader, ResponseHeader, header_value_from_raw};
@@ -56,17 +55,20 @@ pub fn may_become_one(text: &[u8]) -> bool {
     parsed.is_ok_and(|parsed| parsed.is_partial())
 }
 
-/// A plain request: HTTP/1.1, with a body of a known length if any, and with nothing that is said
-/// to this hop but whether the connection stays. `None`: it is another one, if it is one.
+/// A request of HTTP/1 that asks for no other protocol. `None`: it is another one, if it is one.
 /// Filters may add `room` headers before the map grows.
 pub fn request(raw: &Bytes, room: usize) -> Option<(RequestHeader, Spelling)> {
     let mut lines = [const { MaybeUninit::uninit() }; LINES_MAX];
     let mut parsed = httparse::Request::new(&mut []);
     let read = parsed.parse_with_uninit_headers(raw, &mut lines).ok()?;
     let is_whole = read == httparse::Status::Complete(raw.len());
-    if !is_whole || parsed.version != Some(1) || parsed.headers.iter().any(is_special) {
+    if !is_whole || parsed.headers.iter().any(is_special) {
         return None;
     }
+    let version = match parsed.version? {
+        0 => Version::HTTP_10,
+        _ => Version::HTTP_11,
+    };
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = Method::from_bytes(parsed.method?.as_bytes()).ok()?;
     if parts.method == Method::CONNECT {
@@ -81,6 +83,10 @@ pub fn request(raw: &Bytes, room: usize) -> Option<(RequestHeader, Spelling)> {
         let value = header_value_from_raw(raw.slice_ref(line.value));
         parts.headers.append(name, value);
     }
+    parts.version = version;
+    if version == Version::HTTP_10 && !parts.headers.contains_key(header::HOST) {
+        return None;
+    }
     let head = RequestHeader::from(parts);
     // A target in another form, or with a fragment, does not survive as it is.
     if head.raw_path() != parsed.path?.as_bytes() || !head.raw_path().starts_with(b"/") {
@@ -90,23 +96,10 @@ pub fn request(raw: &Bytes, room: usize) -> Option<(RequestHeader, Spelling)> {
     Some((head, spelling))
 }
 
+/// Whether a line asks for another protocol, or for something that only Pingora's way can do.
 fn is_special(line: &httparse::Header<'_>) -> bool {
-    let name = line.name;
-    let is = |special: &&str| name.len() == special.len() && name.eq_ignore_ascii_case(special);
-    if is(&header::CONNECTION.as_str()) {
-        let mut tokens = line
-            .value
-            .split(|byte| *byte == b',')
-            .map(<[u8]>::trim_ascii);
-        let options = [&b"keep-alive"[..], b"close"];
-        return !tokens.all(|token| {
-            options
-                .iter()
-                .any(|option| token.eq_ignore_ascii_case(option))
-        });
-    }
-    // It waits for an interim answer.
-    is(&header::EXPECT.as_str()) || HOP_BY_HOP.iter().any(is)
+    let is = |name: &HeaderName| line.name.eq_ignore_ascii_case(name.as_str());
+    is(&header::UPGRADE) || is(&header::EXPECT) && !line.value.eq_ignore_ascii_case(b"100-continue")
 }
 
 /// How names were spelled, for those that have no usual spelling.

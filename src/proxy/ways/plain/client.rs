@@ -1,30 +1,30 @@
 //! A client's connection, between requests and while it waits for an answer.
 
 use crate::proxy::door::{AHEAD_MAX, Alarm, Connection, Guarded, Phase, words};
-use crate::proxy::http1::fields::content_length;
 use crate::proxy::http1::head;
 use crate::proxy::request::caller::{self, Caller, Held};
-use crate::proxy::request::filters::Asking;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::poll;
 use http::StatusCode;
-use pingora::http::RequestHeader;
 use pingora::protocols::{GetSocketDigest, SocketDigest};
 use pingora::{Error, ErrorType, Result};
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf, copy, sink};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, copy, sink};
 use tokio::time::{Instant, timeout};
 
 /// What is read at once of a client: a head, and mostly the whole of a short body. A read that
 /// leaves room tells the runtime that nothing more is there, which spares the next one.
 const READ_BYTES: usize = 16 << 10;
+/// What a long body is read with.
+const BODY_BYTES: usize = 64 << 10;
+/// Parts that are shorter altogether are written one by one, as the stream below would keep them.
+pub const TOGETHER_BYTES: usize = 16 << 10;
 /// Empty lines before a request, which are skipped; some clients send one behind a body.
 const EMPTY_LINES_MAX: usize = 16;
 /// What is left of a refused upload is read this long, so that the client sees the answer and
@@ -137,35 +137,14 @@ impl Client {
         self.inbox.unsplit(behind);
     }
 
-    /// Takes the body of a request, of which each piece comes `within` that time.
-    pub async fn body(&mut self, length: usize, within: Duration) -> Result<BytesMut> {
-        self.fill(length, within).await?;
-        Ok(self.inbox.split_to(length))
-    }
-
-    async fn fill(&mut self, length: usize, within: Duration) -> Result<()> {
-        self.connection.enter(Phase::Body);
-        let what = "reading a request's body";
-        while self.inbox.len() < length {
-            self.inbox.reserve(length - self.inbox.len());
-            match timeout(within, self.stream.read_buf(&mut self.inbox)).await {
-                Ok(Ok(count)) if count > 0 => {}
-                Ok(Ok(_)) => {
-                    return Err(Error::explain(ErrorType::ConnectionClosed, what).into_down());
-                }
-                Ok(Err(error)) => {
-                    return Err(Error::because(ErrorType::ReadError, what, error).into_down());
-                }
-                Err(_) => return Err(Error::explain(ErrorType::ReadTimedout, what).into_down()),
-            }
-        }
-        self.connection.enter(Phase::Answer);
-        Ok(())
-    }
-
     /// Writes a piece of an answer, which the client takes `within` that time.
     pub async fn write(&mut self, bytes: &[u8], within: Duration) -> Result<()> {
-        let mut written = pin!(self.stream.send(bytes));
+        self.write_all([bytes, &[], &[]], within).await
+    }
+
+    /// The same of three parts at once.
+    pub async fn write_all(&mut self, parts: [&[u8]; 3], within: Duration) -> Result<()> {
+        let mut written = pin!(send(&mut self.stream, parts));
         // Nearly always there is room, and then no clock is needed.
         let written = match poll!(&mut written) {
             Poll::Ready(written) => Ok(written),
@@ -179,43 +158,35 @@ impl Client {
         }
     }
 
-    /// Reads more from a replica, which may be silent for `patience`. Fails when the client
-    /// leaves before.
-    pub async fn hear(
-        &mut self,
-        replica: &mut TcpStream,
-        heard: &mut BytesMut,
-        patience: Duration,
-    ) -> Result<usize> {
-        let mut due = None;
-        poll_fn(|cx| {
-            if let Poll::Ready(read) = poll_read(replica, heard, cx) {
-                return Poll::Ready(read.map_err(|error| {
-                    Error::because(ErrorType::ReadError, "reading an answer", error).into_up()
-                }));
-            }
-            while self.inbox.len() < AHEAD_MAX {
-                match self.poll_more(cx) {
-                    Poll::Ready(Ok(count)) if count > 0 => {}
-                    Poll::Ready(Ok(_)) => {
-                        let what = "the client left before it was answered";
-                        let left = Error::explain(ErrorType::ConnectionClosed, what);
-                        return Poll::Ready(Err(left.into_down()));
-                    }
-                    Poll::Ready(Err(error)) => {
-                        let what = "while the client waited for its answer";
-                        let broke = Error::because(ErrorType::ReadError, what, error);
-                        return Poll::Ready(Err(broke.into_down()));
-                    }
-                    Poll::Pending => break,
+    /// Reads a part of a request's body.
+    pub fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.inbox.reserve(BODY_BYTES);
+        poll_read(&mut self.stream, &mut self.inbox, cx)
+    }
+
+    /// Keeps what the client sends ahead while it is answered. Fails when it leaves.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Box<Error>> {
+        while self.inbox.len() < AHEAD_MAX {
+            match ready!(self.poll_more(cx)) {
+                Ok(count) if count > 0 => {}
+                Ok(_) => {
+                    let what = "the client left before it was answered";
+                    let left = Error::explain(ErrorType::ConnectionClosed, what);
+                    return Poll::Ready(left.into_down());
+                }
+                Err(error) => {
+                    let what = "while the client waited for its answer";
+                    let broke = Error::because(ErrorType::ReadError, what, error);
+                    return Poll::Ready(broke.into_down());
                 }
             }
-            let due = *due.get_or_insert_with(|| Instant::now() + patience);
-            ready!(self.patience.poll(cx, due));
-            let what = "waiting for an answer";
-            Poll::Ready(Err(Error::explain(ErrorType::ReadTimedout, what).into_up()))
-        })
-        .await
+        }
+        Poll::Pending
+    }
+
+    /// Rings at `due`.
+    pub fn poll_due(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
+        self.patience.poll(cx, due)
     }
 
     fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -246,23 +217,6 @@ impl Client {
     }
 }
 
-impl Asking for Client {
-    async fn peek_body(
-        &mut self,
-        head: &RequestHeader,
-        max: usize,
-        patience: Duration,
-    ) -> Result<Option<Bytes>> {
-        let length = content_length(head).unwrap_or(0);
-        if length > max as u64 {
-            return Ok(None);
-        }
-        let length = length as usize;
-        self.fill(length, patience).await?;
-        Ok(Some(Bytes::copy_from_slice(&self.inbox[..length])))
-    }
-}
-
 impl Caller for Client {
     async fn left(&mut self) -> Box<Error> {
         let _held = Held::on(Arc::clone(&self.connection));
@@ -275,7 +229,32 @@ impl Caller for Client {
     }
 }
 
-fn poll_read<R: AsyncRead + Unpin>(
+/// Writes parts of an answer, together where that is worth it.
+async fn send(stream: &mut Guarded, mut parts: [&[u8]; 3]) -> io::Result<()> {
+    loop {
+        let total: usize = parts.iter().map(|part| part.len()).sum();
+        if total < TOGETHER_BYTES {
+            break;
+        }
+        let slices = parts.map(IoSlice::new);
+        let written = poll_fn(|cx| Pin::new(&mut *stream).poll_write_vectored(cx, &slices));
+        let mut written = written.await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        for part in &mut parts {
+            let count = written.min(part.len());
+            *part = &part[count..];
+            written -= count;
+        }
+    }
+    for part in parts {
+        stream.send(part).await?;
+    }
+    Ok(())
+}
+
+pub fn poll_read<R: AsyncRead + Unpin>(
     from: &mut R,
     into: &mut BytesMut,
     cx: &mut Context<'_>,

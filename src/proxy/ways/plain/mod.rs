@@ -1,6 +1,10 @@
 //! The plain way: a request goes from the client's connection to the replica's and back with
 //! nothing in between.
 
+mod asker;
 pub mod client;
-pub mod exchange;
+mod exchange;
+mod http1;
 mod replica;
+mod request;
+mod upload;

@@ -1,6 +1,8 @@
 //! Sending a plain request to a replica, and reading the head of its answer.
 
-use super::client::Client;
+use super::asker::Asker;
+use super::client::poll_read;
+use super::upload::{Upload, Waits};
 use crate::proxy::http1::body::Body;
 use crate::proxy::http1::fields::has_token;
 use crate::proxy::http1::head::{self, Spelling};
@@ -11,17 +13,28 @@ use bytes::BytesMut;
 use http::{Version, header};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
+use std::future::poll_fn;
 use std::io::ErrorKind;
+use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::io::Interest;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// What a longer body is read with.
 pub const BODY_BYTES: usize = 64 << 10;
 /// A replica's head is no longer.
 pub const ANSWER_HEAD_MAX: usize = 1 << 20;
 
-/// A request as it goes to a replica.
+/// How long a replica may take.
+#[derive(Clone, Copy, Default)]
+pub struct Patience {
+    /// To say something.
+    pub read: Duration,
+    /// To take a part of the request.
+    pub write: Duration,
+}
+
+/// A request as it goes to a replica, without the body that is still with the client.
 pub struct Request {
     pub bytes: BytesMut,
     /// The length of its head.
@@ -87,10 +100,12 @@ pub async fn send(
     }
 }
 
-pub async fn hear_head(
-    client: &mut Client,
+/// Reads the head of an answer while the request's body goes up.
+pub async fn hear_head<A: Asker>(
+    asker: &mut A,
     link: &mut Link,
-    patience: Duration,
+    upload: &mut Upload,
+    patience: Patience,
     room: usize,
 ) -> Result<(ResponseHeader, Spelling)> {
     let mut growing = head::Growing::default();
@@ -110,15 +125,56 @@ pub async fn hear_head(
             return Err(broken("an answer with too large a head"));
         }
         link.inbox.reserve(ANSWER_BYTES);
-        if client
-            .hear(&mut link.stream, &mut link.inbox, patience)
-            .await?
-            == 0
-        {
+        if hear(asker, link, upload, patience).await? == 0 {
             let what = "the replica closed the connection before it answered";
             return Err(Error::explain(ErrorType::ConnectionClosed, what).into_up());
         }
     }
+}
+
+/// Reads more from a replica while the request's body goes up. Fails when the client leaves
+/// before.
+pub async fn hear<A: Asker>(
+    asker: &mut A,
+    link: &mut Link,
+    upload: &mut Upload,
+    patience: Patience,
+) -> Result<usize> {
+    let (mut due, mut moved) = (None, upload.written);
+    poll_fn(|cx| {
+        if let Poll::Ready(read) = poll_read(&mut link.stream, &mut link.inbox, cx) {
+            return Poll::Ready(read.map_err(|error| {
+                Error::because(ErrorType::ReadError, "reading an answer", error).into_up()
+            }));
+        }
+        let mut within = patience.read;
+        if upload.is_under_way() {
+            let waits = upload.poll(cx, asker, &mut link.stream)?;
+            if std::mem::replace(&mut moved, upload.written) != upload.written {
+                due = None;
+            }
+            match waits {
+                // The stream below knows how long the client may take.
+                Waits::Client => return Poll::Pending,
+                Waits::Replica => within = patience.write,
+                Waits::Nobody => {}
+            }
+        }
+        if !upload.is_under_way()
+            && upload.is_read()
+            && let Poll::Ready(left) = asker.poll_left(cx)
+        {
+            return Poll::Ready(Err(left));
+        }
+        let due = *due.get_or_insert_with(|| Instant::now() + within);
+        ready!(asker.poll_due(cx, due));
+        let (kind, what) = match upload.is_under_way() {
+            true => (ErrorType::WriteTimedout, "writing a request"),
+            false => (ErrorType::ReadTimedout, "waiting for an answer"),
+        };
+        Poll::Ready(Err(Error::explain(kind, what).into_up()))
+    })
+    .await
 }
 
 pub fn broken(what: &'static str) -> Box<Error> {

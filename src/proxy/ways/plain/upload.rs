@@ -1,0 +1,223 @@
+//! A request's body on its way up, piece by piece as the client sends it.
+//!
+//! The next piece is asked for when the replica has taken the one before, so a slow replica slows
+//! the client down. The first 64 KiB are remembered, so that another replica can be asked. Fields
+//! behind the last chunk go no further: no filter has seen them.
+
+use super::asker::Asker;
+use crate::proxy::door::Phase;
+use crate::proxy::request::retry::BODY_KEPT_BYTES;
+use bytes::{Buf, Bytes, BytesMut};
+use http::StatusCode;
+use pingora::{Error, ErrorType, Result};
+use std::collections::VecDeque;
+use std::fmt::Write;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+
+/// Parts that are written at once.
+const PARTS_MAX: usize = 8;
+
+pub struct Upload {
+    is_chunked: bool,
+    /// Bytes that the body may have.
+    limit: u64,
+    /// What it had so far.
+    pub bytes: u64,
+    /// Bytes that replicas took, framing included.
+    pub written: u64,
+    state: State,
+    /// Framed, and not written yet.
+    out: VecDeque<Bytes>,
+    /// All that was read, as long as there is room.
+    kept: Vec<Bytes>,
+    is_kept: bool,
+    /// The phase of the client's connection once the body is over.
+    pub after: Phase,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The client has more.
+    Reading,
+    /// The client has sent all of it.
+    Read,
+    /// Nobody takes the rest.
+    GivenUp,
+}
+
+/// Whom an upload waits for.
+pub enum Waits {
+    Nobody,
+    Client,
+    Replica,
+}
+
+impl Upload {
+    /// No body, or one that was sent with the head.
+    pub fn none() -> Upload {
+        Upload {
+            state: State::Read,
+            ..Upload::new(false, 0)
+        }
+    }
+
+    pub fn new(is_chunked: bool, limit: u64) -> Upload {
+        Upload {
+            is_chunked,
+            limit,
+            bytes: 0,
+            written: 0,
+            state: State::Reading,
+            out: VecDeque::new(),
+            kept: Vec::new(),
+            is_kept: true,
+            after: Phase::Answer,
+        }
+    }
+
+    /// Whether some of the body was not read, or not written.
+    pub fn is_under_way(&self) -> bool {
+        self.state == State::Reading || self.state == State::Read && !self.out.is_empty()
+    }
+
+    /// Whether the client has sent all of the body.
+    pub fn is_read(&self) -> bool {
+        self.state == State::Read
+    }
+
+    pub fn is_kept(&self) -> bool {
+        self.is_kept
+    }
+
+    /// Stops: the replica takes no more.
+    pub fn give_up(&mut self) {
+        if self.is_under_way() {
+            self.out.clear();
+            self.state = State::GivenUp;
+        }
+    }
+
+    /// Begins again with what is remembered, for another replica.
+    pub fn rewind(&mut self) {
+        self.out.clear();
+        for piece in std::mem::take(&mut self.kept) {
+            self.put(&piece);
+            self.kept.push(piece);
+        }
+        match self.state {
+            State::Reading => {}
+            State::Read => self.put_end(),
+            // Where the client has nothing more, it says so again.
+            State::GivenUp => self.state = State::Reading,
+        }
+    }
+
+    /// Moves the body on as far as it goes now.
+    pub fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        asker: &mut impl Asker,
+        replica: &mut TcpStream,
+    ) -> Result<Waits> {
+        loop {
+            if self.state == State::GivenUp {
+                return Ok(Waits::Nobody);
+            }
+            if !self.out.is_empty() {
+                match self.poll_write(cx, replica) {
+                    Poll::Ready(Ok(())) => {}
+                    // Its answer may say why.
+                    Poll::Ready(Err(_)) => self.give_up(),
+                    Poll::Pending => return Ok(Waits::Replica),
+                }
+                if self.out.is_empty() && self.state == State::Read {
+                    asker.enter(self.after);
+                }
+                continue;
+            }
+            if self.state == State::Read {
+                return Ok(Waits::Nobody);
+            }
+            match asker.poll_body(cx) {
+                Poll::Ready(Ok(Some(piece))) => self.take(piece)?,
+                Poll::Ready(Ok(None)) => {
+                    self.state = State::Read;
+                    if self.is_chunked {
+                        self.put_end();
+                    } else {
+                        asker.enter(self.after);
+                    }
+                }
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(Waits::Client),
+            }
+        }
+    }
+
+    fn take(&mut self, piece: Bytes) -> Result<()> {
+        self.bytes += piece.len() as u64;
+        if self.bytes > self.limit {
+            return Err(Error::explain(
+                ErrorType::HTTPStatus(StatusCode::PAYLOAD_TOO_LARGE.as_u16()),
+                "the request body is larger than max_request_body",
+            ));
+        }
+        self.put(&piece);
+        if self.is_kept && self.bytes <= BODY_KEPT_BYTES {
+            self.kept.push(piece);
+        } else {
+            self.is_kept = false;
+            self.kept = Vec::new();
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, piece: &Bytes) {
+        if !self.is_chunked {
+            self.out.push_back(piece.clone());
+            return;
+        }
+        let mut line = BytesMut::with_capacity(20);
+        let _ = write!(line, "{:x}\r\n", piece.len());
+        let lines = [line.freeze(), piece.clone(), Bytes::from_static(b"\r\n")];
+        self.out.extend(lines);
+    }
+
+    fn put_end(&mut self) {
+        if self.is_chunked {
+            self.out.push_back(Bytes::from_static(b"0\r\n\r\n"));
+        }
+    }
+
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        replica: &mut TcpStream,
+    ) -> Poll<std::io::Result<()>> {
+        let mut parts = [IoSlice::new(&[]); PARTS_MAX];
+        let mut count = 0;
+        for (part, bytes) in parts.iter_mut().zip(&self.out) {
+            *part = IoSlice::new(bytes);
+            count += 1;
+        }
+        let written = Pin::new(replica).poll_write_vectored(cx, &parts[..count]);
+        let mut written = std::task::ready!(written)?;
+        if written == 0 {
+            return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
+        }
+        self.written += written as u64;
+        while let Some(first) = self.out.front_mut() {
+            if written < first.len() {
+                first.advance(written);
+                break;
+            }
+            written -= first.len();
+            self.out.pop_front();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
