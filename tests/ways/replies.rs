@@ -7,7 +7,6 @@ use super::row::Step::{
 };
 use super::row::{GET, HINTED, OK, Row, UNREAD, answers, chunked, get, post, row};
 
-const INTERIM: &str = "drift: interim answers to a handshake keep their hop-by-hop headers";
 const HEAD_WAITS: &str = "a head waits for the first of its body, which is found broken here";
 
 pub fn rows() -> Vec<Row> {
@@ -319,9 +318,7 @@ fn early() -> Vec<Row> {
                  keep-alive: timeout=5\r\nlink: </a>\r\n\r\n\
                  HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
             )
-            .gets(&[103, 200])
-            .differs(("tunnel", "client.0.answer.0.head.x-hop", INTERIM))
-            .differs(("tunnel", "client.0.answer.0.head.keep-alive", INTERIM)),
+            .gets(&[103, 200]),
         row("interim-100")
             .steps([Send(GET.into()), Receive, Receive])
             .answered_by("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")

@@ -8,6 +8,7 @@ use super::head;
 use super::pipe::Pipe;
 use crate::proxy::door::{Connection, Phase};
 use crate::proxy::edge::Edge;
+use crate::proxy::hygiene;
 use crate::proxy::request::answered::{awaits_answer, endless_interim};
 use crate::proxy::request::context::{Context, INTERIM_ANSWERS_MAX};
 use crate::proxy::request::failure;
@@ -199,6 +200,8 @@ async fn answer(session: &mut Session, replica: &mut Replica) -> Result<Response
         if interim > INTERIM_ANSWERS_MAX {
             return Err(endless_interim());
         }
+        hygiene::response(&mut answer)
+            .map_err(|broken| Error::explain(ErrorType::InvalidHTTPHeader, broken).into_up())?;
         session
             .write_response_header(Box::new(answer), false)
             .await
