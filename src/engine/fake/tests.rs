@@ -20,7 +20,8 @@ async fn a_start_takes_its_time_and_shows_only_when_done() {
     engine.slot_start_time(8001, SECOND);
     let web = testing::containers("web");
     let began = Instant::now();
-    let (first, second) = tokio::join!(engine.start(&web, 8000, 1, &Place::here()), async {
+    let here = Place::here();
+    let (first, second) = tokio::join!(engine.start(&web, 8000, 1, &here), async {
         let id = engine.start(&web, 8001, 2, &Place::here()).await;
         assert_eq!(began.elapsed(), SECOND);
         assert_eq!(slots(&engine), [(8001, RunState::Running)]);
@@ -36,7 +37,8 @@ async fn a_start_that_is_given_up_leaves_nothing() {
     let engine = FakeEngine::new();
     engine.start_time("web", 3 * SECOND);
     let web = testing::containers("web");
-    let start = engine.start(&web, 8000, 1, &Place::here());
+    let here = Place::here();
+    let start = engine.start(&web, 8000, 1, &here);
     assert!(tokio::time::timeout(SECOND, start).await.is_err());
     sleep(5 * SECOND).await;
     assert_eq!(slots(&engine), []);
@@ -104,11 +106,9 @@ async fn an_old_picture_is_an_old_picture() {
     let engine = FakeEngine::new();
     engine.observe_time(SECOND);
     let web = testing::containers("web");
-    let (seen, _) = tokio::join!(
-        engine.observe(),
-        engine.start(&web, 8000, 1, &Place::here())
-    );
-    assert_eq!(seen.unwrap(), []);
+    let here = Place::here();
+    let (seen, _) = tokio::join!(engine.observe(), engine.start(&web, 8000, 1, &here));
+    assert_eq!(seen.unwrap().replicas, []);
     assert_eq!(engine.observe().await.unwrap().replicas, engine.replicas());
 }
 

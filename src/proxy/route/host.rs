@@ -29,8 +29,6 @@ fn without_port(host: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn a_name_is_lower_case_without_port_and_root() {
         for (host, name) in [

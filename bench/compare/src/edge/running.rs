@@ -6,7 +6,6 @@ use crate::client::connection::{Ask, Connection};
 use kit::process::Process;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
