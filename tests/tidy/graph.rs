@@ -60,7 +60,7 @@ impl Graph {
         let mut known = BTreeMap::new();
         let mut all = Vec::new();
         for import in &names.imports {
-            let Some(path) = self.from_root(file, &import.path, &BTreeMap::new()) else {
+            let Some(path) = self.reached(file, &import.path, &BTreeMap::new()) else {
                 continue;
             };
             if let Some(name) = &import.name {
@@ -71,7 +71,7 @@ impl Graph {
             }
         }
         let paths = names.paths.iter();
-        all.extend(paths.filter_map(|path| self.from_root(file, path, &known)));
+        all.extend(paths.filter_map(|path| self.reached(file, path, &known)));
         all
     }
 
@@ -87,7 +87,7 @@ impl Graph {
     }
 
     /// `None`: a path that leads out of the crate.
-    fn from_root(
+    fn reached(
         &self,
         file: usize,
         path: &[String],
@@ -128,7 +128,7 @@ impl Graph {
         }
         let mut globs = Vec::new();
         for import in &names.imports {
-            let Some(target) = self.from_root(file, &import.path, &BTreeMap::new()) else {
+            let Some(target) = self.reached(file, &import.path, &BTreeMap::new()) else {
                 continue;
             };
             match &import.name {

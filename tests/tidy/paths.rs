@@ -90,7 +90,7 @@ fn import(words: &[String], from: usize, prefix: &[String], into: &mut Vec<Impor
             }
             word if is_name(word) => {
                 // `a::{self}` is `a`.
-                if !(word == "self" && !path.is_empty()) {
+                if word != "self" || path.is_empty() {
                     path.push(word.to_owned());
                 }
                 at += 1;
