@@ -5,6 +5,8 @@ use super::row::Step::{AwaitRequests, Receive, Send};
 use super::row::{GET, HINTED, OK, Row, UNREAD, chunked, get, post, row};
 
 const KEPT_BACK: &[(&str, &str)] = &[("replica.0.body", "a piece may still wait to be sent")];
+const EXPECTED: &str = "Pingora ends a connection whose client waited for 100";
+const BAD_CHUNK: &str = "Pingora does not tell bad framing from a connection that broke";
 const TAKEN_FIRST: &str = "a short body is read as a whole before a replica is asked";
 
 pub fn rows() -> Vec<Row> {
@@ -42,6 +44,8 @@ fn clean() -> Vec<Row> {
         row("options-here").asks("OPTIONS /@ HTTP/1.1\r\nhost: @\r\nmax-forwards: 0\r\n\r\n"),
         row("options-of-the-server").asks("OPTIONS * HTTP/1.1\r\nhost: @\r\n\r\n"),
         row("expect")
+            .differs(("pingora", "client.0.answer.1.head.connection", EXPECTED))
+            .differs(("pingora", "client.0.connection", EXPECTED))
             .replica(vec![vec![
                 Write("HTTP/1.1 100 Continue\r\n\r\n"),
                 Read,
@@ -141,6 +145,7 @@ fn refused() -> Vec<Row> {
             .gets(&[400])
             .records(0),
         row("bad-chunk")
+            .differs(("pingora", "record.0.error", BAD_CHUNK))
             .steps([
                 Send(
                     "POST /@ HTTP/1.1\r\nhost: @\r\ntransfer-encoding: chunked\r\n\r\n\
