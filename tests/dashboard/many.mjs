@@ -60,7 +60,8 @@ await board.shots(SHOTS, "one-of-many");
 await page.evaluate(() =>
   window.crowd.change("service-42", { configured_image: "registry.example/service:file", last_words: { slot: 10107, lines: ["reading <settings>", "no such file"] } }),
 );
-await page.getByText("not the file's service:file").waitFor();
+// A page of rows has no room for it.
+await page.getByText("not the file's service:file").waitFor({ state: "attached" });
 await page.getByText("The last replica on 10107 failed; its log ended with").waitFor();
 await page.getByText("reading <settings>").waitFor();
 await board.shots(SHOTS, "last-words");
