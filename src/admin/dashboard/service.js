@@ -113,7 +113,7 @@ export class ServiceView {
     this.tiles = new Tiles(name, (id) => page.look(name, id));
     this.rollout = h("div", { class: "rollout", hidden: true });
     this.because = h("ul", { class: "because", "aria-label": `Reasons for the state of ${name}` });
-    this.lastWords = h("div", { class: "rollout last", hidden: true });
+    this.lastWords = h("div", { class: "last-words", hidden: true });
     this.body = h("div", { class: "body" }, charts, this.tiles.node, this.rollout, this.because, this.lastWords);
     this.node.append(this.body);
   }
