@@ -20,7 +20,7 @@ impl BackgroundService for ControlService {
     async fn start(&self, _shutdown: ShutdownWatch) {
         let control = self.0.lock().ok().and_then(|mut control| control.take());
         if let Some(control) = control {
-            // It runs to the very end: replicas fail while requests are finished, too.
+            // The control loop runs to the very end: replicas fail while requests are finished, too.
             let (_never, over) = watch::channel(false);
             control.run(over).await;
         }

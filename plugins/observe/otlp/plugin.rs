@@ -18,10 +18,10 @@ pub struct Otlp {
     /// The base of the collector's OTLP/HTTP, to which `/v1/traces` is added.
     #[serde(default = "default_endpoint")]
     endpoint: String,
-    /// What it wants to know of who sends, such as `authorization`.
+    /// Headers that it needs of the sender, such as `authorization`.
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    /// Who sends.
+    /// The sender.
     #[serde(default = "default_service_name")]
     service_name: String,
     /// The share of traces that begin here which are recorded, 0 to 1.
@@ -113,7 +113,7 @@ fn headers(
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
             PluginError::new(format!("`headers`: {name:?} is not the name of a header"))
         })?;
-        // It may be a secret, so it is not shown.
+        // The value may be a secret, so it is not shown.
         let value = HeaderValue::from_str(value).map_err(|_| {
             PluginError::new(format!("`headers.{name}` is not the value of a header"))
         })?;
@@ -140,7 +140,7 @@ impl Filter for Tracer {
             false => None,
         };
         let trace = continued.unwrap_or_else(|| {
-            // It belongs to the trace that is not continued.
+            // The state belongs to the trace that is not continued.
             request.head.remove_header(&TRACESTATE);
             traceparent::new(self.sample)
         });
@@ -191,7 +191,7 @@ mod tests {
 
     const GIVEN: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
 
-    /// What becomes of a request that comes with a trace.
+    /// The treatment of a request that comes with a trace.
     fn pass(yaml: &str, is_trusted: bool, given: &str) -> (RequestHeader, Trace) {
         let filter = testing::install::<Otlp>(yaml).unwrap().filters.remove(0);
         let mut head = RequestHeader::build("GET", b"/", None).unwrap();

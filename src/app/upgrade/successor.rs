@@ -42,7 +42,7 @@ pub struct Successor {
 
 /// Next need of a successor.
 pub enum Knock {
-    /// It needs the holdings.
+    /// The successor needs the holdings.
     Comes(Successor),
     /// It needs control.
     IsReady(Successor),

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 /// Name of the service under test.
 pub const SERVICE: &str = "acts";
 
-/// What the admin API shows.
+/// The state that the admin API shows.
 pub async fn look(admin: SocketAddr) -> Option<Vec<Replica>> {
     #[derive(Deserialize)]
     struct Service {
@@ -24,7 +24,7 @@ pub async fn look(admin: SocketAddr) -> Option<Vec<Replica>> {
     }
     let path = format!("/api/v1/services/{SERVICE}");
     let Ok((200, body)) = fetch(admin, "GET", &path).await else {
-        // It may be about to listen.
+        // The process may be about to listen.
         sleep(Duration::from_millis(5)).await;
         return None;
     };

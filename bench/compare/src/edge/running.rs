@@ -51,7 +51,7 @@ impl Edge {
         let failed = |why| format!("starting {}: {why}", words[0]);
         let log = File::create(folder.path().join("log")).map_err(failed)?;
         let output = match (setup.which, setup.logs_requests) {
-            // It writes no files of its own.
+            // The engine writes no files of its own.
             (Which::Haproxy, true) => File::create(place.access_log()),
             _ => log.try_clone(),
         };
