@@ -18,10 +18,10 @@ pub struct Otlp {
     /// The base of the collector's OTLP/HTTP, to which `/v1/traces` is added.
     #[serde(default = "default_endpoint")]
     endpoint: String,
-    /// Headers that it needs of the sender, such as `authorization`.
+    /// Headers that authenticate the sender, such as `authorization`.
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    /// The sender.
+    /// Service name that the spans carry.
     #[serde(default = "default_service_name")]
     service_name: String,
     /// The share of traces that begin here which are recorded, 0 to 1.

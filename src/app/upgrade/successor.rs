@@ -44,7 +44,7 @@ pub struct Successor {
 pub enum Knock {
     /// The successor needs the holdings.
     Comes(Successor),
-    /// It needs control.
+    /// The successor needs control.
     IsReady(Successor),
 }
 
