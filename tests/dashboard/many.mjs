@@ -61,7 +61,7 @@ await page.evaluate(() =>
   window.crowd.change("service-42", { configured_image: "registry.example/service:file", last_words: { slot: 10107, lines: ["reading <settings>", "no such file"] } }),
 );
 // A page of rows has no room for it.
-await page.getByText("not the file's service:file").waitFor({ state: "attached" });
+await page.getByText("not the file's registry.example/service:file").waitFor({ state: "attached" });
 await page.getByText("The last replica on 10107 failed; its log ended with").waitFor();
 await page.getByText("reading <settings>").waitFor();
 await board.shots(SHOTS, "last-words");
@@ -83,7 +83,7 @@ await page.getByLabel("Token").fill("right");
 await page.keyboard.press("Enter");
 await board.sheet("Deploy service-42").waitFor();
 await page.keyboard.press("Enter");
-await board.sheet("Deploy service-42").getByText("Asked; waiting for the answer…").waitFor();
+await board.sheet("Deploy service-42").getByText("Sent; waiting for the answer…").waitFor();
 await page.keyboard.press("Escape");
 await board.sheet("Deploy service-42").waitFor({ state: "detached" });
 await answer();
