@@ -265,10 +265,10 @@ async fn metrics_can_be_read_line_by_line() {
     let a = Upstream::start("A").await;
     let edge = edge(&a).await;
     edge.get("/x").await;
-    // A request is counted once it is over, which is after its answer.
+    // A request is counted once it is over, which is after its answer; its duration comes last.
     let text = until("the request is counted", SOON, || async {
         let text = get(edge.admin, "/metrics").await.text();
-        text.contains("\ntidegate_http_requests_total{")
+        text.contains("\ntidegate_http_request_duration_seconds_count{")
             .then_some(text)
     })
     .await;
