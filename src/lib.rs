@@ -6,6 +6,7 @@
 
 pub mod admin;
 mod app;
+pub mod certs;
 mod cli;
 pub mod config;
 pub mod control;
@@ -30,6 +31,7 @@ pub fn main_with(
     registry: plugin::Registry,
     arguments: impl IntoIterator<Item = std::ffi::OsString>,
 ) -> std::process::ExitCode {
+    certs::crypto::install();
     cli::main(registry, arguments)
 }
 

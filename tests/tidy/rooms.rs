@@ -5,6 +5,7 @@ use super::source::library;
 
 /// Who may import whom. `src/README.md` says why.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("certs", &[]),
     ("service", &[]),
     ("plan", &["service"]),
     ("plugin", &["log_writer", "plan", "service"]),
@@ -12,15 +13,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("plugins", &["plugin"]),
     ("engine", &["service"]),
     ("control", &["engine", "plan", "plugin", "service"]),
-    ("proxy", &["plugin", "service"]),
-    ("config", &["plugin", "service"]),
-    ("admin", &["service"]),
+    ("proxy", &["certs", "plugin", "service"]),
+    ("config", &["certs", "plugin", "service"]),
+    ("admin", &["certs", "service"]),
     ("simulate", &["plan", "service"]),
     ("labels", &[]),
     (
         "app",
         &[
-            "admin", "config", "control", "engine", "plugin", "proxy", "service",
+            "admin", "certs", "config", "control", "engine", "plugin", "proxy", "service",
         ],
     ),
     (
@@ -28,6 +29,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "admin",
             "app",
+            "certs",
             "config",
             "control",
             "labels",
