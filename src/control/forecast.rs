@@ -1,4 +1,4 @@
-//! What the control loop would do next, without doing it.
+//! The control loop's next steps, without their execution.
 
 use crate::control::declared::Managed;
 use crate::control::image_note::{ImageNote, Images};
@@ -97,7 +97,10 @@ fn of_service(
             condition: match observed.state {
                 RunState::Running => Condition::Ready,
                 RunState::Created => Condition::Sick(Ailment::HalfMade),
-                RunState::Paused if terms.is_some() => Condition::Asleep { settled: true },
+                RunState::Paused if terms.is_some() => Condition::Asleep {
+                    settled: true,
+                    in_flight: 0,
+                },
                 RunState::Paused => Condition::Sick(Ailment::Paused),
                 RunState::Exited { code } => Condition::Sick(Ailment::Exited { code }),
             },

@@ -1,4 +1,4 @@
-//! What the planner answers: the next steps, the reasons, and when to ask again.
+//! The planner's answer: next steps, reasons, and the time to ask again.
 
 use super::reason::Reason;
 use crate::service::replica::ReplicaId;

@@ -5,7 +5,7 @@ use super::input::{Condition, Input};
 use super::reason::Reason;
 use super::rest::Depth;
 use super::start::has_image;
-use super::stop::{finish_draining, retry_removal, sick_grace};
+use super::stop::{finish_draining, resume_to_finish, retry_removal, sick_grace};
 
 /// Pauses or stops what there is, and starts nothing.
 pub(super) fn put_to_sleep(input: &Input<'_>, plan: &mut Plan) {
@@ -55,13 +55,20 @@ pub(super) fn put_to_sleep(input: &Input<'_>, plan: &mut Plan) {
                 slot,
                 because,
             }),
+            Condition::Asleep {
+                settled: true,
+                in_flight: 1..,
+            } => resume_to_finish(replica, plan),
             Condition::Asleep { .. } if may_stay => paused += 1,
-            // It is paused as soon as it is ready.
-            Condition::Starting if may_stay => {}
-            Condition::Starting | Condition::Asleep { settled: true } => {
+            // Paused as soon as its health check is good.
+            Condition::Starting | Condition::Resumed { .. } if may_stay => {}
+            Condition::Resumed { since, in_flight } => {
+                finish_draining(input, replica, *since, *in_flight, plan);
+            }
+            Condition::Starting | Condition::Asleep { settled: true, .. } => {
                 plan.actions.push(stop(grace, because));
             }
-            Condition::Asleep { settled: false } | Condition::Stopping => {}
+            Condition::Asleep { settled: false, .. } | Condition::Stopping => {}
         }
     }
     if let Some(at) = stop_at {

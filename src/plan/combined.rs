@@ -25,7 +25,7 @@ impl Combined {
 }
 
 impl Scaler for Combined {
-    /// What one of them leaves out is left out for all: requests are counted once.
+    /// Leaves out requests that any policy leaves out, so that each is counted once.
     fn counts(&self, path: &str) -> bool {
         self.scalers().all(|scaler| scaler.counts(path))
     }
@@ -85,7 +85,7 @@ impl Scaler for Combined {
     }
 }
 
-/// What a policy asks for, and what its own rules make of that.
+/// The request of a policy, and the count after its own rules.
 fn in_short(name: &str, decision: &Decision) -> String {
     if decision.bound == NO_DATA {
         return format!("{name} does not know, {} stay", decision.replicas);
@@ -162,7 +162,7 @@ mod tests {
             assert_eq!(decision.replicas, replicas, "{others:?}");
             let won = decision.asked.iter().find(|it| it.won);
             assert_eq!(won.map(|it| it.policy.as_ref()), Some(winner), "{others:?}");
-            // What somebody may need, for all that is known, counts as asked for.
+            // A count that may be needed, for all that is known, counts as asked for.
             assert_eq!(decision.proposal, replicas);
         }
     }

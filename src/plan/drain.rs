@@ -13,7 +13,7 @@ pub(super) fn drain_surplus_and_outdated(input: &Input<'_>, targets: &Targets, p
         .iter()
         .filter(|replica| replica.condition == Condition::Ready && !targets.keeps(replica))
         .collect();
-    // What nobody wants goes before what is merely old; of each, the highest slot first.
+    // Surplus replicas leave before outdated ones; of each, the highest slot first.
     leaving.sort_by_key(|replica| {
         (
             targets.slots.contains(&replica.slot),

@@ -1,4 +1,4 @@
-//! What the planner looks at: one service as it is.
+//! The planner's input: one service as it is.
 
 use super::backoff::Backoff;
 use super::rest::Depth;
@@ -75,7 +75,7 @@ pub enum Condition {
     Starting,
     Ready,
     Sick(Ailment),
-    /// It runs, and fails its health check since then.
+    /// Runs, and has failed its health check since then.
     Unwell {
         since: Moment,
         ailment: Ailment,
@@ -84,20 +84,33 @@ pub enum Condition {
         since: Moment,
         in_flight: u64,
     },
-    /// Paused by us, or about to be, or about to run again; not before that has `settled` can
-    /// anything be done with it.
+    /// Paused, about to be, or about to run again; untouched until that has `settled`. Requests are
+    /// in flight only in one that somebody else paused.
     Asleep {
         settled: bool,
+        in_flight: u64,
+    },
+    /// Runs again with requests from before its pause, and waits for its health check.
+    Resumed {
+        since: Moment,
+        in_flight: u64,
     },
     Stopping,
-    /// It was told to stop, and nobody knows what became of that.
+    /// A stop was sent, and its outcome is unknown.
     StopFailed,
-    /// Its removal failed again or hangs, so its port counts as taken.
+    /// The removal failed again or hangs, so the port counts as taken.
     Stuck {
         why: String,
         /// `None`: a removal is under way.
         again_at: Option<Moment>,
     },
+}
+
+impl Condition {
+    /// Runs, and is not in rotation before its health check is good.
+    pub(super) fn is_starting(&self) -> bool {
+        matches!(self, Condition::Starting | Condition::Resumed { .. })
+    }
 }
 
 impl Input<'_> {

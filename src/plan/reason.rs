@@ -33,11 +33,15 @@ pub enum Reason {
         after: Duration,
     },
     StopFailed,
+    /// Paused by somebody else while requests were in flight.
+    PausedInUse {
+        in_flight: u64,
+    },
     /// Nobody asked for the service.
     Idle {
         idle: Duration,
     },
-    /// It sleeps, and will sleep more deeply.
+    /// Asleep, and to be stopped later.
     StopsWhenIdle {
         paused: u32,
         left: Duration,
@@ -69,7 +73,7 @@ pub enum Reason {
         /// Until the next attempt; `None`: one is under way.
         left: Option<Duration>,
     },
-    /// It fails its health check, and so do all others.
+    /// Fails its health check, as all others do.
     WaitsForOthers {
         slot: Slot,
     },
@@ -127,6 +131,9 @@ impl fmt::Display for Reason {
                 Human(*after)
             ),
             Reason::StopFailed => f.write_str("the last attempt to stop the replica failed"),
+            Reason::PausedInUse { in_flight } => {
+                write!(f, "paused with {in_flight} in flight")
+            }
             Reason::Idle { idle } => write!(f, "no request for {}", Human(*idle)),
             Reason::StopsWhenIdle { paused, left } => write!(
                 f,

@@ -1,7 +1,7 @@
-//! When a service that nobody asks for sleeps, how deeply, and what is done with its replicas.
+//! When an idle service sleeps, how deeply, and what is done with its replicas.
 //!
-//! It sleeps `idle_timeout` after the last request, when none is in flight: its replicas are
-//! paused first, which keeps what they have in memory, and stopped `stop_after` later. The words
+//! A service falls asleep `idle_timeout` after its last request, when none is in flight. Its
+//! replicas are paused first, which keeps their memory, and stopped `stop_after` later. The words
 //! are KEDA's and Knative's scale to zero.
 
 use crate::service::spec::SleepTerms;
@@ -22,7 +22,7 @@ pub enum Rest {
     },
 }
 
-/// What is to be done with the replicas of a service that sleeps, or does not.
+/// Depth of a service's sleep, which decides what is done with its replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     Awake,
@@ -51,7 +51,7 @@ impl Rest {
         matches!(self, Rest::Asleep { .. })
     }
 
-    /// What comes next; `asked`: a request came since the last turn, or is in flight.
+    /// The next state; `asked`: a request came since the last turn, or is in flight.
     pub fn turn(self, terms: Option<&SleepTerms>, asked: bool, now: Moment) -> Rest {
         let awake = Rest::Awake { idle_since: now };
         let Some(terms) = terms.filter(|_| !asked) else {

@@ -20,16 +20,16 @@ pub trait Scaler: Send + Sync {
     /// How far back `decide` looks.
     fn history(&self) -> Duration;
 
-    /// What is to be measured for it beside what is always counted.
+    /// Measurements that it needs beside those that are always taken.
     fn needs(&self) -> Needs {
         Needs::default()
     }
 }
 
-/// What takes an effort to know, and is not measured unless a policy asks for it.
+/// Measurements that cost effort, and are taken only for a policy that asks for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// What the replicas use of processors and memory: [`Sample::used`].
+    /// Processors and memory that replicas use: [`Sample::used`].
     pub usage: bool,
     /// How long answers take: [`Window::answers`].
     pub latency: bool,
@@ -44,16 +44,16 @@ impl Needs {
     }
 }
 
-/// What bounds a decision that could not be made.
+/// Bound of a decision that could not be made.
 pub const NO_DATA: &str = "no data";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     pub replicas: u32,
-    /// What the load asks for by itself, before anything holds the count up; the window
-    /// remembers it as [`Window::highest_proposal`].
+    /// Count that the load alone asks for, before anything holds the count up; the window remembers
+    /// it as [`Window::highest_proposal`].
     pub proposal: u32,
-    /// What decided, in a word or two that stay the same while it does, as in `backlog`.
+    /// Cause of the decision in a word or two that stay the same while it does, as in `backlog`.
     pub bound: &'static str,
     /// The inputs and the formula, for a person to read.
     pub because: String,
@@ -76,8 +76,8 @@ impl Decision {
         }
     }
 
-    /// What is to be known for a decision is not. The count stays, and counts as asked for: what
-    /// is seen in the first moment after is no reason to let go.
+    /// A decision without its data: the count stays, and counts as asked for. The first moment with
+    /// data afterwards is no reason to scale down.
     pub fn unknown(current: u32, because: String) -> Decision {
         Decision::new(current, NO_DATA, because)
     }

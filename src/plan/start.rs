@@ -1,7 +1,7 @@
 //! Starts of the replicas that are missing.
 
 use super::action::{Action, Plan};
-use super::input::{Condition, Image, Input, Seen};
+use super::input::{Image, Input, Seen};
 use super::reason::Reason;
 use super::targets::Targets;
 use crate::service::spec::Slot;
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 const HANGING_MAX: usize = 2;
 
 pub(super) fn start_missing(input: &Input<'_>, targets: &Targets, plan: &mut Plan) {
-    let starting = |replica: &&Seen| replica.condition == Condition::Starting;
+    let starting = |replica: &&Seen| replica.condition.is_starting();
     let pending = input.starting.difference(&input.hanging).count();
     let under_way = pending + input.replicas.iter().filter(starting).count();
     let mut left = input.starts_left;
@@ -22,7 +22,7 @@ pub(super) fn start_missing(input: &Input<'_>, targets: &Targets, plan: &mut Pla
         left = 0;
     }
     if input.backoff.is_in_a_row() {
-        // Whatever it is that they fail of, one is enough to find out whether it is over.
+        // One start is enough to find out whether the cause of the failures is gone.
         left = left.min(1u32.saturating_sub(under_way as u32));
     }
     let held: BTreeSet<Slot> = input.replicas.iter().map(|replica| replica.slot).collect();

@@ -10,8 +10,8 @@ use crate::service::time::Moment;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// How long a sick replica gets between SIGTERM and SIGKILL. Its port is needed, and whatever it
-/// still had to say it would have said to the health check.
+/// Time of a sick replica between SIGTERM and SIGKILL: its port is needed, and it has just failed
+/// to answer its health check.
 pub const SICK_GRACE: Duration = Duration::from_millis(500);
 
 pub(super) fn stop_sick_or_drained(input: &Input<'_>, targets: &Targets, plan: &mut Plan) {
@@ -56,7 +56,12 @@ pub(super) fn stop_sick_or_drained(input: &Input<'_>, targets: &Targets, plan: &
             Condition::Draining { since, in_flight } => {
                 finish_draining(input, replica, *since, *in_flight, plan);
             }
-            Condition::Asleep { settled: true } if targets.keeps(replica) => {
+            Condition::Resumed { since, in_flight }
+                if !targets.keeps(replica) && !may_be_ready_first(input, targets, replica) =>
+            {
+                finish_draining(input, replica, *since, *in_flight, plan);
+            }
+            Condition::Asleep { settled: true, .. } if targets.keeps(replica) => {
                 plan.actions.push(Action::Resume {
                     id,
                     slot,
@@ -65,23 +70,28 @@ pub(super) fn stop_sick_or_drained(input: &Input<'_>, targets: &Targets, plan: &
                     },
                 });
             }
-            // It has no requests to finish, and what replaces it needs no one to stand in.
-            Condition::Asleep { settled: true } => plan.actions.push(Action::Stop {
+            Condition::Asleep {
+                settled: true,
+                in_flight: 1..,
+            } => resume_to_finish(replica, plan),
+            // Nothing is in flight, and no replacement needs a stand-in.
+            Condition::Asleep { settled: true, .. } => plan.actions.push(Action::Stop {
                 id,
                 slot,
                 grace: input.stop_grace_period,
                 because: why_unwanted(input, targets, replica),
             }),
             Condition::Starting
+            | Condition::Resumed { .. }
             | Condition::Ready
             | Condition::Unwell { .. }
-            | Condition::Asleep { settled: false }
+            | Condition::Asleep { settled: false, .. }
             | Condition::Stopping => {}
         }
     }
 }
 
-/// Asks again for the removal of what holds a port, and says what is in the way.
+/// Repeats the removal of a container that holds a port, and notes the obstacle.
 pub(super) fn retry_removal(
     input: &Input<'_>,
     replica: &Seen,
@@ -109,11 +119,22 @@ pub(super) fn retry_removal(
     }
 }
 
-/// One that somebody paused would not hear the signal.
+/// Zero for a replica that somebody paused: a frozen process does not receive SIGTERM.
 pub(super) fn sick_grace(input: &Input<'_>, ailment: &Ailment) -> Duration {
     match ailment {
         Ailment::Paused => Duration::ZERO,
         _ => SICK_GRACE.min(input.stop_grace_period),
+    }
+}
+
+/// Resumes a replica that somebody paused with requests inside: a frozen one cannot finish them.
+pub(super) fn resume_to_finish(replica: &Seen, plan: &mut Plan) {
+    if let Condition::Asleep { in_flight, .. } = replica.condition {
+        plan.actions.push(Action::Resume {
+            id: replica.id.clone(),
+            slot: replica.slot,
+            because: Reason::PausedInUse { in_flight },
+        });
     }
 }
 
@@ -150,10 +171,9 @@ pub(super) fn finish_draining(
     });
 }
 
-/// One that fails its health check is replaced at once. Several at once may fail of something
-/// that no replacement mends, as when their database is away: unless others stay well for as long
-/// as a common cause takes to show, they are replaced one at a time, and the rest wait. They may
-/// recover.
+/// Stops replicas that fail their health check. Several failures at once may have a cause that no
+/// replacement cures, such as a database that is away: unless others stay well for as long as a
+/// common cause takes to show, one is replaced at a time. The rest wait, and may recover.
 pub(super) fn stop_unwell(input: &Input<'_>, targets: &Targets, plan: &mut Plan) {
     let mut unwell: Vec<(Moment, &Seen, &Ailment)> = input
         .replicas
@@ -167,7 +187,7 @@ pub(super) fn stop_unwell(input: &Input<'_>, targets: &Targets, plan: &mut Plan)
     if unwell.is_empty() {
         return;
     }
-    // Places where neither one that is ready nor one that waits here sits: being replaced.
+    // Slots without a ready or an unwell replica are being replaced.
     let sits = |replica: &&Seen| {
         matches!(
             replica.condition,
@@ -204,8 +224,8 @@ pub(super) fn stop_unwell(input: &Input<'_>, targets: &Targets, plan: &mut Plan)
     }
 }
 
-/// While too few are ready, whatever may be so soon stays: one that was ahead of a roll whose
-/// last old replica just died, or an old one, in its slot, that is the only one there is.
+/// Whether a starting replica is spared because too few are ready: one that went ahead of a roll
+/// whose last old replica has just died, or the only old one, in its slot.
 fn may_be_ready_first(input: &Input<'_>, targets: &Targets, replica: &Seen) -> bool {
     let in_place = replica.current || targets.slots.contains(&replica.slot);
     in_place && input.ready() < targets.wanted

@@ -34,7 +34,8 @@ impl Targets {
             .replicas
             .iter()
             .filter(|replica| !replica.current && slots.contains(&replica.slot))
-            .filter(|replica| matches!(replica.condition, Condition::Starting | Condition::Ready))
+            .map(|replica| &replica.condition)
+            .filter(|condition| condition.is_starting() || **condition == Condition::Ready)
             .count() as u32;
         let batch = outdated.min(input.roll.parallelism);
         let surge: BTreeSet<Slot> = match input.roll.order {

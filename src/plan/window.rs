@@ -1,4 +1,4 @@
-//! What was counted and when: the memory that scalers look at.
+//! Counts with their times: the memory that scalers look at.
 
 use crate::service::latency::Histogram;
 use crate::service::time::Moment;
@@ -39,7 +39,7 @@ pub struct Sample {
     pub starting_for: Duration,
     /// How long a start takes until the replica is ready, as learned; zero: not known yet.
     pub start_time: Duration,
-    /// What the ready replicas use; nothing, unless a policy [needs](super::scaler::Needs) it.
+    /// Use of the ready replicas; none, unless a policy [needs](super::scaler::Needs) it.
     pub used: Used,
     /// Replicas are being replaced by others.
     pub rolling: bool,
@@ -55,8 +55,8 @@ pub struct Window {
     unbroken_since: Option<Moment>,
     /// When the newest sample was taken, also one that was not kept.
     sampled: Option<Moment>,
-    /// What scalers proposed: of these, only those that no later one exceeds, and those that no
-    /// later one falls below.
+    /// Proposals of scalers: only those that no later one exceeds, and those that no later one
+    /// falls below.
     high: VecDeque<(Moment, u32)>,
     /// How long answers have taken, now and then.
     answers: VecDeque<(Moment, Box<Histogram>)>,
@@ -292,7 +292,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the sampling times, intervals that follow each other share out every request.
+        /// Consecutive intervals share out every request, at any sampling times.
         #[test]
         fn no_request_is_counted_twice_or_lost(
             steps in prop::collection::vec((0u64..3_000, 0u64..50), 1..200),

@@ -44,7 +44,7 @@ fn nothing_is_started_or_replaced_for_a_service_that_sleeps() {
 }
 
 #[test]
-fn who_wakes_resumes_what_is_wanted_and_lets_the_rest_go() {
+fn a_waking_service_resumes_what_is_wanted_and_lets_the_rest_go() {
     check(
         picture("8000=asleep 8001=asleep").wanted(1),
         &[
@@ -67,5 +67,31 @@ fn who_wakes_resumes_what_is_wanted_and_lets_the_rest_go() {
     check(
         picture("8000=asleep").removed(),
         &["stop 8000: the service left the configuration"],
+    );
+}
+
+#[test]
+fn a_replica_that_was_paused_in_use_finishes_its_requests_before_it_is_stopped() {
+    let resumed = "resume 8001: paused with 2 in flight";
+    for (words, expected) in [
+        ("8000=ready 8001=frozen", resumed),
+        ("8000=ready 8001=old-frozen", resumed),
+        (
+            "8000=ready 8001=resumed",
+            "- waiting for 2 in flight on 8001, at most 7s",
+        ),
+        (
+            "8000=ready 8001=long-resumed",
+            "stop 8001: 2 still in flight after 10s, the stop grace period",
+        ),
+    ] {
+        check(picture(words).wanted(1), &[expected]);
+    }
+    check(picture("8001=frozen").idle(), &[resumed]);
+    check(picture("8001=resumed").idle(), &[]);
+    check(picture("8001=frozen").idle_for_long(), &[resumed]);
+    check(
+        picture("8001=old-resumed").idle_for_long(),
+        &["- waiting for 2 in flight on 8001, at most 7s"],
     );
 }

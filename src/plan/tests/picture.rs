@@ -62,6 +62,11 @@ pub(super) fn picture(words: &str) -> Picture {
                 why: "answered 500".to_owned(),
             },
         };
+        let asleep = |settled, in_flight| Condition::Asleep { settled, in_flight };
+        let resumed = |secs| Condition::Resumed {
+            since: NOW - Duration::from_secs(secs),
+            in_flight: 2,
+        };
         let stuck = |again_at| Condition::Stuck {
             why: "resource busy".to_owned(),
             again_at,
@@ -90,8 +95,11 @@ pub(super) fn picture(words: &str) -> Picture {
             "drained" | "old-drained" => draining(0, 3),
             "overdue" => draining(2, 10),
             "stopping" => Condition::Stopping,
-            "asleep" | "old-asleep" => Condition::Asleep { settled: true },
-            "falling-asleep" => Condition::Asleep { settled: false },
+            "asleep" | "old-asleep" => asleep(true, 0),
+            "falling-asleep" => asleep(false, 0),
+            "frozen" | "old-frozen" => asleep(true, 2),
+            "resumed" | "old-resumed" => resumed(3),
+            "long-resumed" => resumed(10),
             "stop-failed" => Condition::StopFailed,
             "stuck" => stuck(Some(NOW + Duration::from_secs(4))),
             "stuck-due" => stuck(Some(NOW)),

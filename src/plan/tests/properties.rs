@@ -32,7 +32,14 @@ fn carry_out(picture: &mut Picture, plan: &Plan) {
             Action::Return { id, .. } | Action::Resume { id, .. } => {
                 set(picture, id, Condition::Ready);
             }
-            Action::Pause { id, .. } => set(picture, id, Condition::Asleep { settled: true }),
+            Action::Pause { id, .. } => set(
+                picture,
+                id,
+                Condition::Asleep {
+                    settled: true,
+                    in_flight: 0,
+                },
+            ),
         }
     }
 }
@@ -58,7 +65,12 @@ fn any_condition() -> impl Strategy<Value = Condition> {
                 Err(_) => NOW - Duration::from_secs(1),
             }),
         }),
-        1 => prop::bool::ANY.prop_map(|settled| Condition::Asleep { settled }),
+        1 => (prop::bool::ANY, 0..3u64)
+            .prop_map(|(settled, in_flight)| Condition::Asleep { settled, in_flight }),
+        1 => (1..3u64, 0..20u64).prop_map(|(in_flight, secs)| Condition::Resumed {
+            since: NOW - Duration::from_secs(secs),
+            in_flight,
+        }),
         1 => Just(Condition::Sick(Ailment::Paused)),
         1 => (0..4u64).prop_map(|secs| Condition::Unwell {
             since: NOW - Duration::from_secs(secs),
@@ -158,10 +170,13 @@ proptest! {
             let stopped = picture.replicas.iter().find(|replica| replica.id == id).unwrap();
             match stopped.condition {
                 Condition::Ready | Condition::Stopping => prop_assert!(false, "stopped {stopped:?}"),
-                Condition::Draining { since, in_flight } => {
+                Condition::Draining { since, in_flight }
+                | Condition::Resumed { since, in_flight } => {
                     prop_assert!(in_flight == 0 || NOW.since(since) >= GRACE);
                 }
-                Condition::Asleep { settled } => prop_assert!(settled),
+                Condition::Asleep { settled, in_flight } => {
+                    prop_assert!(settled && in_flight == 0);
+                }
                 Condition::Sick(_)
                 | Condition::Unwell { .. }
                 | Condition::Starting
@@ -180,9 +195,9 @@ proptest! {
             picture.starting.clear();
             for replica in &mut picture.replicas {
                 match &mut replica.condition {
-                    Condition::Starting => replica.condition = Condition::Ready,
+                    Condition::Starting | Condition::Resumed { .. } => replica.condition = Condition::Ready,
                     Condition::Draining { in_flight, .. } => *in_flight = 0,
-                    Condition::Asleep { settled } => *settled = true,
+                    Condition::Asleep { settled, .. } => *settled = true,
                     Condition::Stuck { .. } => replica.condition = Condition::Stopping,
                     _ => {}
                 }

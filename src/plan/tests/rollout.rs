@@ -134,7 +134,7 @@ fn what_is_new_is_watched_before_anything_old_leaves() {
         picture("8000=old 8001=ready").watched_for(3),
         &["- watching the new replicas for 3s more before old ones leave"],
     );
-    // What nobody wants goes all the same.
+    // Surplus replicas leave all the same.
     check(
         picture("8000=ready 8001=ready").watched_for(3),
         &["drain 8001: only 1 wanted"],

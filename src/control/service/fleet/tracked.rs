@@ -25,7 +25,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunBy {
     Us,
-    /// It is probed and balanced over, and never stopped.
+    /// Probed and balanced over, and never stopped.
     Somebody,
 }
 
@@ -136,7 +136,7 @@ impl Tracked {
         matches!(self.health, Health::Failed(_))
     }
 
-    /// It runs and was ready once, and now fails its health check: it may recover.
+    /// Runs, was ready once, and now fails its health check: it may recover.
     pub fn is_unwell(&self) -> bool {
         matches!(self.health, Health::Failed(Ailment::Unhealthy { .. }))
             && self.is_alive()
@@ -192,13 +192,20 @@ impl Tracked {
             (Health::Failed(ailment), _) => Condition::Sick(ailment.clone()),
             _ if self.is_asleep() => Condition::Asleep {
                 settled: self.slumber.is_settled(),
+                in_flight: self.in_flight(),
             },
             (_, Some(since)) => Condition::Draining {
                 since,
                 in_flight: self.in_flight(),
             },
             (Health::Healthy, None) => Condition::Ready,
-            (Health::Unknown, None) => Condition::Starting,
+            (Health::Unknown, None) => match self.in_flight() {
+                0 => Condition::Starting,
+                in_flight => Condition::Resumed {
+                    since: self.since,
+                    in_flight,
+                },
+            },
         }
     }
 
