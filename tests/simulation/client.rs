@@ -26,8 +26,8 @@ pub struct Client {
     pub over: watch::Receiver<bool>,
 }
 
-/// What befalls one call. A call fails before its first step, between its two steps, or after
-/// the second, when everything was done and only the answer is lost.
+/// Fate of one call. A call fails before its first step, between its two steps, or after the
+/// second, when everything was done and only the answer is lost.
 struct Fate {
     pauses: [Duration; 3],
     fails: Option<(Point, ErrorKind)>,
@@ -117,7 +117,7 @@ impl Client {
 
 #[async_trait]
 impl Engine for Client {
-    /// What was true at some moment of the call, maybe its beginning, maybe its end.
+    /// The world at some moment of the call, maybe its beginning, maybe its end.
     async fn observe(&self) -> Result<World, EngineError> {
         const OP: &str = "list";
         let fate = self.fate(3_000, &[ErrorKind::Unreachable, ErrorKind::Failed]);
@@ -180,10 +180,10 @@ impl Engine for Client {
 
     /// At once: the engine's own limit on it is short, and the stop that follows was decided on
     /// before.
-    async fn last_words(&self, id: &ReplicaId) -> Vec<String> {
+    async fn last_logs(&self, id: &ReplicaId) -> Vec<String> {
         match self.fate(1, &[ErrorKind::Failed]).fails {
             Some(_) => Vec::new(),
-            None => self.engine.last_words(id).await,
+            None => self.engine.last_logs(id).await,
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate::engine::fake::FakeEngine;
 use tidegate::service::replica::{Observed, RunState};
 use tidegate::service::spec::{ServiceName, Slot};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// Names that services may have.
 pub const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -169,7 +169,9 @@ impl Stage {
             self.note(&format!("-- {} on {} is {what}", one.id, one.slot));
             if let Some(known) = self.book.lock().replicas.get_mut(&one.id) {
                 known.restarted |= what == "restarted";
-                known.paused |= what == "paused";
+                if what == "unpaused" {
+                    known.resumed = Some(Instant::now());
+                }
             }
             befall(&self.engine, one.slot);
         }

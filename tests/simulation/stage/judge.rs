@@ -73,7 +73,7 @@ impl Stage {
         self.note("-- healed");
     }
 
-    /// Whoever sleeps wakes at the first request.
+    /// A sleeping service wakes at its first request.
     pub async fn wake_all(&mut self) {
         if self.book.lock().broken.is_some() {
             return;
@@ -206,7 +206,7 @@ impl Stage {
         let real = ids(&mut there.iter().map(|replica| &replica.id));
         let known = ids(&mut view.replicas.iter().map(|replica| &replica.id));
         let ready = ids(&mut view.ready.iter().map(|replica| &replica.id));
-        // What sleeps is paused, or gone.
+        // Replicas that sleep are paused, or gone.
         let awake = match view.asleep {
             true => ids(&mut there
                 .iter()
@@ -236,7 +236,7 @@ impl Stage {
             return Err(format!("on {slots:?}, skipped {out_of_place:?}"));
         }
         let hash: SpecHash = template.hash();
-        // What went back, or was told to stay, stays so, also after a restart.
+        // A rollout that went back, or was told to stay, stays so, also after a restart.
         let newest = there.iter().max_by_key(|replica| replica.generation);
         let made = newest.and_then(|newest| newest.made.as_ref());
         let settled = view.rollout.as_ref().map(|rollout| rollout.stage);

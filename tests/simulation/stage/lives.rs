@@ -62,7 +62,7 @@ impl Stage {
         life.over.send_replace(true);
         self.held.clear();
         self.served.clear();
-        // Whatever changed in the configuration meanwhile.
+        // The configuration may have changed meanwhile.
         let pause = self.book.lock().rng.delay(5_000);
         sleep(pause).await;
         self.begin().await;

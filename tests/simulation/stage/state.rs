@@ -25,7 +25,7 @@ pub struct Stage {
     pub scaler: Arc<dyn Scaler>,
     pub services: BTreeMap<&'static str, Declared>,
     pub held: Vec<(Instant, ReplicaId, Lease)>,
-    /// Who was served last, to see that the turns are taken in order.
+    /// The replica that was served last, to see that the turns are taken in order.
     pub served: BTreeMap<ServiceName, (Arc<Cursor>, Slot)>,
     pub taken: BTreeSet<Slot>,
     /// Images that have to be pulled, so that no two are the same.
