@@ -4,6 +4,7 @@
 use crate::support::client;
 use crate::support::edge::Edge;
 use crate::support::until;
+use crate::support::upstream::Upstream;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,7 +26,7 @@ fn read(file: &str) -> String {
     fs::read_to_string(conf(file)).expect("readable")
 }
 
-/// What `promtool` says, having agreed.
+/// Output of `promtool`; panics when it complains.
 fn promtool(arguments: &[&str], file: &Path) -> String {
     let ours = conf("../target/promtool/usr/bin/promtool");
     let program = match ours.exists() {
@@ -110,13 +111,31 @@ fn the_dashboard_is_laid_out_without_overlaps() {
 #[tokio::test]
 async fn what_alerts_and_dashboard_ask_for_is_at_the_metrics_of_a_running_tidegate() {
     let log = tempfile::NamedTempFile::new().expect("a file");
+    let full = Upstream::start("full").await;
     let edge = Edge::start(&format!(
-        "services:\n  acts:\n    image: acts:latest\n    first_port: 26300\n    scale: {{ min: 2 }}\n\
+        "services:\n  acts:\n    image: acts:latest\n    first_port: 26300\n    scale: {{ min: 2 }}\n  \
+         full:\n    addresses: [\"{}\"]\n    routes: [{{ path: /held }}]\n    \
+         container_concurrency: 1\n\
          plugins: [access-log: {{ path: {} }}]\n",
+        full.address,
         log.path().display(),
     ))
     .await;
-    // The first request waits for the first replica, so that there was one who waited.
+    // The second of two requests waits for the only place: holds have a histogram only then.
+    let two = futures_util::future::join(edge.get("/held"), edge.get("/held"));
+    let released = async {
+        until("a request is held", SOON, || async {
+            let held = edge
+                .metric("tidegate_held_requests{service=\"full\"}")
+                .await;
+            (held == Some(1.0) && full.requests() == 1).then_some(())
+        })
+        .await;
+        full.release();
+        full.release();
+    };
+    let (answers, ()) = futures_util::future::join(two, released).await;
+    assert_eq!([answers.0.status, answers.1.status], [200, 200]);
     assert_eq!(edge.get("/api/v1/categories").await.status, 200);
     edge.shows("acts", "26300=ready 26301=ready", SOON).await;
     assert_eq!(
@@ -127,7 +146,9 @@ async fn what_alerts_and_dashboard_ask_for_is_at_the_metrics_of_a_running_tidega
         let text = client::get(edge.admin, "/metrics").await.text();
         let drained = r#"tidegate_drain_duration_seconds_count{service="acts"} 1"#;
         let replaced = "tidegate_replacements_total{";
-        (text.contains(drained) && text.contains(replaced)).then_some(text)
+        let held = r#"tidegate_hold_duration_seconds_count{service="full"} "#;
+        let all = [drained, replaced, held];
+        all.iter().all(|it| text.contains(it)).then_some(text)
     })
     .await;
     let there = labels(&metrics);
@@ -202,7 +223,7 @@ fn selectors(query: &str) -> Vec<(String, BTreeSet<String>)> {
             .iter()
             .any(|ours| name.starts_with(ours));
         if !ours && name != "up" {
-            // What is between quotes is no name.
+            // Text between quotes is no name.
             continue;
         }
         let braces = after
