@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tidegate::control::{Control, Deployed, Hands, ImageNote, Images, Managed, forecast};
+use tidegate::control::{Authority, Control, Deployed, ImageNote, Images, Managed, forecast};
 use tidegate::engine::fake::FakeEngine;
 use tidegate::engine::{ErrorKind, testing};
 use tidegate::plugin::{Combined, Hooks, Probe, Registry, Scaler};
@@ -194,15 +194,15 @@ impl Stage {
                 .retain(|managed| managed.spec.name.as_str() != arguments[0]),
             "starts" => self.starts_max = arguments[0].parse().expect("a number"),
             "start-time" => self.engine.start_time(arguments[0], duration(arguments[1])),
-            "run" => self.running = Some(self.started(Hands::Free).await),
-            "upgrade" => self.other = Some(self.started(Hands::Resting).await),
+            "run" => self.running = Some(self.started(Authority::Full).await),
+            "upgrade" => self.other = Some(self.started(Authority::ReadOnly).await),
             "hand-over" => self.hand_over().await,
             "old-gone" => {
                 let old = self.other.take().expect("an upgrade");
                 let _ = old.over.send(true);
                 old.task.await.expect("no panic");
                 let handle = &self.running().handle;
-                handle.take(Hands::Free, BTreeMap::new()).await;
+                handle.authorize(Authority::Full, BTreeMap::new()).await;
             }
             "reload" => {
                 let handle = self.running().handle.clone();
@@ -215,7 +215,7 @@ impl Stage {
                 let _ = running.over.send(true);
                 running.task.await.expect("no panic");
                 self.note("-- tidegate restarts --");
-                self.running = Some(self.started(Hands::Free).await);
+                self.running = Some(self.started(Authority::Full).await);
             }
             "stale" => self.engine.stale(true),
             "fresh" => self.engine.stale(false),
@@ -326,10 +326,10 @@ impl Stage {
         self.running.as_ref().expect("`run` comes first")
     }
 
-    async fn started(&mut self, hands: Hands) -> Running {
+    async fn started(&mut self, authority: Authority) -> Running {
         let (writer, reader) = store::store();
         let (log, began) = (Arc::clone(&self.log), self.began);
-        let tells = Arc::new(AtomicBool::new(hands != Hands::Resting));
+        let tells = Arc::new(AtomicBool::new(authority != Authority::ReadOnly));
         let may_tell = Arc::clone(&tells);
         let sink = Arc::new(move |event: &Event| {
             // A decision that changes the count is told as `Scaled`, too.
@@ -345,8 +345,8 @@ impl Stage {
         let clock = self.clock;
         let control = control.with_clock(Arc::new(move || clock + began.elapsed()));
         let mut control = control.generations_above((1 << 50) + self.lives * 1_000_000);
-        if hands == Hands::Resting {
-            control = control.resting();
+        if authority == Authority::ReadOnly {
+            control = control.read_only();
         }
         let (over, shutdown) = watch::channel(false);
         let task = tokio::spawn(control.run(shutdown));
@@ -366,7 +366,9 @@ impl Stage {
     async fn hand_over(&mut self) {
         self.note("-- the old process is asked to let go --");
         let old = self.running.take().expect("it runs");
-        old.handle.take(Hands::Resting, BTreeMap::new()).await;
+        old.handle
+            .authorize(Authority::ReadOnly, BTreeMap::new())
+            .await;
         let snapshot = old.reader.load();
         let wanted = snapshot.services.iter();
         let wanted = wanted
@@ -376,7 +378,9 @@ impl Stage {
         old.tells.store(false, Ordering::Relaxed);
         new.tells.store(true, Ordering::Relaxed);
         self.note("-- the new process is in control --");
-        new.handle.take(Hands::Careful, wanted).await;
+        new.handle
+            .authorize(Authority::NoPlannedStops, wanted)
+            .await;
         self.running = Some(new);
         self.other = Some(old);
     }

@@ -223,18 +223,18 @@ async fn an_ended_process_is_seen_with_its_code_as_soon_as_it_ends() {
 #[tokio::test]
 async fn what_a_replica_said_last_is_known_until_it_is_stopped() {
     let bench = Bench::new("words", 21260).with(|template| {
-        // It panics, with the text in its message.
+        // The program panics, with the text in its message.
         template.environment = [("PORT".into(), "nonsense".into())].into();
     });
     let id = bench.start(21260).await.unwrap();
     let words = until("it says why it ends", PATIENCE, || async {
-        let words = bench.engine.last_words(&id).await;
+        let words = bench.engine.last_logs(&id).await;
         (!words.is_empty()).then_some(words)
     })
     .await;
     assert!(words.concat().contains("InvalidDigit"), "{words:?}");
     bench.stop(&id).await;
-    assert_eq!(bench.engine.last_words(&id).await, Vec::<String>::new());
+    assert_eq!(bench.engine.last_logs(&id).await, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -197,10 +197,10 @@ impl About<'_> {
                 to: Some(to.clone()),
                 ..plain("rolled_back")
             },
-            Event::SaidLast {
-                slot, id, words, ..
+            Event::LastLogs {
+                slot, id, lines, ..
             } => About {
-                why: Some(words.join("\n")),
+                why: Some(lines.join("\n")),
                 ..of_one("said_last", slot, id)
             },
             Event::RequestFailed { slot, id, why, .. } => About {

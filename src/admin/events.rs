@@ -77,7 +77,7 @@ pub async fn events(
     }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if asked.follow || text("accept").is_some_and(accepts_stream) {
-        // What the client heard last counts more than what it asked for at first.
+        // The last event that the client received outranks the one it asked for at first.
         if let Some(id) = text("last-event-id") {
             let Ok(id) = id.trim().parse() else {
                 let what = format!("`Last-Event-ID: {id}` is not the id of an event, a number");
@@ -185,7 +185,7 @@ impl Stream {
         }
     }
 
-    /// What happened since the last time.
+    /// Sends the events since the last time.
     async fn tell(
         &mut self,
         admin: &Admin,
@@ -210,7 +210,7 @@ impl Stream {
         Ok(())
     }
 
-    /// What the reader does not have yet, or a sign of life.
+    /// Sends the state where the reader lacks it, or a sign of life.
     async fn show(&mut self, board: &Board, always: bool) -> Result<(), ReaderLeft> {
         let only = self.asked.service.as_deref();
         let wanted = |name: &&String| only.is_none_or(|only| only == name.as_str());

@@ -9,7 +9,7 @@ use super::upgrade::predecessor::{LivePredecessor, Predecessor};
 use super::upgrade::successor::{Door, Knock};
 use crate::admin::Order;
 use crate::config::Plugged;
-use crate::control::{Hands, Images};
+use crate::control::{Authority, Images};
 use crate::plugin::Background;
 use async_trait::async_trait;
 use pingora::server::ShutdownWatch;
@@ -118,7 +118,7 @@ impl KeeperParts {
                     }
                     Knock::IsReady(successor) => {
                         let handed = tokio::select! {
-                            handed = keeper.hand_over(successor, hands(&before)) => handed,
+                            handed = keeper.hand_over(successor, authority(&before)) => handed,
                             () = over(&mut shutdown) => {
                                 // The containers may be the successor's already.
                                 keeper.options.remove = false;
@@ -133,7 +133,7 @@ impl KeeperParts {
                 pid = gone(&mut before) => {
                     log::info!("process {pid} is gone");
                     before = None;
-                    keeper.handle.take(Hands::Free, BTreeMap::new()).await;
+                    keeper.handle.authorize(Authority::Full, BTreeMap::new()).await;
                 }
                 () = over(&mut shutdown) => break None,
             }
@@ -151,7 +151,10 @@ impl KeeperParts {
                 let drain = keeper.config.server.drain_timeout;
                 keeper.supervisor.stopping(drain);
                 if keeper.options.remove {
-                    keeper.handle.take(Hands::Free, BTreeMap::new()).await;
+                    keeper
+                        .handle
+                        .authorize(Authority::Full, BTreeMap::new())
+                        .await;
                 }
                 keeper.leave().await;
             }
@@ -160,10 +163,10 @@ impl KeeperParts {
 }
 
 /// Authority of the control loop, which is limited until the previous process has ended.
-fn hands(before: &Option<LivePredecessor>) -> Hands {
+fn authority(before: &Option<LivePredecessor>) -> Authority {
     match before {
-        Some(_) => Hands::Careful,
-        None => Hands::Free,
+        Some(_) => Authority::NoPlannedStops,
+        None => Authority::Full,
     }
 }
 

@@ -139,7 +139,7 @@ async fn follow(
 /// Progress in a replica's log.
 enum LogProgress {
     Open,
-    /// It ended after the line of this time, or without any.
+    /// Ended after the line of this time, or without a line.
     Until(Option<String>),
 }
 

@@ -79,7 +79,7 @@ fn start(text: &Text, options: Options, registry: Registry) -> Result<Infallible
         config.server.max_concurrent_starts,
     );
     let control = match predecessor {
-        Some(_) => control.resting(),
+        Some(_) => control.read_only(),
         None => control,
     };
     let (doors_sender, doors) = watch::channel(Doors::Closed);

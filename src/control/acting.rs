@@ -1,4 +1,4 @@
-//! What the engine is told to do, and what becomes of it.
+//! Calls of the engine, and their results.
 
 use super::event_loop::Control;
 use super::input::{Fetch, Input};
@@ -71,7 +71,7 @@ impl Control {
                         let logs = Input::LastLogs {
                             service: service.clone(),
                             slot,
-                            lines: engine.last_words(&id).await,
+                            lines: engine.last_logs(&id).await,
                             id: id.clone(),
                         };
                         let _ = sender.send(logs).await;

@@ -1,4 +1,4 @@
-//! What other tasks may ask of the control loop.
+//! Requests of other tasks to the control loop.
 
 use crate::control::declared::Managed;
 use crate::control::image_note::{ImageNote, Images};
@@ -7,7 +7,7 @@ use crate::service::spec::{ServiceName, Slot};
 use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 
-/// What other tasks may ask of the control loop.
+/// A request of another task.
 pub(super) enum Command {
     /// Replaces the whole set of services.
     Reconfigure {
@@ -39,30 +39,31 @@ pub(super) enum Command {
     Left { done: oneshot::Sender<Vec<String>> },
     /// Answers, to show that it can.
     Answer { done: oneshot::Sender<()> },
-    /// Changes what the loop may do to the world.
-    Use {
-        hands: Hands,
-        /// How many replicas were wanted by whoever was in control until now.
+    /// Sets how much authority this process has.
+    Authorize {
+        authority: Authority,
+        /// How many replicas the process in control until now wanted.
         wanted: BTreeMap<ServiceName, u32>,
         done: oneshot::Sender<()>,
     },
 }
 
-/// What the loop may do to the world. Whatever it is, the loop lists, probes and publishes.
+/// How much authority this process has over containers. In each case it lists, probes and
+/// publishes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Hands {
-    /// Nothing is started or stopped: another process is in control.
-    Resting,
+pub enum Authority {
+    /// Starts and stops nothing: another process is in control.
+    ReadOnly,
     /// No planned stops: another process may still have requests in any replica.
-    Careful,
-    Free,
+    NoPlannedStops,
+    Full,
 }
 
-/// What became of a wish to deploy something.
+/// Result of a deploy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deployed {
-    /// It is on its way; the version's name.
+    /// Under way; the version's name.
     Begun(String),
-    /// It is what runs already.
+    /// The version that runs already.
     Runs(String),
 }

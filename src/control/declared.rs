@@ -1,4 +1,4 @@
-//! What the configuration declares of one service.
+//! One service as the configuration declares it.
 
 use crate::plugin::{Probe, Scaler};
 use crate::service::spec::Spec;

@@ -1,6 +1,6 @@
 //! The loop: hears of something, brings its picture up to date, plans, acts and publishes.
 
-use super::command::Hands;
+use super::command::Authority;
 use super::declared::Managed;
 use super::handle::Handle;
 use super::image_note::{ImageNote, Images};
@@ -35,7 +35,7 @@ const ROUNDS_MAX: usize = 64;
 /// With thousands of replicas a look takes milliseconds. When as many health checks come out at
 /// about the same time, one for each would leave no time for the checks themselves.
 const DEAR_LOOK: Duration = Duration::from_millis(1);
-/// What comes within so many times the look's own time shares the next one.
+/// Inputs within so many times the look's own time share the next one.
 const GATHERS: u32 = 3;
 const GATHERS_MAX: Duration = Duration::from_millis(50);
 
@@ -55,9 +55,9 @@ pub struct Control {
     /// Stopped and removed; a listing up to this one may still show it.
     pub(super) gone: BTreeMap<ReplicaId, u64>,
     pub(super) removing: Option<oneshot::Sender<()>>,
-    pub(super) hands: Hands,
+    pub(super) authority: Authority,
     /// Waits until nothing is under way.
-    pub(super) resting: Option<oneshot::Sender<()>>,
+    pub(super) stepping_back: Option<oneshot::Sender<()>>,
     /// Taken over with the control, until the first listing of its own.
     pub(super) inherited: BTreeMap<ServiceName, u32>,
 }
@@ -86,8 +86,8 @@ impl Control {
             observing: Observing::default(),
             measuring: Measuring::default(),
             removing: None,
-            hands: Hands::Free,
-            resting: None,
+            authority: Authority::Full,
+            stepping_back: None,
             inherited: BTreeMap::new(),
         };
         (control, handle)
@@ -105,9 +105,9 @@ impl Control {
         self
     }
 
-    /// Begins without touching anything, until it is told otherwise.
-    pub fn resting(mut self) -> Control {
-        self.hands = Hands::Resting;
+    /// Begins with authority to read only, until it is given more.
+    pub fn read_only(mut self) -> Control {
+        self.authority = Authority::ReadOnly;
         self
     }
 
@@ -256,7 +256,7 @@ impl Control {
         if let Some(at) = self.measure_if_due(now) {
             wake = wake.min(at);
         }
-        let may_act = self.hands != Hands::Resting;
+        let may_act = self.authority != Authority::ReadOnly;
         let turn = self.outside.turn(self.observing.sequence);
         for state in self.services.values_mut().filter(|_| may_act) {
             if let Some(at) = state.turn_rest(&turn).filter(|at| *at > now) {
@@ -287,7 +287,7 @@ impl Control {
         }
         self.outside.writer.publish(self.snapshot(now));
         self.finish_removing();
-        self.finish_resting();
+        self.finish_stepping_back();
         if self.needs_engine() && !self.observing.under_way {
             wake = wake.min(self.observing.next);
         }
@@ -306,7 +306,7 @@ impl Control {
                 continue;
             }
             let mut plan = state.plan(&permits, self.engine_up, self.engine.can(), now);
-            if self.hands == Hands::Careful {
+            if self.authority == Authority::NoPlannedStops {
                 plan.postpone_planned_stops();
             }
             if let Some(at) = [plan.wake, state.next_turn(now)]

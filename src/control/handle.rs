@@ -1,6 +1,6 @@
 //! How other tasks ask the control loop.
 
-use super::command::{Command, Deployed, Hands};
+use super::command::{Authority, Command, Deployed};
 use super::declared::Managed;
 use super::image_note::{ImageNote, Images};
 use super::input::Input;
@@ -105,12 +105,12 @@ impl Handle {
         }
     }
 
-    /// Changes what the loop may do. `Resting` is reached once nothing is under way any more;
-    /// after it, nothing is planned before the world was looked at afresh.
-    pub async fn take(&self, hands: Hands, wanted: BTreeMap<ServiceName, u32>) {
+    /// Sets how much authority this process has. `ReadOnly` takes effect once nothing is under way
+    /// any more; after it, a new listing comes before the next plan.
+    pub async fn authorize(&self, authority: Authority, wanted: BTreeMap<ServiceName, u32>) {
         let (done, finished) = oneshot::channel();
-        let command = Command::Use {
-            hands,
+        let command = Command::Authorize {
+            authority,
             wanted,
             done,
         };

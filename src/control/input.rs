@@ -45,7 +45,7 @@ pub(super) enum Input {
         fetch: Fetch,
         result: Result<(), EngineError>,
     },
-    /// What an image's name stands for, so that it can be deployed.
+    /// The image behind a name, so that it can be deployed.
     Resolved {
         service: ServiceName,
         template: Box<Template>,
@@ -76,6 +76,6 @@ pub(super) enum Input {
         id: ReplicaId,
         verdict: Verdict,
     },
-    /// What ready replicas use.
+    /// Use of the ready replicas.
     Measured(Measured),
 }

@@ -1,6 +1,6 @@
-//! What the engine lists, and what it means when it does not answer.
+//! Listings of the engine, and its absence.
 
-use crate::control::command::Hands;
+use crate::control::command::Authority;
 use crate::control::event_loop::Control;
 use crate::control::input::Input;
 use crate::control::service::ServiceState;
@@ -74,8 +74,8 @@ impl Control {
         self.gone = gone;
         self.gone.retain(|_, last| sequence < *last);
 
-        if self.hands == Hands::Resting {
-            // Whoever is in control is starting these.
+        if self.authority == Authority::ReadOnly {
+            // The process in control is starting these.
             seen.retain(|replica| replica.state != RunState::Created);
         }
         let mut by_service: BTreeMap<ServiceName, Vec<Observed>> = BTreeMap::new();
@@ -99,7 +99,7 @@ impl Control {
                 && let Some(wanted) = self.inherited.remove(name)
             {
                 state.want(wanted, now);
-                // It may have been deployed since this process looked first.
+                // A deploy may have happened since this process looked first.
                 state.adopt_version(&turn);
             }
         }

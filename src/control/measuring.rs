@@ -1,4 +1,4 @@
-//! What replicas use, for the services whose policies ask for it.
+//! Use of processors and memory, for the services whose policies ask for it.
 
 use crate::control::event_loop::Control;
 use crate::control::input::{Input, Measured};

@@ -21,7 +21,7 @@ mod schedule;
 mod service;
 mod turn;
 
-pub use command::{Deployed, Hands};
+pub use command::{Authority, Deployed};
 pub use declared::Managed;
 pub use event_loop::Control;
 pub use forecast::{Forecast, forecast};

@@ -1,6 +1,6 @@
-//! What people and other processes ask of the loop.
+//! Orders of people and of other processes.
 
-use crate::control::command::{Command, Deployed, Hands};
+use crate::control::command::{Authority, Command, Deployed};
 use crate::control::event_loop::Control;
 use crate::control::input::Input;
 use crate::control::service::ServiceState;
@@ -35,7 +35,7 @@ impl Control {
             } => {
                 let (state, turn) = self.in_hand(&service);
                 let scaled = state.and_then(|state| state.scale_by_hand(replicas, &turn));
-                // Whoever asked finds it in the next snapshot.
+                // The next snapshot shows the result to the caller.
                 self.settle();
                 let _ = done.send(scaled);
             }
@@ -53,18 +53,18 @@ impl Control {
                 let left = self.services.values().flat_map(ServiceState::left);
                 let _ = done.send(left.collect());
             }
-            Command::Use {
-                hands,
+            Command::Authorize {
+                authority,
                 wanted,
                 done,
-            } => self.take(hands, wanted, done),
+            } => self.authorize(authority, wanted, done),
         }
     }
 
     /// A service that may be changed by hand now, and the turn for it.
     fn in_hand(&mut self, service: &str) -> (Result<&mut ServiceState, String>, Turn<'_>) {
         let turn = self.outside.turn(self.observing.sequence);
-        if self.hands == Hands::Resting {
+        if self.authority == Authority::ReadOnly {
             let why = "another process is taking over; ask that one".to_owned();
             return (Err(why), turn);
         }
@@ -118,25 +118,25 @@ impl Control {
             };
             Ok(state.deploy(template, &turn))
         });
-        // Whoever asked finds it under way in the next snapshot.
+        // The next snapshot shows the deploy under way.
         self.settle();
         let _ = done.send(deployed);
     }
 
-    fn take(
+    fn authorize(
         &mut self,
-        hands: Hands,
+        authority: Authority,
         wanted: BTreeMap<ServiceName, u32>,
         done: oneshot::Sender<()>,
     ) {
-        let before = std::mem::replace(&mut self.hands, hands);
-        self.resting = None;
-        if hands == Hands::Resting {
-            self.resting = Some(done);
+        let before = std::mem::replace(&mut self.authority, authority);
+        self.stepping_back = None;
+        if authority == Authority::ReadOnly {
+            self.stepping_back = Some(done);
             return;
         }
-        if before == Hands::Resting {
-            // Whatever was listed until now, somebody else may have changed since.
+        if before == Authority::ReadOnly {
+            // Listings until now are void: another process may have made changes since.
             self.inherited = wanted;
             self.observing.plans_after = self.observing.sequence;
             self.observing.fresh = false;
@@ -145,7 +145,7 @@ impl Control {
         let _ = done.send(());
     }
 
-    /// What is there must be known before it can be removed.
+    /// Only replicas that are known can be removed.
     fn knows_all(&self) -> bool {
         self.observing.seen_once || !self.needs_engine()
     }
@@ -163,9 +163,9 @@ impl Control {
         }
     }
 
-    pub(super) fn finish_resting(&mut self) {
+    pub(super) fn finish_stepping_back(&mut self) {
         let busy = self.services.values().any(ServiceState::is_busy);
-        if !busy && let Some(done) = self.resting.take() {
+        if !busy && let Some(done) = self.stepping_back.take() {
             let _ = done.send(());
         }
     }

@@ -42,7 +42,7 @@ pub trait Engine: Send + Sync + 'static {
     async fn resolve(&self, image: &str, pull: Pull) -> Result<ImageId, EngineError>;
 
     /// The last lines of the replica's log, oldest first; none when it cannot be read.
-    async fn last_words(&self, id: &ReplicaId) -> Vec<String>;
+    async fn last_logs(&self, id: &ReplicaId) -> Vec<String>;
 
     /// Processor time and memory of the replica.
     async fn usage(&self, id: &ReplicaId) -> Result<Usage, EngineError> {

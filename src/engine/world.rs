@@ -26,7 +26,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// What one listing shows.
+/// The content of one listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct World {
     /// All replicas of this instance, in any state.

@@ -55,7 +55,7 @@ pub struct ServiceView {
     /// The image of the configuration, when that is another one.
     pub configured_image: Option<String>,
     /// Last lines of a failed replica, while replicas fail one after another.
-    pub last_words: Option<Arc<LastWords>>,
+    pub last_logs: Option<Arc<LastLogs>>,
     /// `None` once the service left the configuration.
     pub spec: Option<Arc<Spec>>,
     /// The last rollout, under way or finished.
@@ -83,7 +83,7 @@ impl ServiceView {
             decisions: Decisions::default(),
             image: None,
             configured_image: None,
-            last_words: None,
+            last_logs: None,
             spec: None,
             rollout: None,
             ring: LazyRing::default(),
@@ -93,7 +93,7 @@ impl ServiceView {
 
 /// The last lines of a replica that failed and is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastWords {
+pub struct LastLogs {
     pub slot: Slot,
     pub lines: Vec<String>,
 }
@@ -146,5 +146,5 @@ pub struct FailedReplica {
     pub slot: Slot,
     pub why: String,
     /// Last lines of its log.
-    pub last_words: Vec<String>,
+    pub last_logs: Vec<String>,
 }

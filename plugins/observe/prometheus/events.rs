@@ -218,7 +218,7 @@ impl Events {
             | Event::Rolling { .. }
             | Event::Decided { .. }
             | Event::RolloutFailed { .. }
-            | Event::SaidLast { .. }
+            | Event::LastLogs { .. }
             | Event::EngineUp
             | Event::EngineDown { .. } => {}
         }

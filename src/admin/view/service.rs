@@ -207,9 +207,9 @@ pub fn service(
         because: view.because.clone(),
         image: view.image.clone(),
         configured_image: view.configured_image.clone(),
-        last_words: view.last_words.as_ref().map(|words| LastLogsJson {
-            slot: words.slot,
-            lines: words.lines.clone(),
+        last_words: view.last_logs.as_ref().map(|logs| LastLogsJson {
+            slot: logs.slot,
+            lines: logs.lines.clone(),
         }),
         routes: view
             .spec
@@ -276,7 +276,7 @@ fn rollout(view: &RolloutView) -> RolloutJson {
     let failures = view.failures.iter().map(|failed| FailedReplicaJson {
         slot: failed.slot,
         why: failed.why.clone(),
-        last_words: failed.last_words.clone(),
+        last_words: failed.last_logs.clone(),
     });
     RolloutJson {
         stage: view.stage.as_str().to_owned(),

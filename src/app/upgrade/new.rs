@@ -4,7 +4,7 @@ use super::predecessor::{LivePredecessor, Predecessor};
 use crate::app::doors::Doors;
 use crate::app::keeper::Keeper;
 use crate::app::unix_socket::Socket;
-use crate::control::Hands;
+use crate::control::Authority;
 use crate::service::spec::ServiceName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,7 +20,9 @@ impl Keeper {
         let (wanted, by_hand) = predecessor.ready().await?;
         let by_name = wanted.clone().into_iter();
         let by_name = by_name.map(|(name, wanted)| (ServiceName::new(name), wanted));
-        self.handle.take(Hands::Careful, by_name.collect()).await;
+        self.handle
+            .authorize(Authority::NoPlannedStops, by_name.collect())
+            .await;
         for name in by_hand {
             let count = wanted.get(&name).copied();
             if let Err(why) = self.handle.scale(name, count).await {

@@ -6,7 +6,7 @@ use super::successor::Successor;
 use crate::app::doors::{Doors, over};
 use crate::app::keeper::Keeper;
 use crate::app::supervisor::Supervisor;
-use crate::control::Hands;
+use crate::control::Authority;
 use crate::service::snapshot::ServiceView;
 use pingora::server::ShutdownWatch;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,14 +49,18 @@ impl Keeper {
 
     /// Hands over the containers, and the clients once the successor accepts them. If the successor
     /// ends before that, this process goes on as before.
-    pub async fn hand_over(&mut self, mut successor: Successor, hands: Hands) -> Option<Successor> {
+    pub async fn hand_over(
+        &mut self,
+        mut successor: Successor,
+        authority: Authority,
+    ) -> Option<Successor> {
         let pid = successor.pid;
-        let rest = self.handle.take(Hands::Resting, BTreeMap::new());
+        let rest = self.handle.authorize(Authority::ReadOnly, BTreeMap::new());
         if tokio::time::timeout(REST_WITHIN, rest).await.is_err() {
             let why = "containers are still being started or stopped";
             log::warn!("process {pid} cannot take over now: {why}");
             successor.refuse(why).await;
-            self.handle.take(hands, BTreeMap::new()).await;
+            self.handle.authorize(authority, BTreeMap::new()).await;
             return None;
         }
         let wanted = self.counts(|service| service.desired);
@@ -69,7 +73,7 @@ impl Keeper {
             // A message without its end hands over nothing.
             drop(successor);
             log::warn!("process {pid} does not take over: it did not read the message");
-            self.handle.take(hands, BTreeMap::new()).await;
+            self.handle.authorize(authority, BTreeMap::new()).await;
             return None;
         }
         // No timeout: as long as the successor lives, the containers are its own.
@@ -86,7 +90,7 @@ impl Keeper {
             _ => {
                 successor.conversation.closed().await;
                 log::error!("process {pid} ended before it took over; continuing");
-                self.handle.take(hands, BTreeMap::new()).await;
+                self.handle.authorize(authority, BTreeMap::new()).await;
                 None
             }
         }

@@ -30,7 +30,7 @@ const EXCUSES_MAX: u32 = 3;
 /// changes, but no more often than this.
 const TELL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Whoever takes longer than this to be ready is worth an event.
+/// A start that takes longer than this is worth an event.
 const SLOW_TO_START: Duration = Duration::from_secs(5);
 
 pub struct Target {
@@ -82,7 +82,7 @@ impl Probing {
     async fn run(self, mut healthy_at: Option<SocketAddr>) {
         let mut interval = STARTING_INTERVAL.min(self.timing.interval);
         loop {
-            // What another health check found well is asked at once.
+            // An address that was healthy by another health check is checked at once.
             let (address, first) = match healthy_at.take() {
                 Some(address) => (address, Duration::ZERO),
                 None => (self.until_healthy(interval).await, self.timing.interval),
@@ -175,8 +175,8 @@ impl Probing {
             let began = Instant::now();
             match self.check(address).await {
                 Ok(()) => {
-                    // It may have come up between two checks, and then a better address answers,
-                    // too. One that gave no answer in time is not there at all.
+                    // The replica may have come up between two checks; then a better address
+                    // answers, too. An address that gave no answer in time is not there at all.
                     for better in refused {
                         if self.check(better).await.is_ok() {
                             return Ok(better);
@@ -222,7 +222,7 @@ impl Probing {
     }
 }
 
-/// What each address came to, and once what several came to.
+/// The failure of each address, with equal ones joined.
 fn in_one(failures: &[(SocketAddr, String)]) -> String {
     match failures {
         [] => "the replica has no address".to_owned(),
@@ -240,12 +240,12 @@ fn in_one(failures: &[(SocketAddr, String)]) -> String {
     }
 }
 
-/// What was last said of a replica that is not healthy yet.
+/// The last reason that was reported for a replica that is not healthy yet.
 #[derive(Default)]
 struct Told(Option<(Duration, String)>);
 
 impl Told {
-    /// What is to be said of `why`, so long after the first check; it is noted as said.
+    /// Returns a verdict if the reason changed or is overdue, and remembers it.
     fn news(&mut self, after: Duration, why: String) -> Option<Verdict> {
         let (last, known) = match &self.0 {
             Some((last, known)) => (*last, known.as_str()),

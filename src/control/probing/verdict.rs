@@ -1,4 +1,4 @@
-//! What a health check has come to think of a replica.
+//! The verdict of a health check on a replica.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub enum Verdict {
     NotYet {
         after: Duration,
         why: String,
-        /// It has just become `SLOW_TO_START`; said once.
+        /// Reached `SLOW_TO_START` with this check; true once.
         is_slow: bool,
     },
     /// Failed `retries` times in a row after it had been healthy.

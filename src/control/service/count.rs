@@ -12,7 +12,7 @@ use crate::service::spec::{ServiceName, SleepTerms, Source, Spec};
 use crate::service::time::{Human, Moment};
 use std::time::Duration;
 
-/// What bounds the count of a service that sleeps.
+/// Bound of the count of a service that sleeps.
 const ASLEEP: &str = "idle";
 
 pub struct Count {

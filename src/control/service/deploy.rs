@@ -10,7 +10,7 @@ use crate::service::spec::{ManualDeploy, Slot, Spec, Template, Version};
 use crate::service::time::Moment;
 
 impl ServiceState {
-    /// What a deploy of this image, or of what is configured, would make containers from.
+    /// Template and spec of a deploy of this image, or of the configured one.
     pub fn to_deploy(&self, image: Option<String>) -> Result<(Template, Spec), String> {
         self.wish.to_deploy(image).ok_or_else(|| {
             let why = "has fixed `addresses`: there are no containers of it to deploy";

@@ -19,7 +19,7 @@ pub use starts::START_HANGS_AFTER;
 pub use tracked::Tracked;
 
 use crate::service::replica::ReplicaId;
-use crate::service::snapshot::LastWords;
+use crate::service::snapshot::LastLogs;
 use crate::service::spec::ServiceName;
 use brake::Brake;
 use image::ImageState;
@@ -36,7 +36,7 @@ pub struct Fleet {
     taken: TakenPorts,
     image: ImageState,
     brake: Brake,
-    last_logs: Option<Arc<LastWords>>,
+    last_logs: Option<Arc<LastLogs>>,
     /// How long the last start took until it was ready.
     started_in: Duration,
     /// Moving average of that; zero: none was seen.

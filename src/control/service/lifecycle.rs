@@ -1,4 +1,4 @@
-//! What happens to a service's replicas, and what is done with them.
+//! Reports about a service's replicas, and actions on them.
 
 use super::fleet::{Pausing, Probed};
 use super::state::ServiceState;

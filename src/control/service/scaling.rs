@@ -18,8 +18,10 @@ impl ServiceState {
         }
     }
 
-    /// What was running was wanted: a restart scales nothing down before a whole interval was
-    /// observed. Amid a rollout some went ahead; then not more than when the newest was made.
+    /// Wants as many as run: a restart scales nothing down before a whole interval was observed.
+    /// Amid a rollout some went ahead, so the count is bounded by the one that the newest container
+    /// was made for. Docker is the memory: a scale-up that had made no container yet is decided
+    /// anew.
     pub(super) fn want_what_runs(&mut self, now: Moment) {
         if !self.wish.is_declared() {
             return;
@@ -93,7 +95,7 @@ impl ServiceState {
         scaler.is_some_and(|scaler| scaler.needs().usage)
     }
 
-    /// What the ready replicas use together.
+    /// Use of all ready replicas together.
     fn used(&self, now: Moment) -> Used {
         let template = self.wish.spec().and_then(|spec| spec.template());
         let limit = template.and_then(|template| template.nano_cpus);

@@ -1,4 +1,4 @@
-//! What others see of a service: its rotation, and why it is as it is.
+//! A service as others see it: its rotation, and the reasons for its state.
 
 use super::fleet::Tracked;
 use super::state::ServiceState;
@@ -43,7 +43,7 @@ impl ServiceState {
             ring: LazyRing::default(),
             image: self.wish.version().map(Version::to_string),
             configured_image: self.wish.configured_image(),
-            last_words: self.fleet.last_logs(),
+            last_logs: self.fleet.last_logs(),
             spec: self.wish.spec().map(Arc::clone),
             rollout: self.wish.rollout_view(self.progress(now), now),
         }

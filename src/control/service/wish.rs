@@ -1,5 +1,5 @@
-//! What is wished for: the declared service, the version that its replicas are made from, and
-//! the way from one version to the next.
+//! The wish: the declared service, the version that its replicas are made from, and the way from
+//! one version to the next.
 
 mod checks;
 mod found;
@@ -31,16 +31,16 @@ const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 pub struct Wish {
     /// `None` once the service left the configuration.
     managed: Option<Managed>,
-    /// What the configuration says that containers are made from.
+    /// Template that the configuration declares.
     declared: Option<Template>,
-    /// What they are made from: the same, unless it was deployed by hand, or failed.
+    /// Version in use: the declared one, unless it was deployed by hand, or failed.
     version: Option<Version>,
     rollout: Option<Rollout>,
     checks: Checks,
     stop_grace_period: Duration,
 }
 
-/// What a change of the configuration asks for.
+/// Consequence of a change of the configuration.
 pub enum Next {
     /// No containers at all.
     Nothing,
@@ -212,7 +212,7 @@ impl Wish {
         self.version = Some(version);
     }
 
-    /// What a deploy of this image, or of what is configured, would make containers from.
+    /// Template and spec of a deploy of this image, or of the configured one.
     pub fn to_deploy(&self, image: Option<String>) -> Option<(Template, Spec)> {
         let (spec, declared) = (self.spec()?, self.declared.as_ref()?);
         let mut template = declared.clone();
@@ -304,7 +304,7 @@ impl Wish {
     /// The last lines of a replica that failed.
     pub fn read_last_logs(&mut self, id: &ReplicaId, lines: &[String]) {
         if let Some(rollout) = &mut self.rollout {
-            rollout.said_last(id, lines);
+            rollout.read_last_logs(id, lines);
         }
     }
 

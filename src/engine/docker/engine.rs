@@ -80,8 +80,8 @@ impl Engine for Docker {
         self.daemon.resolve(image, pull).await
     }
 
-    async fn last_words(&self, id: &ReplicaId) -> Vec<String> {
-        self.said_last(id).await
+    async fn last_logs(&self, id: &ReplicaId) -> Vec<String> {
+        self.read_last_logs(id).await
     }
 
     async fn usage(&self, id: &ReplicaId) -> Result<Usage, EngineError> {

@@ -14,7 +14,7 @@ const LINE_BYTES: usize = 400;
 const WITHIN: Duration = Duration::from_secs(2);
 
 impl Docker {
-    pub(super) async fn said_last(&self, id: &ReplicaId) -> Vec<String> {
+    pub(super) async fn read_last_logs(&self, id: &ReplicaId) -> Vec<String> {
         let mut text = Vec::new();
         let read = self.daemon.read_log(id, &mut text);
         if tokio::time::timeout(WITHIN, read).await.is_err() {

@@ -182,7 +182,7 @@ impl Engine for FakeEngine {
         self.reach(OP)?.image(OP, image)
     }
 
-    async fn last_words(&self, id: &ReplicaId) -> Vec<String> {
+    async fn last_logs(&self, id: &ReplicaId) -> Vec<String> {
         vec![format!("{id} says farewell")]
     }
 

@@ -153,11 +153,11 @@ pub enum Event {
         to: String,
     },
     /// Last lines of a failed replica's log.
-    SaidLast {
+    LastLogs {
         service: ServiceName,
         slot: Slot,
         id: ReplicaId,
-        words: Vec<String>,
+        lines: Vec<String>,
     },
     /// A health check. Frequent; never logged.
     Checked {
@@ -201,7 +201,7 @@ impl Event {
             | Event::PauseFailed { .. }
             | Event::ResumeFailed { .. }
             | Event::RolloutFailed { .. }
-            | Event::SaidLast { .. }
+            | Event::LastLogs { .. }
             | Event::RequestFailed { .. }
             | Event::EngineDown { .. }
             | Event::Reloaded { result: Err(_) } => log::Level::Warn,
@@ -237,7 +237,7 @@ impl Event {
             | Event::RolledOut { service, .. }
             | Event::RolloutFailed { service, .. }
             | Event::RolledBack { service, .. }
-            | Event::SaidLast { service, .. }
+            | Event::LastLogs { service, .. }
             | Event::RequestFailed { service, .. }
             | Event::Checked { service, .. } => Some(service),
             Event::TurnedAway { .. }

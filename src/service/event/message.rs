@@ -225,15 +225,15 @@ impl fmt::Display for Event {
             Event::RolledBack { service, to } => {
                 write!(f, "{service}: every replica runs {to} again")
             }
-            Event::SaidLast {
+            Event::LastLogs {
                 service,
                 slot,
                 id,
-                words,
+                lines,
             } => write!(
                 f,
                 "{service}: last output of {at}: {}",
-                words.join(" | "),
+                lines.join(" | "),
                 at = id.on(*slot)
             ),
             Event::RequestFailed {

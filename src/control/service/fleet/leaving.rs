@@ -8,7 +8,7 @@ use crate::engine::{EngineError, ErrorKind};
 use crate::plan::Reason;
 use crate::service::event::Event;
 use crate::service::replica::ReplicaId;
-use crate::service::snapshot::LastWords;
+use crate::service::snapshot::LastLogs;
 use crate::service::spec::Slot;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,13 +67,13 @@ impl Fleet {
     /// The last lines of a failed replica, read before it is removed.
     pub fn read_last_logs(&mut self, slot: Slot, id: &ReplicaId, lines: Vec<String>, turn: &Turn) {
         let last = lines.len().saturating_sub(LINES_LOGGED);
-        turn.tell(Event::SaidLast {
+        turn.tell(Event::LastLogs {
             service: self.service.clone(),
             slot,
             id: id.clone(),
-            words: lines[last..].to_vec(),
+            lines: lines[last..].to_vec(),
         });
-        self.last_logs = Some(Arc::new(LastWords { slot, lines }));
+        self.last_logs = Some(Arc::new(LastLogs { slot, lines }));
     }
 
     /// Marks the replica in this slot as one to be replaced. The error lists the slots that
@@ -118,7 +118,7 @@ impl Fleet {
         tracked.map(Tracked::wakes).is_some()
     }
 
-    /// What became of a pause, or of the end of one.
+    /// Notes the result of a pause, or of a resume.
     pub fn frozen(
         &mut self,
         id: &ReplicaId,

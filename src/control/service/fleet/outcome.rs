@@ -1,4 +1,4 @@
-//! What came of something that was done with a replica.
+//! Outcomes of actions on a replica.
 
 use crate::service::replica::ReplicaId;
 use crate::service::spec::{Slot, SpecHash};
@@ -14,7 +14,7 @@ pub struct ReplicaFailure {
     pub why: String,
     /// `None`: it never got ready.
     pub ready_since: Option<Moment>,
-    /// It never got ready, or not for long.
+    /// Never ready, or not for long.
     pub blames_image: bool,
 }
 
@@ -48,7 +48,7 @@ pub struct Unanswered {
     pub why: String,
 }
 
-/// What came of a health check's verdict.
+/// Outcome of a health check's verdict.
 pub enum Probed {
     Nothing,
     /// The first good check of a replica that we started from this version.
@@ -58,7 +58,7 @@ pub enum Probed {
 
 pub enum Pausing {
     Gone,
-    /// It has a request, which came before the door was shut.
+    /// A request came before the door was shut.
     Busy,
     Begun,
 }

@@ -19,7 +19,7 @@ impl TakenPorts {
         self.0.insert(slot, now);
     }
 
-    /// It is free as soon as a replica is missing.
+    /// Takes a port until a replica is missing.
     pub fn take_until_needed(&mut self, slot: Slot) {
         self.0.insert(slot, FREE_WHEN_NEEDED);
     }

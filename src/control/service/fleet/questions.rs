@@ -1,4 +1,4 @@
-//! What a fleet is like, for the planner, the policy and the view.
+//! Questions about a fleet, for the planner, the policy and the view.
 
 use super::Fleet;
 use super::tracked::Tracked;
@@ -6,7 +6,7 @@ use crate::plan;
 use crate::plan::Reason;
 use crate::plan::backoff::{Backoff, SETTLED_AFTER};
 use crate::service::replica::{Observed, Phase, Replica, ReplicaId, ReplicaView};
-use crate::service::snapshot::LastWords;
+use crate::service::snapshot::LastLogs;
 use crate::service::spec::{ImageId, ServiceName, Slot, SpecHash, Version};
 use crate::service::time::Moment;
 use crate::service::usage::Used;
@@ -187,7 +187,7 @@ impl Fleet {
     }
 
     /// The last lines of a failed replica, while starts are held back.
-    pub fn last_logs(&self) -> Option<Arc<LastWords>> {
+    pub fn last_logs(&self) -> Option<Arc<LastLogs>> {
         self.last_logs.clone().filter(|_| self.brake.is_on())
     }
 }

@@ -62,12 +62,12 @@ impl Removal {
         matches!(self.step, Some(Step::UnderWay { .. }))
     }
 
-    /// It failed, and the time for the next attempt has come.
+    /// Failed, and due for the next attempt.
     pub fn is_due(&self, now: Moment) -> bool {
         matches!(self.step, Some(Step::RetryAt(at)) if at <= now)
     }
 
-    /// It failed more than once, or hangs.
+    /// Failed more than once, or hangs.
     pub fn is_stuck(&self, now: Moment) -> bool {
         match self.step {
             None => false,

@@ -64,7 +64,7 @@ impl Fleet {
             return None;
         }
         if observed.state == RunState::Running {
-            // It is ours, then: a start came through whose answer was lost.
+            // The port is ours, then: a start came through whose answer was lost.
             self.taken.free(observed.slot);
         }
         let mut count_failure = true;

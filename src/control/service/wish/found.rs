@@ -3,8 +3,8 @@
 use crate::service::replica::{Observed, Vouched};
 use crate::service::spec::{Template, Version, changed_keys};
 
-/// What new containers are to be made from instead of what is declared: what the newest one was
-/// made from, when that was wanted of it by hand, or when it is the same by another name.
+/// The version for new containers where it is not the declared one: that of the newest container,
+/// if it was deployed by hand, or is the declared one by another name.
 pub fn in_use(declared: &Template, newest: Option<&Observed>) -> Option<Version> {
     let newest = newest?;
     let version = version_of(newest, declared)?;

@@ -12,7 +12,7 @@ use crate::service::time::Moment;
 const FAILURES_KEPT: usize = 10;
 
 pub struct Rollout {
-    /// What there was before, to go back to.
+    /// The version before, to go back to.
     from: Version,
     to: Version,
     update: Update,
@@ -31,7 +31,7 @@ struct Failure {
     view: FailedReplica,
 }
 
-/// What is to be done about a failed replica.
+/// The consequence of a failed replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
     None,
@@ -86,7 +86,7 @@ impl Rollout {
         self.stage == RolloutStage::Paused
     }
 
-    /// What the service is on its way back from, or did not get past, with what went wrong.
+    /// The failure that stopped the rollout, or made it go back.
     pub fn failed_with(&self) -> Option<&str> {
         self.why.as_deref()
     }
@@ -123,7 +123,7 @@ impl Rollout {
             let view = FailedReplica {
                 slot,
                 why: why.to_owned(),
-                last_words: Vec::new(),
+                last_logs: Vec::new(),
             };
             self.failures.push(Failure { id, view });
         }
@@ -144,10 +144,10 @@ impl Rollout {
         remedy
     }
 
-    pub fn said_last(&mut self, id: &ReplicaId, words: &[String]) {
+    pub fn read_last_logs(&mut self, id: &ReplicaId, lines: &[String]) {
         let of_it = |failure: &&mut Failure| failure.id.as_ref() == Some(id);
         if let Some(failure) = self.failures.iter_mut().find(of_it) {
-            failure.view.last_words = words.to_vec();
+            failure.view.last_logs = lines.to_vec();
         }
     }
 

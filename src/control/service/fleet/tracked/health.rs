@@ -66,7 +66,7 @@ impl Tracked {
         }
         match (&self.replica, &self.health) {
             (Some(replica), Health::Failed(_)) => replica.find_again(),
-            // It slept.
+            // Closed since its sleep.
             (Some(replica), Health::Unknown) if same => replica.gate.reopen(),
             _ => {}
         }
@@ -82,8 +82,8 @@ impl Tracked {
         });
     }
 
-    /// It was started, and its health check does not succeed yet; `slow_after` so long that
-    /// everybody should know.
+    /// Notes that the health check of a started replica does not succeed yet; `slow_after`: so long
+    /// that it is worth an event.
     pub fn not_yet(&mut self, slow_after: Option<Duration>, why: String, turn: &Turn) {
         if self.phase() != Phase::Starting {
             return;

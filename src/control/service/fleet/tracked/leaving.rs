@@ -66,7 +66,7 @@ impl Tracked {
         }
     }
 
-    /// It is on its way out of the picture.
+    /// Ends what is left of its connections within this time.
     pub fn dismiss(&self, within: Duration) {
         if let Some(replica) = &self.replica {
             replica.dismiss(within);

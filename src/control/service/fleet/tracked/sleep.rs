@@ -69,18 +69,18 @@ impl Tracked {
         self.observed.state = RunState::Running;
     }
 
-    /// It may be paused, or not: the next listing tells.
+    /// Paused or not: the next listing tells.
     pub fn may_be_paused(&mut self) {
         self.slumber.is_unsure();
     }
 
-    /// It runs on, and cannot be paused.
+    /// Runs on, cannot be paused, and is to be replaced.
     pub fn runs_on(&mut self, now: Moment) {
         self.runs_again(now);
         self.is_to_go = true;
     }
 
-    /// It stays paused against its service's will.
+    /// Stays paused against its service's will.
     pub fn cannot_be_resumed(&mut self, turn: &Turn) -> Option<ReplicaFailure> {
         self.slumber.ends();
         self.fail(Ailment::Paused, turn)
