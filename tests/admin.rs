@@ -446,7 +446,7 @@ async fn no_route_leads_to_it() {
     );
 }
 
-/// What Prometheus would make of a text; panics where it would complain.
+/// The metrics that Prometheus reads in a text; panics where it would complain.
 #[derive(Default)]
 struct Exposition {
     kinds: BTreeMap<String, String>,

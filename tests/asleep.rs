@@ -38,7 +38,7 @@ async fn ask(edge: &Edge, name: &str) -> String {
     answer.text()
 }
 
-/// What Docker says of its containers.
+/// States of the containers, as Docker lists them.
 fn states(edge: &Edge) -> Vec<String> {
     let label = format!("label=io.tidegate.instance={}", edge.instance);
     let all = docker(&["ps", "-a", "--format", "{{.State}}", "--filter", &label]);
@@ -71,7 +71,7 @@ async fn requests_are_held_until_who_slept_is_awake_from_nothing_and_from_a_paus
     let again = join_all((0..20).map(|_| ask(&edge, "web"))).await;
     assert!(again.iter().all(|name| *name == names[0]), "{again:?}");
 
-    // It is stopped in the end, and the next request starts another one.
+    // The container is stopped in the end, and the next request starts another one.
     edge.shows("web", "", SOON).await;
     assert_eq!(states(&edge), [""; 0]);
     assert_ne!(ask(&edge, "web").await, names[0]);
@@ -123,7 +123,7 @@ async fn an_open_tunnel_keeps_its_service_awake() {
     let (mut tunnel, head, _) = raw(edge.address, question.as_bytes()).await;
     assert!(head.starts_with("HTTP/1.1 101"), "{head}");
 
-    // Whoever was asked later sleeps already.
+    // The service that was asked later sleeps already.
     ask(&edge, "clock").await;
     edge.shows("clock", "26230=asleep", SOON).await;
     edge.shows("web", "26220=ready", SOON).await;

@@ -117,7 +117,7 @@ async fn with_least_request_nobody_is_sent_to_who_is_busy_while_others_are_not()
     assert_eq!(held.await.unwrap().status, 200);
 }
 
-/// Who answers a request, with a body or without, that carries this cookie.
+/// The replica that answers a request, with a body or without, that carries this cookie.
 async fn who(edge: &Edge, method: &str, cookie: Option<&str>) -> String {
     let mut request = Request::builder().method(method).uri("/who");
     if let Some(cookie) = cookie {

@@ -98,7 +98,7 @@ impl Drop for Stage {
     }
 }
 
-/// What conf/acts.yaml says, but for ports, volume and a shorter interval.
+/// Writes conf/acts.yaml, but for ports, volume and a shorter interval.
 fn write(edge: &Edge, bounds: RangeInclusive<u32>) {
     let (min, max) = (bounds.start(), bounds.end());
     edge.write(&format!(
@@ -110,7 +110,7 @@ fn write(edge: &Edge, bounds: RangeInclusive<u32>) {
     ));
 }
 
-/// What the browser uploaded, once the story is over.
+/// Uploads of the browser, once the story is over.
 async fn uploaded(story: Story) -> Vec<(u64, PathBuf)> {
     let uploaded: Vec<BTreeMap<String, serde_json::Value>> =
         serde_json::from_str(&story.end().await).expect("its last line");

@@ -49,7 +49,7 @@ fn containers(image: &str, first_port: u16, more: &str) -> String {
     )
 }
 
-/// What is said of a machine without a configuration cannot be seen on one that has one.
+/// Messages about a machine without a configuration cannot be seen on one that has one.
 fn is_configured() -> bool {
     let file = Path::new("/etc/tidegate/tidegate.yaml");
     if file.exists() {

@@ -67,7 +67,7 @@ impl Acts {
             .collect()
     }
 
-    /// Who answers `count` requests, in turn.
+    /// Names of the replicas that answer `count` requests, in turn.
     pub async fn turns(&self, count: usize) -> Vec<String> {
         let mut names = Vec::new();
         for _ in 0..count {

@@ -1,5 +1,4 @@
-//! What the documents say, held against the program: snippets load, metrics exist, links lead
-//! somewhere.
+//! The documents, held against the program: snippets load, metrics exist, links lead somewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

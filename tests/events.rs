@@ -1,4 +1,4 @@
-//! What happened, as a list and as it happens, and the state beside it.
+//! Events as a list and as they happen, and the state beside them.
 
 use crate::support::client::{get, send};
 use crate::support::edge::Edge;
@@ -66,7 +66,7 @@ async fn the_list_says_what_happened_to_whom_when_and_why() {
     assert_eq!(words(&newest), ["sick"]);
     // Reading changed nothing.
     assert_eq!(get(edge.admin, "/api/v1/events").await.json(), list);
-    // What failed is with the replica, too.
+    // The failure is with the replica, too.
     let replica = &edge.service("legacy").await["replicas"][0];
     assert_eq!(replica["restarts"], 1);
     assert_eq!(replica["last_failure"]["why"], sick["why"]);

@@ -132,7 +132,7 @@ async fn what_waits_on_a_replica_that_gets_sick_is_answered_by_another() {
         let released = tokio::time::timeout(SOON, released).await;
         released.expect("they wait");
         assert_eq!(answers(asked).await, ["200 A", "200 A"], "{method}");
-        // What was counted is told after the answer.
+        // Counters are written after the answer.
         until("the retry is counted", SOON, || async {
             let retries = "tidegate_retries_total{service=\"legacy\"}";
             (edge.metric(retries).await == Some(1.0)).then_some(())

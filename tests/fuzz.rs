@@ -283,7 +283,7 @@ fn by_muncher(bytes: &[u8]) -> Result<Vec<Message>, String> {
     if read != bytes.len() || muncher.complete != muncher.messages.len() {
         return Err("half a message".to_owned());
     }
-    // It knows the method of the last one only, and only now.
+    // The parser knows the method of the last message only, and only now.
     if let Some(last) = muncher.messages.last_mut() {
         last.method = parser.http_method().to_owned();
     }
@@ -295,8 +295,8 @@ const METHODS: [&str; 9] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "LINK",
 ];
 
-/// What came on one connection to a replica. One whose client left or stalled is cut short, and
-/// then there must be nothing whole in it but its beginning.
+/// Judges the bytes of one connection to a replica. A connection whose client left or stalled is
+/// cut short, and then nothing whole may be in it but its beginning.
 fn judge(bytes: &[u8]) -> Result<(), String> {
     let first = match by_httparse(bytes) {
         Ok(messages) => messages,

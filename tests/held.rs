@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// The same request on the short way, on Pingora's without and with more to read behind its head,
+/// The same request on the plain way, on Pingora's without and with more to read behind its head,
 /// and as a handshake.
 fn ways(method: &str, path: &str) -> Vec<String> {
     let head = format!("{method} {path} HTTP/1.1\r\nhost: a\r\n");

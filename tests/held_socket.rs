@@ -52,7 +52,7 @@ async fn whoever_connects_while_nobody_serves_is_served_by_the_next_one() {
     let edge = before(&a);
     let address = edge.address;
     let mut edge = edge.holding(address);
-    // What Tidegate says to this takes no replica.
+    // Tidegate's own answer to this takes no replica.
     let dots = "/x/%2e%2e/y";
     let mut early = Connection::open(edge.address).await.unwrap();
     let early = tokio::spawn(async move { early.get(dots).await.unwrap().status });
@@ -92,7 +92,7 @@ async fn a_client_that_is_connected_at_term_is_answered_and_told_to_connect_anew
         let told = tokio::time::timeout(SOON, told).await;
         told.expect("it is not told to connect anew");
     }
-    // Whoever says nothing does not keep it.
+    // A silent client does not keep the process.
     assert_eq!(edge.ended(SOON).await, Some(0));
     drop(forgotten);
 }
@@ -112,7 +112,7 @@ async fn a_socket_that_the_configuration_does_not_ask_for_is_refused_with_what_t
     assert!(said.contains("hint: set `listen: [\"127.0.0.1:"), "{said}");
     assert!(std::net::TcpListener::bind(asked).is_ok());
 
-    // What was passed to another process is not ours, as after a fork.
+    // A socket that was passed to another process is not ours, as after a fork.
     let mut edge = before(&a).with("LISTEN_FDS", "1").with("LISTEN_PID", "1");
     edge.spawn(&[]);
     edge.listening().await;

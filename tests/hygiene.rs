@@ -77,7 +77,7 @@ async fn a_client_cannot_say_who_it_is_nor_strike_out_who_we_say_it_is() {
         let (status, _) = ask(&edge, &request("GET /", &["Host: a", &line])).await;
         assert_eq!(status, 400, "{named}");
     }
-    // What a filter adds cannot be struck out either.
+    // Headers that a filter adds cannot be struck out either.
     let (status, _) = ask(
         &edge,
         &request("GET /", &["Host: a", "Connection: X-Request-Id"]),
@@ -280,7 +280,7 @@ async fn escaped_slashes_pass_where_a_route_keeps_them() {
     ))
     .await;
     edge.ready().await;
-    // On the short way and on the long one.
+    // On the plain way and on the long one.
     for method in ["GET", "POST"] {
         let body = match method {
             "POST" => "Transfer-Encoding: chunked",

@@ -88,7 +88,7 @@ async fn serve(
     }
 }
 
-/// A request on the short way, or the same on Pingora's.
+/// A request on the plain way, or the same on Pingora's.
 fn way(number: usize, method: &str) -> http::request::Builder {
     let request = Request::builder().method(method).uri("/x");
     match number {

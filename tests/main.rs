@@ -27,7 +27,7 @@ mod log; // what is logged, when nothing reads it
 mod manual; // what docs/ shows: messages, commands, files of before and after
 mod monitoring; // the alerts and the Grafana dashboard, held against the real metrics
 mod openapi; // what the API says of itself
-mod plain; // the short way of plain requests, and what else is on their connections
+mod plain; // the plain way of plain requests, and what else is on their connections
 mod proxy; // the real binary in front of plain addresses
 mod retried; // what is asked for again, and what never is, on every way
 mod scaling; // scaling policies under recorded traffic

@@ -1,5 +1,5 @@
-//! What the pages in `docs/` show, held against the program: messages are in the source, commands
-//! exist, files of before become files of after, and the plugin is the one that is built.
+//! The pages in `docs/`, held against the program: messages are in the source, commands exist,
+//! files of before become files of after, and the plugin is the one that is built.
 
 use crate::support::edge::{self, Ran};
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,7 +71,7 @@ fn source() -> String {
     joined.replace("\\\"", "\"")
 }
 
-/// What is quoted as code in a line.
+/// Code in a line, between backquotes.
 fn quoted(line: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = line;
@@ -206,7 +206,7 @@ fn the_plugin_that_is_shown_is_the_one_that_is_built() {
 
 // === links ===
 
-/// What GitHub makes of a heading.
+/// GitHub's anchor of a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading
         .chars()

@@ -1,4 +1,4 @@
-//! What the API says of itself, held against the router and against a real server's answers.
+//! The API's own description, held against the router and against a real server's answers.
 
 use crate::support::client::{Answer, get, send};
 use crate::support::edge::Edge;

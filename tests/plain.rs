@@ -1,4 +1,4 @@
-//! Plain requests, which take the short way, and their neighbours on the same connection, which
+//! Requests that take the plain way, and their neighbours on the same connection, which
 //! do not.
 
 use crate::support::edge::Edge;
@@ -210,7 +210,7 @@ async fn names_keep_their_spelling_both_ways() {
     assert!(asked.contains("\r\nCookie: b\r\n"), "{asked}");
 }
 
-/// What a client gets of an answer, however a replica frames it, and whether it may go on.
+/// Answers in every framing, and whether the connection goes on.
 #[tokio::test]
 async fn every_framing_of_an_answer_arrives() {
     let web = Recorder::start().await;

@@ -224,7 +224,7 @@ async fn bodies_and_headers_have_limits() {
     edge.ready().await;
     let announced = send(edge.address, Request::post("/x"), vec![b'x'; 10 * 1024 + 1]).await;
     assert_eq!(announced.status, 413);
-    // What is announced is refused before any of it comes.
+    // A body that announces too much is refused before any of it comes.
     let unsent = b"POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 10241\r\n\r\n";
     let unsent = raw(edge.address, unsent).await;
     assert!(unsent.starts_with("HTTP/1.1 413"), "{unsent}");

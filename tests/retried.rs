@@ -22,7 +22,7 @@ async fn two(more: &str) -> ([Recorder; 2], Edge) {
     (replicas, edge)
 }
 
-/// The same request on the short way and on Pingora's.
+/// The same request on the plain way and on Pingora's.
 fn both_ways(method: &str) -> [Vec<u8>; 2] {
     ["", "te: trailers\r\n"].map(|line| {
         let head = format!("{method} /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{line}");

@@ -1,4 +1,4 @@
-//! What the scaling policies do with traffic, and the figures that must not slide.
+//! Scaling policies under traffic, and the figures that must not slide.
 //!
 //! `make simulate` shows the same for weeks.
 

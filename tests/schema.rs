@@ -27,7 +27,7 @@ fn shipped() -> Vec<(String, Value)> {
     files.map(read).collect()
 }
 
-/// What `check` has to say, as text.
+/// Problems that `check` finds, as text.
 fn check(value: &Value) -> Result<(), String> {
     let text = Text {
         name: "a file".to_owned(),
@@ -138,7 +138,7 @@ fn a_wrong_value_is_refused_here_as_by_check() {
         assert!(!validator.is_valid(&file), "{place}");
         assert!(check(&file).is_err(), "{place}");
     }
-    // What is left out with a key is left out.
+    // A key that is null counts as left out.
     let mut file = whole.clone();
     file["services"]["web"]["pull"] = Value::Null;
     assert!(validator.is_valid(&file));

@@ -32,7 +32,7 @@ async fn refused(edge: &Edge, reason: &str) -> Option<f64> {
     edge.metric(&name).await
 }
 
-/// What comes until the other side closes.
+/// Everything that comes until the other side closes.
 async fn rest(mut stream: TcpStream) -> String {
     let mut answer = Vec::new();
     let read = timeout(SOON, stream.read_to_end(&mut answer)).await;
@@ -42,7 +42,8 @@ async fn rest(mut stream: TcpStream) -> String {
 
 /// Sends `start`, and then `x` for ever, until the other side has had enough.
 async fn drip(edge: &Edge, start: &str) -> (String, Duration) {
-    // It counts from the moment the connection is accepted, which may be before we hear of it.
+    // The time counts from the moment the connection is accepted, which may be before we hear of
+    // it.
     let began = Instant::now();
     let stream = TcpStream::connect(edge.address).await.unwrap();
     let (mut reader, mut writer) = stream.into_split();

@@ -90,7 +90,7 @@ impl Supervisor {
         }
     }
 
-    /// Whatever arrived until now.
+    /// All messages that arrived until now.
     fn has_heard(&mut self) -> &VecDeque<String> {
         let mut text = [0; 4096];
         while let Ok(length) = self.hears.try_recv(&mut text) {
@@ -142,7 +142,7 @@ async fn it_hears_of_the_whole_life_of_a_process() {
     edge.write(&services(&a, ""));
     reload(&mut supervisor, "").await;
 
-    // What is in flight keeps it, and it is alive to the end.
+    // A request in flight keeps the process, which is alive to the end.
     let held = tokio::spawn(async move { client.get("/held").await.map(|answer| answer.status) });
     while a.requests() < 2 {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -231,7 +231,7 @@ fn systemd_accepts_the_units_and_finds_little_exposed() {
     let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/systemd");
     for name in ["tidegate.service", "tidegate.socket"] {
         let unit = fs::read_to_string(units.join(name)).expect("readable");
-        // It looks for the program, and for the manual.
+        // systemd looks for the program, and for the manual.
         let unit = unit.replace("/usr/bin/tidegate", env!("CARGO_BIN_EXE_tidegate"));
         let unit = unit.replace("Documentation=man:tidegate(1)\n", "");
         fs::write(folder.path().join(name), unit).expect("written");
@@ -246,7 +246,7 @@ fn systemd_accepts_the_units_and_finds_little_exposed() {
                 let said = [output.stdout, output.stderr].concat();
                 let said = String::from_utf8_lossy(&said).into_owned();
                 assert!(output.status.success(), "{arguments:?}: {said}");
-                // It says so, and goes on.
+                // systemd prints a warning, and goes on.
                 let ours = said.lines().filter(|line| line.contains("tidegate."));
                 let wrong: Vec<_> = ours
                     .filter(|line| line.contains(".service:") || line.contains(".socket:"))

@@ -99,7 +99,7 @@ fn attribute<'a>(span: &'a Value, key: &str) -> &'a Value {
     found.map_or(&Value::Null, |found| &found["value"])
 }
 
-/// What the replica heard in a header of that name.
+/// Values of a header as the replica got them.
 fn heard<'a>(echo: &'a Value, name: &str) -> Vec<&'a str> {
     let headers = echo["headers"].as_array().expect("headers");
     let named = headers.iter().filter(|header| header[0] == name);
@@ -118,7 +118,7 @@ async fn a_trace_of_a_trusted_proxy_goes_on_through_the_edge_both_ways() {
     let given = format!("00-{TRACE}-{CALLER}-01");
     let mut client = Connection::open(edge.address).await.expect("connected");
     let mut answers = Vec::new();
-    // Short bodies go the short way, and one that is longer than may be kept goes Pingora's.
+    // Short bodies go the plain way, and one too long to keep goes Pingora's.
     for length in [0, 100 << 10] {
         let request = Request::post("/path?secret=1")
             .header("traceparent", &given)
@@ -129,7 +129,7 @@ async fn a_trace_of_a_trusted_proxy_goes_on_through_the_edge_both_ways() {
     edge.signal(Signal::SIGTERM);
     assert_eq!(edge.ended(SOON).await, Some(0));
 
-    // What was gathered is sent at the end.
+    // Spans that were gathered are sent at the end.
     let spans = collector.spans();
     assert_eq!(spans.len(), 2, "{spans:?}");
     for (span, echo) in spans.iter().zip(&answers) {
@@ -173,7 +173,7 @@ async fn from_anybody_else_a_trace_begins_here_and_failures_are_marked() {
     assert!(!told.contains(TRACE), "{told}");
     a.set_failing(true);
     assert_eq!(edge.get("/fails").await.status, 500);
-    // What is refused before any route is looked for is told, too.
+    // Requests that are refused before routing are reported, too.
     raw(edge.address, b"GET /a/%2e%2e/b HTTP/1.1\r\nhost: a\r\n\r\n").await;
 
     let spans = collector.has(3).await;

@@ -99,7 +99,7 @@ async fn what_is_in_flight_finishes_and_everything_new_goes_to_the_new_one() {
     assert_eq!(reloaded.code, Some(0), "{reloaded:?}");
     assert_eq!(new.get("/newer").await.status, 200);
 
-    // Whoever does not say --upgrade is refused, as ever.
+    // A process without --upgrade is refused, as ever.
     let (code, said) = new.successor().refused().await;
     assert_eq!(code, Some(1), "{said}");
     let running = format!("another tidegate (process {})", new.pid());
@@ -189,7 +189,7 @@ async fn a_successor_that_cannot_do_it_changes_nothing() {
     refused(1, "no replica of `legacy` was ready here within 10s").await;
     old.write(&fixed(&a, ""));
 
-    // It ends in the middle of it, once before and once after it was given control.
+    // The new process ends amid the upgrade, once before and once after it was given control.
     let name = |pid: u32| format!("process {pid}");
     for (pid, last_words) in [(1, "does not take over after all"), (2, "ended before it")] {
         let mut wire = successor_by_hand(&old, pid).await;

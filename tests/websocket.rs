@@ -282,7 +282,7 @@ async fn who_waits_for_the_101_of_a_replica_that_gets_sick_gets_it_from_another(
         (silent.seen().len() == 1).then_some(())
     })
     .await;
-    // It keeps what it has, and answers no health check any more.
+    // The replica keeps its tunnels, and answers no health check any more.
     silent.stop().await;
     for asked in asked {
         let granted = tokio::time::timeout(SOON, asked).await.expect("it waits");

@@ -67,7 +67,7 @@ fn replicas_are_added_in_proportion_while_answers_are_too_slow() {
         "{}",
         young.because
     );
-    // It helped, and not enough.
+    // More replicas helped, and not enough.
     assert!(crawling.pass(30, 20, 1_000, 8).decide(8).replicas > 8);
 }
 

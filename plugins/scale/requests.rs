@@ -128,7 +128,7 @@ mod tests {
         Moment::from_secs(secs)
     }
 
-    /// What is decided at `now` with three replicas, after samples of (second, requests so far).
+    /// The decision at `now` with three replicas, after samples of (second, requests so far).
     fn decide(samples: &[(u64, u64)], now: u64) -> Decision {
         let scaler = testing::install::<Requests>("").unwrap().scaler.unwrap();
         let mut window = Window::default();

@@ -103,7 +103,7 @@ impl Scaler for Rps {
 mod tests {
     use super::*;
 
-    /// What is decided after so many seconds at each of these rates.
+    /// The decision after so many seconds at each of these rates.
     fn decide(yaml: &str, rates: &[(u64, u64)], current: u32) -> Decision {
         let scaler = testing::install::<Rps>(yaml).unwrap().scaler.unwrap();
         let (mut window, mut sample) = (Window::default(), Sample::default());

@@ -67,7 +67,7 @@ impl Client {
             *heard = Instant::now();
             let frame = match tokio::time::timeout(SILENT_FOR, body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
-                // Whatever ended it, the next one tells.
+                // The next stream shows why this one ended.
                 Ok(_) | Err(_) => return Ok(Streamed::More),
             };
             let Ok(bytes) = frame.into_data() else {

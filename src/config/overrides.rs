@@ -136,13 +136,13 @@ impl Overrides {
                 "healthcheck" => (entry(service, key), join(&path, key)),
                 _ => (Some(&mut **service), path.clone()),
             };
-            // What is no mapping is reported as such when it is read.
+            // Anything but a mapping is reported when it is read.
             let Some(target) = target.and_then(mapping) else {
                 continue;
             };
             let key = match key {
                 "healthcheck" => {
-                    // What is wrong with it is said of the whole.
+                    // Problems are reported for the health check as a whole.
                     tree.places.give(&path, origin);
                     let kind = if value == TCP { TCP } else { HTTP };
                     if target

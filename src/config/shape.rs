@@ -68,7 +68,7 @@ impl At<'_> {
             let complaint = Complaint::new(&misfit.message);
             let mut path = misfit.path;
             match &complaint {
-                // It was there, was wrong, and has been reported.
+                // Present but wrong, and reported already.
                 Complaint::Missing(key) if removed.contains(&inside(&path, key)) => return None,
                 Complaint::UnknownKey { key, .. } => {
                     let around = around(&path, key).to_owned();

@@ -67,7 +67,7 @@ pub fn read(labels: &[Label]) -> Translation {
             },
             ["sablier", ..] => sleeps = true,
             ["com", "centurylinklabs", "watchtower", ..] => is_watched = true,
-            // What it asks for happens anyway.
+            // Autoheal restarts sick containers, which happens anyway.
             ["autoheal", ..] => {}
             _ => others.push(key),
         }

@@ -1,8 +1,8 @@
 //! The request path: the door (`door/`), the decisions about a request (`request/`) and the
 //! ways that its bytes take (`ways/`).
 //!
-//! It reads snapshots and never meets the engine or the control loop: a dead Docker daemon cannot
-//! stop traffic.
+//! The proxy reads snapshots and never meets the engine or the control loop: a dead Docker daemon
+//! cannot stop traffic.
 
 mod answers;
 pub mod balance;

@@ -7,7 +7,7 @@ use super::route::Routes;
 use crate::service::network::Network;
 use std::time::Duration;
 
-/// What a reload swaps in place.
+/// Settings that a reload swaps in place.
 pub struct Settings {
     pub routes: Routes,
     /// For requests that no route claims.

@@ -37,7 +37,7 @@ export class Board {
   constructor(page, base) {
     Object.assign(this, { page, base });
     page.on("pageerror", (error) => this.errors.push(String(error)));
-    // What the policy of the page forbids is told there.
+    // Violations of the page's policy are reported there.
     page.on("console", (message) => {
       if (message.type() === "error" && /Content Security Policy|Refused to/.test(message.text())) this.errors.push(message.text());
     });

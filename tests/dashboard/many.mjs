@@ -26,7 +26,7 @@ console.log(`script time of an update with all 5000 replicas: median ${scripted[
 assert.equal(await page.evaluate(() => performance.getEntriesByName("tidegate-draw").length), 1, "measures do not pile up");
 await board.shots(SHOTS, "many");
 
-// What moves and is drawn anew takes the focus from nobody.
+// Rows that move and are drawn anew keep the focus.
 const place = () => page.evaluate(() => [...document.querySelectorAll(".service")].findIndex((it) => it.contains(document.activeElement)));
 await page.locator("#sort").selectOption("traffic");
 await page.locator(".service[data-name=service-50] .name").focus();
@@ -38,7 +38,7 @@ for (let at = 0; at < 5; at += 1) {
 assert.ok(places.size > 1 && !places.has(-1), `it moves and keeps the focus: ${[...places]}`);
 await page.locator("#sort").selectOption("name");
 
-// What a process with an earlier clock tells is not taken for old.
+// Events of a process with an earlier clock are not taken for old.
 await page.evaluate(() => window.crowd.tell("message", { id: 2000, time: new Date().toISOString(), what: "scaled", service: "service-01", from: 1, to: 2, text: "first" }));
 await page.evaluate(() => window.crowd.tell("missed", {}));
 await page.evaluate(() => window.crowd.tell("message", { id: 1000, time: new Date(Date.now() - 86_400_000).toISOString(), what: "scaled", service: "service-01", from: 2, to: 3, text: "second" }));
@@ -71,7 +71,7 @@ await page.locator(".service[data-name=service-42] .tile").nth(3).focus();
 await page.evaluate(() => window.crowd.fail("service-42", 3, "another"));
 await page.waitForFunction(() => document.activeElement.dataset.id === "another");
 
-// What comes to nothing after its sheet was closed is said all the same.
+// An order that fails after its sheet was closed shows its failure all the same.
 let answer = null;
 await page.route("**/api/v1/token", (route) => route.fulfill({ json: {} }));
 await page.route("**/deploy", (route) => (answer = () => route.fulfill({ status: 422, json: { error: "there is no such image" } })));
@@ -199,7 +199,7 @@ function crowd() {
       const began = performance.now();
       this.stream.dispatchEvent(new MessageEvent("state", { data }));
       const heard = performance.now() - began;
-      // What is drawn is drawn with the next frame.
+      // Changes are drawn with the next frame.
       requestAnimationFrame(() => {
         const last = performance.getEntriesByName("tidegate-draw").at(-1);
         if (!full) this.took.push(heard + (last?.duration ?? 0));

@@ -1,5 +1,5 @@
-// What a person sees and does on the dashboard, in front of real containers. tests/dashboard.rs
-// sets the stage, and does what a line in capitals asks for.
+// A person's way through the dashboard, in front of real containers. tests/dashboard.rs sets the
+// stage, and does what a line in capitals asks for.
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { Board, open } from "./board.mjs";

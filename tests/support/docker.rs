@@ -12,7 +12,7 @@ pub fn inspect(id: &ReplicaId, format: &str) -> String {
     docker(&["inspect", "-f", format, &id.0])
 }
 
-/// What the docker command prints; panics when it fails.
+/// Output of the docker command; panics when it fails.
 pub fn docker(args: &[&str]) -> String {
     run(args).unwrap_or_else(|error| panic!("docker {args:?}: {error}"))
 }

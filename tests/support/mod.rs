@@ -1,4 +1,4 @@
-//! What the stories are told with: the real binary, real upstreams, a plain client.
+//! Tools of the stories: the real binary, real upstreams, a plain client.
 
 pub mod client;
 pub mod daemon;

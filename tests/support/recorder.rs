@@ -14,7 +14,7 @@ pub struct Recorder {
 
 struct Shared {
     answer: Mutex<Vec<u8>>,
-    /// What came on each connection.
+    /// Bytes of each connection.
     got: Mutex<Vec<Vec<u8>>>,
 }
 
@@ -41,13 +41,13 @@ impl Recorder {
         }
     }
 
-    /// What it says to each request from now on; then it closes, so that every request has a
-    /// connection of its own.
+    /// Sets the answer to each request from now on; then the recorder closes, so that every request
+    /// has a connection of its own.
     pub fn answers(&self, answer: impl AsRef<[u8]>) {
         *self.shared.answer.lock().expect("no panic") = answer.as_ref().to_vec();
     }
 
-    /// What came since the last look, by connection; those without a word are left out.
+    /// Bytes since the last look, by connection; silent connections are left out.
     pub fn take(&self) -> Vec<Vec<u8>> {
         let mut got = self.shared.got.lock().expect("no panic");
         let taken = std::mem::take(&mut *got);
@@ -97,7 +97,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
     let answer = shared.answer.lock().expect("no panic").clone();
     let _ = stream.write_all(&answer).await;
     let _ = stream.shutdown().await;
-    // Whatever comes behind the request is kept as well: it would be the smuggled one.
+    // Bytes behind the request are kept as well: they would be the smuggled one.
     while let Ok(count @ 1..) = stream.read(&mut buffer).await {
         let mut got = shared.got.lock().expect("no panic");
         if let Some(kept) = got.get_mut(place) {

@@ -63,7 +63,7 @@ impl Chat {
         }
     }
 
-    /// What each connection began with, and what came of `/tell`.
+    /// The beginning of each connection, and the result of `/tell`.
     pub fn seen(&self) -> Vec<String> {
         self.seen.lock().expect("no panic").clone()
     }

@@ -75,7 +75,7 @@ impl Graph {
         all
     }
 
-    /// What a glob brings: whatever the module defines or re-exports.
+    /// Names that a glob brings: all that the module defines or re-exports.
     fn under(&self, module: &[String]) -> Vec<Vec<String>> {
         let Some(&file) = self.modules.get(module) else {
             return vec![module.to_vec()];

@@ -3,7 +3,7 @@
 use super::graph::Graph;
 use super::source::library;
 
-/// Who may import whom. `src/README.md` says why.
+/// Rooms, each with those that it may import. `src/README.md` has the reasons.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("certs", &[]),
     ("service", &[]),

@@ -7,7 +7,7 @@ use tidegate::service::store;
 
 #[test]
 fn every_shipped_configuration_loads() {
-    // What stands in its folders is for other programs.
+    // Files in its folders are for other programs.
     let conf = root().join("conf");
     let mut shipped = files("conf", "yaml");
     let ours = [conf.clone(), conf.join("deb")];

@@ -88,7 +88,7 @@ pub struct Army {
     members: JoinSet<()>,
 }
 
-/// What became of them.
+/// Result of the attackers.
 pub struct Fate {
     pub opened: u64,
     /// Closed at once, or with a 4xx or 503.

@@ -1,4 +1,4 @@
-//! What stands behind both edges: a small answer, or a large one.
+//! The server behind both edges: a small answer, or a large one.
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -17,9 +17,9 @@ pub async fn start() -> Result<[SocketAddr; 2], String> {
     Ok([one(big.clone()).await?, one(big).await?])
 }
 
-/// What the kernel keeps for a connection of a server's. Behind a real network it grows with what
-/// the edge takes; over the loopback, whose packets have 64 KiB, it begins with 1.3 MiB, and some
-/// thousand of these are all the memory that the kernel has for TCP.
+/// The kernel's buffer for a connection of a server. Behind a real network it grows with the bytes
+/// that the edge takes; over the loopback, whose packets have 64 KiB, it begins with 1.3 MiB, and
+/// some thousand of these are all the memory that the kernel has for TCP.
 const UNSENT_BYTES_MAX: u32 = 128 << 10;
 
 fn listen() -> std::io::Result<TcpListener> {

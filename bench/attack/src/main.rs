@@ -20,8 +20,8 @@ use tokio::time::{Instant, sleep};
 
 /// How long the client is alone before.
 const CALM: Duration = Duration::from_secs(6);
-/// What was held is given back within this: Tidegate keeps connections to the servers behind for
-/// 30 s, in case somebody asks again.
+/// Memory and files are given back within this: Tidegate keeps connections to the servers behind
+/// for 30 s, in case of another request.
 const RECOVERY: Duration = Duration::from_secs(45);
 /// As many more files than before are as good as none: the client's own, kept behind the edge.
 const KEPT: u64 = 50;

@@ -1,7 +1,7 @@
 //! A private Docker engine, which may be killed; the machine's own is never touched.
 //!
-//! It has its folder, its socket, its bridge, and no rule in the machine's packet filter, so that
-//! published ports are served by Docker's own proxy.
+//! The daemon has its folder, its socket, its bridge, and no rule in the machine's packet filter,
+//! so that published ports are served by Docker's own proxy.
 
 use crate::docker::Docker;
 use crate::edge::IMAGE;
@@ -66,7 +66,7 @@ impl Engine {
 
     fn make_bridge(&self) -> Result<(), String> {
         let bridge = self.bridge.as_str();
-        // Whatever a run that was killed left behind.
+        // A run that was killed may have left one behind.
         let _ = ip(&["link", "delete", bridge]);
         ip(&["link", "add", bridge, "type", "bridge"])?;
         // Of the range for tests of network devices (RFC 2544).

@@ -40,7 +40,7 @@ pub struct Scene {
     pub wire: Option<Wire>,
     pub made: Vec<Image>,
     pub engine: Option<Engine>,
-    /// It serves as long as it is there.
+    /// Serves as long as it exists.
     pub _echo: Option<Echo>,
     pub docker: Docker,
     /// Takes the time that is needed to see that silence kills no tunnel.

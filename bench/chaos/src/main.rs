@@ -140,7 +140,7 @@ async fn run(arguments: Arguments) -> Result<bool, String> {
     };
     load::more_files().map_err(|why| format!("raising the limit of open files: {why}"))?;
     let kinds = arguments.edge.kinds();
-    // What is missing is better said now than after four minutes.
+    // Missing things are better reported now than after four minutes.
     edge::image_present().await?;
     let mut peers = Vec::new();
     if kinds.contains(&Kind::Haproxy) {

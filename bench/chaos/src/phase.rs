@@ -21,7 +21,7 @@ const MOMENT_MAX_MS: u32 = 1000;
 const AFTER: Duration = Duration::from_secs(3);
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 
-/// What holds for every phase.
+/// Conditions of every phase.
 pub struct Conditions {
     pub tidegate: PathBuf,
     pub rate: f64,

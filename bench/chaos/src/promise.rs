@@ -40,7 +40,7 @@ enum Fails {
     UntilNoticed,
     /// While nobody holds the socket, connections are refused; all else is answered.
     OnlyRefused,
-    /// Whatever is in flight is lost, and the numbers say how much.
+    /// Requests in flight are lost, and the numbers show how many.
     Anything,
 }
 

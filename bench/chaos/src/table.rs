@@ -247,7 +247,7 @@ impl Results {
     }
 }
 
-/// What there is to choose from.
+/// The list of events to choose from.
 pub fn list(events: &[Event]) -> String {
     let mut text = String::new();
     for event in events {

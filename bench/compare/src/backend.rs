@@ -1,4 +1,4 @@
-//! What stands behind every edge: answers at once, with as many bytes as the path asks for.
+//! The server behind every edge: answers at once, with as many bytes as the path asks for.
 
 use crate::message::Messages;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,7 +11,7 @@ use tokio::task::spawn_local;
 const SMALL: &[u8] = b"ok";
 /// Connections that may wait to be taken: an edge may open a thousand at once.
 const QUEUE: u32 = 4096;
-/// What is asked to see whether it is well.
+/// Path of the health check.
 pub const HEALTH: &str = "/health";
 /// Answers of other sizes are not kept.
 pub const SIZES: [usize; 2] = [64 << 10, 1 << 20];

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 const IMAGE: &str = "acts:latest";
 const PORT: u16 = 80;
 const WITHIN: Duration = Duration::from_secs(30);
-/// What the image's program answers quickly.
+/// Path that the image's program answers quickly.
 pub const HEALTH: &str = "/api/v1/_health";
 
 /// Removed when it is dropped.

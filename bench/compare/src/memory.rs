@@ -1,4 +1,4 @@
-//! What an edge has of memory: after its start, and for each connection that idles.
+//! Memory of an edge: after its start, and for each connection that idles.
 
 use crate::client::connection::{Ask, Connection};
 use crate::edge::Edge;

@@ -13,7 +13,7 @@ pub struct Messages {
     to: usize,
 }
 
-/// What is known of a message whose body has passed.
+/// A message whose body has passed.
 pub struct Seen<'a> {
     pub head: &'a [u8],
     pub body_bytes: usize,

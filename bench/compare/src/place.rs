@@ -1,10 +1,10 @@
 //! Which processor does what: the edge has the first one, and the clients and the servers behind
 //! share the last one, so that the edge is never in their way.
 
-/// What an edge keeps open beside connections, at most.
+/// Files that an edge keeps open beside connections, at most.
 const OTHER_FILES: u64 = 1200;
 
-/// What keeps an edge where it is.
+/// Command that keeps an edge on its processors.
 pub fn of_the_edge() -> Vec<String> {
     match processors() {
         1 => Vec::new(),
@@ -12,7 +12,7 @@ pub fn of_the_edge() -> Vec<String> {
     }
 }
 
-/// What lets an edge go anywhere, although we stay.
+/// Command that lets an edge run anywhere, although we stay.
 pub fn anywhere() -> Vec<String> {
     let all = format!("0-{}", processors() - 1);
     ["taskset", "-c", &all].map(str::to_owned).to_vec()

@@ -32,7 +32,7 @@ pub struct Bench {
     pub closed: Duration,
     pub open: Duration,
     pub backend: [SocketAddr; 2],
-    /// What went wrong; the rest goes on.
+    /// Failures, beside which the rest goes on.
     pub failures: Vec<String>,
 }
 

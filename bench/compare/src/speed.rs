@@ -12,7 +12,7 @@ use tokio::time::sleep;
 const WARM_UP: Duration = Duration::from_millis(400);
 const WARM_UP_OPEN: Duration = Duration::from_millis(250);
 
-/// What a closed loop showed.
+/// Result of a closed loop.
 pub struct Most {
     pub per_second: f64,
     /// Of the edge, all its threads, for one request.
@@ -21,7 +21,7 @@ pub struct Most {
     pub busy: f64,
 }
 
-/// What an open loop showed.
+/// Result of an open loop.
 pub struct Waits {
     pub p50: Duration,
     pub p99: Duration,

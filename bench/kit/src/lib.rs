@@ -1,4 +1,4 @@
-//! What the tools in `bench/` have in common.
+//! Common parts of the tools in `bench/`.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What a process has of the machine, from /proc.
+//! Memory, processor time and files of a process, from /proc.
 
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -55,7 +55,7 @@ impl Process {
         kib.ok_or_else(|| format!("/proc/{}/{file} has no {name}", self.0))
     }
 
-    /// What all its threads have had of processors so far, in user space and in the kernel.
+    /// Processor time of all its threads so far, in user space and in the kernel.
     pub fn cpu(&self) -> Result<Duration, String> {
         let text = fs::read_to_string(format!("/proc/{}/stat", self.0)).map_err(gone)?;
         // The name may hold anything, also spaces and brackets.

@@ -1,4 +1,4 @@
-//! What the control loop takes of a core when nothing changes, with five hundred containers.
+//! The control loop's share of a core when nothing changes, with five hundred containers.
 
 use async_trait::async_trait;
 use std::net::SocketAddr;

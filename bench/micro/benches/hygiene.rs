@@ -1,4 +1,4 @@
-//! What it costs to look at a request before it is routed.
+//! Cost of a look at a request before it is routed.
 
 use criterion::{BatchSize, Criterion};
 use pingora::http::RequestHeader;

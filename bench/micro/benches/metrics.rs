@@ -1,4 +1,4 @@
-//! What a finished request costs the metrics that are always there.
+//! Cost of a finished request for the metrics that are always there.
 
 use criterion::Criterion;
 use std::hint::black_box;

@@ -9,12 +9,12 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// What is not answered by then has failed.
+/// A request that is not answered by then has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// More than any answer of ours has.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
-/// What became of one request.
+/// Result of one request.
 pub struct Answered {
     /// Since the load began.
     pub due: Duration,
@@ -77,7 +77,7 @@ async fn ask(edge: SocketAddr, service: Duration, idle: &Idle) -> Result<(), Str
     if let Some(mut stream) = used {
         match exchange(&mut stream, edge, service).await {
             Ok(()) => return keep(stream, idle),
-            // It was closed while it idled; nothing was answered.
+            // Closed while it idled; nothing was answered.
             Err(Broken::Before(_)) => {}
             Err(Broken::Amid(why)) => return Err(why),
         }

@@ -179,7 +179,7 @@ impl Edge {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// It leaves, and its containers go with it.
+    /// Ends the edge, whose containers go with it.
     pub async fn leave(mut self) -> Result<(), String> {
         let id = self.child.id().ok_or("it had ended by itself")?;
         let told = Command::new("kill")
@@ -195,7 +195,7 @@ impl Edge {
 
 impl Drop for Edge {
     fn drop(&mut self) {
-        // It must be gone before its containers go, or it would replace them.
+        // The edge must be gone before its containers go, or it would replace them.
         let _ = self.child.start_kill();
         while let Ok(None) = self.child.try_wait() {
             std::thread::sleep(Duration::from_millis(5));

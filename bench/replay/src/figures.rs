@@ -1,4 +1,4 @@
-//! What a run came to, in the words of `tidegate simulate`.
+//! Figures of a run, in the words of `tidegate simulate`.
 
 use crate::client::Sent;
 use crate::edge::Seen;
@@ -30,7 +30,7 @@ pub struct Figures {
     pub step: Option<Step>,
 }
 
-/// What followed a step of the load.
+/// Consequences of a step of the load.
 #[derive(Serialize)]
 pub struct Step {
     pub need: u32,

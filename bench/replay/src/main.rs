@@ -66,7 +66,7 @@ struct Arguments {
     /// Nothing but how long who sleeps takes to wake
     #[arg(long)]
     only_waking: bool,
-    /// What a replica takes to listen once its container runs, in milliseconds
+    /// Time that a replica takes to listen once its container runs, in milliseconds
     #[arg(long, default_value_t = 3000)]
     start_ms: u64,
     #[arg(long, default_value_t = 1)]
@@ -101,7 +101,7 @@ async fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// What is replayed under one name.
+/// Traffic that is replayed under one name.
 struct Phase {
     name: String,
     trace: Trace,

@@ -14,7 +14,7 @@ export async function open() {
 }
 
 export class Phone {
-  // What it uploaded: the id of the act, and the bytes that went up.
+  // Uploads of the phone: the id of the act, and the bytes that went up.
   sent = new Map();
   errors = [];
   foreign = [];

@@ -21,7 +21,7 @@ pub struct NewAct {
     pub category_name: String,
     #[serde(rename = "imgB64")]
     pub image: Image,
-    /// What the sender takes the photo for; then it must be that.
+    /// Kind of the photo by the sender's word; then the bytes must be of that kind.
     #[serde(rename = "imgType")]
     pub kind: Option<String>,
 }
@@ -133,7 +133,7 @@ impl From<Timestamp> for String {
     }
 }
 
-/// What the bytes of a photo are by their first ones; the sender's word for it is not asked.
+/// Kind of a photo by its first bytes; the sender's word for it is not asked.
 pub fn kind(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),

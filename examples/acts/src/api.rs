@@ -211,7 +211,7 @@ async fn image(
         Some(v) if v == photo.digest => "public, max-age=31536000, immutable",
         _ => "no-cache",
     };
-    // Whatever was uploaded, it is shown as a photo or not at all.
+    // An upload is shown as a photo or not at all.
     let disposition = match photo.kind.as_str() {
         UNKNOWN => "attachment",
         _ => "inline",

@@ -1,4 +1,4 @@
-//! What one process knows besides the database.
+//! State of one process beside the database.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -11,7 +11,7 @@ use crate::switches::Switches;
 pub struct App {
     pub store: Store,
     pub switches: Switches,
-    /// Who answers: in a container, its host name.
+    /// Name of this replica: in a container, its host name.
     pub replica: HeaderValue,
     /// API requests served since the start or the last reset.
     pub served: AtomicU64,

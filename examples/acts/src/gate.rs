@@ -1,4 +1,4 @@
-//! What happens to every request, whatever its route.
+//! Steps of every request, on any route.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,6 +1,6 @@
 //! The page for phones.
 //!
-//! It is one document with its style and its script inside: the next request may meet another
+//! The page is one document with its style and its script inside: the next request may meet another
 //! replica, perhaps of another version or a crashed one, and half a page helps nobody.
 
 use std::sync::{Arc, LazyLock};
@@ -39,7 +39,7 @@ const SCRIPT: &str = concat!(
     include_str!("../app/script/main.js"),
 );
 
-/// What a person sees whose first request meets a replica that has crashed.
+/// The page for a person whose first request meets a replica that has crashed.
 const CRASHED: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
     <meta name=\"viewport\" content=\"width=device-width\"><meta http-equiv=\"refresh\" content=\"1\">\
     <title>Acts</title><p>This replica has crashed, and another one takes its place. \
@@ -121,7 +121,7 @@ async fn worker(asked: HeaderMap) -> Response {
     ([allowed], file(&asked, "text/javascript", body)).into_response()
 }
 
-/// Who answers, and whether it is time to look again.
+/// Names the replica, and says whether it is time to look again.
 async fn ping(State(app): State<Arc<App>>) -> Result<Response, Failure> {
     let answer: Json<Value> = Json(json!({ "revision": app.store.revision().await? }));
     Ok(([(CACHE_CONTROL, "no-store")], answer).into_response())

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::act::{Image, kind};
 use crate::failure::Failure;
 
-/// What is no photo that we know is nothing that a browser should try to show.
+/// Bytes of no known kind, which no browser should try to show.
 pub const UNKNOWN: &str = "application/octet-stream";
 
 /// How many photos are written at once in one process. They do not share the database's turns: a
@@ -29,7 +29,7 @@ const WRITES: usize = 4;
 /// A file without a row that is older than this belongs to no upload under way.
 const ORPHAN_AGE: Duration = Duration::from_secs(10 * 60);
 
-/// What a row says of its photo.
+/// A photo as its row describes it.
 pub struct Photo {
     pub file: String,
     pub kind: String,

@@ -143,7 +143,7 @@ impl Store {
             let with_photo = |(card, file): (Card, String)| {
                 let image = match image(db, &photos, card.act_id, &file) {
                     Ok(image) => image,
-                    // It was removed since it was listed.
+                    // Removed since it was listed.
                     Err(Failure::Missing(_)) => return None,
                     Err(failure) => return Some(Err(failure)),
                 };

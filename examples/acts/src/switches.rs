@@ -1,4 +1,4 @@
-//! What the environment says: where to listen, where the data is, and how to misbehave.
+//! Switches in the environment: where to listen, where the data is, and how to misbehave.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

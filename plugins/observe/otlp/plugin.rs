@@ -27,7 +27,7 @@ pub struct Otlp {
     /// The share of traces that begin here which are recorded, 0 to 1.
     #[serde(default = "default_sample")]
     sample: f64,
-    /// Whose traces go on here: `trusted`, those of `trusted_proxies`, or `all`.
+    /// Clients whose traces go on here: `trusted`, those of `trusted_proxies`, or `all`.
     #[serde(default)]
     accept: Accept,
 }

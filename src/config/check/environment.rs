@@ -34,7 +34,7 @@ pub fn environment(at: &At<'_>, typed: Option<Value>, env: &Env) -> BTreeMap<Str
             .collect(),
         Some(other) => {
             at.error_hint(
-                // It may hold a secret, so it is not said again.
+                // The value may be a secret, so the message leaves it out.
                 format!("expected a mapping, found {}", kind(&other)),
                 "write `environment: { KEY: value }`",
             );

@@ -104,7 +104,7 @@ pub fn file(
     let plugins = installer.global(&at.key("plugins"), keys.plugins);
     let in_services = at.key("services");
     let (services, outlines) = match keys.services {
-        // What stands there is no mapping, and reported already.
+        // A value that is no mapping was reported already.
         None if has_services => (None, Vec::new()),
         typed => services(&in_services, typed.unwrap_or_default(), env, &installer),
     };

@@ -47,7 +47,7 @@ pub fn limits(at: &At<'_>, typed: Option<Mapping>) -> Option<ClientLimits> {
     let keys: LimitsKeys = at.shape(Value::Mapping(typed.unwrap_or_default()));
     let connections = |key, typed: &Option<Scalar>| {
         let read = at.optional(key, typed.as_ref(), count(1..=CONNECTIONS_MAX));
-        // What is wrong is reported, and is not what was left out.
+        // A wrong value was reported, and does not count as left out.
         (read.is_some() || typed.is_none()).then_some(read)
     };
     let all = connections("connections", &keys.connections);

@@ -113,7 +113,7 @@ fn policies(
         );
     }
     let in_policies = at.key("policies");
-    // What is no list is reported already.
+    // A value that is no list was reported already.
     let typed = keys.policies.take()?;
     if typed.is_empty() {
         in_policies.error_hint("is empty", "name at least one, or leave the key out");

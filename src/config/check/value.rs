@@ -85,7 +85,7 @@ pub fn count(range: RangeInclusive<u32>) -> impl Fn(&Scalar) -> Result<u32, Valu
     move |typed| {
         let number = match typed {
             Scalar::Integer(number) => u32::try_from(*number).ok(),
-            // What comes from the environment, or was quoted.
+            // Values from the environment, and quoted ones.
             Scalar::Text(text) => text.trim().parse().ok(),
             Scalar::Number(_) | Scalar::Bool(_) => None,
         };

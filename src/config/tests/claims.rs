@@ -1,4 +1,4 @@
-//! What services claim: routes and host ports.
+//! Claims of services: routes and host ports.
 
 use super::{check, good, spec, web};
 

@@ -1,4 +1,4 @@
-//! What containers are made from.
+//! Keys that containers are made from.
 
 use super::{check, spec, web};
 use crate::service::spec::Template;

@@ -1,4 +1,4 @@
-//! What a reload changes.
+//! Changes that a reload makes.
 
 use super::{good, web};
 use crate::config::diff;

@@ -1,4 +1,4 @@
-//! What `load` makes of a file, as tables of files and messages.
+//! Tables of files, with the configuration or the messages that `load` returns.
 
 mod balance;
 mod claims;

@@ -1,4 +1,4 @@
-//! What the edge answers itself, instead of a service.
+//! Answers of the edge itself, instead of a service.
 
 pub mod own;
 pub mod waiting;

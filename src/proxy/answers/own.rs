@@ -1,4 +1,4 @@
-//! What the edge answers itself, instead of a service.
+//! Answers of the edge itself, instead of a service.
 
 use crate::plugin::Answer;
 use bytes::Bytes;
@@ -36,7 +36,7 @@ pub(in crate::proxy) fn unavailable() -> Answer {
     answer
 }
 
-/// What this hop can do, for who asks it and nobody behind it.
+/// Abilities of this hop, for a client that asks it and nobody behind it.
 pub(in crate::proxy) fn options() -> Answer {
     let allow = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     Answer {

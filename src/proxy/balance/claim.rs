@@ -7,11 +7,11 @@ use crate::service::replica::lease::Lease;
 use crate::service::snapshot::ServiceView;
 use crate::service::spec::{Balance, Forward};
 
-/// What a request asks of its replica.
+/// Demands of a request on its replica.
 #[derive(Clone, Copy)]
 pub struct Ask<'a> {
     pub forward: &'a Forward,
-    /// What makes its client the same; without one it takes its turn.
+    /// Identity of the client; without one the request takes its turn.
     pub key: Option<&'a [u8]>,
     /// The replicas that failed it, by generation.
     pub tried: &'a [u64],

@@ -10,7 +10,8 @@ use crate::service::spec::{Balance, Forward, HashBy};
 use http::{HeaderMap, header};
 use std::net::IpAddr;
 
-/// What makes a request's client the same; `None`: it says nothing of the kind, or nobody asks.
+/// Identity of a request's client; `None`: the request shows none, or its service does not balance
+/// by it.
 pub fn key(forward: &Forward, headers: &HeaderMap, client: Option<IpAddr>) -> Option<Box<[u8]>> {
     let Balance::Hash(by) = &forward.balance else {
         return None;

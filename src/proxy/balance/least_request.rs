@@ -15,7 +15,7 @@ pub fn next(
     let (ready, limit) = (&service.ready, forward.limit());
     let first = service.cursor.advance(ready.len(), |at| ready[at].slot)?;
     let in_turn = || ready[first..].iter().chain(&ready[..first]);
-    // Whoever comes in between makes it look again, as often as there are replicas.
+    // A request that enters in between makes the claim look again, as often as there are replicas.
     for _ in 0..ready.len() {
         let fitting = in_turn().filter(|replica| fits(replica) && replica.gate.is_open());
         let counted = fitting.map(|replica| (replica.gate.inside(), replica));

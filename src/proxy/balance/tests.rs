@@ -179,8 +179,8 @@ fn shares_are_exactly_equal_whatever_the_concurrency() {
 }
 
 proptest! {
-    /// Whatever comes and goes: between two turns of a replica that stays, every other replica
-    /// that stays has exactly one.
+    /// Between two turns of a replica that stays, every other replica that stays has exactly one,
+    /// no matter how many come and go.
     #[test]
     fn nobody_is_served_twice_before_everybody_else_who_stays_was_served_once(
         steps in prop::collection::vec((prop::collection::btree_set(1..9u16, 1..8), 1..12usize), 1..20)

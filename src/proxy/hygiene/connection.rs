@@ -8,7 +8,7 @@ use crate::proxy::http1::fields::{has_token, tokens};
 use http::{HeaderName, HeaderValue, Version, header};
 use pingora::http::RequestHeader;
 
-/// What the connection's end or its upgrade is said with.
+/// Options that announce a connection's end or its upgrade.
 const OPTIONS: [&str; 3] = ["close", "keep-alive", "upgrade"];
 /// No client has a reason to have these dropped on the way.
 const NOT_TO_BE_DROPPED: [&str; 7] = [

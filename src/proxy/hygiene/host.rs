@@ -1,4 +1,4 @@
-//! What a `Host` may be: a name or an address, and perhaps a port.
+//! The forms of a `Host`: a name or an address, and perhaps a port.
 
 use super::Refusal;
 use std::net::Ipv6Addr;

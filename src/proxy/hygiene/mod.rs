@@ -1,4 +1,4 @@
-//! What a request and an answer must look like, as pure functions over their heads.
+//! The form of requests and answers, as pure functions over their heads.
 //!
 //! Where two readings are possible, a request is refused; what has one reading and two spellings
 //! is brought into the common one, so that routes, filters and replicas see the same. A request

@@ -6,9 +6,9 @@ use std::fmt;
 /// Why a request goes no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It has no reading, or more than one.
+    /// No reading, or more than one.
     Malformed(&'static str),
-    /// Its route does not keep escaped slashes.
+    /// An escaped slash, which its route does not keep.
     EncodedSlash,
     Method,
     TargetTooLong,

@@ -9,7 +9,7 @@ use pingora::http::RequestHeader;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     ToAService(Slashes),
-    /// It asks this hop what it can do.
+    /// Asks for this hop's abilities.
     AnsweredHere,
 }
 

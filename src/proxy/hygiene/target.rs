@@ -19,7 +19,7 @@ pub enum Read {
     Server,
     Rewritten {
         target: Vec<u8>,
-        /// What the target named beside a path.
+        /// The authority that the target named beside a path.
         authority: Option<Vec<u8>>,
         slashes: Slashes,
     },
@@ -164,7 +164,7 @@ pub fn escape(byte: u8, to: &mut Vec<u8>) {
     ]);
 }
 
-/// What the escape at `at` stands for.
+/// The byte that the escape at `at` stands for.
 fn escaped(path: &[u8], at: usize) -> Option<u8> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
     let (high, low) = (path.get(at + 1)?, path.get(at + 2)?);

@@ -409,7 +409,7 @@ fn an_answer_whose_end_is_unclear_is_broken() {
 proptest! {
     #![proptest_config(crate::cases(1000))]
 
-    /// Whatever is let through is in its common form: a second look changes nothing.
+    /// A target that passed is in its common form: a second pass changes nothing.
     #[test]
     fn what_passed_once_passes_again_unchanged(
         target in "(/|http://a)?[a.%2eEfF/;?\\\\#5cC~ä-]{0,24}",

@@ -1,4 +1,4 @@
-//! What one request carries through its life.
+//! State that one request carries through its life.
 
 use super::forwarded::{Forwarded, Peer};
 use super::in_flight::{InFlight, Passing};
@@ -25,7 +25,7 @@ pub struct Context {
     /// The configuration this request began with; a reload does not change it under way.
     pub settings: Arc<Settings>,
     pub exchange: Exchange,
-    /// Who is at the other end of the connection, be it the client or a proxy before us.
+    /// The other end of the connection, be it the client or a proxy before us.
     pub peer: Option<Peer>,
     /// How the request came here: `https` where TLS ends with us.
     pub scheme: Scheme,
@@ -33,7 +33,7 @@ pub struct Context {
     pub forwarded: Forwarded,
     pub target: Option<Arc<Route>>,
     pub lease: Option<Lease>,
-    /// What makes the client the same, where its service balances by that.
+    /// Identity of the client, where its service balances by that.
     pub key: Option<Box<[u8]>>,
     pub attempts: u32,
     /// The replicas that failed this request, by generation; the last one may be at work on it.

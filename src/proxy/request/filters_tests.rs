@@ -154,7 +154,7 @@ fn head() -> RequestHeader {
     head
 }
 
-/// What comes of a request, and what was seen by the filters.
+/// Result of a request, and the calls that filters saw.
 async fn passed(filters: Vec<Script>, stays: u64) -> (Result<Option<StatusCode>>, Vec<String>) {
     let mut ctx = context(filters);
     let mut head = head();

@@ -120,7 +120,7 @@ async fn who_tried_the_only_one_in_vain_gets_it_again_when_it_is_found_well() {
     let doubt = stage.get_ready(8000);
     doubt.raise();
     let waits = tokio::spawn(stage.waits(&[8000]));
-    // It keeps nobody who has not tried it.
+    // A waiter holds up nobody who has not tried the replica.
     sleep(Duration::from_millis(1)).await;
     assert!(stage.waits(&[]).await.is_some());
     assert!(!waits.is_finished());

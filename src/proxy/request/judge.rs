@@ -91,7 +91,7 @@ impl Edge {
             ctx.blame(error);
         }
         if ctx.is_lost() {
-            // It was taken back: nothing new is learnt of the replica.
+            // Taken back: nothing new is learnt of the replica.
         } else if was_used && failure::is_broken(error) {
             // The connection was stale, which says nothing about the replica.
             ctx.tried.pop();

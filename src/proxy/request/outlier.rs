@@ -1,4 +1,4 @@
-//! What answers tell of a replica's health, beside its health check.
+//! A replica's health as its answers show it, beside its health check.
 
 use super::context::Context;
 use crate::proxy::edge::Edge;

@@ -1,9 +1,9 @@
 //! Whether a request that failed on one replica may be sent to another.
 //!
-//! What decides is how much of it the replica may have got, because only the client knows whether
-//! it may be carried out twice. The method says so for some: those that HTTP calls idempotent
-//! (RFC 9110 §9.2.2). For the others it must be certain that the replica cannot have understood
-//! the request, and that is known in two cases only: no connection was given to it, or writing
+//! The decision depends on how much of it the replica may have got, because only the client knows
+//! whether it may be carried out twice. The method says so for some: those that HTTP calls
+//! idempotent (RFC 9110 §9.2.2). The others are sent again only where the replica cannot have
+//! understood the request, which is certain in two cases: no connection was given to it, or writing
 //! its head failed, so that the end of the head never left. A connection that breaks later says
 //! nothing: also when it was a used one that the replica closed meanwhile, Pingora finds that out
 //! after the kernel has taken the whole head.
@@ -49,7 +49,7 @@ pub enum Reach {
     Sent,
 }
 
-/// What an attempt broke off with.
+/// The end of an attempt that broke off.
 #[derive(Clone, Copy)]
 pub struct Broken<'a> {
     pub error: &'a Error,

@@ -27,8 +27,8 @@ use tokio::time::{Instant, sleep, timeout};
 /// answers, which may take long for other reasons.
 const TAKEN_UP_WITHIN: Duration = Duration::from_millis(10);
 
-/// What the kernel keeps of an answer until it is read, and as much again for itself. Left alone
-/// this grows to several MiB (`net.ipv4.tcp_rmem`) for each client that does not read.
+/// The kernel's buffer for an answer until it is read, which the kernel doubles. Left alone this
+/// grows to several MiB (`net.ipv4.tcp_rmem`) for each client that does not read.
 const UNREAD_BYTES_MAX: u32 = 128 << 10;
 
 /// How long a request waits in line for its turn to connect.

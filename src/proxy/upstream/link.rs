@@ -10,7 +10,7 @@ use pingora::{Error, ErrorType, Result};
 use std::sync::Arc;
 use tokio::net::TcpStream;
 
-/// What an answer is read with: its head, and with it all of a short body.
+/// Buffer of an answer's head, and with it all of a short body.
 pub const ANSWER_BYTES: usize = 4 << 10;
 
 pub struct Link {

@@ -50,7 +50,7 @@ impl Scaler for Knative {
         let Some(latest) = window.latest() else {
             return stay("no sample yet");
         };
-        // What waits counts as concurrency.
+        // Requests that wait count as concurrency.
         let concurrency = |sample: &Sample| (sample.in_flight + sample.held) as f64;
         let average = |over| mean(window, now, over, concurrency).unwrap_or_default();
         let target = (f64::from(self.slots) * UTILIZATION).max(0.01);

@@ -26,7 +26,7 @@ pub const NEIGHBOUR: &str = "a-neighbour";
 /// More than there may be starts at once.
 const NEIGHBOURS: u32 = 6;
 const STARTS: &str = "tidegate_container_start_duration_seconds";
-/// It has 60 s for what is in flight, and nothing here takes as long.
+/// Tidegate gives requests in flight 60 s, and nothing here takes as long.
 const LEAVES_WITHIN: Duration = Duration::from_secs(30);
 const RELOADS_WITHIN: Duration = Duration::from_secs(10);
 const DEPLOYS_WITHIN: Duration = Duration::from_secs(120);
@@ -45,7 +45,7 @@ pub struct Tidegate {
     folder: TempDir,
 }
 
-/// What a reload may change.
+/// Settings that a reload may change.
 #[derive(Clone, Default)]
 pub struct Wish {
     pub replicas: u32,
@@ -333,7 +333,7 @@ impl Drop for Tidegate {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.start_kill();
-            // It must be gone before its containers go, or it would replace them.
+            // Tidegate must be gone before its containers go, or it would replace them.
             while let Ok(None) = child.try_wait() {
                 std::thread::sleep(Duration::from_millis(5));
             }

@@ -113,7 +113,7 @@ impl Client {
             };
             match sender.try_send_request(request).await {
                 Ok(response) => break (response, sender),
-                // It closed while it was idle and nothing went out, so this is not a failure.
+                // A connection that closed while it was idle, with nothing sent, is no failure.
                 Err(mut error) => match error.take_message() {
                     Some(unsent) if *reused => request = unsent,
                     _ => return Err(failure(error.error(), Failure::Closed)),
@@ -202,7 +202,7 @@ impl Client {
     }
 }
 
-/// What hyper says, in a user's words; `ended` is what an early end of the connection means here.
+/// Hyper's error in a user's words; `ended`: the meaning of an early end of the connection here.
 fn failure(error: &hyper::Error, ended: Failure) -> Failure {
     let mut cause = error.source();
     while let Some(error) = cause {

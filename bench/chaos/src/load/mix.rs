@@ -1,4 +1,4 @@
-//! What is asked for, in turn.
+//! Requests in their order.
 
 /// One kind of request.
 #[derive(Debug)]

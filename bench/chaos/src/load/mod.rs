@@ -23,7 +23,7 @@ const IN_FLIGHT_MAX: usize = 8000;
 /// Connections, and what else a process keeps open.
 const OPEN_FILES: u64 = IN_FLIGHT_MAX as u64 + 1000;
 
-/// What became of one request.
+/// Result of one request.
 #[derive(Debug)]
 pub struct Sample {
     pub number: u64,

@@ -11,7 +11,7 @@ const LARGE_BYTES: usize = 256 << 10;
 const HOST: &str = "www.example.com";
 const SMALL_BYTES: usize = 8 << 10;
 
-/// What is asked, again and again, and what is expected.
+/// The request, sent again and again, and the answer that is expected.
 #[derive(Clone)]
 pub struct Ask {
     text: Vec<u8>,

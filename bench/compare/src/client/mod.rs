@@ -7,7 +7,7 @@ pub mod open;
 use connection::{Ask, Connection};
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// Who asks whom what, on how many connections.
+/// The clients: their target, their request, and their number of connections.
 #[derive(Clone)]
 pub struct Clients {
     pub edge: SocketAddr,

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// What is still asked for after the last one was due.
+/// Time for requests that are still under way after the last one was due.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
@@ -36,7 +36,7 @@ impl Open {
     }
 }
 
-/// What the clients have before them.
+/// Requests that the clients have before them.
 #[derive(Default)]
 struct Work {
     due: RefCell<VecDeque<Instant>>,
@@ -45,7 +45,7 @@ struct Work {
     done: RefCell<Open>,
 }
 
-/// What is due while `warm_up` lasts is asked and not counted.
+/// Requests that are due while `warm_up` lasts are sent and not counted.
 pub async fn run(
     clients: &Clients,
     rate: f64,
@@ -133,7 +133,7 @@ fn every(period: Duration) -> Result<Receiver, String> {
             it_value: period,
         };
         timerfd_settime(&timer, TimerfdTimerFlags::empty(), &fires)?;
-        // What matters to Tokio is that it can be read, and waited for.
+        // Tokio needs a descriptor that can be read, and waited for.
         Receiver::from_owned_fd_unchecked(timer)
     };
     start().map_err(|why: std::io::Error| format!("the clock: {why}"))

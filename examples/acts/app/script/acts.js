@@ -33,7 +33,7 @@ async function load(category, count) {
     list.push(...part);
     if (part.length < end - start + 1) break;
   }
-  // Whatever came in between two parts shifts the second.
+  // Acts that came in between two parts shift the second.
   return [...new Map(list.map((card) => [card.actId, card])).values()];
 }
 

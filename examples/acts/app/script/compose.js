@@ -45,7 +45,7 @@ function clearCompose() {
   for (const id of ["photo-wrong", "fields-wrong"]) $(id).textContent = "";
 }
 
-// What is wrong with a field, and the way to it.
+// Shows the fault of a field, and the way to it.
 function wrong(id, text, field) {
   $(id).textContent = text;
   field.focus();

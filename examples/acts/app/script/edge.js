@@ -10,7 +10,7 @@ const WAIT_MAX_MS = 5_000;
 // No byte moves for this long: the connection is dead.
 const SILENCE_MS = 30_000;
 
-// What the service said no to, in its words; asking again would change nothing.
+// A refusal of the service, in its words; asking again would change nothing.
 class Refused extends Error {
   constructor(status, text) {
     super(text);
@@ -23,7 +23,7 @@ class Unanswered extends Error {}
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-// Whoever wants to know which replica answered listens here.
+// Announces the replica that gave each answer.
 const answers = new EventTarget();
 
 // One request, without patience. `unsure` is whether it may have been carried out although no
@@ -86,7 +86,7 @@ async function ask(method, path, { body, progress, settled, waiting, once, patie
   }
 }
 
-// What to tell a person.
+// An error as a sentence for a person.
 function inWords(error) {
   if (!(error instanceof Refused || error instanceof Unanswered)) console.error(error);
   const text = error.message || String(error);

@@ -30,7 +30,7 @@ function redrawn(bitmap, scale) {
     height: Math.max(1, Math.round(bitmap.height * scale)),
   });
   const context = canvas.getContext("2d");
-  // What was transparent would be black in a JPEG.
+  // Transparent pixels would be black in a JPEG.
   context.fillStyle = "#fff";
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.imageSmoothingQuality = "high";

@@ -7,7 +7,7 @@ const LINES = 5;
 
 // By slot, in order: who sits there and how it is.
 const replicas = new Map();
-// Who was met there last, also when nobody is there now.
+// Replica that was met last in each seat, also when nobody is there now.
 const seats = new Map();
 const trace = [];
 let ready;
@@ -24,7 +24,7 @@ answers.addEventListener("answer", ({ detail: { status, header } }) => {
   show(key, status);
 });
 
-// What the edge's header says, as in `8001;ready=3`.
+// Reads the edge's header, as in `8001;ready=3`.
 function place(text) {
   const found = text?.match(/^(\d+);ready=(\d+)$/);
   return found ? [found[1], Number(found[2])] : [undefined, undefined];
@@ -35,7 +35,7 @@ function scaled(count) {
     happened(count > ready ? `One more is ready: ${count} now` : `One less is ready: ${count} now`);
   }
   ready = count;
-  // Who has crashed has left, or else who has not been heard of for longest.
+  // A crashed replica has left, or else the one that has been silent for longest.
   const silent = [...replicas].sort(([, a], [, b]) => a.well - b.well || a.heard - b.heard);
   while (replicas.size > Math.max(count, 1)) replicas.delete(silent.shift()[0]);
 }

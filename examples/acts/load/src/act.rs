@@ -1,5 +1,5 @@
-//! What is uploaded: acts over ten categories, each made from its number alone, so that another
-//! run knows what it should find.
+//! Uploads: acts over ten categories, each made from its number alone, so that another run knows
+//! what it should find.
 
 use crate::picture::{self, Look, Near};
 use crate::random::Random;

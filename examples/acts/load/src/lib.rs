@@ -43,7 +43,7 @@ pub struct Load {
     pub shows_progress: bool,
 }
 
-/// What came of it, over all images.
+/// Result over all images.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     pub uploaded: u64,
@@ -53,7 +53,7 @@ pub struct Report {
     pub read: u64,
     /// Attempts that met a crash, a busy edge or a broken connection, and were made again.
     pub repeated: u64,
-    /// Who answered.
+    /// Names of the replicas that answered.
     pub replicas: BTreeSet<String>,
     pub failures: Vec<String>,
 }

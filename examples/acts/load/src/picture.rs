@@ -9,7 +9,7 @@ pub const SIDE: usize = 400;
 
 type Colour = [f32; 3];
 
-/// What a category's pictures have in common.
+/// Common look of a category's pictures.
 pub struct Look {
     /// The sky from above to the horizon, and the ground from far to near.
     pub sky: [u32; 2],
@@ -18,7 +18,7 @@ pub struct Look {
     pub near: Near,
 }
 
-/// What stands in front.
+/// The foreground.
 #[derive(Clone, Copy)]
 pub enum Near {
     Firs,

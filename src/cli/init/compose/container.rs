@@ -59,7 +59,7 @@ pub fn translated(
         published,
         udp,
     } = ports(keys);
-    // What nginx-proxy goes by.
+    // Variables that nginx-proxy reads.
     let hosts = variable(keys, "VIRTUAL_HOST");
     let of_variable = variable(keys, "VIRTUAL_PORT").and_then(|port| port.parse().ok());
     let is_http = |port: &&u16| protocol(**port).is_none();

@@ -41,7 +41,7 @@ pub fn environment(keys: &Mapping, project: &Project<'_>, service: &mut DraftSer
         Some(Value::Sequence(own)) => all.extend(own.iter().map(text_of).map(|variable| {
             match variable.split_once('=') {
                 Some((name, value)) => (name.into(), value.into()),
-                // It takes Tidegate's own.
+                // Without a value, the container gets Tidegate's own.
                 None => (variable.into(), Value::Null),
             }
         })),
