@@ -3,12 +3,13 @@
 //! Both bodies are streamed, and the answer may begin before the request has ended. The side that
 //! is slow slows the other one down: nothing is read before what was read has been written.
 
+use super::answerer::Answerer;
 use super::asker::Asker;
-use super::replica::{BODY_BYTES, Patience, Request, broken, hear, hear_head, send, stays};
+use super::patience::Patience;
+use super::replica::{Http1Replica, Request};
 use super::upload::Upload;
 use crate::proxy::door::Phase;
 use crate::proxy::edge::Edge;
-use crate::proxy::http1::body::Body;
 use crate::proxy::http1::head::Spelling;
 use crate::proxy::request::answered::awaits_answer;
 use crate::proxy::request::context::Context;
@@ -17,13 +18,10 @@ use crate::proxy::request::judge::{Broke, Failed};
 use crate::proxy::request::retry::Reach;
 use crate::proxy::request::serve::Attempt;
 use crate::proxy::request::transforms;
-use crate::proxy::upstream::link::Link;
-use crate::service::replica::idle_pool::Use;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method};
+use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::{Error, ErrorType, Result};
-use std::os::fd::AsRawFd;
 
 /// A request to whichever replica it has.
 pub struct Exchange<'a, A> {
@@ -47,20 +45,22 @@ impl<A: Asker> Attempt for Exchange<'_, A> {
     async fn ask(&mut self, edge: &Edge, ctx: &mut Context) -> std::result::Result<(), Failed> {
         ctx.request_body_bytes = self.body_bytes;
         let link = edge.link(self.asker, Some(self.request.used), ctx).await;
-        let mut link = link.map_err(Failed::unconnected)?;
-        let done = self.ask_on(&mut link, edge, ctx).await;
+        let link = link.map_err(Failed::unconnected)?;
+        let to_head = self.head.method == Method::HEAD;
+        let mut replica = Http1Replica::new(link, self.request, to_head);
+        let done = self.ask_on(&mut replica, edge, ctx).await;
         ctx.request_body_bytes += self.upload.bytes;
         match done {
-            Ok(is_kept) => {
-                if is_kept && let Some(lease) = &mut ctx.lease {
-                    lease.keep(link.stream);
+            Ok(is_whole) => {
+                if is_whole && let Some(lease) = &mut ctx.lease {
+                    replica.keep(lease);
                 }
                 Ok(())
             }
             Err(error) => Err(Failed {
                 error,
                 connection: Some(Broke {
-                    was_used: link.is_used,
+                    was_used: replica.was_used(),
                     answer_began: self.asker.has_begun(),
                     body_is_kept: self.upload.is_kept(),
                 }),
@@ -70,13 +70,16 @@ impl<A: Asker> Attempt for Exchange<'_, A> {
 }
 
 impl<A: Asker> Exchange<'_, A> {
-    /// Sends the request and passes the answer on. Returns whether the connection may be used
-    /// again.
-    async fn ask_on(&mut self, link: &mut Link, edge: &Edge, ctx: &mut Context) -> Result<bool> {
-        let connection = link.stream.as_raw_fd();
-        let may_go_elsewhere = self.request.used == Use::MayBeRepeated;
+    /// Sends the request and passes the answer on. Returns whether the replica took all of the
+    /// request.
+    async fn ask_on<R: Answerer>(
+        &mut self,
+        replica: &mut R,
+        edge: &Edge,
+        ctx: &mut Context,
+    ) -> Result<bool> {
         let lease = ctx.lease.as_mut();
-        if !lease.is_some_and(|lease| lease.sends_on(connection, may_go_elsewhere)) {
+        if !lease.is_some_and(|lease| replica.note(lease)) {
             return Err(failure::lost());
         }
         let forward = ctx.target.as_ref().map(|target| &target.forward);
@@ -84,31 +87,25 @@ impl<A: Asker> Exchange<'_, A> {
             read: forward.read_timeout,
             write: forward.write_timeout,
         });
-        self.upload.rewind();
+        self.upload.rewind(R::TAKES_CHUNKS);
         self.upload.after = awaits_answer(ctx);
         self.asker.enter(match self.upload.is_under_way() {
             true => Phase::Body,
             false => self.upload.after,
         });
         ctx.reach = Reach::Head;
-        let is_sent = send(link, self.request, patience.write, &mut ctx.reach).await?;
+        let is_sent = replica.send(patience.write, &mut ctx.reach).await?;
         if !is_sent {
             self.upload.give_up();
         }
         let room = ctx.chain().room();
         loop {
-            let heard = hear_head(self.asker, link, &mut self.upload, patience, room).await?;
-            let (mut answer, spelling) = heard;
-            let is_last = !answer.status.is_informational();
-            let body = Body::of(&answer, self.head.method == Method::HEAD);
-            let may_stay = is_last && stays(&answer, &body);
-            if body == Body::Close && answer.headers.get(header::TRANSFER_ENCODING).is_none() {
-                // It ends with the replica's connection, and ours may not look the same when it
-                // breaks.
-                answer.insert_header(header::TRANSFER_ENCODING, "chunked")?;
-            }
+            let Some((mut answer, spelling)) = replica.head(room)? else {
+                patience.hear(self.asker, replica, &mut self.upload).await?;
+                continue;
+            };
             let instead = edge.heed_answer(self.head, &mut answer, ctx)?;
-            if !is_last {
+            if answer.status.is_informational() {
                 self.asker.interim(&answer, &spelling).await?;
                 continue;
             }
@@ -116,22 +113,19 @@ impl<A: Asker> Exchange<'_, A> {
             if !self.upload.is_under_way() {
                 self.asker.enter(Phase::Answer);
             }
-            let is_over = match instead {
+            match instead {
                 Some(content) => {
                     let keeps = self.keeps(edge);
                     self.asker.head(&answer, &Spelling::default(), keeps);
                     self.asker.piece(content).await?;
                     self.asker.end(HeaderMap::new()).await?;
-                    body.is_over()
                 }
                 None => {
-                    self.pass(link, body, (answer, spelling), patience, edge, ctx)
+                    self.pass(replica, (answer, spelling), patience, edge, ctx)
                         .await?;
-                    true
                 }
-            };
-            let is_whole = is_sent && self.upload.is_read() && !self.upload.is_under_way();
-            return Ok(is_whole && is_over && may_stay && link.inbox.is_empty());
+            }
+            return Ok(is_sent && self.upload.is_read() && !self.upload.is_under_way());
         }
     }
 
@@ -142,19 +136,17 @@ impl<A: Asker> Exchange<'_, A> {
     }
 
     /// Passes an answer down.
-    async fn pass(
+    async fn pass<R: Answerer>(
         &mut self,
-        link: &mut Link,
-        mut body: Body,
+        replica: &mut R,
         (mut answer, spelling): (ResponseHeader, Spelling),
         patience: Patience,
         edge: &Edge,
         ctx: &mut Context,
     ) -> Result<()> {
-        let mut trailers = HeaderMap::new();
         let ahead = match ctx.transforms.is_empty() {
             true => Bytes::new(),
-            false => transform_ahead(&mut body, link, &mut trailers, &mut answer, edge, ctx)?,
+            false => transform_ahead(replica, &mut answer, edge, ctx)?,
         };
         let keeps = self.keeps(edge);
         self.asker.head(&answer, &spelling, keeps);
@@ -162,50 +154,39 @@ impl<A: Asker> Exchange<'_, A> {
             self.asker.piece(ahead).await?;
         }
         loop {
-            while let Some(piece) = body.take(&mut link.inbox, &mut trailers).map_err(broken)? {
+            while let Some(piece) = replica.piece()? {
                 edge.count_answered(piece.len(), ctx)?;
-                let piece = ctx.transforms.pass(piece, body.is_over())?;
+                let piece = ctx.transforms.pass(piece, replica.is_over())?;
                 if !piece.is_empty() {
                     self.asker.piece(piece).await?;
                 }
             }
-            if body.is_over() {
+            if replica.is_over() {
                 let rest = ctx.transforms.pass(Bytes::new(), true)?;
                 if !rest.is_empty() {
                     self.asker.piece(rest).await?;
                 }
-                return self.asker.end(trailers).await;
+                return self.asker.end(replica.trailers()).await;
             }
             self.asker.flush().await?;
-            link.inbox.reserve(BODY_BYTES);
-            if hear(self.asker, link, &mut self.upload, patience).await? == 0 {
-                match body {
-                    Body::Close => body = Body::Over,
-                    _ => {
-                        let what = "the answer ended before its body did";
-                        return Err(Error::explain(ErrorType::ConnectionClosed, what).into_up());
-                    }
-                }
-            }
+            patience.hear(self.asker, replica, &mut self.upload).await?;
         }
     }
 }
 
 /// Transforms what has come of a body, and says its length in the head if that is all.
-fn transform_ahead(
-    body: &mut Body,
-    link: &mut Link,
-    trailers: &mut HeaderMap,
+fn transform_ahead<R: Answerer>(
+    replica: &mut R,
     answer: &mut ResponseHeader,
     edge: &Edge,
     ctx: &mut Context,
 ) -> Result<Bytes> {
     let mut ahead = BytesMut::new();
-    while let Some(piece) = body.take(&mut link.inbox, trailers).map_err(broken)? {
+    while let Some(piece) = replica.piece()? {
         edge.count_answered(piece.len(), ctx)?;
-        ahead.extend_from_slice(&ctx.transforms.pass(piece, body.is_over())?);
+        ahead.extend_from_slice(&ctx.transforms.pass(piece, replica.is_over())?);
     }
-    if body.is_over() {
+    if replica.is_over() {
         ahead.extend_from_slice(&ctx.transforms.pass(Bytes::new(), true)?);
         transforms::tell_length(answer, ahead.len())?;
     }

@@ -1,38 +1,33 @@
-//! Sending a plain request to a replica, and reading the head of its answer.
+//! A replica that speaks HTTP/1.
 
-use super::asker::Asker;
+use super::answerer::Answerer;
 use super::client::poll_read;
-use super::upload::{Upload, Waits};
 use crate::proxy::http1::body::Body;
 use crate::proxy::http1::fields::has_token;
 use crate::proxy::http1::head::{self, Spelling};
 use crate::proxy::request::retry::Reach;
 use crate::proxy::upstream::link::{ANSWER_BYTES, Link};
 use crate::service::replica::idle_pool::Use;
-use bytes::BytesMut;
-use http::{Version, header};
+use crate::service::replica::lease::Lease;
+use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderMap, Version, header};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
-use std::future::poll_fn;
-use std::io::ErrorKind;
-use std::task::{Poll, ready};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice};
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::Interest;
-use tokio::time::{Instant, timeout};
+use tokio::io::{AsyncWrite, Interest};
+use tokio::time::timeout;
 
 /// What a longer body is read with.
-pub const BODY_BYTES: usize = 64 << 10;
+const BODY_BYTES: usize = 64 << 10;
 /// A replica's head is no longer.
-pub const ANSWER_HEAD_MAX: usize = 1 << 20;
-
-/// How long a replica may take.
-#[derive(Clone, Copy, Default)]
-pub struct Patience {
-    /// To say something.
-    pub read: Duration,
-    /// To take a part of the request.
-    pub write: Duration,
-}
+const ANSWER_HEAD_MAX: usize = 1 << 20;
+/// Parts that are written at once.
+const PARTS_MAX: usize = 8;
 
 /// A request as it goes to a replica, without the body that is still with the client.
 pub struct Request {
@@ -42,8 +37,204 @@ pub struct Request {
     pub used: Use,
 }
 
+pub struct Http1Replica<'a> {
+    link: Link,
+    request: &'a Request,
+    /// The request is a HEAD.
+    to_head: bool,
+    growing: head::Growing,
+    /// `None`: the final head has not come yet.
+    body: Option<Body>,
+    trailers: HeaderMap,
+    /// The replica keeps its connection.
+    stays: bool,
+}
+
+impl<'a> Http1Replica<'a> {
+    pub fn new(link: Link, request: &'a Request, to_head: bool) -> Http1Replica<'a> {
+        Http1Replica {
+            link,
+            request,
+            to_head,
+            growing: head::Growing::default(),
+            body: None,
+            trailers: HeaderMap::new(),
+            stays: false,
+        }
+    }
+
+    /// Whether a request was on the connection before.
+    pub fn was_used(&self) -> bool {
+        self.link.is_used
+    }
+
+    /// Keeps the connection for another request, if there may be one.
+    pub fn keep(self, lease: &mut Lease) {
+        if self.is_over() && self.stays && self.link.inbox.is_empty() {
+            lease.keep(self.link.stream);
+        }
+    }
+}
+
+impl Answerer for Http1Replica<'_> {
+    const TAKES_CHUNKS: bool = true;
+
+    fn note(&mut self, lease: &mut Lease) -> bool {
+        let may_go_elsewhere = self.request.used == Use::MayBeRepeated;
+        lease.sends_on(self.link.stream.as_raw_fd(), may_go_elsewhere)
+    }
+
+    async fn send(&mut self, within: Duration, reach: &mut Reach) -> Result<bool> {
+        let what = "writing a request";
+        let broke = |error| Error::because(ErrorType::WriteError, what, error).into_up();
+        let (link, request) = (&mut self.link, self.request);
+        let mut rest = &request.bytes[..];
+        loop {
+            match link.stream.try_write(rest) {
+                Ok(count) => {
+                    rest = &rest[count..];
+                    // Before the end of its head has left, no request was made.
+                    if request.bytes.len() - rest.len() >= request.head {
+                        *reach = Reach::Sent;
+                    }
+                    if rest.is_empty() {
+                        return Ok(true);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let interest = match *reach == Reach::Sent {
+                        true => Interest::READABLE | Interest::WRITABLE,
+                        false => Interest::WRITABLE,
+                    };
+                    let ready = match timeout(within, link.stream.ready(interest)).await {
+                        Ok(ready) => ready.map_err(broke)?,
+                        Err(_) => {
+                            return Err(Error::explain(ErrorType::WriteTimedout, what).into_up());
+                        }
+                    };
+                    if ready.is_readable() {
+                        link.inbox.reserve(ANSWER_BYTES);
+                        match link.stream.try_read_buf(&mut link.inbox) {
+                            Ok(_) => return Ok(false),
+                            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                            Err(error) => return Err(broke(error)),
+                        }
+                    }
+                }
+                Err(error) => return Err(broke(error)),
+            }
+        }
+    }
+
+    fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut VecDeque<Bytes>,
+    ) -> Poll<io::Result<usize>> {
+        let mut parts = [IoSlice::new(&[]); PARTS_MAX];
+        let mut count = 0;
+        for (part, bytes) in parts.iter_mut().zip(&*body) {
+            *part = IoSlice::new(bytes);
+            count += 1;
+        }
+        let stream = Pin::new(&mut self.link.stream);
+        let written = ready!(stream.poll_write_vectored(cx, &parts[..count]))?;
+        if written == 0 {
+            return Poll::Ready(Err(ErrorKind::WriteZero.into()));
+        }
+        let mut taken = written;
+        while let Some(first) = body.front_mut() {
+            if taken < first.len() {
+                first.advance(taken);
+                break;
+            }
+            taken -= first.len();
+            body.pop_front();
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let link = &mut self.link;
+        link.inbox.reserve(match self.body {
+            None => ANSWER_BYTES,
+            Some(_) => BODY_BYTES,
+        });
+        let read = ready!(poll_read(&mut link.stream, &mut link.inbox, cx));
+        let read = read.map_err(|error| {
+            Error::because(ErrorType::ReadError, "reading an answer", error).into_up()
+        })?;
+        if read > 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let what = match &mut self.body {
+            Some(body @ Body::Close) => {
+                *body = Body::Over;
+                return Poll::Ready(Ok(()));
+            }
+            Some(_) => "the answer ended before its body did",
+            None => "the replica closed the connection before it answered",
+        };
+        Poll::Ready(Err(
+            Error::explain(ErrorType::ConnectionClosed, what).into_up()
+        ))
+    }
+
+    fn head(&mut self, room: usize) -> Result<Option<(ResponseHeader, Spelling)>> {
+        let inbox = &mut self.link.inbox;
+        if !inbox.is_empty() && self.growing.is_worth_parsing(inbox) {
+            let parsed = head::response(inbox, room).map_err(|error| {
+                let what = "an answer that is not HTTP";
+                Error::because(ErrorType::InvalidHTTPHeader, what, error).into_up()
+            })?;
+            if let Some((mut answer, spelling)) = parsed {
+                self.growing = head::Growing::default();
+                if !answer.status.is_informational() {
+                    self.begin_body(&mut answer)?;
+                }
+                return Ok(Some((answer, spelling)));
+            }
+        }
+        match inbox.len() > ANSWER_HEAD_MAX {
+            true => Err(broken("an answer with too large a head")),
+            false => Ok(None),
+        }
+    }
+
+    fn piece(&mut self) -> Result<Option<Bytes>> {
+        match &mut self.body {
+            Some(body) => body
+                .take(&mut self.link.inbox, &mut self.trailers)
+                .map_err(broken),
+            None => Ok(None),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.body == Some(Body::Over)
+    }
+
+    fn trailers(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.trailers)
+    }
+}
+
+impl Http1Replica<'_> {
+    fn begin_body(&mut self, answer: &mut ResponseHeader) -> Result<()> {
+        let body = Body::of(answer, self.to_head);
+        self.stays = stays(answer, &body);
+        if body == Body::Close && answer.headers.get(header::TRANSFER_ENCODING).is_none() {
+            // It ends with the replica's connection, and the client's may not look the same when
+            // that breaks.
+            answer.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+        }
+        self.body = Some(body);
+        Ok(())
+    }
+}
+
 /// Whether another request may follow on a replica's connection.
-pub fn stays(answer: &ResponseHeader, body: &Body) -> bool {
+fn stays(answer: &ResponseHeader, body: &Body) -> bool {
     let says = |option| has_token(&answer.headers, header::CONNECTION, option);
     match (body, answer.version) {
         (Body::Close, _) => false,
@@ -54,129 +245,6 @@ pub fn stays(answer: &ResponseHeader, body: &Body) -> bool {
     }
 }
 
-/// Writes a request to a replica, which takes each part `within` that time. Returns whether it
-/// took all of it; if not, it has something to say already.
-pub async fn send(
-    link: &mut Link,
-    request: &Request,
-    within: Duration,
-    reach: &mut Reach,
-) -> Result<bool> {
-    let what = "writing a request";
-    let broke = |error| Error::because(ErrorType::WriteError, what, error).into_up();
-    let mut rest = &request.bytes[..];
-    loop {
-        match link.stream.try_write(rest) {
-            Ok(count) => {
-                rest = &rest[count..];
-                // Before the end of its head has left, no request was made.
-                if request.bytes.len() - rest.len() >= request.head {
-                    *reach = Reach::Sent;
-                }
-                if rest.is_empty() {
-                    return Ok(true);
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let interest = match *reach == Reach::Sent {
-                    true => Interest::READABLE | Interest::WRITABLE,
-                    false => Interest::WRITABLE,
-                };
-                let ready = match timeout(within, link.stream.ready(interest)).await {
-                    Ok(ready) => ready.map_err(broke)?,
-                    Err(_) => return Err(Error::explain(ErrorType::WriteTimedout, what).into_up()),
-                };
-                if ready.is_readable() {
-                    link.inbox.reserve(ANSWER_BYTES);
-                    match link.stream.try_read_buf(&mut link.inbox) {
-                        Ok(_) => return Ok(false),
-                        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                        Err(error) => return Err(broke(error)),
-                    }
-                }
-            }
-            Err(error) => return Err(broke(error)),
-        }
-    }
-}
-
-/// Reads the head of an answer while the request's body goes up.
-pub async fn hear_head<A: Asker>(
-    asker: &mut A,
-    link: &mut Link,
-    upload: &mut Upload,
-    patience: Patience,
-    room: usize,
-) -> Result<(ResponseHeader, Spelling)> {
-    let mut growing = head::Growing::default();
-    loop {
-        if !link.inbox.is_empty() && growing.is_worth_parsing(&link.inbox) {
-            match head::response(&mut link.inbox, room) {
-                Ok(Some(answer)) => return Ok(answer),
-                Ok(None) => {}
-                Err(error) => {
-                    let what = "an answer that is not HTTP";
-                    let cause = Error::because(ErrorType::InvalidHTTPHeader, what, error);
-                    return Err(cause.into_up());
-                }
-            }
-        }
-        if link.inbox.len() > ANSWER_HEAD_MAX {
-            return Err(broken("an answer with too large a head"));
-        }
-        link.inbox.reserve(ANSWER_BYTES);
-        if hear(asker, link, upload, patience).await? == 0 {
-            let what = "the replica closed the connection before it answered";
-            return Err(Error::explain(ErrorType::ConnectionClosed, what).into_up());
-        }
-    }
-}
-
-/// Reads more from a replica while the request's body goes up. Fails when the client leaves
-/// before.
-pub async fn hear<A: Asker>(
-    asker: &mut A,
-    link: &mut Link,
-    upload: &mut Upload,
-    patience: Patience,
-) -> Result<usize> {
-    let (mut due, mut moved) = (None, upload.written);
-    poll_fn(|cx| {
-        if let Poll::Ready(read) = poll_read(&mut link.stream, &mut link.inbox, cx) {
-            return Poll::Ready(read.map_err(|error| {
-                Error::because(ErrorType::ReadError, "reading an answer", error).into_up()
-            }));
-        }
-        let mut within = patience.read;
-        if upload.is_under_way() {
-            let waits = upload.poll(cx, asker, &mut link.stream)?;
-            if std::mem::replace(&mut moved, upload.written) != upload.written {
-                due = None;
-            }
-            match waits {
-                // The stream below knows how long the client may take.
-                Waits::Client => return Poll::Pending,
-                Waits::Replica => within = patience.write,
-                Waits::Nobody => {}
-            }
-        }
-        if !upload.is_under_way()
-            && upload.is_read()
-            && let Poll::Ready(left) = asker.poll_left(cx)
-        {
-            return Poll::Ready(Err(left));
-        }
-        let due = *due.get_or_insert_with(|| Instant::now() + within);
-        ready!(asker.poll_due(cx, due));
-        let (kind, what) = match upload.is_under_way() {
-            true => (ErrorType::WriteTimedout, "writing a request"),
-            false => (ErrorType::ReadTimedout, "waiting for an answer"),
-        };
-        Poll::Ready(Err(Error::explain(kind, what).into_up()))
-    })
-    .await
-}
-
-pub fn broken(what: &'static str) -> Box<Error> {
+fn broken(what: &'static str) -> Box<Error> {
     Error::explain(ErrorType::InvalidHTTPHeader, what).into_up()
 }

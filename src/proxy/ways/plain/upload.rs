@@ -4,25 +4,22 @@
 //! the client down. The first 64 KiB are remembered, so that another replica can be asked. Fields
 //! behind the last chunk go no further: no filter has seen them.
 
+use super::answerer::Answerer;
 use super::asker::Asker;
 use crate::proxy::door::Phase;
 use crate::proxy::request::retry::BODY_KEPT_BYTES;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use pingora::{Error, ErrorType, Result};
 use std::collections::VecDeque;
 use std::fmt::Write;
-use std::io::IoSlice;
-use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
-
-/// Parts that are written at once.
-const PARTS_MAX: usize = 8;
 
 pub struct Upload {
+    /// The length is not known before the end.
     is_chunked: bool,
+    /// The replica gets chunks.
+    is_framed: bool,
     /// Bytes that the body may have.
     limit: u64,
     /// What it had so far.
@@ -68,6 +65,7 @@ impl Upload {
     pub fn new(is_chunked: bool, limit: u64) -> Upload {
         Upload {
             is_chunked,
+            is_framed: is_chunked,
             limit,
             bytes: 0,
             written: 0,
@@ -101,8 +99,10 @@ impl Upload {
         }
     }
 
-    /// Begins again with what is remembered, for another replica.
-    pub fn rewind(&mut self) {
+    /// Begins again with what is remembered, for another replica: one that `takes_chunks` where the
+    /// length is not known, or one that needs no framing.
+    pub fn rewind(&mut self, takes_chunks: bool) {
+        self.is_framed = self.is_chunked && takes_chunks;
         self.out.clear();
         for piece in std::mem::take(&mut self.kept) {
             self.put(&piece);
@@ -121,15 +121,15 @@ impl Upload {
         &mut self,
         cx: &mut Context<'_>,
         asker: &mut impl Asker,
-        replica: &mut TcpStream,
+        replica: &mut impl Answerer,
     ) -> Result<Waits> {
         loop {
             if self.state == State::GivenUp {
                 return Ok(Waits::Nobody);
             }
             if !self.out.is_empty() {
-                match self.poll_write(cx, replica) {
-                    Poll::Ready(Ok(())) => {}
+                match replica.poll_take(cx, &mut self.out) {
+                    Poll::Ready(Ok(count)) => self.written += count as u64,
                     // Its answer may say why.
                     Poll::Ready(Err(_)) => self.give_up(),
                     Poll::Pending => return Ok(Waits::Replica),
@@ -146,7 +146,7 @@ impl Upload {
                 Poll::Ready(Ok(Some(piece))) => self.take(piece)?,
                 Poll::Ready(Ok(None)) => {
                     self.state = State::Read;
-                    if self.is_chunked {
+                    if self.is_framed {
                         self.put_end();
                     } else {
                         asker.enter(self.after);
@@ -177,7 +177,7 @@ impl Upload {
     }
 
     fn put(&mut self, piece: &Bytes) {
-        if !self.is_chunked {
+        if !self.is_framed {
             self.out.push_back(piece.clone());
             return;
         }
@@ -188,36 +188,8 @@ impl Upload {
     }
 
     fn put_end(&mut self) {
-        if self.is_chunked {
+        if self.is_framed {
             self.out.push_back(Bytes::from_static(b"0\r\n\r\n"));
         }
-    }
-
-    fn poll_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        replica: &mut TcpStream,
-    ) -> Poll<std::io::Result<()>> {
-        let mut parts = [IoSlice::new(&[]); PARTS_MAX];
-        let mut count = 0;
-        for (part, bytes) in parts.iter_mut().zip(&self.out) {
-            *part = IoSlice::new(bytes);
-            count += 1;
-        }
-        let written = Pin::new(replica).poll_write_vectored(cx, &parts[..count]);
-        let mut written = std::task::ready!(written)?;
-        if written == 0 {
-            return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
-        }
-        self.written += written as u64;
-        while let Some(first) = self.out.front_mut() {
-            if written < first.len() {
-                first.advance(written);
-                break;
-            }
-            written -= first.len();
-            self.out.pop_front();
-        }
-        Poll::Ready(Ok(()))
     }
 }
