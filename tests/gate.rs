@@ -13,7 +13,7 @@ mod under_loom;
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
-use under_loom::{Gate, Place, UNLIMITED};
+use under_loom::{Gate, UNLIMITED, Vacancy};
 
 #[test]
 fn nobody_is_inside_a_gate_that_was_seen_closed_and_empty() {
@@ -73,7 +73,7 @@ fn a_place_is_taken_or_its_freeing_is_announced() {
                 }
             })
         };
-        let waits = !gate.enter(1) && gate.await_place(1) == Place::Awaited;
+        let waits = !gate.enter(1) && gate.await_place(1) == Vacancy::Awaited;
         leaver.join().unwrap();
         assert!(
             !waits || announced.load(Ordering::SeqCst),
@@ -103,7 +103,7 @@ fn who_asks_again_is_told_again() {
     loom::model(|| {
         let gate = Arc::new(Gate::open());
         assert!(gate.enter(2) && gate.enter(2));
-        assert_eq!(gate.await_place(2), Place::Awaited);
+        assert_eq!(gate.await_place(2), Vacancy::Awaited);
         let told = Arc::new(loom::sync::atomic::AtomicUsize::new(0));
         let leavers = [(); 2].map(|()| {
             let (gate, told) = (Arc::clone(&gate), Arc::clone(&told));
@@ -117,6 +117,6 @@ fn who_asks_again_is_told_again() {
             leaver.join().unwrap();
         }
         assert!(told.load(Ordering::SeqCst) >= 1);
-        assert_eq!(gate.await_place(2), Place::Free);
+        assert_eq!(gate.await_place(2), Vacancy::Free);
     });
 }

@@ -25,17 +25,17 @@ impl Plugin for ReplicaHeader {
             PluginError::new(message)
         })?;
         let reader = hooks.reader();
-        hooks.filter(Tell { header, reader });
+        hooks.filter(ReplicaHeaderFilter { header, reader });
         Ok(())
     }
 }
 
-struct Tell {
+struct ReplicaHeaderFilter {
     header: HeaderName,
     reader: Reader,
 }
 
-impl Filter for Tell {
+impl Filter for ReplicaHeaderFilter {
     fn response(&self, response: &mut Response<'_>) {
         response.head.remove_header(&self.header);
         let exchange = &response.exchange;

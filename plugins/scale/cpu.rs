@@ -12,7 +12,7 @@ pub struct Cpu {
     /// A share of the service's `cpus`, or of one core where it has none, as in `80%`; or cores,
     /// as in `0.5`.
     #[serde(default = "default_target")]
-    target: Target,
+    target: CpuTarget,
     /// Period over which the measurements, taken every 5 s, are averaged.
     #[serde(default = "default_window", deserialize_with = "duration")]
     window: Duration,
@@ -26,13 +26,13 @@ pub struct Cpu {
     untagged,
     expecting = "expected a share such as 80%, or cores such as 0.5"
 )]
-enum Target {
+enum CpuTarget {
     Cores(f64),
     Share(String),
 }
 
-fn default_target() -> Target {
-    Target::Share("80%".to_owned())
+fn default_target() -> CpuTarget {
+    CpuTarget::Share("80%".to_owned())
 }
 
 fn default_window() -> Duration {
@@ -49,14 +49,14 @@ impl Plugin for Cpu {
     fn install(self, hooks: &mut Hooks) -> Result<(), PluginError> {
         let refuse = |message: &str| Err(PluginError::new(message));
         let target = match &self.target {
-            Target::Cores(cores) if *cores > 0.0 && *cores <= CORES_MAX => {
-                Aim::Millicores(cores * 1000.0)
+            CpuTarget::Cores(cores) if *cores > 0.0 && *cores <= CORES_MAX => {
+                CpuAim::Millicores(cores * 1000.0)
             }
-            Target::Share(share) => match percent(share) {
-                Some(share) => Aim::Share(share),
+            CpuTarget::Share(share) => match percent(share) {
+                Some(share) => CpuAim::Share(share),
                 None => return refuse("`target` must be from 1% to 100%, or cores such as 0.5"),
             },
-            Target::Cores(_) => {
+            CpuTarget::Cores(_) => {
                 return refuse(
                     "`target` must be more than 0 cores and at most 1024, or a share such as 80%",
                 );
@@ -86,13 +86,13 @@ pub fn percent(text: &str) -> Option<f64> {
     (1.0..=100.0).contains(&number).then_some(number / 100.0)
 }
 
-enum Aim {
+enum CpuAim {
     Millicores(f64),
     Share(f64),
 }
 
 struct ByCpu {
-    target: Aim,
+    target: CpuAim,
     window: Duration,
     behavior: Behavior,
 }
@@ -107,8 +107,8 @@ impl Scaler for ByCpu {
         };
         let limit = latest.used.millicores_limit as f64;
         let target = match self.target {
-            Aim::Millicores(millicores) => millicores,
-            Aim::Share(share) => limit * share,
+            CpuAim::Millicores(millicores) => millicores,
+            CpuAim::Share(share) => limit * share,
         };
         let known = latest.used.replicas.min(latest.ready.max(1));
         let utilization = Utilization {

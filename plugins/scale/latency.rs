@@ -92,7 +92,7 @@ impl Plugin for Latency {
 }
 
 /// Latency, load and replicas in a period.
-struct Seen {
+struct PeriodSample {
     latency: f64,
     answers: u64,
     load: Load,
@@ -154,14 +154,14 @@ impl Scaler for Latency {
 
 impl Latency {
     /// The measurements of a window that ended at `end`.
-    fn seen(&self, window: &Window, now: Moment, end: Moment) -> Option<Seen> {
+    fn seen(&self, window: &Window, now: Moment, end: Moment) -> Option<PeriodSample> {
         let answers = window.answers(end - self.window, end)?;
         let count = answers.count();
         if count < ANSWERS_MIN {
             return None;
         }
         let ago = now.since(end);
-        Some(Seen {
+        Some(PeriodSample {
             latency: answers.quantile(self.quantile)?.as_secs_f64(),
             answers: count,
             load: Load::between(window, now, ago + self.window, ago)?,
@@ -180,7 +180,7 @@ impl Latency {
         window: &Window,
         now: Moment,
         current: u32,
-        seen: &Seen,
+        seen: &PeriodSample,
         ratio: f64,
     ) -> (u32, String) {
         let held = window.latest().map_or(0, |latest| latest.held) as f64;
@@ -229,9 +229,9 @@ impl Latency {
         &self,
         window: &Window,
         now: Moment,
-        seen: &Seen,
+        seen: &PeriodSample,
         is_such: impl Fn(u32) -> bool,
-    ) -> Option<Seen> {
+    ) -> Option<PeriodSample> {
         let samples = window.since(now - REMEMBERED);
         let such = samples.filter(|sample| sample.ready > 0 && is_such(sample.ready));
         let before = self.seen(window, now, such.last()?.at)?;

@@ -38,8 +38,8 @@ impl Plugin for Memory {
 
     fn install(self, hooks: &mut Hooks) -> Result<(), PluginError> {
         let aim = match (percent(&self.target), bytes(&self.target)) {
-            (Some(share), _) => Aim::Share(share),
-            (None, Some(bytes)) if bytes >= BYTES_MIN => Aim::Bytes(bytes),
+            (Some(share), _) => MemoryAim::Share(share),
+            (None, Some(bytes)) if bytes >= BYTES_MIN => MemoryAim::Bytes(bytes),
             _ => {
                 return Err(PluginError::new(
                     "`target` must be from 1% to 100%, or a size from 6MiB, as in 256MiB",
@@ -57,13 +57,13 @@ impl Plugin for Memory {
     }
 }
 
-enum Aim {
+enum MemoryAim {
     Bytes(u64),
     Share(f64),
 }
 
 struct ByMemory {
-    aim: Aim,
+    aim: MemoryAim,
     window: Duration,
     behavior: Behavior,
 }
@@ -80,8 +80,8 @@ impl Scaler for ByMemory {
         };
         let limit = latest.used.memory_limit_bytes as f64;
         let target = match self.aim {
-            Aim::Bytes(bytes) => bytes as f64,
-            Aim::Share(share) => limit * share,
+            MemoryAim::Bytes(bytes) => bytes as f64,
+            MemoryAim::Share(share) => limit * share,
         };
         if target <= 0.0 {
             let because = "the engine reports no memory limit; give a size as `target`";
@@ -95,8 +95,8 @@ impl Scaler for ByMemory {
             starting: latest.starting,
             target,
             full: match self.aim {
-                Aim::Bytes(_) => target,
-                Aim::Share(_) => limit,
+                MemoryAim::Bytes(_) => target,
+                MemoryAim::Share(_) => limit,
             },
         };
         let replicas = utilization.replicas(current);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::engine::docker::{Claim, ImageFacts, KEY_BYTES, LogLine, Seal};
+pub use crate::engine::docker::{IdentityCheck, ImageFacts, KEY_BYTES, LogLine, Seal};
 
 /// An engine that needs longer is away, for now.
 const ENGINE_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
@@ -19,7 +19,7 @@ const ENGINE_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 pub fn connect(
     instance: &str,
     seal: Arc<Seal>,
-    claim: Claim,
+    claim: IdentityCheck,
 ) -> Result<Arc<dyn Engine>, StartError> {
     let docker = Docker::connect(instance).map_err(|error| system(&error))?;
     Ok(Arc::new(docker.sealing(seal).claiming(claim)))

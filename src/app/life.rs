@@ -6,7 +6,7 @@ use super::exit::exit;
 use super::keeper::Keeper;
 use super::parts::managed_of;
 use super::upgrade::predecessor::{LivePredecessor, Predecessor};
-use super::upgrade::successor::{Door, Knock};
+use super::upgrade::successor::{Knock, UpgradeSocket};
 use crate::admin::Order;
 use crate::config::Plugged;
 use crate::control::{Authority, Images};
@@ -57,7 +57,7 @@ impl KeeperParts {
         let (Ok(mut hup), Ok(mut quit), Ok(mut door)) = (
             signal(SignalKind::hangup()),
             signal(SignalKind::quit()),
-            Door::new(knocking),
+            UpgradeSocket::new(knocking),
         ) else {
             log::error!("cannot listen for signals and successors");
             return;

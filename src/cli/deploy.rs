@@ -3,7 +3,7 @@
 use super::arguments::Running;
 use super::client::{self, Client, ClientError};
 use super::output::{self, FAILED, fail, print, print_json};
-use super::waiting::{ProgressWatch, Unfinished, Waiting, patient, reasons};
+use super::waiting::{ProgressWatch, Unfinished, WaitOptions, patient, reasons};
 use crate::admin::view::{self, RolloutJson, ServiceJson};
 use crate::service::time::Human;
 use clap::Args;
@@ -27,7 +27,7 @@ pub struct Deploy {
     #[arg(long, conflicts_with = "image")]
     image_from_file: bool,
     #[command(flatten)]
-    waiting: Waiting,
+    waiting: WaitOptions,
     #[command(flatten)]
     running: Running,
 }

@@ -4,15 +4,15 @@ use super::terminal::{is_dumb, safe_for};
 use std::fmt::Debug;
 use std::io::{IsTerminal, Write, stderr};
 
-pub struct Progress {
+pub struct ProgressLine {
     quiet: bool,
     in_place: bool,
     last: Option<String>,
 }
 
-impl Progress {
-    pub fn new(quiet: bool) -> Progress {
-        Progress {
+impl ProgressLine {
+    pub fn new(quiet: bool) -> ProgressLine {
+        ProgressLine {
             quiet,
             in_place: stderr().is_terminal() && !is_dumb(),
             last: None,

@@ -3,7 +3,7 @@
 use super::arguments::Running;
 use super::client::Client;
 use super::output::{FAILED, fail, print, print_json};
-use super::waiting::{ProgressWatch, Unfinished, Waiting, patient, reasons};
+use super::waiting::{ProgressWatch, Unfinished, WaitOptions, patient, reasons};
 use crate::admin::view::{self, Auto, ReplicaCount, ServiceJson};
 use clap::Args;
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ pub struct Scale {
     #[arg(value_name = "N|auto", value_parser = count)]
     replicas: ReplicaCount,
     #[command(flatten)]
-    waiting: Waiting,
+    waiting: WaitOptions,
     #[command(flatten)]
     running: Running,
 }

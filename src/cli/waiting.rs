@@ -23,9 +23,9 @@ const REASONS_MAX: usize = 50;
 /// Usual time of a start.
 const START_SECONDS_USUAL: f64 = 2.0;
 
-/// Waiting for the end of a change.
+/// Options of a command that waits for the end of a change.
 #[derive(Args)]
-pub struct Waiting {
+pub struct WaitOptions {
     /// Time to wait for the end, as in 90s or 10m; the change continues afterwards
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
     pub timeout: Duration,

@@ -11,14 +11,14 @@ pub enum ValueOrigin {
 }
 
 #[derive(Clone, Debug)]
-struct Mark {
+struct OriginMark {
     place: ValueOrigin,
     text: Option<String>,
 }
 
 /// Origins by key path.
 #[derive(Debug, Default)]
-pub struct ValueOrigins(BTreeMap<String, Mark>);
+pub struct ValueOrigins(BTreeMap<String, OriginMark>);
 
 impl ValueOrigins {
     /// Origin of `path`, or of the closest path around it.
@@ -47,7 +47,7 @@ impl ValueOrigins {
     /// Records that the value at `path` comes from a flag or an environment variable.
     pub fn give(&mut self, path: &str, origin: &'static str) {
         self.0.retain(|other, _| !within(other, path));
-        let mark = Mark {
+        let mark = OriginMark {
             place: ValueOrigin::Given(origin),
             text: None,
         };
@@ -57,7 +57,7 @@ impl ValueOrigins {
     /// Records the line of `path`, unless there is one.
     pub fn add(&mut self, path: &str, line: usize) {
         // The first of two equal keys is the one that is kept.
-        self.0.entry(path.to_owned()).or_insert(Mark {
+        self.0.entry(path.to_owned()).or_insert(OriginMark {
             place: ValueOrigin::Line(line),
             text: None,
         });
@@ -72,7 +72,7 @@ impl ValueOrigins {
 
     /// Copies the origins below `from` to `to`.
     pub fn copy(&mut self, from: &str, to: &str) {
-        let copies: Vec<(String, Mark)> = self
+        let copies: Vec<(String, OriginMark)> = self
             .0
             .range(from.to_owned()..)
             .take_while(|(path, _)| path.starts_with(from))

@@ -1,7 +1,7 @@
 //! Calls of the engine, and their results.
 
 use super::event_loop::Control;
-use super::input::{Fetch, Input};
+use super::input::{Fetch, LoopInput};
 use super::turn::wall_clock;
 use crate::engine::{EngineError, Place};
 use crate::plan::{Action, Reason};
@@ -24,7 +24,7 @@ impl Control {
                 };
                 tokio::spawn(async move {
                     let result = engine.fetch_image(&spec).await;
-                    let _ = sender.send(Input::Fetched { fetch, result }).await;
+                    let _ = sender.send(LoopInput::Fetched { fetch, result }).await;
                 });
             }
             Action::Start { slot, because } => {
@@ -39,7 +39,7 @@ impl Control {
                 });
                 tokio::spawn(async move {
                     let result = engine.start(&spec, slot, generation, &place).await;
-                    let started = Input::Started {
+                    let started = LoopInput::Started {
                         service,
                         slot,
                         result,
@@ -68,7 +68,7 @@ impl Control {
                 let reads_logs = is_first && matches!(because, Reason::Ailing(_));
                 tokio::spawn(async move {
                     if reads_logs {
-                        let logs = Input::LastLogs {
+                        let logs = LoopInput::LastLogs {
                             service: service.clone(),
                             slot,
                             lines: engine.last_logs(&id).await,
@@ -77,7 +77,7 @@ impl Control {
                         let _ = sender.send(logs).await;
                     }
                     let result = engine.stop(&id, grace).await;
-                    let stopped = Input::Stopped {
+                    let stopped = LoopInput::Stopped {
                         service,
                         id,
                         result,
@@ -96,7 +96,7 @@ impl Control {
                 true => engine.pause(&id).await,
                 false => engine.resume(&id).await,
             };
-            let frozen = Input::Frozen {
+            let frozen = LoopInput::Frozen {
                 service,
                 id,
                 paused,

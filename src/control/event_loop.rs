@@ -4,7 +4,7 @@ use super::command::Authority;
 use super::declared::Managed;
 use super::handle::Handle;
 use super::image_note::{ImageNote, Images};
-use super::input::{Clock, Input, Sink};
+use super::input::{Clock, LoopInput, Sink};
 use super::permits::{self, Permits};
 use super::schedule::{Measuring, Observing};
 use super::service::ServiceState;
@@ -42,7 +42,7 @@ const GATHERS_MAX: Duration = Duration::from_millis(50);
 pub struct Control {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) outside: Outside,
-    pub(super) inputs: mpsc::Receiver<Input>,
+    pub(super) inputs: mpsc::Receiver<LoopInput>,
     pub(super) services: BTreeMap<ServiceName, ServiceState>,
     pub(super) starts_max: u32,
     pub(super) last_generation: u64,
@@ -161,17 +161,17 @@ impl Control {
         self.outside.now()
     }
 
-    pub(super) fn handle(&mut self, input: Input) {
+    pub(super) fn handle(&mut self, input: LoopInput) {
         match input {
-            Input::Command(command) => self.ordered(command),
-            Input::Resolved {
+            LoopInput::Command(command) => self.ordered(command),
+            LoopInput::Resolved {
                 service,
                 template,
                 result,
                 done,
             } => self.resolved(&service, *template, result, done),
-            Input::Fetched { fetch, result } => self.fetched(&fetch, result),
-            Input::LastLogs {
+            LoopInput::Fetched { fetch, result } => self.fetched(&fetch, result),
+            LoopInput::LastLogs {
                 service,
                 slot,
                 id,
@@ -182,25 +182,25 @@ impl Control {
                     state.read_last_logs(slot, &id, lines, &turn);
                 }
             }
-            Input::Measured(measured) => self.measured(measured),
-            Input::Observed { sequence, result } => self.observed(sequence, result),
-            Input::Started {
+            LoopInput::Measured(measured) => self.measured(measured),
+            LoopInput::Observed { sequence, result } => self.observed(sequence, result),
+            LoopInput::Started {
                 service,
                 slot,
                 result,
             } => self.started(&service, slot, result),
-            Input::Stopped {
+            LoopInput::Stopped {
                 service,
                 id,
                 result,
             } => self.stopped(&service, &id, result),
-            Input::Frozen {
+            LoopInput::Frozen {
                 service,
                 id,
                 paused,
                 result,
             } => self.frozen(&service, &id, paused, result),
-            Input::Probed {
+            LoopInput::Probed {
                 service,
                 id,
                 verdict,

@@ -5,7 +5,7 @@ use crate::control::image_note::{ImageNote, Images};
 use crate::control::service::{changed_besides_image, in_use, version_of};
 use crate::engine::{Engine, EngineError};
 use crate::plan::backoff::Backoff;
-use crate::plan::{Action, Condition, Image, Input, Reason, Rest, Roll, Seen, plan};
+use crate::plan::{Action, Condition, ImageStatus, Input, Reason, ReplicaInput, Rest, Roll, plan};
 use crate::service::replica::{Ailment, Observed, RunState};
 use crate::service::spec::{ServiceName, UpdateOrder, Version};
 use crate::service::time::Moment;
@@ -88,9 +88,9 @@ fn of_service(
     let changed = from.as_ref().zip(to.as_ref());
     let changed = changed.map_or(Vec::new(), |(from, to)| changed_besides_image(from, to));
     let hash = to.map(|to| to.hash);
-    let replicas: Vec<Seen> = seen
+    let replicas: Vec<ReplicaInput> = seen
         .iter()
-        .map(|observed| Seen {
+        .map(|observed| ReplicaInput {
             id: observed.id.clone(),
             slot: observed.slot,
             current: hash.as_ref() == Some(&observed.spec),
@@ -110,7 +110,7 @@ fn of_service(
         replicas: &replicas,
         starting: BTreeSet::new(),
         hanging: BTreeSet::new(),
-        image: Image::Here,
+        image: ImageStatus::Here,
         taken: BTreeSet::new(),
         first_slot: template.map_or(0, |template| template.first_port),
         wanted: managed.map(|managed| match terms {

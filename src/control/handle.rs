@@ -3,7 +3,7 @@
 use super::command::{Authority, Command, Deployed};
 use super::declared::Managed;
 use super::image_note::{ImageNote, Images};
-use super::input::Input;
+use super::input::LoopInput;
 use crate::service::replica::ReplicaId;
 use crate::service::spec::{ServiceName, Slot};
 use std::collections::BTreeMap;
@@ -12,10 +12,10 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Sends commands to a running loop.
 #[derive(Clone)]
-pub struct Handle(mpsc::Sender<Input>);
+pub struct Handle(mpsc::Sender<LoopInput>);
 
-impl From<mpsc::Sender<Input>> for Handle {
-    fn from(sender: mpsc::Sender<Input>) -> Handle {
+impl From<mpsc::Sender<LoopInput>> for Handle {
+    fn from(sender: mpsc::Sender<LoopInput>) -> Handle {
         Handle(sender)
     }
 }
@@ -30,7 +30,7 @@ impl Handle {
             images,
             done,
         };
-        let sent = self.0.send(Input::Command(command)).await;
+        let sent = self.0.send(LoopInput::Command(command)).await;
         match sent {
             Ok(()) => finished.await.unwrap_or_default(),
             Err(_) => Vec::new(),
@@ -75,7 +75,7 @@ impl Handle {
     ) -> Result<T, String> {
         let (done, answer) = oneshot::channel();
         let leaving = || "the process is leaving".to_owned();
-        let sent = self.0.send(Input::Command(command(done))).await;
+        let sent = self.0.send(LoopInput::Command(command(done))).await;
         sent.map_err(|_| leaving())?;
         answer.await.unwrap_or_else(|_| Err(leaving()))
     }
@@ -84,12 +84,15 @@ impl Handle {
     /// each with the reason.
     pub async fn remove_all(&self, within: Duration) -> Vec<String> {
         let (done, finished) = oneshot::channel();
-        let sent = self.0.send(Input::Command(Command::RemoveAll { done }));
+        let sent = self.0.send(LoopInput::Command(Command::RemoveAll { done }));
         if sent.await.is_err() || tokio::time::timeout(within, finished).await.is_ok() {
             return Vec::new();
         }
         let (done, left) = oneshot::channel();
-        let sent = self.0.send(Input::Command(Command::Left { done })).await;
+        let sent = self
+            .0
+            .send(LoopInput::Command(Command::Left { done }))
+            .await;
         match sent {
             Ok(()) => left.await.unwrap_or_default(),
             Err(_) => Vec::new(),
@@ -99,7 +102,10 @@ impl Handle {
     /// Resolves when the loop has come to this; never when it hangs.
     pub async fn answers(&self) {
         let (done, answer) = oneshot::channel();
-        let sent = self.0.send(Input::Command(Command::Answer { done })).await;
+        let sent = self
+            .0
+            .send(LoopInput::Command(Command::Answer { done }))
+            .await;
         if sent.is_err() || answer.await.is_err() {
             std::future::pending::<()>().await;
         }
@@ -114,7 +120,7 @@ impl Handle {
             wanted,
             done,
         };
-        if self.0.send(Input::Command(command)).await.is_ok() {
+        if self.0.send(LoopInput::Command(command)).await.is_ok() {
             let _ = finished.await;
         }
     }

@@ -29,7 +29,7 @@ pub(super) struct Fetch {
 }
 
 /// Everything that can happen to the loop.
-pub(super) enum Input {
+pub(super) enum LoopInput {
     Command(Command),
     Observed {
         sequence: u64,

@@ -2,7 +2,7 @@
 
 use crate::control::command::Authority;
 use crate::control::event_loop::Control;
-use crate::control::input::Input;
+use crate::control::input::LoopInput;
 use crate::control::service::ServiceState;
 use crate::engine::{EngineError, World};
 use crate::service::event::Event;
@@ -34,7 +34,7 @@ impl Control {
         let (engine, sender) = (Arc::clone(&self.engine), self.outside.sender.clone());
         tokio::spawn(async move {
             let result = engine.observe().await;
-            let _ = sender.send(Input::Observed { sequence, result }).await;
+            let _ = sender.send(LoopInput::Observed { sequence, result }).await;
         });
     }
 

@@ -1,7 +1,7 @@
 //! Use of processors and memory, for the services whose policies ask for it.
 
 use crate::control::event_loop::Control;
-use crate::control::input::{Input, Measured};
+use crate::control::input::{LoopInput, Measured};
 use crate::control::service::ServiceState;
 use crate::service::replica::ReplicaId;
 use crate::service::spec::ServiceName;
@@ -55,7 +55,7 @@ impl Control {
             });
             let measured = measured.buffer_unordered(AT_ONCE);
             let measured: Measured = measured.filter_map(async |it| it).collect().await;
-            let _ = sender.send(Input::Measured(measured)).await;
+            let _ = sender.send(LoopInput::Measured(measured)).await;
         });
         None
     }

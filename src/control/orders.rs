@@ -2,7 +2,7 @@
 
 use crate::control::command::{Authority, Command, Deployed};
 use crate::control::event_loop::Control;
-use crate::control::input::Input;
+use crate::control::input::LoopInput;
 use crate::control::service::ServiceState;
 use crate::control::turn::Turn;
 use crate::engine::EngineError;
@@ -92,7 +92,7 @@ impl Control {
         let (engine, sender) = (Arc::clone(&self.engine), self.outside.sender.clone());
         tokio::spawn(async move {
             let result = engine.resolve(&template.image, spec.pull).await;
-            let resolved = Input::Resolved {
+            let resolved = LoopInput::Resolved {
                 service: spec.name,
                 template: Box::new(template),
                 result,

@@ -1,6 +1,6 @@
 //! One turn of the loop, as the parts of a service need it.
 
-use super::input::{Clock, Input, Sink};
+use super::input::{Clock, LoopInput, Sink};
 use crate::service::event::Event;
 use crate::service::store::Writer;
 use crate::service::time::Moment;
@@ -14,13 +14,13 @@ use tokio::time::Instant;
 pub(super) struct Outside {
     pub(super) writer: Writer,
     pub(super) sink: Sink,
-    pub(super) sender: mpsc::Sender<Input>,
+    pub(super) sender: mpsc::Sender<LoopInput>,
     pub(super) clock: Clock,
     pub(super) began: Instant,
 }
 
 impl Outside {
-    pub(super) fn new(writer: Writer, sink: Sink, sender: mpsc::Sender<Input>) -> Outside {
+    pub(super) fn new(writer: Writer, sink: Sink, sender: mpsc::Sender<LoopInput>) -> Outside {
         Outside {
             writer,
             sink,
@@ -66,7 +66,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Where tasks report to.
-    pub(super) fn sender(&self) -> mpsc::Sender<Input> {
+    pub(super) fn sender(&self) -> mpsc::Sender<LoopInput> {
         self.outside.sender.clone()
     }
 

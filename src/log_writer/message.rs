@@ -27,7 +27,7 @@ pub enum QueueMessage<L> {
 }
 
 /// The writer's end of the queue.
-pub struct Waiting<L> {
+pub struct QueueEnd<L> {
     pub(super) receiver: Receiver<QueueMessage<L>>,
     pub(super) bytes: Arc<AtomicUsize>,
 }

@@ -15,6 +15,6 @@ mod queue;
 mod writer;
 
 pub use dropped::dropped_log_lines;
-pub use message::{Line, Waiting};
+pub use message::{Line, QueueEnd};
 pub use queue::{QUEUE_BYTES_MAX, QUEUE_LINES_MAX, Queue, reopen};
 pub use writer::{Output, Writer};

@@ -1,6 +1,6 @@
 //! The queue: bounded, and never waiting.
 
-use super::message::{Line, QueueMessage, Waiting};
+use super::message::{Line, QueueEnd, QueueMessage};
 use super::writer::Writer;
 use prometheus::IntCounter;
 use std::sync::Arc;
@@ -28,10 +28,10 @@ pub struct Queue<L: Line> {
 
 impl<L: Line> Queue<L> {
     /// `dropped` counts the lines that are lost, here and by the writer.
-    pub fn new(dropped: IntCounter) -> (Self, Waiting<L>) {
+    pub fn new(dropped: IntCounter) -> (Self, QueueEnd<L>) {
         let (sender, receiver) = mpsc::sync_channel(QUEUE_LINES_MAX);
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
-        let waiting = Waiting {
+        let waiting = QueueEnd {
             receiver,
             bytes: Arc::clone(&waiting_bytes),
         };
@@ -56,7 +56,12 @@ impl<L: Line> Queue<L> {
     }
 
     /// Runs `writer` on a thread called `name`.
-    pub fn start(&self, name: &str, writer: Writer<L>, waiting: Waiting<L>) -> std::io::Result<()> {
+    pub fn start(
+        &self,
+        name: &str,
+        writer: Writer<L>,
+        waiting: QueueEnd<L>,
+    ) -> std::io::Result<()> {
         let thread = std::thread::Builder::new().name(name.into());
         thread.spawn(move || writer.run(&waiting))?;
         self.is_running.store(true, Ordering::Release);

@@ -1,6 +1,6 @@
 //! The thread that writes.
 
-use super::message::{Line, QueueMessage, Waiting};
+use super::message::{Line, QueueEnd, QueueMessage};
 use prometheus::IntCounter;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -118,7 +118,7 @@ impl<L: Line> Writer<L> {
         }
     }
 
-    pub(super) fn run(mut self, waiting: &Waiting<L>) {
+    pub(super) fn run(mut self, waiting: &QueueEnd<L>) {
         self.reopen();
         while let Ok(message) = waiting.receiver.recv() {
             if !self.gathers_for.is_zero() && matches!(message, QueueMessage::Line(_)) {
@@ -139,7 +139,7 @@ impl<L: Line> Writer<L> {
     }
 
     /// Takes what has gathered, and writes it.
-    fn take_all(&mut self, message: QueueMessage<L>, waiting: &Waiting<L>) {
+    fn take_all(&mut self, message: QueueMessage<L>, waiting: &QueueEnd<L>) {
         self.handle(message, waiting);
         while let Ok(message) = waiting.receiver.try_recv() {
             self.handle(message, waiting);
@@ -147,7 +147,7 @@ impl<L: Line> Writer<L> {
         self.write();
     }
 
-    fn handle(&mut self, message: QueueMessage<L>, waiting: &Waiting<L>) {
+    fn handle(&mut self, message: QueueMessage<L>, waiting: &QueueEnd<L>) {
         match message {
             QueueMessage::Line(line) => {
                 line.write(&mut self.batch);

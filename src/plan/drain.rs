@@ -1,14 +1,14 @@
 //! Planned stops: ready replicas that are too many or out of date leave rotation.
 
 use super::action::{Action, Plan};
-use super::input::{Condition, Input, Seen};
+use super::input::{Condition, Input, ReplicaInput};
 use super::reason::Reason;
 use super::start::has_image;
 use super::targets::{Targets, why_unwanted};
 
 pub(super) fn drain_surplus_and_outdated(input: &Input<'_>, targets: &Targets, plan: &mut Plan) {
     let mut staying = input.ready();
-    let mut leaving: Vec<&Seen> = input
+    let mut leaving: Vec<&ReplicaInput> = input
         .replicas
         .iter()
         .filter(|replica| replica.condition == Condition::Ready && !targets.keeps(replica))

@@ -11,13 +11,13 @@ use std::time::Duration;
 /// A service as it is. Everything the decision depends on, and nothing else.
 #[derive(Clone, Debug)]
 pub struct Input<'a> {
-    pub replicas: &'a [Seen],
+    pub replicas: &'a [ReplicaInput],
     /// Slots on which a start is under way that the engine does not show yet.
     pub starting: BTreeSet<Slot>,
     /// Of these, the ones whose start takes so long that it may never return.
     pub hanging: BTreeSet<Slot>,
     /// Whether a start would find the image.
-    pub image: Image,
+    pub image: ImageStatus,
     /// Slots whose port belongs to somebody else.
     pub taken: BTreeSet<Slot>,
     pub first_slot: Slot,
@@ -40,7 +40,7 @@ pub struct Input<'a> {
 
 /// The image that the next replica is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Image {
+pub enum ImageStatus {
     Here,
     Unknown,
     /// Being looked for since then, which includes a pull.
@@ -62,7 +62,7 @@ pub struct Roll {
 
 /// One replica as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct ReplicaInput {
     pub id: ReplicaId,
     pub slot: Slot,
     /// Made from today's template, and not to be replaced for any other reason.
@@ -115,7 +115,7 @@ impl Condition {
 
 impl Input<'_> {
     pub(super) fn ready(&self) -> u32 {
-        let ready = |replica: &&Seen| replica.condition == Condition::Ready;
+        let ready = |replica: &&ReplicaInput| replica.condition == Condition::Ready;
         self.replicas.iter().filter(ready).count() as u32
     }
 }

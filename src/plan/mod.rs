@@ -22,7 +22,7 @@ pub mod window;
 mod tests;
 
 pub use action::{Action, Plan};
-pub use input::{Condition, Image, Input, Roll, Seen};
+pub use input::{Condition, ImageStatus, Input, ReplicaInput, Roll};
 pub use reason::Reason;
 pub use replicas::plan;
 pub use rest::{Depth, Rest};

@@ -1,7 +1,7 @@
 //! Starts of the replicas that are missing.
 
 use super::action::{Action, Plan};
-use super::input::{Image, Input, Seen};
+use super::input::{ImageStatus, Input, ReplicaInput};
 use super::reason::Reason;
 use super::targets::Targets;
 use crate::service::spec::Slot;
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 const HANGING_MAX: usize = 2;
 
 pub(super) fn start_missing(input: &Input<'_>, targets: &Targets, plan: &mut Plan) {
-    let starting = |replica: &&Seen| replica.condition.is_starting();
+    let starting = |replica: &&ReplicaInput| replica.condition.is_starting();
     let pending = input.starting.difference(&input.hanging).count();
     let under_way = pending + input.replicas.iter().filter(starting).count();
     let mut left = input.starts_left;
@@ -62,14 +62,14 @@ pub(super) fn start_missing(input: &Input<'_>, targets: &Targets, plan: &mut Pla
 /// Whether a start on this slot would find its image; if not, has it fetched.
 pub(super) fn has_image(input: &Input<'_>, slot: Slot, because: Reason, plan: &mut Plan) -> bool {
     match &input.image {
-        Image::Here => return true,
-        Image::Unknown => {
+        ImageStatus::Here => return true,
+        ImageStatus::Unknown => {
             let is_fetch = |action: &Action| matches!(action, Action::FetchImage { .. });
             if !plan.actions.iter().any(is_fetch) {
                 plan.actions.push(Action::FetchImage { slot, because });
             }
         }
-        Image::Coming { name, since } => plan.waits(Reason::Pulling {
+        ImageStatus::Coming { name, since } => plan.waits(Reason::Pulling {
             image: name.clone(),
             since: input.now.since(*since),
         }),

@@ -1,7 +1,7 @@
 //! Stops of replicas that are sick, drained or no longer wanted.
 
 use super::action::{Action, Plan};
-use super::input::{Condition, Input, Seen};
+use super::input::{Condition, Input, ReplicaInput};
 use super::reason::Reason;
 use super::targets::{Targets, why_unwanted};
 use crate::service::replica::Ailment;
@@ -94,7 +94,7 @@ pub(super) fn stop_sick_or_drained(input: &Input<'_>, targets: &Targets, plan: &
 /// Repeats the removal of a container that holds a port, and notes the obstacle.
 pub(super) fn retry_removal(
     input: &Input<'_>,
-    replica: &Seen,
+    replica: &ReplicaInput,
     why: &str,
     again_at: Option<Moment>,
     plan: &mut Plan,
@@ -128,7 +128,7 @@ pub(super) fn sick_grace(input: &Input<'_>, ailment: &Ailment) -> Duration {
 }
 
 /// Resumes a replica that somebody paused with requests inside: a frozen one cannot finish them.
-pub(super) fn resume_to_finish(replica: &Seen, plan: &mut Plan) {
+pub(super) fn resume_to_finish(replica: &ReplicaInput, plan: &mut Plan) {
     if let Condition::Asleep { in_flight, .. } = replica.condition {
         plan.actions.push(Action::Resume {
             id: replica.id.clone(),
@@ -141,7 +141,7 @@ pub(super) fn resume_to_finish(replica: &Seen, plan: &mut Plan) {
 /// Stops a draining replica once it is empty, or its time is over.
 pub(super) fn finish_draining(
     input: &Input<'_>,
-    replica: &Seen,
+    replica: &ReplicaInput,
     since: Moment,
     in_flight: u64,
     plan: &mut Plan,
@@ -175,7 +175,7 @@ pub(super) fn finish_draining(
 /// replacement cures, such as a database that is away: unless others stay well for as long as a
 /// common cause takes to show, one is replaced at a time. The rest wait, and may recover.
 pub(super) fn stop_unwell(input: &Input<'_>, targets: &Targets, plan: &mut Plan) {
-    let mut unwell: Vec<(Moment, &Seen, &Ailment)> = input
+    let mut unwell: Vec<(Moment, &ReplicaInput, &Ailment)> = input
         .replicas
         .iter()
         .filter_map(|replica| match &replica.condition {
@@ -188,7 +188,7 @@ pub(super) fn stop_unwell(input: &Input<'_>, targets: &Targets, plan: &mut Plan)
         return;
     }
     // Slots without a ready or an unwell replica are being replaced.
-    let sits = |replica: &&Seen| {
+    let sits = |replica: &&ReplicaInput| {
         matches!(
             replica.condition,
             Condition::Ready | Condition::Unwell { .. }
@@ -226,7 +226,7 @@ pub(super) fn stop_unwell(input: &Input<'_>, targets: &Targets, plan: &mut Plan)
 
 /// Whether a starting replica is spared because too few are ready: one that went ahead of a roll
 /// whose last old replica has just died, or the only old one, in its slot.
-fn may_be_ready_first(input: &Input<'_>, targets: &Targets, replica: &Seen) -> bool {
+fn may_be_ready_first(input: &Input<'_>, targets: &Targets, replica: &ReplicaInput) -> bool {
     let in_place = replica.current || targets.slots.contains(&replica.slot);
     in_place && input.ready() < targets.wanted
 }

@@ -2,7 +2,7 @@
 //! replaced.
 
 use super::action::Plan;
-use super::input::{Condition, Input, Seen};
+use super::input::{Condition, Input, ReplicaInput};
 use super::reason::Reason;
 use crate::service::spec::{LAST_PORT, Slot, UpdateOrder};
 use std::collections::BTreeSet;
@@ -63,14 +63,14 @@ impl Targets {
         }
     }
 
-    pub(super) fn keeps(&self, replica: &Seen) -> bool {
+    pub(super) fn keeps(&self, replica: &ReplicaInput) -> bool {
         replica.current && self.slots.contains(&replica.slot)
     }
 }
 
 /// Ports on which no replica can be made.
 fn taken(input: &Input<'_>) -> BTreeSet<Slot> {
-    let stuck = |replica: &&Seen| matches!(replica.condition, Condition::Stuck { .. });
+    let stuck = |replica: &&ReplicaInput| matches!(replica.condition, Condition::Stuck { .. });
     let stuck = input.replicas.iter().filter(stuck);
     let mut taken = input.taken.clone();
     taken.extend(stuck.map(|replica| replica.slot));
@@ -81,7 +81,7 @@ fn taken(input: &Input<'_>) -> BTreeSet<Slot> {
     taken
 }
 
-pub(super) fn why_unwanted(input: &Input<'_>, targets: &Targets, replica: &Seen) -> Reason {
+pub(super) fn why_unwanted(input: &Input<'_>, targets: &Targets, replica: &ReplicaInput) -> Reason {
     if input.wanted.is_none() {
         Reason::Removed
     } else if targets.slots.contains(&replica.slot) {

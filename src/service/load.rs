@@ -160,20 +160,20 @@ impl ServiceLoad {
     }
 
     /// A place among the waiting requests, unless `max` are taken.
-    pub fn hold(self: &Arc<Self>, max: u64) -> Option<Held> {
+    pub fn hold(self: &Arc<Self>, max: u64) -> Option<HeldRequest> {
         let one_more = |held: u64| (held < max).then_some(held + 1);
         let place = self
             .held
             .try_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        place.ok().map(|_| Held(Arc::clone(self)))
+        place.ok().map(|_| HeldRequest(Arc::clone(self)))
     }
 }
 
 /// A place among the waiting requests, given back when it is dropped.
 #[derive(Debug)]
-pub struct Held(Arc<ServiceLoad>);
+pub struct HeldRequest(Arc<ServiceLoad>);
 
-impl Drop for Held {
+impl Drop for HeldRequest {
     fn drop(&mut self) {
         self.0.held.fetch_sub(1, Ordering::Relaxed);
     }

@@ -5,7 +5,7 @@ use super::random::{Lognormal, Random};
 use super::time::{NANOS, nanos};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Arrival {
+pub struct TraceRequest {
     /// Nanoseconds since the beginning.
     pub at: u64,
     /// Nanoseconds that it keeps a slot.
@@ -46,11 +46,11 @@ impl<'a> Arrivals<'a> {
 }
 
 impl Iterator for Arrivals<'_> {
-    type Item = Arrival;
+    type Item = TraceRequest;
 
     /// Poisson arrivals: gaps are exponential, and may be drawn anew where the rate changes,
     /// because they have no memory.
-    fn next(&mut self) -> Option<Arrival> {
+    fn next(&mut self) -> Option<TraceRequest> {
         loop {
             if self.now >= self.until {
                 self.now = self.until;
@@ -69,7 +69,7 @@ impl Iterator for Arrivals<'_> {
             }
             self.now = at;
             let service = nanos(self.service.draw(&mut self.services)).max(1);
-            return Some(Arrival { at, service });
+            return Some(TraceRequest { at, service });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The oracle, which knows the future: the yardstick for the cost of policies.
 
-use super::arrivals::{Arrival, Arrivals};
+use super::arrivals::{Arrivals, TraceRequest};
 use super::model::Model;
 use super::time::{NANOS, nanos};
 use std::cmp::Reverse;
@@ -14,7 +14,7 @@ const EVERY: u64 = 10 * NANOS;
 struct Pool {
     /// Ends of the requests in slots.
     busy: BinaryHeap<Reverse<u64>>,
-    waiting: VecDeque<Arrival>,
+    waiting: VecDeque<TraceRequest>,
 }
 
 /// The fewest replica-seconds in which no request waits longer than `model.patience`, and the most
@@ -50,14 +50,14 @@ pub fn oracle(arrivals: Arrivals<'_>, model: &Model, seconds: u64) -> (f64, u32)
     (total, peak)
 }
 
-fn take(arrivals: &mut Peekable<Arrivals<'_>>, until: u64) -> Vec<Arrival> {
+fn take(arrivals: &mut Peekable<Arrivals<'_>>, until: u64) -> Vec<TraceRequest> {
     std::iter::from_fn(|| arrivals.next_if(|request| request.at < until)).collect()
 }
 
 /// Work left at `until`; `None`: a request waited too long.
 fn run(
     before: &Pool,
-    requests: &[Arrival],
+    requests: &[TraceRequest],
     begin: u64,
     until: u64,
     replicas: u32,
@@ -93,6 +93,6 @@ fn run(
             _ => break,
         }
     }
-    let late = |request: &Arrival| until - request.at > patience;
+    let late = |request: &TraceRequest| until - request.at > patience;
     (!pool.waiting.front().is_some_and(late)).then_some(pool)
 }

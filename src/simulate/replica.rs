@@ -5,7 +5,7 @@ use crate::service::spec::Slot;
 
 /// An event at one replica, found by index and generation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Event {
+pub enum SimulatedEvent {
     Done {
         index: usize,
         generation: u64,

@@ -1,6 +1,6 @@
 //! Requests and replicas: service in turn, completion, and crashes.
 
-use super::replica::{Event, ImaginedReplica, ReplicaState};
+use super::replica::{ImaginedReplica, ReplicaState, SimulatedEvent};
 use super::time::nanos;
 use super::world::{ImaginedWorld, moment};
 use crate::plan::backoff::SETTLED_AFTER;
@@ -10,19 +10,19 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 impl ImaginedWorld<'_> {
-    pub(super) fn happens(&mut self, event: Event) {
-        let (Event::Done {
+    pub(super) fn happens(&mut self, event: SimulatedEvent) {
+        let (SimulatedEvent::Done {
             index, generation, ..
         }
-        | Event::Ready { index, generation }
-        | Event::Crashes { index, generation }) = event;
+        | SimulatedEvent::Ready { index, generation }
+        | SimulatedEvent::Crashes { index, generation }) = event;
         let replica = self.replicas[index].as_mut();
         // Of one that is gone: its requests are counted already.
         let Some(replica) = replica.filter(|it| it.generation == generation) else {
             return;
         };
         match event {
-            Event::Done { took, waited, .. } if replica.state != ReplicaState::Crashed => {
+            SimulatedEvent::Done { took, waited, .. } if replica.state != ReplicaState::Crashed => {
                 replica.in_flight -= 1;
                 self.counted.in_flight -= 1;
                 self.counted.completed += 1;
@@ -38,15 +38,15 @@ impl ImaginedWorld<'_> {
                     _ => {}
                 }
             }
-            Event::Done { .. } => {}
-            Event::Ready { .. } => {
+            SimulatedEvent::Done { .. } => {}
+            SimulatedEvent::Ready { .. } => {
                 let took = Duration::from_nanos(self.now - replica.began);
                 self.learned = update_average(self.learned, took);
                 self.becomes_ready(index);
                 self.serve();
                 self.plan();
             }
-            Event::Crashes { .. } => {
+            SimulatedEvent::Crashes { .. } => {
                 let lived = match replica.state {
                     ReplicaState::Ready { since } => Some(Duration::from_nanos(self.now - since)),
                     _ => None,
@@ -72,7 +72,7 @@ impl ImaginedWorld<'_> {
         if !self.model.crashes_after.is_zero() {
             let life = self.lives.exponential() * self.model.crashes_after.as_secs_f64();
             let at = self.now + nanos(life);
-            let event = Event::Crashes { index, generation };
+            let event = SimulatedEvent::Crashes { index, generation };
             self.events.push(Reverse((at, event)));
         }
         self.list_ready();
@@ -113,7 +113,7 @@ impl ImaginedWorld<'_> {
             self.counted.in_flight += 1;
             self.events.push(Reverse((
                 self.now + request.service,
-                Event::Done {
+                SimulatedEvent::Done {
                     index: replica.0,
                     generation: replica.1,
                     took: request.service,

@@ -1,13 +1,13 @@
 //! Decisions of the real scaler and the real planner, and their execution.
 
 use super::outcome::Second;
-use super::replica::{Event, ImaginedReplica, ReplicaState};
+use super::replica::{ImaginedReplica, ReplicaState, SimulatedEvent};
 use super::time::{NANOS, nanos};
 use super::world::{FIRST_SLOT, ImaginedWorld, moment};
 use crate::plan::backoff::SETTLED_AFTER;
 use crate::plan::scaler::turn;
 use crate::plan::window::Sample;
-use crate::plan::{Action, Condition, Depth, Image, Input, Roll, Seen, plan};
+use crate::plan::{Action, Condition, Depth, ImageStatus, Input, ReplicaInput, Roll, plan};
 use crate::service::replica::{Ailment, ReplicaId};
 use crate::service::spec::{Slot, UpdateOrder};
 use crate::service::usage::Used;
@@ -85,7 +85,7 @@ impl ImaginedWorld<'_> {
                 replicas: &seen,
                 starting: BTreeSet::new(),
                 hanging: BTreeSet::new(),
-                image: Image::Here,
+                image: ImageStatus::Here,
                 taken: BTreeSet::new(),
                 first_slot: FIRST_SLOT,
                 wanted: Some(self.wanted),
@@ -114,7 +114,7 @@ impl ImaginedWorld<'_> {
         }
     }
 
-    pub(super) fn seen(&mut self) -> Vec<Seen> {
+    pub(super) fn seen(&mut self) -> Vec<ReplicaInput> {
         for replica in self.replicas.iter().flatten() {
             if let ReplicaState::Ready { since } = replica.state
                 && Duration::from_nanos(self.now - since) >= SETTLED_AFTER
@@ -133,7 +133,7 @@ impl ImaginedWorld<'_> {
         };
         let replicas = self.replicas.iter().flatten();
         replicas
-            .map(|replica| Seen {
+            .map(|replica| ReplicaInput {
                 id: replica.id.clone(),
                 slot: replica.slot,
                 current: true,
@@ -148,7 +148,7 @@ impl ImaginedWorld<'_> {
                 let index = self.start(slot);
                 let took = nanos(self.start_time.draw(&mut self.starts));
                 let generation = self.generations;
-                let event = Event::Ready { index, generation };
+                let event = SimulatedEvent::Ready { index, generation };
                 self.events.push(Reverse((self.now + took, event)));
                 self.outcome.starts += 1;
             }

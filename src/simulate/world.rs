@@ -1,10 +1,10 @@
 //! Imagined replicas and requests, event by event, under the real scaler and the real planner.
 
-use super::arrivals::{Arrival, Arrivals};
+use super::arrivals::{Arrivals, TraceRequest};
 use super::model::Model;
 use super::outcome::Outcome;
 use super::random::{Lognormal, Random};
-use super::replica::{Event, ImaginedReplica};
+use super::replica::{ImaginedReplica, SimulatedEvent};
 use super::time::NANOS;
 use crate::plan::backoff::Backoff;
 use crate::plan::scaler::Scaler;
@@ -25,10 +25,10 @@ pub struct ImaginedWorld<'a> {
     /// Time of day at the beginning; zero: unknown.
     pub(super) start: Duration,
     pub(super) now: u64,
-    pub(super) events: BinaryHeap<Reverse<(u64, Event)>>,
+    pub(super) events: BinaryHeap<Reverse<(u64, SimulatedEvent)>>,
     /// Replicas by index; free indices are reused.
     pub(super) replicas: Vec<Option<ImaginedReplica>>,
-    pub(super) waiting: VecDeque<Arrival>,
+    pub(super) waiting: VecDeque<TraceRequest>,
     /// Indices of the ready replicas in slot order.
     pub(super) ready: Vec<usize>,
     pub(super) free_slots: u32,
@@ -42,7 +42,7 @@ pub struct ImaginedWorld<'a> {
     pub(super) learned: Duration,
     pub(super) backoff: Backoff,
     pub(super) window: Window,
-    pub(super) counted: Counted,
+    pub(super) counted: WorldCounters,
     pub(super) wanted: u32,
     pub(super) replan: bool,
     pub(super) wake: Option<Moment>,
@@ -52,7 +52,7 @@ pub struct ImaginedWorld<'a> {
 }
 
 #[derive(Default)]
-pub(super) struct Counted {
+pub(super) struct WorldCounters {
     pub(super) arrived: u64,
     pub(super) completed: u64,
     pub(super) busy: u64,
@@ -91,7 +91,7 @@ impl<'a> ImaginedWorld<'a> {
             learned: Duration::ZERO,
             backoff: Backoff::default(),
             window: Window::default(),
-            counted: Counted::default(),
+            counted: WorldCounters::default(),
             wanted,
             replan: true,
             wake: None,

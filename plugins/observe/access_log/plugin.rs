@@ -1,7 +1,7 @@
 //! The plugin itself.
 
 use super::line::{Entry, Format};
-use crate::plugin::prelude::log_writer::{Output, Queue, Waiting, Writer};
+use crate::plugin::prelude::log_writer::{Output, Queue, QueueEnd, Writer};
 use crate::plugin::prelude::*;
 use prometheus::IntCounter;
 use std::path::PathBuf;
@@ -75,7 +75,7 @@ impl Observer for Recorder {
 
 /// Starts the writer's thread, then passes USR1 on to it. The thread outlives this task: until the
 /// [`Recorder`] is dropped, the thread writes lines of requests in flight.
-async fn run(queue: Weak<Queue<Entry>>, waiting: Waiting<Entry>, writer: Writer<Entry>) {
+async fn run(queue: Weak<Queue<Entry>>, waiting: QueueEnd<Entry>, writer: Writer<Entry>) {
     let usr1 = signal(SignalKind::user_defined1());
     let Some(started) = queue
         .upgrade()

@@ -5,7 +5,7 @@
 
 use super::handover::Holding;
 use super::predecessor;
-use crate::app::engines::{self, Claim, Seal};
+use crate::app::engines::{self, IdentityCheck, Seal};
 use crate::app::instance_lock::InstanceLock;
 use crate::app::key::SealKey;
 use crate::app::listener::{bind, bound_unsent};
@@ -83,7 +83,7 @@ impl Holdings {
     }
 
     /// Check that the engine makes before it uses a daemon.
-    pub fn claim(&self) -> Claim {
+    pub fn claim(&self) -> IdentityCheck {
         let lock = Arc::clone(&self.instance_lock);
         // Failures of the engine are one line each.
         let in_a_line = |why: String| why.replace("\n  hint: ", "; ");

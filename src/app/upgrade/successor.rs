@@ -22,7 +22,7 @@ const REFUSE_WITHIN: Duration = Duration::from_secs(1);
 const ACCEPT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The socket for successors. One at a time may be inside.
-pub struct Door {
+pub struct UpgradeSocket {
     listener: UnixListener,
     steps: JoinSet<Option<SuccessorStep>>,
     /// Process id of the successor inside, while there is one.
@@ -53,9 +53,9 @@ enum SuccessorStep {
     Next(Knock),
 }
 
-impl Door {
-    pub fn new(listener: StdUnixListener) -> io::Result<Door> {
-        Ok(Door {
+impl UpgradeSocket {
+    pub fn new(listener: StdUnixListener) -> io::Result<UpgradeSocket> {
+        Ok(UpgradeSocket {
             listener: UnixListener::from_std(listener)?,
             steps: JoinSet::new(),
             inside: Weak::new(),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     /// The answer to a process outside, while the door does its work.
-    async fn answer(door: &mut Door, outside: &mut Conversation) -> String {
+    async fn answer(door: &mut UpgradeSocket, outside: &mut Conversation) -> String {
         tokio::select! {
             _ = door.next() => panic!("nobody may come in"),
             heard = outside.receive() => match heard {
@@ -216,7 +216,7 @@ mod tests {
         let path = folder.path().join("upgrade.sock");
         let listener = StdUnixListener::bind(&path).unwrap();
         listener.set_nonblocking(true).unwrap();
-        let mut door = Door::new(listener).unwrap();
+        let mut door = UpgradeSocket::new(listener).unwrap();
 
         let mut hangs = knock(&path, 1).await;
         let Knock::Comes(successor) = door.next().await else {

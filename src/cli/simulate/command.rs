@@ -4,7 +4,7 @@ use super::policies;
 use super::report::{PolicyReport, Report, TraceReport};
 use crate::cli::arguments::{ConfigFile, OutputForm};
 use crate::cli::output::{BAD_CONFIGURATION, FAILED, fail, print, print_json, refuse};
-use crate::cli::progress::Progress;
+use crate::cli::progress::ProgressLine;
 use crate::config::{self, Env, Flags, Overrides};
 use crate::plugin::Registry;
 use crate::service::spec::Bounds;
@@ -96,7 +96,7 @@ impl Simulate {
         let model = self.model(bounds, &traffic)?;
         let policies = policies::all(own, &self.policies, &model, registry)
             .map_err(|why| fail(BAD_CONFIGURATION, why))?;
-        let mut progress = Progress::new(self.output.json);
+        let mut progress = ProgressLine::new(self.output.json);
         let mut reports = Vec::new();
         for Traffic { name, trace, .. } in &traffic {
             reports.push(simulated(name, trace, &model, &policies, &mut progress));
@@ -234,7 +234,7 @@ fn simulated(
     trace: &Trace,
     model: &Model,
     policies: &[Policy],
-    progress: &mut Progress,
+    progress: &mut ProgressLine,
 ) -> TraceReport {
     let simulation = Simulation::new(trace, model);
     progress.show(&format!("{name}: oracle"), &(name, "oracle"));

@@ -3,5 +3,5 @@
 mod prober;
 mod verdict;
 
-pub use prober::{Prober, Target, spawn};
+pub use prober::{ProbeTarget, Prober, spawn};
 pub use verdict::Verdict;

@@ -1,7 +1,7 @@
 //! One task a replica: asks its health check again and again and reports when the answer turns.
 
 use super::verdict::Verdict;
-use crate::control::input::{Input, Sink};
+use crate::control::input::{LoopInput, Sink};
 use crate::plugin::Probe;
 use crate::service::event::Event;
 use crate::service::replica::ReplicaId;
@@ -33,7 +33,7 @@ const TELL_INTERVAL: Duration = Duration::from_secs(1);
 /// A start that takes longer than this is worth an event.
 const SLOW_TO_START: Duration = Duration::from_secs(5);
 
-pub struct Target {
+pub struct ProbeTarget {
     pub service: ServiceName,
     pub id: ReplicaId,
     /// Where it may be reached, best first.
@@ -53,11 +53,11 @@ impl Drop for Prober {
 
 /// `healthy_at`: it is known to be healthy there, so that the next failures count at once.
 pub fn spawn(
-    target: Target,
+    target: ProbeTarget,
     healthy_at: Option<SocketAddr>,
     probe: Arc<dyn Probe>,
     timing: HealthTiming,
-    report: mpsc::Sender<Input>,
+    report: mpsc::Sender<LoopInput>,
     sink: Sink,
 ) -> Prober {
     let probing = Probing {
@@ -71,10 +71,10 @@ pub fn spawn(
 }
 
 struct Probing {
-    target: Target,
+    target: ProbeTarget,
     probe: Arc<dyn Probe>,
     timing: HealthTiming,
-    report: mpsc::Sender<Input>,
+    report: mpsc::Sender<LoopInput>,
     sink: Sink,
 }
 
@@ -96,7 +96,7 @@ impl Probing {
     async fn until_healthy(&self, interval: Duration) -> SocketAddr {
         let began = Instant::now();
         let mut said = false;
-        let mut told = Told::default();
+        let mut told = LastReport::default();
         let mut tick = ticks(interval);
         loop {
             tick.tick().await;
@@ -213,7 +213,7 @@ impl Probing {
     async fn say(&self, verdict: Verdict) {
         let _ = self
             .report
-            .send(Input::Probed {
+            .send(LoopInput::Probed {
                 service: self.target.service.clone(),
                 id: self.target.id.clone(),
                 verdict,
@@ -242,9 +242,9 @@ fn in_one(failures: &[(SocketAddr, String)]) -> String {
 
 /// The last reason that was reported for a replica that is not healthy yet.
 #[derive(Default)]
-struct Told(Option<(Duration, String)>);
+struct LastReport(Option<(Duration, String)>);
 
-impl Told {
+impl LastReport {
     /// Returns a verdict if the reason changed or is overdue, and remembers it.
     fn news(&mut self, after: Duration, why: String) -> Option<Verdict> {
         let (last, known) = match &self.0 {

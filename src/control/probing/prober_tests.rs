@@ -22,8 +22,8 @@ impl Probe for ComesUp {
     }
 }
 
-fn target(addresses: &[SocketAddr]) -> Target {
-    Target {
+fn target(addresses: &[SocketAddr]) -> ProbeTarget {
+    ProbeTarget {
         service: ServiceName::new("web"),
         id: ReplicaId::new("a"),
         addresses: addresses.to_vec(),
@@ -52,7 +52,7 @@ async fn dialled(unreached: Option<SocketAddr>, addresses: [SocketAddr; 2]) -> S
     let sink: Sink = Arc::new(|_| {});
     let _prober = spawn(target, None, Arc::new(probe), timing, report, sink);
     match reports.recv().await {
-        Some(Input::Probed {
+        Some(LoopInput::Probed {
             verdict: Verdict::Healthy { address },
             ..
         }) => address,
@@ -100,7 +100,7 @@ async fn why_it_is_not_healthy_yet_is_said_when_that_changes_and_when_it_takes_l
     let mut said = Vec::new();
     while !matches!(said.last(), Some(Verdict::NeverHealthy { .. })) {
         match reports.recv().await {
-            Some(Input::Probed { verdict, .. }) => said.push(verdict),
+            Some(LoopInput::Probed { verdict, .. }) => said.push(verdict),
             _ => panic!("only verdicts are reported"),
         }
     }

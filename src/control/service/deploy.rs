@@ -2,7 +2,7 @@
 
 use super::fleet::{ReplicaFailure, Tracked};
 use super::state::ServiceState;
-use super::wish::{Progress, in_use, version_of};
+use super::wish::{RolloutProgress, in_use, version_of};
 use crate::control::command::Deployed;
 use crate::control::turn::Turn;
 use crate::service::replica::{Observed, ReplicaId};
@@ -149,8 +149,8 @@ impl ServiceState {
         self.wish.follow(&self.name, progress, turn);
     }
 
-    pub(super) fn progress(&self, now: Moment) -> Progress {
-        let mut progress = Progress {
+    pub(super) fn progress(&self, now: Moment) -> RolloutProgress {
+        let mut progress = RolloutProgress {
             wanted: self.count.wanted(),
             ready: 0,
             others: 0,

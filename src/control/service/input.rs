@@ -3,7 +3,7 @@
 use super::state::ServiceState;
 use crate::control::permits::Permits;
 use crate::engine::Abilities;
-use crate::plan::{Input, Plan, Reason, Seen, plan};
+use crate::plan::{Input, Plan, Reason, ReplicaInput, plan};
 use crate::service::time::Moment;
 
 impl ServiceState {
@@ -27,14 +27,14 @@ impl ServiceState {
         self.because = because;
     }
 
-    fn seen(&mut self, now: Moment) -> Vec<Seen> {
+    fn seen(&mut self, now: Moment) -> Vec<ReplicaInput> {
         self.let_others_go();
         self.fleet.forgive_ports(self.count.wanted(), now);
         self.fleet.note_settled(now);
         let is_current = |version| self.wish.is_current(version);
         self.fleet
             .ours()
-            .map(|tracked| Seen {
+            .map(|tracked| ReplicaInput {
                 id: tracked.id().clone(),
                 slot: tracked.slot(),
                 current: !tracked.is_to_go() && is_current(tracked.spec()),
@@ -54,7 +54,7 @@ impl ServiceState {
 
     fn input<'a>(
         &'a self,
-        replicas: &'a [Seen],
+        replicas: &'a [ReplicaInput],
         permits: &Permits,
         engine_up: bool,
         now: Moment,

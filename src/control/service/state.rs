@@ -2,7 +2,7 @@
 
 use super::count::Count;
 use super::fleet::{Fleet, Tracked};
-use super::wish::{Next, Wish};
+use super::wish::{VersionChange, Wish};
 use crate::control::declared::Managed;
 use crate::control::image_note::{ImageNote, Images};
 use crate::control::turn::Turn;
@@ -55,9 +55,9 @@ impl ServiceState {
             self.fleet.forget_taken_ports();
         }
         match next {
-            Next::Nothing => {}
-            Next::Same(version) => self.wish.make_from(version),
-            Next::Roll(version) => self.roll_to(version, turn),
+            VersionChange::Nothing => {}
+            VersionChange::Same(version) => self.wish.make_from(version),
+            VersionChange::Roll(version) => self.roll_to(version, turn),
         }
         let rechecked = self.wish.recheck(made_from);
         self.fleet.probe_anew(|version| rechecked.has(version));

@@ -7,7 +7,7 @@ mod rollout;
 
 pub use checks::{Check, Checks, Rechecked};
 pub use found::{changed_besides_image, in_use, version_of};
-pub use rollout::{Progress, Remedy, Rollout};
+pub use rollout::{Remedy, Rollout, RolloutProgress};
 
 use super::fleet::ReplicaFailure;
 use crate::control::declared::Managed;
@@ -41,7 +41,7 @@ pub struct Wish {
 }
 
 /// Consequence of a change of the configuration.
-pub enum Next {
+pub enum VersionChange {
     /// No containers at all.
     Nothing,
     /// The version in use, perhaps under another record.
@@ -101,7 +101,7 @@ impl Wish {
 
     /// Takes over what the configuration declares now. Returns whether other containers are
     /// asked for, or other ports.
-    pub fn declare(&mut self, managed: Managed, images: Images) -> (Next, bool) {
+    pub fn declare(&mut self, managed: Managed, images: Images) -> (VersionChange, bool) {
         self.stop_grace_period = managed.spec.stop_grace_period;
         if let Some(rollout) = &mut self.rollout {
             rollout.update(&managed.spec.update);
@@ -119,20 +119,20 @@ impl Wish {
             (None, _) => {
                 self.version = None;
                 self.rollout = None;
-                Next::Nothing
+                VersionChange::Nothing
             }
-            (Some(declared), None) => Next::Same(Version::of(declared.clone())),
+            (Some(declared), None) => VersionChange::Same(Version::of(declared.clone())),
             (Some(declared), Some(version)) if changed || images == Images::FromFile => {
                 let to = images.under(version, declared);
                 match version.is_named_like(&to.template) {
-                    true => Next::Same(Version {
+                    true => VersionChange::Same(Version {
                         manual: to.manual,
                         ..version.clone()
                     }),
-                    false => Next::Roll(to),
+                    false => VersionChange::Roll(to),
                 }
             }
-            (Some(_), Some(version)) => Next::Same(version.clone()),
+            (Some(_), Some(version)) => VersionChange::Same(version.clone()),
         };
         (next, moved)
     }
@@ -309,7 +309,7 @@ impl Wish {
     }
 
     /// Notices when everything is new, or old again.
-    pub fn follow(&mut self, service: &ServiceName, progress: Progress, turn: &Turn) {
+    pub fn follow(&mut self, service: &ServiceName, progress: RolloutProgress, turn: &Turn) {
         let Some(rollout) = &mut self.rollout else {
             return;
         };
@@ -331,7 +331,7 @@ impl Wish {
         });
     }
 
-    pub fn rollout_view(&self, progress: Progress, now: Moment) -> Option<RolloutView> {
+    pub fn rollout_view(&self, progress: RolloutProgress, now: Moment) -> Option<RolloutView> {
         let rollout = self.rollout.as_ref()?;
         Some(rollout.view(progress, now))
     }

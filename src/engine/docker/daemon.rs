@@ -17,7 +17,7 @@ use std::time::Duration;
 pub const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Check of a daemon's identity before that daemon is used; an error says why it may not be.
-pub type Claim = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+pub type IdentityCheck = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
 /// One Docker daemon, and the instance whose containers are looked at there.
 pub struct Daemon {
@@ -33,7 +33,7 @@ pub struct Daemon {
     pub broken: Mutex<HashSet<String>>,
     pub images: KnownImages,
     pub seal: Option<Arc<Seal>>,
-    pub claim: Option<Claim>,
+    pub claim: Option<IdentityCheck>,
 }
 
 impl Daemon {

@@ -1,6 +1,6 @@
 //! The engine, as the control loop uses it.
 
-use super::daemon::{Claim, Daemon};
+use super::daemon::{Daemon, IdentityCheck};
 use super::event;
 use super::host::Host;
 use super::labels::Seal;
@@ -42,7 +42,7 @@ impl Docker {
 
     /// Calls `claim` with the identity of a daemon before that is used, also after it was away. A
     /// refused daemon is left alone.
-    pub fn claiming(mut self, claim: Claim) -> Docker {
+    pub fn claiming(mut self, claim: IdentityCheck) -> Docker {
         self.alone().claim = Some(claim);
         self
     }

@@ -36,7 +36,7 @@ mod version;
 #[cfg(test)]
 mod scripted;
 
-pub use daemon::Claim;
+pub use daemon::IdentityCheck;
 pub use engine::Docker;
 pub use host::Host;
 pub use inspect::ImageFacts;

@@ -1,7 +1,7 @@
 //! Starts that wait: for other starts, an image, a brake or the engine.
 
 use super::picture::{NOW, check, picture};
-use crate::plan::Image;
+use crate::plan::ImageStatus;
 use crate::service::time::Human;
 use std::time::Duration;
 
@@ -40,24 +40,27 @@ fn one_start_is_kept_for_a_service_with_nothing_ready_and_nothing_on_its_way() {
 
 #[test]
 fn nothing_starts_before_its_image_is_here() {
-    let coming = || Image::Coming {
+    let coming = || ImageStatus::Coming {
         name: "web:2".to_owned(),
         since: NOW - Duration::from_secs(12),
     };
     let pulling = "- pulling web:2, since 12s ago";
     check(
-        picture("").wanted(3).image(Image::Unknown),
+        picture("").wanted(3).image(ImageStatus::Unknown),
         &["fetch the image for 8000"],
     );
     check(picture("").wanted(3).image(coming()), &[pulling]);
     // Running replicas stay meanwhile, also where one would have to make room.
     let old = || picture("8000=old").stop_first();
-    check(old().image(Image::Unknown), &["fetch the image for 8000"]);
+    check(
+        old().image(ImageStatus::Unknown),
+        &["fetch the image for 8000"],
+    );
     check(old().image(coming()), &[pulling]);
     check(old(), &["drain 8000: being replaced"]);
     // The request that wakes a service should not have to wait for a pull.
     check(
-        picture("").idle_for_long().image(Image::Unknown),
+        picture("").idle_for_long().image(ImageStatus::Unknown),
         &["fetch the image for 8000"],
     );
 }

@@ -1,7 +1,7 @@
 //! A service in a few words, and the plan for it in a few lines.
 
 use crate::plan::backoff::Backoff;
-use crate::plan::{Action, Condition, Depth, Image, Input, Roll, Seen, plan};
+use crate::plan::{Action, Condition, Depth, ImageStatus, Input, ReplicaInput, Roll, plan};
 use crate::service::replica::{Ailment, ReplicaId};
 use crate::service::spec::{Slot, UpdateOrder};
 use crate::service::time::Moment;
@@ -11,10 +11,10 @@ use std::time::Duration;
 /// A service in a picture: each word is a slot and its condition, as in `8000=ready 8001=old`.
 #[derive(Debug)]
 pub(super) struct Picture {
-    pub(super) replicas: Vec<Seen>,
+    pub(super) replicas: Vec<ReplicaInput>,
     pub(super) starting: BTreeSet<Slot>,
     pub(super) hanging: BTreeSet<Slot>,
-    pub(super) image: Image,
+    pub(super) image: ImageStatus,
     pub(super) taken: BTreeSet<Slot>,
     pub(super) first_slot: Slot,
     pub(super) wanted: Option<u32>,
@@ -34,7 +34,7 @@ pub(super) fn picture(words: &str) -> Picture {
         replicas: Vec::new(),
         starting: BTreeSet::new(),
         hanging: BTreeSet::new(),
-        image: Image::Here,
+        image: ImageStatus::Here,
         taken: BTreeSet::new(),
         first_slot: 8000,
         wanted: Some(1),
@@ -106,7 +106,7 @@ pub(super) fn picture(words: &str) -> Picture {
             "hangs" => stuck(None),
             other => panic!("unknown condition {other}"),
         };
-        picture.replicas.push(Seen {
+        picture.replicas.push(ReplicaInput {
             id: ReplicaId::new(format!("r{slot}")),
             slot,
             current: !word.contains("old"),
@@ -171,7 +171,7 @@ impl Picture {
         self
     }
 
-    pub(super) fn image(mut self, image: Image) -> Self {
+    pub(super) fn image(mut self, image: ImageStatus) -> Self {
         self.image = image;
         self
     }

@@ -2,7 +2,7 @@
 
 use super::picture::*;
 use crate::plan::backoff::Backoff;
-use crate::plan::{Action, Condition, Image, Plan, Seen, plan};
+use crate::plan::{Action, Condition, ImageStatus, Plan, ReplicaInput, plan};
 use crate::service::replica::{Ailment, ReplicaId};
 use crate::service::spec::{Slot, UpdateOrder};
 use proptest::prelude::*;
@@ -13,13 +13,13 @@ use std::time::Duration;
 fn carry_out(picture: &mut Picture, plan: &Plan) {
     for action in &plan.actions {
         match action {
-            Action::Start { slot, .. } => picture.replicas.push(Seen {
+            Action::Start { slot, .. } => picture.replicas.push(ReplicaInput {
                 id: ReplicaId::new(format!("new{slot}")),
                 slot: *slot,
                 current: true,
                 condition: Condition::Ready,
             }),
-            Action::FetchImage { .. } => picture.image = Image::Here,
+            Action::FetchImage { .. } => picture.image = ImageStatus::Here,
             Action::Stop { id, .. } => picture.replicas.retain(|replica| replica.id != *id),
             Action::Drain { id, .. } => set(
                 picture,
@@ -102,7 +102,7 @@ prop_compose! {
         picture.wanted = wanted;
         picture.replicas = replicas
             .into_iter()
-            .map(|(slot, (condition, current))| Seen {
+            .map(|(slot, (condition, current))| ReplicaInput {
                 id: ReplicaId::new(format!("r{slot}")),
                 slot,
                 current,

@@ -2,7 +2,7 @@
 
 use super::{hash, least_request, round_robin};
 use crate::service::replica::Replica;
-use crate::service::replica::gate::{Place, UNLIMITED};
+use crate::service::replica::gate::{UNLIMITED, Vacancy};
 use crate::service::replica::lease::Lease;
 use crate::service::snapshot::ServiceView;
 use crate::service::spec::{Balance, Forward};
@@ -40,23 +40,23 @@ pub fn claim_again(service: &ServiceView, ask: Ask<'_>) -> Option<Lease> {
 
 /// Has the service told when one of the replicas that [`claim`] would choose from has a place
 /// again. `Closed`: there is none.
-pub fn await_place(service: &ServiceView, ask: Ask<'_>) -> Place {
+pub fn await_place(service: &ServiceView, ask: Ask<'_>) -> Vacancy {
     for manner in MANNERS.into_iter().chain([Manner::Again]) {
         let mut ready = service.ready.iter();
         let fitting = ready.by_ref().filter(|it| manner.fits(it, ask.tried));
-        let mut there = Place::Closed;
+        let mut there = Vacancy::Closed;
         for replica in fitting {
             match replica.gate.await_place(ask.forward.limit()) {
-                Place::Free => return Place::Free,
-                Place::Awaited => there = Place::Awaited,
-                Place::Closed => {}
+                Vacancy::Free => return Vacancy::Free,
+                Vacancy::Awaited => there = Vacancy::Awaited,
+                Vacancy::Closed => {}
             }
         }
-        if there == Place::Awaited {
+        if there == Vacancy::Awaited {
             return there;
         }
     }
-    Place::Closed
+    Vacancy::Closed
 }
 
 /// How choosy a request is.

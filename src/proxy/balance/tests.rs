@@ -254,10 +254,13 @@ fn turns_stay_exact_among_those_that_have_a_place() {
     assert!(claim().is_none(), "two each are all");
     assert_eq!(
         await_place(&stage.view, stage.ask(None, &[])),
-        Place::Awaited
+        Vacancy::Awaited
     );
     inside.retain(|lease| slot(lease) != 2);
-    assert_eq!(await_place(&stage.view, stage.ask(None, &[])), Place::Free);
+    assert_eq!(
+        await_place(&stage.view, stage.ask(None, &[])),
+        Vacancy::Free
+    );
     assert_eq!(
         [claim(), claim()].map(|it| it.map(|it| slot(&it))),
         [Some(2); 2]
@@ -274,7 +277,7 @@ fn a_good_replica_that_is_full_is_waited_for_and_a_bad_one_left_alone() {
     assert!(stage.claim(&[]).is_none());
     assert_eq!(
         await_place(&stage.view, stage.ask(None, &[])),
-        Place::Awaited
+        Vacancy::Awaited
     );
     // Unless it is gone.
     ready[0].gate.close();

@@ -2,7 +2,7 @@
 
 use crate::proxy::balance::{self, Ask};
 use crate::proxy::route::Route;
-use crate::service::replica::gate::{Place, UNLIMITED};
+use crate::service::replica::gate::{UNLIMITED, Vacancy};
 use crate::service::replica::lease::Lease;
 use crate::service::snapshot::ServiceView;
 use crate::service::spec::Forward;
@@ -39,7 +39,7 @@ pub async fn wait(
         reader.seen();
         let freed = pin!(load.place());
         let mut settled = Vec::new();
-        let mut there = Place::Closed;
+        let mut there = Vacancy::Closed;
         {
             let snapshot = reader.load();
             let service = snapshot.service(target.service.as_str())?;
@@ -63,12 +63,12 @@ pub async fn wait(
                 there = balance::await_place(service, ask);
             }
             let is_hopeless = !service.coming && service.ready.is_empty();
-            let is_left_over = is_next && !service.coming && there == Place::Closed;
+            let is_left_over = is_next && !service.coming && there == Vacancy::Closed;
             if place.is_none() || is_hopeless || is_left_over || Instant::now() >= deadline {
                 return None;
             }
         }
-        if there == Place::Free {
+        if there == Vacancy::Free {
             // Somebody else was faster, and somebody left in between.
             yield_now().await;
             continue;

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::failure;
-use super::retry::Broken;
+use super::retry::BrokenAttempt;
 use crate::proxy::edge::Edge;
 use crate::proxy::upstream::dial::Patience;
 use crate::service::replica::Replica;
@@ -78,7 +78,7 @@ impl Edge {
         ctx: &mut Context,
     ) -> bool {
         let was_used = broke.was_used;
-        let broken = Broken {
+        let broken = BrokenAttempt {
             error,
             reach: ctx.reach,
             answer_began: broke.answer_began,

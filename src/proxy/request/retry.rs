@@ -51,7 +51,7 @@ pub enum Reach {
 
 /// The end of an attempt that broke off.
 #[derive(Clone, Copy)]
-pub struct Broken<'a> {
+pub struct BrokenAttempt<'a> {
     pub error: &'a Error,
     pub reach: Reach,
     /// The client has something of an answer.
@@ -61,7 +61,7 @@ pub struct Broken<'a> {
     pub is_idempotent: bool,
 }
 
-impl Broken<'_> {
+impl BrokenAttempt<'_> {
     pub fn may_go_elsewhere(&self) -> bool {
         let possible = failure::is_broken(self.error) && !self.answer_began && self.body_is_kept;
         possible && (self.is_idempotent || self.was_not_sent())
@@ -82,7 +82,7 @@ mod tests {
     use ErrorType::*;
 
     fn goes_elsewhere(error: &Error, reach: Reach, is_idempotent: bool) -> bool {
-        let broken = Broken {
+        let broken = BrokenAttempt {
             error,
             reach,
             answer_began: false,
@@ -90,11 +90,12 @@ mod tests {
             is_idempotent,
         };
         let again = broken.may_go_elsewhere();
-        let [began, forgotten] = [(true, true), (false, false)].map(|(began, kept)| Broken {
-            answer_began: began,
-            body_is_kept: kept,
-            ..broken
-        });
+        let [began, forgotten] =
+            [(true, true), (false, false)].map(|(began, kept)| BrokenAttempt {
+                answer_began: began,
+                body_is_kept: kept,
+                ..broken
+            });
         assert!(!began.may_go_elsewhere() && !forgotten.may_go_elsewhere());
         again
     }

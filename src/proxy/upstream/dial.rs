@@ -5,7 +5,7 @@
 
 use crate::proxy::request::failure;
 use crate::service::replica::Replica;
-use crate::service::replica::dials::Turn;
+use crate::service::replica::dials::DialTurn;
 use async_trait::async_trait;
 use futures_util::poll;
 use pingora::connectors::l4::Connect;
@@ -81,7 +81,7 @@ impl Dial {
     }
 
     /// Waits in line. Nothing was sent to the replica by then, not even a packet.
-    pub async fn turn(&self) -> Result<Turn> {
+    pub async fn turn(&self) -> Result<DialTurn> {
         let mut turn = pin!(self.replica.connections.dials.turn());
         if let Poll::Ready(turn) = poll!(&mut turn) {
             return Ok(turn);
@@ -99,7 +99,7 @@ impl Dial {
         }
     }
 
-    pub async fn connect_in(&self, turn: Turn) -> Result<TcpStream> {
+    pub async fn connect_in(&self, turn: DialTurn) -> Result<TcpStream> {
         tokio::select! {
             biased;
             () = self.replica.connections.lost() => Err(failure::lost()),
@@ -131,7 +131,7 @@ impl Dial {
         }
     }
 
-    async fn dial(&self, turn: Turn) -> Result<TcpStream> {
+    async fn dial(&self, turn: DialTurn) -> Result<TcpStream> {
         let dials = &self.replica.connections.dials;
         let within = match self.patience {
             // As long as a connection takes that is made at all.
@@ -172,7 +172,7 @@ impl Dial {
         drop(self.kept().take());
     }
 
-    fn keep(&self, turn: Turn) {
+    fn keep(&self, turn: DialTurn) {
         let (sender, answered) = oneshot::channel();
         *self.kept() = Some(sender);
         tokio::spawn(async move {
@@ -223,7 +223,7 @@ mod tests {
     const LONGEST: Duration = Duration::from_secs(10);
 
     /// A replica all of whose turns are taken.
-    async fn busy() -> (Arc<Replica>, Vec<Turn>) {
+    async fn busy() -> (Arc<Replica>, Vec<DialTurn>) {
         let (writer, _reader) = store();
         let address = ([127, 0, 0, 1], 80).into();
         let name = ServiceName::new("web");

@@ -38,9 +38,9 @@ impl Default for Dials {
 impl Dials {
     /// Waits for a turn, which ends when it is dropped. Keep it until the replica's program has
     /// accepted the connection: until then it is in the queue.
-    pub async fn turn(&self) -> Turn {
+    pub async fn turn(&self) -> DialTurn {
         let turn = Arc::clone(&self.turns).acquire_owned().await;
-        Turn(turn.expect("nobody closes it"))
+        DialTurn(turn.expect("nobody closes it"))
     }
 
     /// Counts a connection that was opened.
@@ -52,7 +52,7 @@ impl Dials {
     }
 
     /// Takes the turn of a dial without an answer away.
-    pub fn came_to_nothing(&self, turn: Turn) {
+    pub fn came_to_nothing(&self, turn: DialTurn) {
         if self.change(|limit| limit - 1) {
             turn.0.forget();
         }
@@ -79,7 +79,7 @@ impl Dials {
 
 /// A turn to open a connection.
 #[derive(Debug)]
-pub struct Turn(OwnedSemaphorePermit);
+pub struct DialTurn(OwnedSemaphorePermit);
 
 #[cfg(test)]
 mod tests {

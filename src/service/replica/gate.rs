@@ -39,7 +39,7 @@ impl Gate {
 
     /// Asks for a wake-up by the next leave, if the gate is full. Both happen in one atomic step, so
     /// no place becomes free unnoticed.
-    pub fn await_place(&self, limit: u64) -> Place {
+    pub fn await_place(&self, limit: u64) -> Vacancy {
         let ask = |word: u64| {
             (word & !AWAITED < CLOSED && word & !AWAITED >= limit).then_some(word | AWAITED)
         };
@@ -47,9 +47,9 @@ impl Gate {
             .0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, ask)
         {
-            Ok(_) => Place::Awaited,
-            Err(word) if word & CLOSED != 0 => Place::Closed,
-            Err(_) => Place::Free,
+            Ok(_) => Vacancy::Awaited,
+            Err(word) if word & CLOSED != 0 => Vacancy::Closed,
+            Err(_) => Vacancy::Free,
         }
     }
 
@@ -87,7 +87,7 @@ impl Gate {
 
 /// Places of a gate with a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Vacancy {
     Free,
     /// None is free; the next leave wakes.
     Awaited,

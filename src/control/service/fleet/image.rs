@@ -65,16 +65,16 @@ impl ImageState {
     }
 
     /// As the planner sees it.
-    pub fn seen(&self, version: Option<&Version>) -> plan::Image {
+    pub fn seen(&self, version: Option<&Version>) -> plan::ImageStatus {
         let is_used = |of: &SpecHash| version.is_some_and(|version| version.hash == *of);
         let since = match self {
-            ImageState::Here { of } if is_used(of) => return plan::Image::Here,
+            ImageState::Here { of } if is_used(of) => return plan::ImageStatus::Here,
             ImageState::Coming { of, since } if is_used(of) => *since,
             ImageState::Unanswered { since, .. } => *since,
-            _ => return plan::Image::Unknown,
+            _ => return plan::ImageStatus::Unknown,
         };
         let name = version.map(|version| version.template.image.clone());
-        plan::Image::Coming {
+        plan::ImageStatus::Coming {
             name: name.unwrap_or_default(),
             since,
         }

@@ -94,7 +94,7 @@ impl Fleet {
         self.taken.slots()
     }
 
-    pub fn image(&self, version: Option<&Version>) -> plan::Image {
+    pub fn image(&self, version: Option<&Version>) -> plan::ImageStatus {
         self.image.seen(version)
     }
 

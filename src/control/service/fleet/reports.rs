@@ -203,7 +203,7 @@ impl Fleet {
             let Some(Check { probe, timing }) = check(tracked.spec()).cloned() else {
                 continue;
             };
-            let target = probing::Target {
+            let target = probing::ProbeTarget {
                 service: self.service.clone(),
                 id: tracked.id().clone(),
                 addresses: tracked.observed().addresses.clone(),

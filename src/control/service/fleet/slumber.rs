@@ -10,13 +10,13 @@ use crate::service::replica::RunState;
 
 #[derive(Default)]
 pub struct Slumber {
-    stage: Option<Stage>,
+    stage: Option<SleepStage>,
     /// Listings up to this one may not know whether it is paused.
     known_after: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum SleepStage {
     FallingAsleep,
     Asleep,
     Waking,
@@ -43,28 +43,31 @@ impl Slumber {
     }
 
     pub fn is_settled(&self) -> bool {
-        self.stage == Some(Stage::Asleep)
+        self.stage == Some(SleepStage::Asleep)
     }
 
     /// A pause, or the end of one, is under way.
     pub fn is_turning(&self) -> bool {
-        matches!(self.stage, Some(Stage::FallingAsleep | Stage::Waking))
+        matches!(
+            self.stage,
+            Some(SleepStage::FallingAsleep | SleepStage::Waking)
+        )
     }
 
     pub fn falls_asleep(&mut self) {
-        self.stage = Some(Stage::FallingAsleep);
+        self.stage = Some(SleepStage::FallingAsleep);
     }
 
     pub fn is_asleep_now(&mut self) {
-        self.stage = Some(Stage::Asleep);
+        self.stage = Some(SleepStage::Asleep);
     }
 
     pub fn wakes(&mut self) {
-        self.stage = Some(Stage::Waking);
+        self.stage = Some(SleepStage::Waking);
     }
 
     pub fn is_unsure(&mut self) {
-        self.stage = Some(Stage::Unsure);
+        self.stage = Some(SleepStage::Unsure);
     }
 
     /// Returns whether it slept.
@@ -83,10 +86,10 @@ impl Slumber {
             RunState::Running => false,
             RunState::Created | RunState::Exited { .. } => return Heard::Same,
         };
-        if self.stage == Some(Stage::Unsure) && listing > self.known_after {
-            self.stage = Some(Stage::Asleep);
+        if self.stage == Some(SleepStage::Unsure) && listing > self.known_after {
+            self.stage = Some(SleepStage::Asleep);
         }
-        let is_settled = matches!(self.stage, None | Some(Stage::Asleep));
+        let is_settled = matches!(self.stage, None | Some(SleepStage::Asleep));
         if !is_settled || listing <= self.known_after {
             return Heard::Stale(match self.stage {
                 Some(_) => RunState::Paused,

@@ -41,7 +41,7 @@ pub enum Remedy {
 
 /// How many replicas of a service there are of what is new and of what is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub struct RolloutProgress {
     pub wanted: u32,
     /// Ready, and made from what is wanted now.
     pub ready: u32,
@@ -163,7 +163,7 @@ impl Rollout {
     }
 
     /// Follows what the replicas are like; true when it has just ended.
-    pub fn follow(&mut self, count: Progress, now: Moment) -> bool {
+    pub fn follow(&mut self, count: RolloutProgress, now: Moment) -> bool {
         // Of a service that sleeps none is wanted: what was rolled out has to show itself first.
         let has_shown = count.wanted > 0 || self.first_ready.is_some();
         let through = has_shown && count.others == 0 && count.ready >= count.wanted;
@@ -195,7 +195,7 @@ impl Rollout {
         at.filter(|_| self.stage == RolloutStage::Watching)
     }
 
-    pub fn view(&self, count: Progress, now: Moment) -> RolloutView {
+    pub fn view(&self, count: RolloutProgress, now: Moment) -> RolloutView {
         RolloutView {
             stage: self.stage,
             from: self.from.to_string(),
@@ -242,8 +242,8 @@ mod tests {
         BEGIN + Duration::from_secs(secs)
     }
 
-    fn count(ready: u32, others: u32) -> Progress {
-        Progress {
+    fn count(ready: u32, others: u32) -> RolloutProgress {
+        RolloutProgress {
             wanted: 3,
             ready,
             others,
