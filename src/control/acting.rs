@@ -47,22 +47,24 @@ impl Control {
                     let _ = sender.send(started).await;
                 });
             }
-            Action::Drain { id, because, .. } => state.drain(&id, &because, &turn),
-            Action::Return { id, because, .. } => state.take_back(&id, &because, &turn),
+            Action::Drain { id, because, .. } => state.fleet_mut().drain(&id, &because, &turn),
+            Action::Return { id, because, .. } => state.fleet_mut().take_back(&id, &because, &turn),
             Action::Pause { id, because, .. } => {
                 if state.pausing(&id, &because, &turn) {
                     self.freeze(service, id, true);
                 }
             }
             Action::Resume { id, .. } => {
-                if state.resuming(&id) {
+                if state.fleet_mut().resuming(&id) {
                     self.freeze(service, id, false);
                 }
             }
             Action::Stop {
                 id, grace, because, ..
             } => {
-                let Some((slot, is_first)) = state.removing(&id, &because, grace, &turn) else {
+                let Some((slot, is_first)) =
+                    state.fleet_mut().removing(&id, &because, grace, &turn)
+                else {
                     return;
                 };
                 let reads_logs = is_first && matches!(because, Reason::Ailing(_));
@@ -125,7 +127,7 @@ impl Control {
             return;
         };
         match result {
-            Ok(_) => state.start_done(slot, &turn),
+            Ok(_) => state.fleet_mut().start_done(slot, &turn),
             Err(error) => state.start_failed(slot, &error, &turn),
         }
         self.observing.wanted = true;
@@ -139,7 +141,7 @@ impl Control {
     ) {
         let turn = self.outside.turn(self.observing.sequence);
         if let Some(state) = self.services.get_mut(service) {
-            state.removed(id, &result, &turn);
+            state.fleet_mut().removed(id, &result, &turn);
         }
         if result.is_ok() {
             self.gone.insert(id.clone(), self.observing.sequence);

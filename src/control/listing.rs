@@ -119,6 +119,6 @@ impl Control {
         self.observing.next = self.now() + ENGINE_RETRY_EVERY;
         self.services
             .values_mut()
-            .for_each(ServiceState::excuse_calls);
+            .for_each(|state| state.fleet_mut().excuse_calls());
     }
 }

@@ -65,7 +65,7 @@ impl Control {
         self.measuring.under_way = false;
         for (service, id, usage) in measured {
             if let Some(state) = self.services.get_mut(&service) {
-                state.measured(&id, usage, &turn);
+                state.fleet_mut().measured(&id, usage, turn.now);
             }
         }
     }

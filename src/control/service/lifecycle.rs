@@ -9,9 +9,7 @@ use crate::engine::EngineError;
 use crate::plan::Reason;
 use crate::service::replica::{Observed, ReplicaId};
 use crate::service::spec::{Slot, Spec};
-use crate::service::usage::Usage;
 use std::sync::Arc;
-use std::time::Duration;
 
 impl ServiceState {
     // === reports ===
@@ -45,21 +43,12 @@ impl ServiceState {
         self.probe_all(turn);
     }
 
-    /// The engine is away, so that no call got an answer says nothing of the service.
-    pub fn excuse_calls(&mut self) {
-        self.fleet.excuse_calls();
-    }
-
     pub fn probed(&mut self, id: &ReplicaId, verdict: Verdict, turn: &Turn) {
         match self.fleet.probed(id, verdict, &self.load, turn) {
             Probed::Nothing => {}
             Probed::Started(version) => self.wish.ready(&version, turn.now),
             Probed::Failed(failure) => self.failed(failure, turn),
         }
-    }
-
-    pub fn start_done(&mut self, slot: Slot, turn: &Turn) {
-        self.fleet.start_done(slot, turn);
     }
 
     pub fn start_failed(&mut self, slot: Slot, error: &EngineError, turn: &Turn) {
@@ -72,10 +61,6 @@ impl ServiceState {
         if let Some(failure) = self.fleet.fetched(fetch, result, turn) {
             self.failed(failure, turn);
         }
-    }
-
-    pub fn removed(&mut self, id: &ReplicaId, result: &Result<(), EngineError>, turn: &Turn) {
-        self.fleet.removed(id, result, turn);
     }
 
     /// A pause, or the end of one, has come to an end.
@@ -100,10 +85,6 @@ impl ServiceState {
         }
         self.wish.read_last_logs(id, &lines);
         self.fleet.read_last_logs(slot, id, lines, turn);
-    }
-
-    pub fn measured(&mut self, id: &ReplicaId, usage: Usage, turn: &Turn) {
-        self.fleet.measured(id, usage, turn.now);
     }
 
     // === actions ===
@@ -144,26 +125,6 @@ impl ServiceState {
         Some((spec, fetch))
     }
 
-    pub fn drain(&mut self, id: &ReplicaId, because: &Reason, turn: &Turn) {
-        self.fleet.drain(id, because, turn);
-    }
-
-    pub fn take_back(&mut self, id: &ReplicaId, because: &Reason, turn: &Turn) {
-        self.fleet.take_back(id, because, turn);
-    }
-
-    /// Begins a removal. Returns its slot, and whether it is the first attempt; `None`: it is
-    /// not ours, or gone.
-    pub fn removing(
-        &mut self,
-        id: &ReplicaId,
-        because: &Reason,
-        grace: Duration,
-        turn: &Turn,
-    ) -> Option<(Slot, bool)> {
-        self.fleet.removing(id, because, grace, turn)
-    }
-
     /// Takes a replica out of rotation so that it can be paused. False: it has a request, which
     /// came before the door was shut, and so the service is awake.
     pub fn pausing(&mut self, id: &ReplicaId, because: &Reason, turn: &Turn) -> bool {
@@ -177,9 +138,5 @@ impl ServiceState {
                 false
             }
         }
-    }
-
-    pub fn resuming(&mut self, id: &ReplicaId) -> bool {
-        self.fleet.resuming(id)
     }
 }

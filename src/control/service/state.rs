@@ -64,6 +64,11 @@ impl ServiceState {
         self
     }
 
+    /// The replicas, for reports and actions that concern nothing else of the service.
+    pub fn fleet_mut(&mut self) -> &mut Fleet {
+        &mut self.fleet
+    }
+
     /// Takes over the replicas of others, which no engine lists.
     pub fn adopt_others(&mut self, turn: &Turn) {
         if self.wish.is_run_by_others()

@@ -8,6 +8,7 @@ use super::transforms::Transforms;
 use crate::plugin::{Answer, Origin, Request, Verdict};
 use crate::proxy::answers::own::{answer_head, plain, unavailable};
 use crate::proxy::chain::{Due, Passed};
+use crate::proxy::http1::fields::content_length;
 use bytes::Bytes;
 use http::{StatusCode, header};
 use pingora::Result;
@@ -29,8 +30,8 @@ pub enum Stage {
 
 /// A client whose request waits for the verdict of filters.
 pub trait Asking: Caller {
-    /// Reads a request's whole body, which is sent on later as if nobody had. `None`: it has more
-    /// than `max` bytes.
+    /// Reads a request's whole body, which is still sent on later. `None`: more than `max` bytes
+    /// came; a declared length is within it.
     fn peek_body(
         &mut self,
         head: &RequestHeader,
@@ -103,7 +104,12 @@ pub async fn settle(
             },
             Due::Body(max) => {
                 let max = max.min(BODY_KEPT_BYTES as usize);
-                match client.peek_body(request.head, max, patience).await? {
+                let fits = content_length(request.head).is_none_or(|length| length <= max as u64);
+                let body = match fits {
+                    true => client.peek_body(request.head, max, patience).await?,
+                    false => None,
+                };
+                match body {
                     Some(body) => {
                         // The client has been told to send it.
                         request.head.remove_header(&header::EXPECT);

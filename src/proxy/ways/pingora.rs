@@ -353,9 +353,6 @@ impl Asking for Session {
         max: usize,
         _patience: Duration,
     ) -> Result<Option<Bytes>> {
-        if content_length(head).is_some_and(|length| length > max as u64) {
-            return Ok(None);
-        }
         if has_token(&head.headers, header::EXPECT, "100-continue") {
             self.write_continue_response().await?;
         }

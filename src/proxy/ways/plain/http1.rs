@@ -4,7 +4,6 @@ use super::asker::Asker;
 use super::client::{Client, TOGETHER_BYTES};
 use crate::proxy::door::Phase;
 use crate::proxy::http1::body::{Body, Framing};
-use crate::proxy::http1::fields::content_length;
 use crate::proxy::http1::head::{self, Spelling};
 use crate::proxy::request::caller::Caller;
 use crate::proxy::request::filters::Asking;
@@ -150,9 +149,6 @@ impl Asking for Http1<'_> {
         max: usize,
         _patience: Duration,
     ) -> Result<Option<Bytes>> {
-        if content_length(head).is_some_and(|length| length > max as u64) {
-            return Ok(None);
-        }
         if head.headers.contains_key(header::EXPECT) && !self.is_told_to_send {
             self.is_told_to_send = true;
             let told = b"HTTP/1.1 100 Continue\r\n\r\n";
