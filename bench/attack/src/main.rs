@@ -7,12 +7,13 @@ mod attackers;
 mod backend;
 mod client;
 mod edge;
+mod options;
 mod table;
 
 use attackers::Kind;
 use clap::Parser;
 use edge::{Edge, Which};
-use std::path::PathBuf;
+use options::Options;
 use std::process::ExitCode;
 use std::time::Duration;
 use table::Row;
@@ -28,30 +29,6 @@ const KEPT: u64 = 50;
 /// An allocator gives memory back when it is asked for some: so the client goes on for so long,
 /// as it would have in life, before memory is looked at.
 const AFTERWARDS: Duration = Duration::from_secs(3);
-
-#[derive(Parser)]
-struct Options {
-    /// The binary under test
-    binary: PathBuf,
-    /// Only these kinds of attack
-    #[arg(long, value_enum)]
-    only: Vec<Kind>,
-    /// Only these edges
-    #[arg(long, value_enum)]
-    edge: Vec<Which>,
-    /// Connections that attack at once
-    #[arg(long, default_value_t = 2000)]
-    connections: usize,
-    /// How long an attack lasts
-    #[arg(long, default_value_t = 20)]
-    seconds: u64,
-    /// Requests a second of the well-behaved client
-    #[arg(long, default_value_t = 200)]
-    rate: u32,
-    /// Write the table into this file, between its marks
-    #[arg(long)]
-    update: Option<PathBuf>,
-}
 
 #[tokio::main]
 async fn main() -> ExitCode {

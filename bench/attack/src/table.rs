@@ -1,8 +1,8 @@
 //! Results, as a table.
 
-use crate::Options;
 use crate::attackers::Kind;
 use crate::edge::Which;
+use crate::options::Options;
 use kit::process::Usage;
 use std::fmt;
 use std::time::Duration;

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use axum::extract::{FromRequestParts, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, StatusCode};
@@ -22,10 +22,12 @@ use crate::act::{Act, Card, IMAGE_LIMIT, NewAct, kind};
 use crate::app::App;
 use crate::body::Sent;
 use crate::drill;
+use crate::etag::is_known;
 use crate::failure::Failure;
 use crate::gate::gate;
 use crate::page;
 use crate::photos::UNKNOWN;
+use crate::query::Query;
 use crate::store::unknown_act;
 
 type Created = (StatusCode, Json<Value>);
@@ -60,11 +62,6 @@ pub fn router(app: Arc<App>) -> Router {
 #[derive(FromRequestParts)]
 #[from_request(via(axum::extract::Path), rejection(Failure))]
 struct Path<T>(T);
-
-/// axum's, with rejections in JSON.
-#[derive(FromRequestParts)]
-#[from_request(via(axum::extract::Query), rejection(Failure))]
-pub struct Query<T>(pub T);
 
 async fn health(State(app): State<Arc<App>>) -> StatusCode {
     if app.switches.fail_health {
@@ -228,15 +225,6 @@ async fn image(
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());
     }
     Ok((head, image.0).into_response())
-}
-
-/// Whether the client has what is named `etag` already.
-pub fn is_known(asked: &HeaderMap, etag: &str) -> bool {
-    let known = asked.get_all(IF_NONE_MATCH).iter();
-    known
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|known| known.trim().trim_start_matches("W/") == etag)
 }
 
 fn act_id(text: &str) -> Result<i64, Failure> {

@@ -13,10 +13,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::Query;
 use crate::app::App;
 use crate::body;
 use crate::failure::Failure;
+use crate::query::Query;
 use crate::switches::EXIT_ON_DEMAND;
 
 pub const LONGEST_SLEEP: Duration = Duration::from_secs(60);

@@ -19,8 +19,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::api::is_known;
 use crate::app::App;
+use crate::etag::is_known;
 use crate::failure::Failure;
 
 const OUTLINE: &str = include_str!("../app/page.html");
