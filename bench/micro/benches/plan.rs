@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::time::Duration;
 use tidegate::plan::backoff::Backoff;
-use tidegate::plan::{Condition, Depth, Image, Input, Roll, Seen, plan};
+use tidegate::plan::{Condition, Depth, ImageStatus, Input, ReplicaInput, Roll, plan};
 use tidegate::service::replica::ReplicaId;
 use tidegate::service::spec::{Slot, UpdateOrder};
 use tidegate::service::time::Moment;
 
 const FIRST: Slot = 8000;
 
-fn replicas(count: Slot, current: bool) -> Vec<Seen> {
-    let seen = |slot: Slot| Seen {
+fn replicas(count: Slot, current: bool) -> Vec<ReplicaInput> {
+    let seen = |slot: Slot| ReplicaInput {
         id: ReplicaId::new(format!("r{slot}")),
         slot,
         current,
@@ -22,12 +22,12 @@ fn replicas(count: Slot, current: bool) -> Vec<Seen> {
     (FIRST..FIRST + count).map(seen).collect()
 }
 
-fn input<'a>(replicas: &'a [Seen], backoff: &'a Backoff, wanted: u32) -> Input<'a> {
+fn input<'a>(replicas: &'a [ReplicaInput], backoff: &'a Backoff, wanted: u32) -> Input<'a> {
     Input {
         replicas,
         starting: BTreeSet::new(),
         hanging: BTreeSet::new(),
-        image: Image::Here,
+        image: ImageStatus::Here,
         taken: BTreeSet::new(),
         first_slot: FIRST,
         wanted: Some(wanted),

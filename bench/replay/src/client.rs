@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tidegate::simulate::arrivals::Arrival;
+use tidegate::simulate::arrivals::TraceRequest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -32,7 +32,7 @@ pub struct Sent {
 type Idle = Arc<Mutex<Vec<TcpStream>>>;
 
 /// Sends all of them, and waits for every answer.
-pub async fn send(edge: SocketAddr, requests: Vec<Arrival>, began: Instant) -> Sent {
+pub async fn send(edge: SocketAddr, requests: Vec<TraceRequest>, began: Instant) -> Sent {
     let idle = Idle::default();
     let mut in_flight = JoinSet::new();
     let mut answers = Vec::with_capacity(requests.len());
