@@ -109,13 +109,12 @@ async fn a_slow_replica_slows_an_upload_down() {
 }
 
 #[tokio::test]
-async fn an_answers_trailers_pass_but_those_that_belong_into_a_head() {
+async fn trailers_pass_both_ways_but_those_that_belong_into_a_head() {
     let (listener, address) = listen().await;
     let edge = edge(&[address]).await;
-    // No filter sees a request's trailers, so no replica does.
-    let body = "5\r\nhello\r\n0\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n";
+    let body = "5\r\nhello\r\n0\r\nX-Forwarded-For: 6.6.6.6\r\nX-Sum: 5\r\n\r\n";
     let mut client = says(&edge, &format!("{CHUNKED}{body}")).await;
-    let (mut replica, asked) = request(&listener, "5\r\nhello\r\n0\r\n\r\n").await;
+    let (mut replica, asked) = request(&listener, "5\r\nhello\r\n0\r\nx-sum: 5\r\n\r\n").await;
     assert!(!asked.contains("6.6.6.6"), "{asked}");
     let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 2\r\nContent-Length: 9\r\n\r\n";
     replica.write_all(answer.as_bytes()).await.unwrap();

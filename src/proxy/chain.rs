@@ -76,6 +76,11 @@ impl Chain {
         self.seeing_all..self.filters.len()
     }
 
+    /// Request headers that nobody but these filters may set.
+    pub fn owned(&self) -> &[HeaderName] {
+        &self.owned
+    }
+
     pub fn filter(&self, place: usize) -> &dyn Filter {
         &*self.filters[place]
     }

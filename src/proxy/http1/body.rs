@@ -158,13 +158,17 @@ impl Body {
 fn trailer(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
     let colon = memchr::memchr(b':', line)?;
     let name = HeaderName::from_bytes(&line[..colon]).ok()?;
-    let text = name.as_str();
-    let is_refused = HOP_BY_HOP.contains(&text)
-        || NOT_BEHIND_A_BODY.contains(&text)
-        || text.starts_with("x-forwarded-")
-        || text.contains('_');
     let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?;
-    (!is_refused).then_some((name, value))
+    is_for_trailers(&name).then_some((name, value))
+}
+
+/// Whether a field may stand behind a body.
+pub fn is_for_trailers(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    !HOP_BY_HOP.contains(&text)
+        && !NOT_BEHIND_A_BODY.contains(&text)
+        && !text.starts_with("x-forwarded-")
+        && !text.contains('_')
 }
 
 /// The fields behind the last chunk, and the end.

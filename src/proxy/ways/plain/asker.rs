@@ -2,8 +2,8 @@
 
 use crate::proxy::door::Phase;
 use crate::proxy::http1::head::Spelling;
-use crate::proxy::request::caller::Caller;
-use bytes::Bytes;
+use crate::proxy::request::filters::Asking;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use pingora::http::ResponseHeader;
 use pingora::{Error, Result};
@@ -11,9 +11,21 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 /// One request's client, whatever protocol it speaks. Dropping a poll loses nothing.
-pub trait Asker: Caller {
+pub trait Asker: Asking {
     /// The next piece of the request's body, never an empty one; `None`: it is over.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>>;
+
+    /// Fields behind the body, once it is over.
+    fn trailers(&mut self) -> HeaderMap;
+
+    /// Reads all of a body whose length is known, and returns it.
+    fn whole_body(&mut self, length: usize) -> impl Future<Output = Result<BytesMut>> + Send;
+
+    /// Passes over the body of a request that is answered here.
+    fn skip_body(&mut self);
+
+    /// Makes this request the last one on its connection, where requests take turns on one.
+    fn end_connection(&mut self);
 
     /// Resolves when the client leaves while it is answered.
     fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Box<Error>>;
@@ -36,7 +48,7 @@ pub trait Asker: Caller {
 
     /// Begins the final answer. It may wait for more to come, or for `flush`. `keeps`: the request
     /// was read to its end, so that another one may follow.
-    fn head(&mut self, head: &ResponseHeader, spelling: &Spelling, keeps: bool);
+    fn head(&mut self, head: ResponseHeader, spelling: &Spelling, keeps: bool);
 
     /// Adds a piece of the answer's body.
     fn piece(&mut self, piece: Bytes) -> impl Future<Output = Result<()>> + Send;

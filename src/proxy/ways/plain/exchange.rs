@@ -116,7 +116,7 @@ impl<A: Asker> Exchange<'_, A> {
             match instead {
                 Some(content) => {
                     let keeps = self.keeps(edge);
-                    self.asker.head(&answer, &Spelling::default(), keeps);
+                    self.asker.head(answer, &Spelling::default(), keeps);
                     self.asker.piece(content).await?;
                     self.asker.end(HeaderMap::new()).await?;
                 }
@@ -149,7 +149,7 @@ impl<A: Asker> Exchange<'_, A> {
             false => transform_ahead(replica, &mut answer, edge, ctx)?,
         };
         let keeps = self.keeps(edge);
-        self.asker.head(&answer, &spelling, keeps);
+        self.asker.head(answer, &spelling, keeps);
         if !ahead.is_empty() {
             self.asker.piece(ahead).await?;
         }

@@ -25,7 +25,7 @@ pub struct Http1<'a> {
     pub client: &'a mut Client,
     /// The part of the request's body that was not read yet.
     pub body: Body,
-    /// They go no further.
+    /// Fields behind the request's body.
     trailers: HeaderMap,
     /// A body that was read before a replica was asked.
     ahead: VecDeque<Bytes>,
@@ -84,34 +84,6 @@ impl<'a> Http1<'a> {
             Body::Chunked(_) | Body::Close => usize::MAX,
         };
         length.saturating_sub(self.client.inbox.len())
-    }
-
-    /// Reads all of a body whose length is known, and returns it.
-    pub async fn whole_body(&mut self, length: usize) -> Result<BytesMut> {
-        if self.ahead.is_empty() && self.client.inbox.len() >= length {
-            self.body = Body::Over;
-            return Ok(self.client.inbox.split_to(length));
-        }
-        let mut body = BytesMut::with_capacity(length);
-        self.read_ahead(length).await?;
-        for piece in self.ahead.drain(..) {
-            body.extend_from_slice(&piece);
-        }
-        Ok(body)
-    }
-
-    /// Passes over the body of a request that is answered here. One that is not there yet ends
-    /// the connection.
-    pub fn skip_body(&mut self) {
-        self.ahead.clear();
-        match self.body {
-            Body::Over => {}
-            Body::Length(length) if length <= self.client.inbox.len() as u64 => {
-                let _body = self.client.inbox.split_to(length as usize);
-                self.body = Body::Over;
-            }
-            _ => self.said.keeps = false,
-        }
     }
 
     /// Reads the body until its end, or until it has more than `max` bytes: false.
@@ -194,6 +166,40 @@ impl Asker for Http1<'_> {
         }
     }
 
+    fn trailers(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.trailers)
+    }
+
+    async fn whole_body(&mut self, length: usize) -> Result<BytesMut> {
+        if self.ahead.is_empty() && self.client.inbox.len() >= length {
+            self.body = Body::Over;
+            return Ok(self.client.inbox.split_to(length));
+        }
+        let mut body = BytesMut::with_capacity(length);
+        self.read_ahead(length).await?;
+        for piece in self.ahead.drain(..) {
+            body.extend_from_slice(&piece);
+        }
+        Ok(body)
+    }
+
+    /// A body that is not there yet ends the connection.
+    fn skip_body(&mut self) {
+        self.ahead.clear();
+        match self.body {
+            Body::Over => {}
+            Body::Length(length) if length <= self.client.inbox.len() as u64 => {
+                let _body = self.client.inbox.split_to(length as usize);
+                self.body = Body::Over;
+            }
+            _ => self.end_connection(),
+        }
+    }
+
+    fn end_connection(&mut self) {
+        self.said.keeps = false;
+    }
+
     fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Box<Error>> {
         self.client.poll_gone(cx)
     }
@@ -220,8 +226,8 @@ impl Asker for Http1<'_> {
         self.client.write(&out, self.within).await
     }
 
-    fn head(&mut self, head: &ResponseHeader, spelling: &Spelling, keeps: bool) {
-        self.framing = Framing::of(head, self.said.to_head);
+    fn head(&mut self, mut head: ResponseHeader, spelling: &Spelling, keeps: bool) {
+        self.framing = Framing::of(&head, self.said.to_head);
         let is_unframed = self.said.is_old && self.framing == Framing::Chunked;
         if is_unframed {
             self.framing = Framing::Close;
@@ -229,13 +235,10 @@ impl Asker for Http1<'_> {
         self.status = head.status;
         self.said.keeps &= keeps && self.framing != Framing::Close;
         self.out = BytesMut::with_capacity(ANSWER_BYTES);
-        if self.said.is_old && head.headers.contains_key(header::TRANSFER_ENCODING) {
-            let mut head = head.clone();
+        if self.said.is_old {
             head.remove_header(&header::TRANSFER_ENCODING);
-            head::put_response(&mut self.out, &head, spelling);
-        } else {
-            head::put_response(&mut self.out, head, spelling);
         }
+        head::put_response(&mut self.out, &head, spelling);
         if !head.headers.contains_key(header::DATE) {
             // RFC 9110 §6.6.1: who has a clock sees to it.
             head::put_header(&mut self.out, b"Date", get_cached_date().as_bytes());

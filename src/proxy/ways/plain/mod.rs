@@ -2,11 +2,12 @@
 //! nothing in between.
 
 mod answerer;
-mod asker;
+pub mod asker;
 pub mod client;
 mod exchange;
 mod http1;
 mod patience;
 mod replica;
 mod request;
+mod serve;
 mod upload;

@@ -2,14 +2,15 @@
 //!
 //! The next piece is asked for when the replica has taken the one before, so a slow replica slows
 //! the client down. The first 64 KiB are remembered, so that another replica can be asked. Fields
-//! behind the last chunk go no further: no filter has seen them.
+//! behind the body pass, but for those that a filter owns, as no filter has seen them there.
 
 use super::answerer::Answerer;
 use super::asker::Asker;
 use crate::proxy::door::Phase;
+use crate::proxy::http1::body::put_trailers;
 use crate::proxy::request::retry::BODY_KEPT_BYTES;
-use bytes::{Bytes, BytesMut};
-use http::StatusCode;
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, StatusCode};
 use pingora::{Error, ErrorType, Result};
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -34,6 +35,10 @@ pub struct Upload {
     is_kept: bool,
     /// The phase of the client's connection once the body is over.
     pub after: Phase,
+    /// Fields behind the body.
+    trailers: HeaderMap,
+    /// Names of fields that clients may not set.
+    owned: Vec<HeaderName>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,11 +63,12 @@ impl Upload {
     pub fn none() -> Upload {
         Upload {
             state: State::Read,
-            ..Upload::new(false, 0)
+            ..Upload::new(false, 0, &[])
         }
     }
 
-    pub fn new(is_chunked: bool, limit: u64) -> Upload {
+    /// `owned` are names of fields that clients may not set.
+    pub fn new(is_chunked: bool, limit: u64, owned: &[HeaderName]) -> Upload {
         Upload {
             is_chunked,
             is_framed: is_chunked,
@@ -74,6 +80,8 @@ impl Upload {
             kept: Vec::new(),
             is_kept: true,
             after: Phase::Answer,
+            trailers: HeaderMap::new(),
+            owned: owned.to_vec(),
         }
     }
 
@@ -146,6 +154,10 @@ impl Upload {
                 Poll::Ready(Ok(Some(piece))) => self.take(piece)?,
                 Poll::Ready(Ok(None)) => {
                     self.state = State::Read;
+                    self.trailers = asker.trailers();
+                    for name in &self.owned {
+                        self.trailers.remove(name);
+                    }
                     if self.is_framed {
                         self.put_end();
                     } else {
@@ -189,7 +201,14 @@ impl Upload {
 
     fn put_end(&mut self) {
         if self.is_framed {
-            self.out.push_back(Bytes::from_static(b"0\r\n\r\n"));
+            if self.trailers.is_empty() {
+                self.out.push_back(Bytes::from_static(b"0\r\n\r\n"));
+                return;
+            }
+            let mut end = BytesMut::new();
+            end.put_slice(b"0\r\n");
+            put_trailers(&mut end, &self.trailers);
+            self.out.push_back(end.freeze());
         }
     }
 }

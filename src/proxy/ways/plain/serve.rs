@@ -1,0 +1,159 @@
+//! A request of any client to a replica that speaks HTTP/1: the order of `request/serve.rs` around
+//! the exchange.
+
+use super::asker::Asker;
+use super::exchange::Exchange;
+use super::replica::Request;
+use super::upload::Upload;
+use crate::plugin::Answer;
+use crate::proxy::answers::own::plain;
+use crate::proxy::edge::Edge;
+use crate::proxy::http1::fields::{HOP_BY_HOP, content_length};
+use crate::proxy::http1::head::{self, Spelling};
+use crate::proxy::hygiene::{Refusal, Way};
+use crate::proxy::request::context::Context;
+use crate::proxy::request::failure;
+use crate::proxy::request::filters::{self, Stage};
+use crate::proxy::request::retry::{self, BODY_KEPT_BYTES};
+use crate::proxy::request::serve::{Filtered, Stop};
+use bytes::{BufMut, BytesMut};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use pingora::http::RequestHeader;
+use pingora::{Error, Result};
+
+/// Most requests' heads fit.
+const REQUEST_BYTES: usize = 1 << 10;
+
+/// A request before its claim.
+struct Arrived<'a, A> {
+    asker: &'a mut A,
+    head: &'a mut RequestHeader,
+}
+
+impl<A: Asker> Filtered for Arrived<'_, A> {
+    fn head(&mut self) -> &mut RequestHeader {
+        self.head
+    }
+
+    async fn filter(&mut self, ctx: &mut Context, stage: Stage) -> Result<Option<Answer>> {
+        filters::pass(self.asker, self.head, ctx, stage).await
+    }
+}
+
+impl Edge {
+    /// Serves a request whose head was introduced: `clean` is what came of that. Returns the
+    /// failure, whose status the client was told if it could be.
+    pub(in crate::proxy) async fn serve<A: Asker>(
+        &self,
+        asker: &mut A,
+        head: &mut RequestHeader,
+        clean: std::result::Result<Way, Refusal>,
+        spelling: &Spelling,
+        ctx: &mut Context,
+    ) -> Option<Box<Error>> {
+        let served = self.pass_on(asker, head, clean, spelling, ctx);
+        let error = served.await.err()?;
+        asker.end_connection();
+        if !asker.has_begun()
+            && let Ok(status) = StatusCode::from_u16(failure::status(&error))
+            && let Err(error) = say(asker, head, ctx, plain(status)).await
+        {
+            log::debug!("the client left before it was told {status}: {error}");
+        }
+        Some(error)
+    }
+
+    async fn pass_on<A: Asker>(
+        &self,
+        asker: &mut A,
+        head: &mut RequestHeader,
+        clean: std::result::Result<Way, Refusal>,
+        spelling: &Spelling,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        let is_chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
+        let mut arrived = Arrived { asker, head };
+        let arrival = match self.guards(&mut arrived, clean, ctx).await? {
+            Ok(arrival) => arrival,
+            Err(Stop::Refuse(status)) => {
+                asker.end_connection();
+                return say(asker, head, ctx, plain(status)).await;
+            }
+            Err(Stop::Answer(answer)) => {
+                asker.skip_body();
+                return say(asker, head, ctx, answer).await;
+            }
+        };
+        let length = content_length(head).unwrap_or(0);
+        let body = match head.headers.contains_key(header::EXPECT) {
+            // Read before a replica is asked: a slow client keeps none busy.
+            false if (1..=BODY_KEPT_BYTES).contains(&length) => {
+                asker.whole_body(length as usize).await?
+            }
+            _ => BytesMut::new(),
+        };
+        if let Some(answer) = self.admit(asker, arrival, ctx).await? {
+            asker.skip_body();
+            return say(asker, head, ctx, answer).await;
+        }
+        let limit = ctx.target.as_ref();
+        let limit = limit.map_or(0, |target| target.forward.max_request_body_bytes);
+        let upload = match is_chunked || length > body.len() as u64 {
+            true => Upload::new(is_chunked, limit, ctx.chain().owned()),
+            false => Upload::none(),
+        };
+        let used = retry::used_for(head);
+        let bytes = put_head(head, spelling, ctx, &body);
+        let request = Request {
+            head: bytes.len() - body.len(),
+            used,
+            bytes,
+        };
+        let mut exchange = Exchange {
+            asker,
+            head,
+            request: &request,
+            upload,
+            body_bytes: body.len() as u64,
+        };
+        drop(body);
+        self.attempts(&mut exchange, head, ctx).await
+    }
+}
+
+/// The head as the replica gets it, and a body behind it.
+fn put_head(
+    head: &mut RequestHeader,
+    spelling: &Spelling,
+    ctx: &Context,
+    body: &BytesMut,
+) -> BytesMut {
+    let is_hop_by_hop = |name: &HeaderName| HOP_BY_HOP.contains(&name.as_str());
+    if head.headers.keys().any(is_hop_by_hop) {
+        let names = HOP_BY_HOP.into_iter();
+        for name in names.filter(|name| *name != header::TRANSFER_ENCODING.as_str()) {
+            head.remove_header(name);
+        }
+    }
+    let mut bytes = BytesMut::with_capacity(REQUEST_BYTES + body.len());
+    head::put_request(&mut bytes, head, spelling);
+    for (name, value) in ctx.forwarded.missing_in(head) {
+        head::put_header(&mut bytes, name.as_str().as_bytes(), value.as_bytes());
+    }
+    bytes.put_slice(b"\r\n");
+    bytes.put_slice(body);
+    bytes
+}
+
+/// Answers instead of a service.
+async fn say(
+    asker: &mut impl Asker,
+    request: &RequestHeader,
+    ctx: &mut Context,
+    answer: Answer,
+) -> Result<()> {
+    let (head, body) = filters::own_answer(answer, request, ctx)?;
+    asker.head(head, &Spelling::default(), true);
+    asker.piece(body).await?;
+    asker.end(HeaderMap::new()).await
+}
