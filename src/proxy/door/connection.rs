@@ -5,18 +5,27 @@ use super::phase::{Phase, Progress};
 use super::wire::Wire;
 use pingora::prelude::Session;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 #[derive(Debug)]
 pub struct Connection {
     pub wire: Arc<Wire>,
     request: Progress,
+    /// Whether flushing waits, because more is about to be written.
+    gathering: AtomicU8,
 }
+
+/// Values of `gathering`.
+const NOT_GATHERING: u8 = 0;
+const GATHERING: u8 = 1;
+const OWES_A_FLUSH: u8 = 2;
 
 impl Connection {
     pub fn new(wire: Wire) -> Connection {
         Connection {
             wire: Arc::new(wire),
             request: Progress::default(),
+            gathering: AtomicU8::new(NOT_GATHERING),
         }
     }
 
@@ -31,6 +40,25 @@ impl Connection {
     /// Notes that a head has been read and how long its body is; `None` is a body in chunks.
     pub fn expect(&self, body: Option<u64>) {
         self.request.expect(body);
+    }
+
+    /// Has flushing wait for `gathered`: frames of several streams leave in one call to the kernel.
+    pub fn gather(&self) {
+        self.gathering.store(GATHERING, Ordering::Relaxed);
+    }
+
+    /// Ends `gather`. Returns whether something waits to be flushed.
+    pub fn gathered(&self) -> bool {
+        self.gathering.swap(NOT_GATHERING, Ordering::Relaxed) == OWES_A_FLUSH
+    }
+
+    /// Whether a flush has to wait, which is noted.
+    pub(super) fn puts_off_flush(&self) -> bool {
+        let gathers = self.gathering.load(Ordering::Relaxed) != NOT_GATHERING;
+        if gathers {
+            self.gathering.store(OWES_A_FLUSH, Ordering::Relaxed);
+        }
+        gathers
     }
 
     pub(super) fn body(&self) -> Extent {

@@ -323,7 +323,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
             phase @ (Phase::Idle | Phase::Head) => this.poll_head(cx, buf, phase),
             Phase::Body => this.poll_body(cx, buf),
             Phase::Answer => this.poll_answer(cx, buf),
-            Phase::Tunnel => this.poll_tunnel(cx, buf),
+            Phase::Tunnel | Phase::Streams => this.poll_tunnel(cx, buf),
             Phase::Held => this.poll_held(cx, buf),
             Phase::Owed => this.poll_owed(cx, buf),
         }
@@ -348,6 +348,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if !this.unsent.is_empty() && this.connection.puts_off_flush() {
+            return Poll::Ready(Ok(()));
+        }
         let polled = match this.unsent.poll_send(cx, &mut this.inner) {
             Poll::Ready(Ok(())) => Pin::new(&mut this.inner).poll_flush(cx),
             polled => polled,

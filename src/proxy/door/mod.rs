@@ -35,6 +35,6 @@ pub use bounds::Bounds;
 pub use connection::Connection;
 pub use guarded::Guarded;
 pub use lent::AHEAD_MAX;
-pub use pace::Alarm;
+pub use pace::{Alarm, Pace};
 pub use phase::Phase;
 pub use places::Connected;

@@ -7,7 +7,8 @@
 //!                                          '------> Held ------> Owed
 //! ```
 //!
-//! `Tunnel` follows an answer with status 101 and lasts until the connection ends.
+//! `Tunnel` follows an answer with status 101, `Streams` the preface of HTTP/2; both last until the
+//! connection ends.
 
 use super::extent::Extent;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -29,6 +30,8 @@ pub enum Phase {
     Held,
     /// Its request was sent, and the answer is awaited whether the client is still there or not.
     Owed,
+    /// Many requests share the connection as streams, each in a phase of its own.
+    Streams,
 }
 
 /// In place of a body's length, which has 19 digits at most.
@@ -61,7 +64,8 @@ impl Progress {
             3 => Phase::Answer,
             4 => Phase::Tunnel,
             5 => Phase::Held,
-            _ => Phase::Owed,
+            6 => Phase::Owed,
+            _ => Phase::Streams,
         }
     }
 

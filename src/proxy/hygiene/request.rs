@@ -44,7 +44,7 @@ pub fn clean(head: &mut RequestHeader, raw: &[u8], limits: &Limits) -> Result<Wa
     };
     match head.headers.get(header::HOST) {
         Some(value) => host::check(value.as_bytes())?,
-        None if head.version == Version::HTTP_11 => {
+        None if head.version != Version::HTTP_10 => {
             return Err(Refusal::Malformed("no Host"));
         }
         None => {}

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::Notify;
 
 /// Counts the requests inside the proxy, whatever they do, so that a stopping process knows when
 /// it may leave.
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub struct InFlight {
     count: Arc<AtomicU64>,
     last: Arc<AtomicBool>,
+    ending: Arc<Notify>,
 }
 
 impl InFlight {
@@ -24,10 +26,19 @@ impl InFlight {
     /// Makes every request from now on the last one of its connection.
     pub fn end_connections(&self) {
         self.last.store(true, Ordering::SeqCst);
+        self.ending.notify_waiters();
     }
 
     pub fn ends_connections(&self) -> bool {
         self.last.load(Ordering::SeqCst)
+    }
+
+    /// Resolves once every request is the last one of its connection.
+    pub async fn ending(&self) {
+        let ending = self.ending.notified();
+        if !self.ends_connections() {
+            ending.await;
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! What is decided about a request is decided by the same functions on both ways; only reading and
 //! writing is done here.
 
+use super::h2;
 use super::plain::client::{Arrived, Client, Next};
 use crate::proxy::door::Guarded;
 use crate::proxy::edge::Edge;
@@ -33,6 +34,10 @@ pub async fn serve<A: HttpServerApp>(
             Arrived::Head(_) if edge.pingora_only => Next::Other,
             // On the heap, so that one who waits costs nothing of it.
             Arrived::Head(length) => Box::pin(edge.plain(&mut client, length, shutdown)).await,
+            Arrived::Preface => {
+                let Client { stream, inbox, .. } = client;
+                return Box::pin(h2::connection::serve(edge, stream, inbox)).await;
+            }
             Arrived::Other => Next::Other,
             Arrived::Nothing => Next::End(0),
         };
@@ -73,5 +78,7 @@ async fn through_pingora<A: HttpServerApp>(
     let mut stream = stream.into_any().downcast::<Guarded>().ok()?;
     let ahead = stream.take_back();
     stream.rest(edge.settings.load_full());
-    Some(Client::new(stream, ahead))
+    let mut client = Client::new(stream, ahead);
+    client.is_used = true;
+    Some(client)
 }

@@ -3,6 +3,7 @@
 use crate::proxy::door::{AHEAD_MAX, Alarm, Connection, Guarded, Phase, words};
 use crate::proxy::http1::head;
 use crate::proxy::request::caller::{self, Caller, Held};
+use crate::proxy::ways::preface;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::poll;
 use http::StatusCode;
@@ -38,12 +39,16 @@ pub struct Client {
     pub inbox: BytesMut,
     /// Rings when the replica is silent.
     patience: Alarm,
+    /// Whether a request has been on it.
+    pub is_used: bool,
 }
 
 /// What came of waiting for a request.
 pub enum Arrived {
     /// A head of this length.
     Head(usize),
+    /// The preface of HTTP/2.
+    Preface,
     /// Something that is not read here.
     Other,
     Nothing,
@@ -67,6 +72,7 @@ impl Client {
             stream,
             inbox,
             patience: Alarm::default(),
+            is_used: false,
         }
     }
 
@@ -83,7 +89,11 @@ impl Client {
             if empty_lines > EMPTY_LINES_MAX {
                 return Arrived::Nothing;
             }
-            if self.inbox.len() > searched && self.inbox[..] != b"\r"[..] {
+            if !self.is_used && preface::may_be(&self.inbox) {
+                if self.inbox.len() >= preface::BYTES {
+                    return Arrived::Preface;
+                }
+            } else if self.inbox.len() > searched && self.inbox[..] != b"\r"[..] {
                 if let Some(end) = head::end(&self.inbox, searched) {
                     return Arrived::Head(end);
                 }
@@ -128,6 +138,7 @@ impl Client {
 
     /// Takes a head out of the inbox.
     pub fn take(&mut self, length: usize) -> Bytes {
+        self.is_used = true;
         self.inbox.split_to(length).freeze()
     }
 

@@ -1,0 +1,188 @@
+//! A client's connection with many requests at once.
+//!
+//! Each stream is a future in the connection's own task: no request crosses threads, and their end
+//! is the connection's.
+//!
+//! ```text
+//! poll: streams --> frames are written, new streams come --> streams … --> flush
+//! ```
+
+use super::calm::Calm;
+use super::request::Ended;
+use super::stream::Shared;
+use crate::proxy::door::{Alarm, Guarded, Phase};
+use crate::proxy::edge::Edge;
+use crate::proxy::hygiene::Limits;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use h2::server::{Builder, Connection, SendResponse};
+use h2::{Reason, RecvStream};
+use http::Request;
+use pingora::protocols::GetSocketDigest;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// Requests at once on one connection.
+const STREAMS_MAX: u32 = 100;
+/// Bytes of one request's body that replicas have not taken yet.
+const STREAM_WINDOW_BYTES: u32 = 64 << 10;
+/// The same of all requests of a connection.
+const CONNECTION_WINDOW_BYTES: u32 = 256 << 10;
+/// Bytes of one answer that the client's window has room for and its connection has not.
+const SEND_BUFFER_BYTES: usize = 32 << 10;
+/// HTTP/2 counts so much for a header beside its name and value.
+const HEADER_OVERHEAD_BYTES: u64 = 32;
+/// Time for a client to close a connection that it was told to leave, once nothing is on it: a
+/// round trip, with a margin.
+const LEAVES_WITHIN: Duration = Duration::from_secs(2);
+
+/// Serves a client for as long as it is connected. `ahead` came already, the preface first.
+pub async fn serve(edge: &Edge, mut stream: Box<Guarded>, ahead: BytesMut) {
+    let shared = Shared {
+        connection: Arc::clone(stream.connection()),
+        socket: stream.get_socket_digest(),
+    };
+    shared.connection.enter(Phase::Streams);
+    stream.lend(ahead);
+    let settings = edge.settings.load_full();
+    let handshake = builder(&settings.limits).handshake(stream);
+    let connection = match timeout(settings.bounds.header_timeout, handshake).await {
+        Ok(Ok(connection)) => connection,
+        _ => return,
+    };
+    let begin = |request, respond| edge.stream(&shared, request, respond);
+    let mut all = Streams {
+        connection,
+        streams: FuturesUnordered::new(),
+        begin,
+        calm: Calm::new(Instant::now()),
+        keepalive: settings.keepalive_timeout,
+        idle_since: None,
+        alarm: Alarm::default(),
+        is_leaving: false,
+    };
+    drop(settings);
+    let mut ending = pin!(edge.in_flight.ending());
+    let mut listens = false;
+    poll_fn(|cx| {
+        // The flag says the same; this sees to it that the task is woken.
+        if !listens {
+            listens = ending.as_mut().poll(cx).is_pending();
+        }
+        if edge.in_flight.ends_connections() {
+            all.leave();
+        }
+        shared.connection.gather();
+        let polled = all.poll(cx);
+        match shared.connection.gathered() && polled.is_pending() {
+            true => all.poll_written(cx),
+            false => polled,
+        }
+    })
+    .await;
+    // Requests that a replica works on whether the client is there or not.
+    while all.streams.next().await.is_some() {}
+}
+
+fn builder(limits: &Limits) -> Builder {
+    let headers = limits.headers as u64 * HEADER_OVERHEAD_BYTES;
+    let head_max = u32::try_from(limits.header_bytes + headers).unwrap_or(u32::MAX);
+    let mut builder = Builder::new();
+    builder
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(head_max)
+        .initial_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buffer_size(SEND_BUFFER_BYTES);
+    builder
+}
+
+struct Streams<F, B> {
+    connection: Connection<Box<Guarded>, Bytes>,
+    streams: FuturesUnordered<F>,
+    begin: B,
+    calm: Calm,
+    keepalive: Duration,
+    /// Since when nothing is on it.
+    idle_since: Option<Instant>,
+    alarm: Alarm,
+    /// The client was told to leave.
+    is_leaving: bool,
+}
+
+impl<F, B> Streams<F, B>
+where
+    F: Future<Output = Ended>,
+    B: Fn(Request<RecvStream>, SendResponse<Bytes>) -> F,
+{
+    /// Moves all streams on. Ready when the connection is over.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            // Their frames leave with the next step.
+            while let Poll::Ready(Some(ended)) = self.streams.poll_next_unpin(cx) {
+                if ended == Ended::Reset && !self.calm.bears_one(Instant::now()) {
+                    self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                }
+            }
+            let mut has_begun = false;
+            loop {
+                match self.connection.poll_accept(cx) {
+                    Poll::Ready(Some(Ok((request, respond)))) => {
+                        self.streams.push((self.begin)(request, respond));
+                        has_begun = true;
+                    }
+                    Poll::Ready(Some(Err(error))) => {
+                        log::debug!("a connection with streams broke: {error}");
+                        return Poll::Ready(());
+                    }
+                    Poll::Ready(None) => return Poll::Ready(()),
+                    Poll::Pending => break,
+                }
+            }
+            if has_begun {
+                self.idle_since = None;
+            } else if self.poll_idle(cx).is_ready() {
+                if self.is_leaving {
+                    return Poll::Ready(());
+                }
+                self.leave();
+            } else {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Waits until nothing was on the connection for as long as it may idle.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // An answer may be written when its request is over.
+        if !self.streams.is_empty() || self.connection.has_streams() {
+            self.idle_since = None;
+            return Poll::Pending;
+        }
+        let since = *self.idle_since.get_or_insert_with(Instant::now);
+        let within = match self.is_leaving {
+            true => self.keepalive.min(LEAVES_WITHIN),
+            false => self.keepalive,
+        };
+        self.alarm.poll(cx, since + within)
+    }
+
+    /// Tells the client that no more requests are served here; those under way are.
+    fn leave(&mut self) {
+        if !self.is_leaving {
+            self.is_leaving = true;
+            self.idle_since = None;
+            self.connection.graceful_shutdown();
+        }
+    }
+
+    /// Writes what was gathered.
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.connection.poll_closed(cx).map(drop)
+    }
+}

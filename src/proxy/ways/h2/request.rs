@@ -1,0 +1,51 @@
+//! A request on a stream, from its head to its report.
+
+use super::head;
+use super::stream::{Shared, Stream};
+use crate::proxy::edge::Edge;
+use crate::proxy::http1::head::Spelling;
+use crate::proxy::request::context::Context;
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use http::Request;
+
+/// End of a stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was answered, or failed.
+    Here,
+    /// The client took its request back.
+    Reset,
+}
+
+impl Edge {
+    /// Serves one stream.
+    pub(super) async fn stream(
+        &self,
+        shared: &Shared,
+        request: Request<RecvStream>,
+        respond: SendResponse<Bytes>,
+    ) -> Ended {
+        let settings = self.settings.load_full();
+        let (parts, body) = request.into_parts();
+        let mut head = head::request(parts, !body.is_end_stream(), settings.chain.room());
+        let mut ctx = Context::new(settings, &self.in_flight);
+        ctx.peer = Some(shared.connection.wire.peer.clone());
+        ctx.scheme = shared.connection.wire.scheme.clone();
+        let clean = self.introduce(&mut head, &[], &mut ctx);
+        let settings = ctx.settings.clone();
+        let mut asker = Stream::new(shared, &settings, &head.method, respond, body);
+        // Names are in lower case here, whoever sent them.
+        let spelling = Spelling::default();
+        let served = self.serve(&mut asker, &mut head, clean, &spelling, &mut ctx);
+        let error = served.await;
+        let said = asker.finish();
+        let status = said.status.map_or(0, |status| status.as_u16());
+        self.report(&mut ctx, &head, status, said.body_bytes, error.as_deref());
+        match said.was_reset {
+            true => Ended::Reset,
+            false => Ended::Here,
+        }
+    }
+}
