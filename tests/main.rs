@@ -16,8 +16,10 @@ mod engine_docker; // the docker engine on a real daemon
 mod events; // what happened, as a list and as a stream
 mod face; // counts by hand, logs and orders on real containers
 mod failover; // the real binary in front of plain addresses that fail
+mod floods; // frames of HTTP/2 without end
 mod fuzz; // any bytes at a real listener, and what goes out
 mod gate; // the claim against the drain, under loom
+mod h2; // HTTP/2 of clients
 mod held; // clients that leave while their requests wait, or when they were sent
 mod held_socket; // down and up again behind a socket that somebody else holds
 mod hygiene; // what must not get through to a replica, nor back

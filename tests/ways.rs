@@ -1,6 +1,7 @@
 //! Every way that a request may take does the same: a table of requests and replicas sent down each
 //! (`table.rs`), and stories about what a table cannot show.
 
+mod bridge;
 mod edge;
 mod outcome;
 mod replica;

@@ -4,6 +4,7 @@ pub mod client;
 pub mod daemon;
 pub mod docker;
 pub mod edge;
+pub mod h2;
 pub mod http;
 pub mod image;
 pub mod load;

@@ -22,6 +22,8 @@ pub const PROBE: &str = "probe";
 pub struct Stage<'a> {
     pub row: &'a Row,
     pub edge: &'a Edge,
+    /// Where clients connect.
+    pub address: SocketAddr,
     pub replicas: &'a Replicas,
     /// Text of the row as this way sends it.
     pub carries: fn(&str) -> Option<String>,
@@ -79,13 +81,14 @@ impl Client {
 impl<'a> Stage<'a> {
     pub fn new(
         row: &'a Row,
-        edge: &'a Edge,
+        (edge, address): (&'a Edge, SocketAddr),
         replicas: &'a Replicas,
         carries: fn(&str) -> Option<String>,
     ) -> Stage<'a> {
         Stage {
             row,
             edge,
+            address,
             replicas,
             carries,
             clients: Vec::new(),
@@ -95,8 +98,7 @@ impl<'a> Stage<'a> {
 
     /// Plays the row to its end.
     pub async fn play(mut self) -> Result<Outcome, String> {
-        self.clients
-            .push(Client::connected(self.edge.address).await?);
+        self.clients.push(Client::connected(self.address).await?);
         for (number, step) in self.row.steps.iter().enumerate() {
             let stepped = timeout(SOON, self.step(step)).await;
             let stepped = stepped.unwrap_or_else(|_| Err("it takes too long".to_owned()));
@@ -136,8 +138,7 @@ impl<'a> Stage<'a> {
         match step {
             Step::Use(number) => {
                 while self.clients.len() <= *number {
-                    self.clients
-                        .push(Client::connected(self.edge.address).await?);
+                    self.clients.push(Client::connected(self.address).await?);
                 }
                 self.current = *number;
             }

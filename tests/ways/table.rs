@@ -5,6 +5,7 @@
 //! run at once. The first way is the reference. A new way is one entry in `WAYS`, a new case one
 //! row in `requests.rs` or `replies.rs`.
 
+use super::bridge;
 use super::edge;
 use super::outcome::{Outcome, matches};
 use super::replica::{HEALTH, Replicas, Script};
@@ -27,28 +28,33 @@ struct Way {
     environment: &'static [(&'static str, &'static str)],
     /// Text of a row as this way sends it; `None` if the way cannot carry it.
     carries: fn(&str) -> Option<String>,
+    /// Whether it goes as HTTP/2.
+    is_h2: bool,
     /// Intended differences in every row: the line of the outcome, and the reason.
     differs: &'static [(&'static str, &'static str)],
 }
 
 /// All ways; the first one is the reference.
-const WAYS: [Way; 3] = [
+const WAYS: [Way; 4] = [
     Way {
         name: "plain",
         environment: &[],
         carries: as_it_is,
+        is_h2: false,
         differs: &[],
     },
     Way {
         name: "pingora",
         environment: &[("TIDEGATE_TEST_PINGORA_ONLY", "1")],
         carries: as_it_is,
+        is_h2: false,
         differs: &[],
     },
     Way {
         name: "tunnel",
         environment: &[],
         carries: as_a_handshake,
+        is_h2: false,
         differs: &[
             ("replica.*.head.upgrade", "it asks for a WebSocket"),
             ("replica.*.head.connection", "it asks for a WebSocket"),
@@ -60,6 +66,22 @@ const WAYS: [Way; 3] = [
             (
                 "client.*.connection",
                 "what follows a handshake may be meant for the tunnel, so nothing else follows",
+            ),
+        ],
+    },
+    Way {
+        name: "h2",
+        environment: &[],
+        carries: bridge::carries,
+        is_h2: true,
+        differs: &[
+            (
+                "client.*.connection",
+                "a request that is refused ends its stream alone",
+            ),
+            (
+                "client.*.answer.*.head.connection",
+                "a request that is refused ends its stream alone",
             ),
         ],
     },
@@ -102,6 +124,8 @@ impl Way {
         !is_without
             && row.steps.iter().all(|step| match step {
                 Step::Send(text) => (self.carries)(text).is_some(),
+                // A stream ends with its request, and its connection goes on.
+                Step::EndSending | Step::ReceiveEnd => !self.is_h2,
                 _ => true,
             })
     }
@@ -119,8 +143,12 @@ impl Way {
         let services = services.map(|row| (row.name, row.replicas.len()));
         ready(&edge, services.chain([(PROBE, 1)])).await;
 
+        let address = match self.is_h2 {
+            true => bridge::to(edge.address).await,
+            false => edge.address,
+        };
         let playing = rows.iter().zip(replicas).map(async |(row, replicas)| {
-            let stage = Stage::new(row, &edge, replicas, self.carries);
+            let stage = Stage::new(row, (&edge, address), replicas, self.carries);
             match self.takes(row) {
                 true => Some(stage.play().await),
                 false => None,

@@ -1,11 +1,11 @@
 //! HTTP/1 messages on a connection, read as they come and shown as they are.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// One end of a connection.
-pub struct Wire {
-    pub stream: TcpStream,
+pub struct Wire<S = TcpStream> {
+    pub stream: S,
     received: Vec<u8>,
 }
 
@@ -43,8 +43,8 @@ impl Message {
     }
 }
 
-impl Wire {
-    pub fn new(stream: TcpStream) -> Wire {
+impl<S: AsyncRead + Unpin> Wire<S> {
+    pub fn new(stream: S) -> Wire<S> {
         Wire {
             stream,
             received: Vec::new(),
@@ -52,8 +52,20 @@ impl Wire {
     }
 
     /// Sends `bytes`; a peer that has closed its end does not matter.
-    pub async fn send(&mut self, bytes: &[u8]) {
+    pub async fn send(&mut self, bytes: &[u8])
+    where
+        S: AsyncWrite,
+    {
         let _ = self.stream.write_all(bytes).await;
+    }
+
+    /// A piece of at most `max` bytes; `None` at the end of the connection.
+    pub async fn piece(&mut self, max: usize) -> Option<Vec<u8>> {
+        if self.received.is_empty() && !self.fill().await {
+            return None;
+        }
+        let count = max.min(self.received.len());
+        Some(self.received.drain(..count).collect())
     }
 
     /// Reads more; false at the end of the connection.
@@ -82,7 +94,7 @@ impl Wire {
         std::mem::take(&mut self.received)
     }
 
-    async fn line(&mut self) -> Option<String> {
+    pub async fn line(&mut self) -> Option<String> {
         loop {
             if let Some(end) = memchr::memchr(b'\n', &self.received) {
                 let line: Vec<u8> = self.received.drain(..=end).collect();
@@ -95,7 +107,7 @@ impl Wire {
     }
 
     /// Lines up to the blank one; `None` if the connection ends before.
-    async fn lines(&mut self) -> Option<Vec<(String, String)>> {
+    pub async fn lines(&mut self) -> Option<Vec<(String, String)>> {
         let mut lines = Vec::new();
         loop {
             let line = self.line().await?;
