@@ -101,7 +101,7 @@ impl Edge {
             .kill_on_drop(true)
             .spawn()
             .map_err(|why| format!("starting {}: {why}", which.name()))?;
-        let process = Process::new(child.id().ok_or("it ended at once")?);
+        let process = Process::new(child.id().ok_or("the edge ended at once")?);
         let mut waited = Duration::ZERO;
         while !answers(address).await {
             if waited > STARTS_WITHIN {

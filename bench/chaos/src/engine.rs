@@ -34,7 +34,7 @@ impl Engine {
     /// Starts it, with the image of the example service.
     pub async fn start(live_restore: bool) -> Result<Engine, String> {
         if !nix::unistd::geteuid().is_root() {
-            return Err("an engine of our own takes root".to_owned());
+            return Err("an engine of our own needs root".to_owned());
         }
         let folder = TempDir::with_prefix("chaos-").map_err(|why| why.to_string())?;
         let mut engine = Engine {

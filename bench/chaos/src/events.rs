@@ -143,7 +143,7 @@ impl Event {
 use Happening as H;
 
 pub static EVENTS: &[Event] = &[
-    event("nothing", "what the load is like undisturbed", H::Nothing),
+    event("nothing", "the load undisturbed", H::Nothing),
     event("scale", "1 replica, then 5, then 1 again", H::Scale).alone(),
     event(
         "roll",
@@ -199,7 +199,7 @@ pub static EVENTS: &[Event] = &[
         .promising(Promise::ONLY_INSIDE_FAILS.healing().waiting_for_a_start()),
     event(
         "docker-pause",
-        "docker pause: it hangs, connections open",
+        "docker pause: the replica hangs, connections open",
         H::DockerPause,
     )
     .promising(Promise::NO_GET_FAILS.p99_within_two_checks()),
@@ -235,7 +235,7 @@ pub static EVENTS: &[Event] = &[
     .promising(Promise::ONLY_INSIDE_FAILS.healing().waiting_for_a_start()),
     event(
         "log-stall",
-        "the same, while nobody reads the edge's log",
+        "the same, with the edge's log unread",
         H::LogStall,
     )
     .alone()
@@ -257,7 +257,7 @@ pub static EVENTS: &[Event] = &[
     .on_engine(true),
     event(
         "engine-cold",
-        "the same with TERM, live-restore off: it stops all containers",
+        "the same with TERM, live-restore off: dockerd stops all containers",
         H::EngineRestarts(Signal::SIGTERM),
     )
     .on_engine(false)
@@ -282,7 +282,7 @@ pub static EVENTS: &[Event] = &[
     .held(),
     event(
         "edge-term",
-        "the same, and nobody holds its socket",
+        "the same, with its socket held by nobody",
         H::EdgeLeaves,
     )
     .promising(Promise::ONLY_REFUSED),

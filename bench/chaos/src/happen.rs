@@ -25,7 +25,7 @@ const PATIENCE_WITH_PEERS: Duration = Duration::from_secs(12);
 /// Downtime of an engine's update.
 const ENGINE_AWAY: Duration = Duration::from_secs(1);
 
-const NO_PICTURE: &str = "the edge does not say what runs";
+const NO_PICTURE: &str = "the edge does not list its replicas";
 const NOT_WITH_PEERS: &str = "that does not happen behind a peer";
 const NO_WIRE: &str = "there is no wire to the engine";
 const NO_ENGINE: &str = "there is no engine of our own";
@@ -395,7 +395,7 @@ async fn pid_of(docker: &Docker, replica: &Replica) -> Result<String, String> {
 fn end(pid: &str) -> Result<(), String> {
     let pid = pid.parse().map_err(|_| format!("`{pid}` is no process"))?;
     let killed = kill(Pid::from_raw(pid), Signal::SIGKILL);
-    killed.map_err(|why| format!("kill -9 {pid}: {why}; it takes root"))
+    killed.map_err(|why| format!("kill -9 {pid}: {why}; root is needed"))
 }
 
 async fn starts(edge: &Edge) -> Option<(f64, Duration)> {

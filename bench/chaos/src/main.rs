@@ -119,7 +119,7 @@ async fn main() -> ExitCode {
             }
         },
         () = asked_to_leave() => {
-            eprintln!("chaos: asked to leave; what it started is gone");
+            eprintln!("chaos: interrupted; its processes and containers are gone");
             ASKED_TO_LEAVE
         }
     };
@@ -178,7 +178,7 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Event>, String> {
         EVENTS
             .iter()
             .find(|event| event.name == name)
-            .ok_or_else(|| format!("no event is called `{name}`; --list says which there are"))
+            .ok_or_else(|| format!("no event is called `{name}`; --list names all"))
     };
     names.iter().map(find).collect()
 }

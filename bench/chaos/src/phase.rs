@@ -106,7 +106,7 @@ async fn start(kind: Kind, event: &Event, conditions: &Conditions) -> Result<Sce
     };
     let is_full = |seen: &[_]| all_ready(seen, event.replicas as usize);
     match edge.eye().full(STARTS_WITHIN, is_full).await? {
-        Strength::Never => Err(format!("it did not start; its log:\n{}", edge.log())),
+        Strength::Never => Err(format!("the edge did not start; its log:\n{}", edge.log())),
         _ => Ok(Scene {
             edge,
             wire,

@@ -11,8 +11,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-const BEGIN: &str = "<!-- chaos: what follows is written by `chaos --update` -->";
-const BEGIN_SHORT: &str = "<!-- chaos, in short: what follows is written by `chaos --update` -->";
+const BEGIN: &str = "<!-- chaos: written by `chaos --update` -->";
+const BEGIN_SHORT: &str = "<!-- chaos, in short: written by `chaos --update` -->";
 const END: &str = "<!-- chaos: end -->";
 
 #[derive(Clone, Copy)]
@@ -241,7 +241,7 @@ impl Results {
             .split_once(begin)
             .and_then(|(head, rest)| Some((head, rest.split_once(END)?.1)));
         let (head, tail) =
-            parts.ok_or_else(|| failed(format!("it has no `{begin}` and `{END}`")))?;
+            parts.ok_or_else(|| failed(format!("no `{begin}` and `{END}` in it")))?;
         let text = format!("{head}{begin}\n\n{table}\n{END}{tail}");
         fs::write(file, text).map_err(|why| failed(why.to_string()))
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 pub fn update(file: &Path, name: &str, text: &str) -> Result<(), String> {
     let shown = file.display();
     let old = fs::read_to_string(file).map_err(|why| format!("reading {shown}: {why}"))?;
-    let begin = format!("<!-- {name}: what follows is written by `{name} --update` -->");
+    let begin = format!("<!-- {name}: written by `{name} --update` -->");
     let end = format!("<!-- {name}: end -->");
     let new = replaced(&old, &begin, &end, text)
         .ok_or_else(|| format!("{shown} lacks `{begin}` and `{end}`"))?;

@@ -63,7 +63,7 @@ impl Process {
         let mut fields = fields.unwrap_or_default().split_whitespace().skip(11);
         let mut ticks = || fields.next()?.parse::<u64>().ok();
         let ticks = ticks().zip(ticks()).map(|(user, kernel)| user + kernel);
-        let ticks = ticks.ok_or("/proc/PID/stat is not as it was")?;
+        let ticks = ticks.ok_or("/proc/PID/stat has another form")?;
         let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
         Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
     }

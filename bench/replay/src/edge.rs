@@ -181,14 +181,14 @@ impl Edge {
 
     /// Ends the edge, whose containers go with it.
     pub async fn leave(mut self) -> Result<(), String> {
-        let id = self.child.id().ok_or("it had ended by itself")?;
+        let id = self.child.id().ok_or("Tidegate had ended by itself")?;
         let told = Command::new("kill")
             .args(["-TERM", &id.to_string()])
             .status();
         told.await.map_err(|why| why.to_string())?;
         match timeout(LEAVES_WITHIN, self.child.wait()).await {
             Ok(Ok(_)) => Ok(()),
-            _ => Err("it did not leave after TERM".to_owned()),
+            _ => Err("Tidegate did not end after TERM".to_owned()),
         }
     }
 }

@@ -94,7 +94,7 @@ async fn main() -> ExitCode {
             }
         },
         _ = tokio::signal::ctrl_c() => {
-            eprintln!("replay: asked to leave; what it started is gone");
+            eprintln!("replay: interrupted; its processes and containers are gone");
             130
         }
     };
@@ -179,7 +179,7 @@ async fn measured(
     let mut seen = Vec::new();
     let sent = tokio::select! {
         sent = client::send(edge.address, requests, began) => sent,
-        () = edge.watch(began, &mut seen) => return Err("nobody watches".to_owned()),
+        () = edge.watch(began, &mut seen) => return Err("the watch of the edge ended".to_owned()),
     };
     let after = edge.starts().await.unwrap_or_default();
     let starts = (after.0 - before.0, after.1 - before.1);
@@ -206,7 +206,7 @@ fn sharpest(path: &Path, minutes: u64, mean_rate: f64) -> Result<Phase, String> 
     let steps = (length.as_secs_f64() / step).ceil().max(2.0) as usize;
     if counts.len() < steps {
         return Err(format!(
-            "{}: it is shorter than {minutes} minutes",
+            "{}: shorter than {minutes} minutes",
             path.display()
         ));
     }

@@ -85,7 +85,7 @@ async fn asleep(edge: &Edge, count: usize) -> Result<(), String> {
         sleep(SETTLES).await;
     };
     let slept = timeout(ASLEEP_WITHIN, sleeps).await;
-    slept.map_err(|_| format!("it does not sleep; its log:\n{}", edge.log()))
+    slept.map_err(|_| format!("the service does not sleep; its log:\n{}", edge.log()))
 }
 
 async fn asked(edge: &Edge) -> Result<Duration, String> {

@@ -176,8 +176,8 @@ impl Haproxy {
     /// As `systemctl reload haproxy` does it: a new process gets the sockets of the old one, and
     /// tells it to finish.
     pub async fn reload(&mut self) -> Result<(), String> {
-        let old = self.child.take().ok_or("it does not run")?;
-        let id = old.id().ok_or("it had ended")?.to_string();
+        let old = self.child.take().ok_or("HAProxy does not run")?;
+        let id = old.id().ok_or("HAProxy had ended")?.to_string();
         let socket = self.socket().display().to_string();
         let new = self.spawned(&["-x", &socket, "-sf", &id])?;
         let pid = format!("Pid: {}", new.id().ok_or("the new one ended at once")?);
@@ -194,22 +194,22 @@ impl Haproxy {
             }
         };
         let answers = timeout(ENDS_WITHIN, answers).await;
-        answers.map_err(|_| format!("it was not reloaded; its log:\n{}", self.log()))
+        answers.map_err(|_| format!("HAProxy was not reloaded; its log:\n{}", self.log()))
     }
 
     /// USR1: it finishes what it has.
     pub async fn leave(&mut self) -> Result<(), String> {
-        let mut child = self.child.take().ok_or("it does not run")?;
-        let id = child.id().ok_or("it had ended")?;
+        let mut child = self.child.take().ok_or("HAProxy does not run")?;
+        let id = child.id().ok_or("HAProxy had ended")?;
         kill(Pid::from_raw(id as i32), Signal::SIGUSR1).map_err(|why| why.to_string())?;
         match timeout(ENDS_WITHIN, child.wait()).await {
             Ok(Ok(_)) => Ok(()),
-            _ => Err(format!("it was still there {ENDS_WITHIN:?} after USR1")),
+            _ => Err(format!("HAProxy still ran {ENDS_WITHIN:?} after USR1")),
         }
     }
 
     pub async fn kill(&mut self) -> Result<(), String> {
-        let mut child = self.child.take().ok_or("it does not run")?;
+        let mut child = self.child.take().ok_or("HAProxy does not run")?;
         child.kill().await.map_err(|why| why.to_string())
     }
 

@@ -193,8 +193,8 @@ impl Tidegate {
 
     /// Another process takes over, at once or at QUIT; returns when the old one is gone.
     pub async fn upgrade(&mut self, at_quit: bool) -> Result<(), String> {
-        let mut old = self.child.take().ok_or("it does not run")?;
-        let old_id = old.id().ok_or("it had ended")?;
+        let mut old = self.child.take().ok_or("Tidegate does not run")?;
+        let old_id = old.id().ok_or("Tidegate had ended")?;
         let how = if at_quit {
             "--upgrade=on-quit"
         } else {
@@ -295,14 +295,14 @@ impl Tidegate {
 
     /// TERM, and it leaves when it has finished what is in flight.
     pub async fn leave(&mut self) -> Result<(), String> {
-        let mut child = self.child.take().ok_or("it does not run")?;
-        let id = child.id().ok_or("it had ended")?;
+        let mut child = self.child.take().ok_or("Tidegate does not run")?;
+        let id = child.id().ok_or("Tidegate had ended")?;
         kill(Pid::from_raw(id as i32), Signal::SIGTERM).map_err(|why| why.to_string())?;
         match timeout(LEAVES_WITHIN, child.wait()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(why)) => Err(why.to_string()),
             Err(_) => Err(format!(
-                "it was still there {} s after TERM",
+                "Tidegate still ran {} s after TERM",
                 LEAVES_WITHIN.as_secs()
             )),
         }
@@ -310,7 +310,7 @@ impl Tidegate {
 
     /// As a crash would end it.
     pub async fn kill(&mut self) -> Result<(), String> {
-        let mut child = self.child.take().ok_or("it does not run")?;
+        let mut child = self.child.take().ok_or("Tidegate does not run")?;
         child.kill().await.map_err(|why| why.to_string())
     }
 

@@ -193,7 +193,7 @@ async fn at_scale(tidegate: &Path, options: &Options, row: Row<'_>) -> Result<()
             .as_ref()
             .or(with.first_failure.as_ref());
         if let Some(why) = failed {
-            return Err(format!("a request failed while it was reloaded: {why}"));
+            return Err(format!("a request failed during a reload: {why}"));
         }
         reloads.push(millis(took), None);
         served.push(millis(until), None);

@@ -75,7 +75,7 @@ impl Edge {
             .kill_on_drop(true)
             .spawn()
             .map_err(failed)?;
-        let process = Process::new(child.id().ok_or("it ended at once")?);
+        let process = Process::new(child.id().ok_or("the edge ended at once")?);
         let mut edge = Edge {
             which: setup.which,
             address,
