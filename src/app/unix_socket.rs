@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-/// A unix socket for this user alone. It is bound beside its path, and renamed into place once it may
-/// be used.
+/// A unix socket for this user alone: bound beside its path, and renamed into place once it may be
+/// used.
 pub struct Socket {
     listener: UnixListener,
     path: PathBuf,

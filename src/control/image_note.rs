@@ -1,7 +1,7 @@
 //! Which image a service runs once its file has changed: the file's, or one deployed by hand.
 //!
-//! An image deployed by hand stays through every edit but one of the image itself. Whoever reloads
-//! or plans is told of each image that differs from the file's, or will be another one.
+//! An image deployed by hand stays through every edit but one of the image itself. A reload and a
+//! plan report each image that differs from the file's, or will be another one.
 
 use crate::service::spec::{ServiceName, Template, Version};
 use crate::service::time::Coarse;

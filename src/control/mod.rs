@@ -1,8 +1,8 @@
 //! The only writer of the replica set.
 //!
-//! A loop over one closed list of events. Whatever an event says, it only means "look again": the
-//! loop brings its picture up to date, plans each service, carries the plan out and publishes a
-//! snapshot. What takes long (the engine, health checks) runs in tasks that report back as events.
+//! A loop over one closed list of events, each of which only means "look again": the loop brings
+//! its picture up to date, plans each service, carries the plan out and publishes a snapshot. Long
+//! work (the engine, health checks) runs in tasks that report back as events.
 
 mod acting;
 mod command;

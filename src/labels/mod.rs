@@ -2,7 +2,7 @@
 //! label that each key came from, for messages.
 //!
 //! Tidegate's own words are in `own`, Traefik's and those of others who read labels in `traefik`;
-//! the former win. Whatever is not translated is a remark.
+//! the former win. Labels that are not translated are remarks.
 
 mod own;
 mod rule;

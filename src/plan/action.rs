@@ -61,8 +61,8 @@ impl Plan {
         }
     }
 
-    /// Leaves out what would take a replica away from requests that this process knows nothing
-    /// of. What is sick goes all the same.
+    /// Leaves out actions that would take a replica away from requests that this process does not
+    /// know. Sick replicas leave all the same.
     pub fn postpone_planned_stops(&mut self) {
         let before = self.actions.len();
         self.actions.retain(|action| match action {

@@ -7,7 +7,7 @@ use crate::service::time::Moment;
 use std::cmp::Ordering;
 use std::time::Duration;
 
-/// A scaling policy. It holds no state: the same window gives the same decision.
+/// A scaling policy, without state: the same window gives the same decision.
 pub trait Scaler: Send + Sync {
     /// Whether a request to `path` counts.
     fn counts(&self, _path: &str) -> bool {

@@ -17,7 +17,7 @@ const GAP: Duration = Duration::from_secs(5);
 /// Histograms are larger than samples, and nobody needs them as often.
 const ANSWERS_APART: Duration = Duration::from_millis(900);
 
-/// A service at one instant. What is counted never decreases.
+/// A service at one instant. Counters never decrease.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
     pub at: Moment,

@@ -139,7 +139,7 @@ impl Count {
 
     // === the policy ===
 
-    /// Asks the scaler for a count; returns when it wants to be asked again.
+    /// Asks the scaler for a count; returns the time of its next turn.
     pub fn decide(
         &mut self,
         sample: Sample,

@@ -74,7 +74,7 @@ impl ServiceState {
         if let Some(failure) = self.fleet.frozen(id, paused, result, turn) {
             self.failed(failure, turn);
         }
-        // One that runs again is asked after its health at once.
+        // A resumed replica is checked at once.
         self.probe_all(turn);
     }
 

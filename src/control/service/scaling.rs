@@ -55,7 +55,7 @@ impl ServiceState {
         Ok(self.count.wanted())
     }
 
-    /// Samples the counters and asks the scaler; returns when it wants to be asked again.
+    /// Samples the counters and asks the scaler; returns the time of its next turn.
     pub fn scale(&mut self, turn: &Turn) -> Option<Moment> {
         self.wish.scaler()?;
         let sample = self.sample(turn);

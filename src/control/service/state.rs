@@ -89,7 +89,7 @@ impl ServiceState {
         self.count.end();
     }
 
-    /// Sees to it that every replica that runs is asked after its health.
+    /// Probes every replica that runs.
     pub(super) fn probe_all(&mut self, turn: &Turn) {
         let wish = &self.wish;
         self.fleet.probe_all(|version| wish.check_of(version), turn);

@@ -87,7 +87,7 @@ impl ServiceState {
         let patience = spec.forward.hold_timeout;
         let starting = |tracked: &Tracked| tracked.phase() == Phase::Starting;
         if self.wish.is_run_by_others() {
-            // Each was asked once by then.
+            // The first check of each is over by then.
             let round = self.wish.check_round();
             return self
                 .fleet

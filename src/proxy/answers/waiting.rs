@@ -1,4 +1,4 @@
-//! A page for who waits in a browser, instead of a request that hangs.
+//! A page for people who wait in a browser, instead of a request that hangs.
 
 use super::own::RETRY_AFTER_SECS;
 use crate::plugin::Answer;
@@ -10,7 +10,7 @@ use pingora::http::RequestHeader;
 const PAGE: &str = include_str!("waiting.html");
 
 /// Whether a person is about to look at the answer: a browser goes to a page, and prefers HTML to
-/// anything else. What a script, an image or a program asks for waits as ever.
+/// anything else. Requests of scripts, images and programs are held instead.
 pub fn is_for_a_page(head: &RequestHeader) -> bool {
     let mode = head.headers.get("sec-fetch-mode");
     head.method == Method::GET

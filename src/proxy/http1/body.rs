@@ -51,7 +51,7 @@ pub enum Chunk {
 }
 
 impl Body {
-    /// RFC 9112 §6.3. What `hygiene::response` refuses has no body here.
+    /// Framing by RFC 9112 §6.3; an answer that `hygiene::response` refuses has no body here.
     pub fn of(head: &ResponseHeader, to_head: bool) -> Body {
         let is_bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
         if to_head || is_bodiless || head.status.is_informational() {

@@ -1,7 +1,7 @@
 //! The request target, so that a route and a program behind it see the same path.
 //!
-//! Spellings of one path become one: `%61` is `a` (RFC 3986 §6.2.2.2) and `//` is `/`. What could
-//! lead elsewhere once somebody decodes it is refused: `.` and `..` segments, backslashes, control
+//! Spellings of one path become one: `%61` is `a` (RFC 3986 §6.2.2.2) and `//` is `/`. Spellings
+//! that could lead elsewhere once decoded are refused: `.` and `..` segments, backslashes, control
 //! characters, bytes beyond ASCII, and escaped slashes unless the route keeps them.
 
 use super::Refusal;

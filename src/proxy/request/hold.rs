@@ -17,8 +17,8 @@ use tokio::time::{Instant, timeout_at};
 /// on its way, for `patience` at most and within the service's limit on number.
 ///
 /// All that wait go on the moment one is ready, in the order in which they came, or one for each
-/// place that becomes free. Who has tried one in vain does not stand in that line: it has waited
-/// already, and what suits the next one may not suit it.
+/// place that becomes free. Retries skip the queue: they have waited once, and a freed place may be
+/// on a replica that they have tried.
 pub async fn wait(
     reader: &Reader,
     target: &Route,

@@ -105,9 +105,9 @@ impl Edge {
         again
     }
 
-    /// Whether this request may have one more attempt. What is taken back from a lost replica, or
-    /// was never sent because its turn did not come, takes nothing from the budget: it adds no load
-    /// to what is in trouble.
+    /// Whether this request may have one more attempt. The budget pays for none that was taken back
+    /// from a lost replica, or never sent because its turn did not come: these add no load to a
+    /// replica in trouble.
     fn may_retry(&self, ctx: &Context) -> bool {
         let Some(target) = &ctx.target else {
             return false;

@@ -1,4 +1,4 @@
-//! From a Compose file to a configuration. What cannot be translated is said as a comment.
+//! From a Compose file to a configuration. Keys that cannot be translated become comments.
 
 mod container;
 mod deploy;

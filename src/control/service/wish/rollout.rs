@@ -1,7 +1,7 @@
-//! A change of what a service's containers are made from, on its way through its replicas.
+//! A change of the version, on its way through a service's replicas.
 //!
-//! The planner replaces one replica after another. What is kept here is how that goes: how long
-//! the new ones have lasted, which of them failed, and when it is time to go back.
+//! The planner replaces one replica after another. A rollout remembers how that goes: how long the
+//! new ones have lasted, which of them failed, and when it is time to go back.
 
 use crate::service::replica::ReplicaId;
 use crate::service::snapshot::{FailedReplica, RolloutStage, RolloutView};
