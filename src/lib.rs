@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod acme;
 pub mod admin;
 mod app;
 pub mod certs;

@@ -207,6 +207,14 @@ impl About<'_> {
                 why: Some(why.clone()),
                 ..of_one("request_failed", slot, id)
             },
+            Event::CertificateIssued { ca, .. } => About {
+                why: Some(format!("issued by {ca}")),
+                ..plain("certificate_issued")
+            },
+            Event::CertificateFailed { why, .. } => About {
+                why: Some(why.clone()),
+                ..plain("certificate_failed")
+            },
             Event::EngineUp => plain("engine_up"),
             Event::EngineDown { why } => About {
                 why: Some(why.clone()),

@@ -12,9 +12,11 @@
 pub mod awaited;
 pub mod challenges;
 pub mod crypto;
+pub mod dns_providers;
 pub mod held;
 pub mod held_error;
 pub mod name;
+pub mod report;
 pub mod settings;
 pub mod table;
 
@@ -23,5 +25,6 @@ pub use challenges::{AnsweredChallenge, Challenges};
 pub use held::{CertificateSource, Held};
 pub use held_error::HeldError;
 pub use name::CertName;
+pub use report::{NameReport, ReportWriter, Reports, reports};
 pub use settings::TlsSettings;
 pub use table::{CertificateWriter, Certificates, Table, certificates};

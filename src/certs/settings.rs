@@ -45,6 +45,19 @@ pub struct AcmeSettings {
     pub on_demand: Option<OnDemandSettings>,
 }
 
+/// Ports at which authorities ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChallengePorts {
+    pub http: u16,
+    pub tls: u16,
+}
+
+impl Default for ChallengePorts {
+    fn default() -> ChallengePorts {
+        ChallengePorts { http: 80, tls: 443 }
+    }
+}
+
 impl AcmeSettings {
     /// Whether every certificate comes from the authority in the state folder.
     pub fn is_local(&self) -> bool {
@@ -91,6 +104,14 @@ impl Ca {
             Ca::Google => "google",
             Ca::Local => "local",
             Ca::Directory(url) => url,
+        }
+    }
+
+    /// The authority's twin for tests, whose certificates nobody trusts.
+    pub fn staging(&self) -> Option<Ca> {
+        match self {
+            Ca::LetsEncrypt => Some(Ca::LetsEncryptStaging),
+            _ => None,
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Time since the process began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +70,18 @@ impl fmt::Display for Coarse {
             (_, minutes @ 0..120, _) => write!(f, "{minutes}m"),
             (_, _, hours @ 0..48) => write!(f, "{hours}h"),
             (_, _, hours) => write!(f, "{}d", hours / 24),
+        }
+    }
+}
+
+/// A time of the clock, to the second: `2027-02-28T09:30:00Z`.
+pub struct Utc(pub SystemTime);
+
+impl fmt::Display for Utc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::try_from(self.0) {
+            Ok(at) => write!(f, "{at:.0}"),
+            Err(_) => f.write_str("a time beyond the calendar"),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::source::library;
 /// Rooms, each with those that it may import. `src/README.md` has the reasons.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("certs", &[]),
+    ("acme", &["certs", "service"]),
     ("service", &[]),
     ("plan", &["service"]),
     ("plugin", &["log_writer", "plan", "service"]),
@@ -21,7 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "admin", "certs", "config", "control", "engine", "plugin", "proxy", "service",
+            "acme", "admin", "certs", "config", "control", "engine", "plugin", "proxy", "service",
         ],
     ),
     (
@@ -29,6 +30,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "admin",
             "app",
+            "acme",
             "certs",
             "config",
             "control",
@@ -44,6 +46,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// Which rooms may name a crate that must not leak.
 const MAY_NAME: &[(&str, &[&str])] = &[
+    ("instant_acme", &["acme"]),
+    ("dns_update", &["acme"]),
     ("bollard", &["engine"]),
     ("pingora", &["proxy", "plugin", "plugins", "app"]),
     ("pingora_load_balancing", &["plugins"]),

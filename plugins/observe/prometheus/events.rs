@@ -32,6 +32,7 @@ pub struct Events {
     scale_events: IntCounterVec,
     rollouts: IntCounterVec,
     refused: IntCounterVec,
+    orders: IntCounterVec,
     reloads: IntCounterVec,
     last_reload: IntGauge,
 }
@@ -94,6 +95,11 @@ impl Events {
                 "Clients' connections that were not let in.",
                 &["reason"],
             ),
+            orders: counter(
+                "tidegate_acme_orders_total",
+                "Orders of certificates that ended, at any authority.",
+                &["result"],
+            ),
             reloads: counter(
                 "tidegate_config_reloads_total",
                 "Attempts to reload the configuration.",
@@ -108,6 +114,7 @@ impl Events {
         events.last_reload.set(1);
         for result in ["success", "failure"] {
             events.reloads.with_label_values(&[result]);
+            events.orders.with_label_values(&[result]);
         }
         for reason in Barrier::ALL {
             events.refused.with_label_values(&[reason.label()]);
@@ -135,7 +142,7 @@ impl Events {
         }
     }
 
-    fn all(&self) -> [&dyn Collector; 12] {
+    fn all(&self) -> [&dyn Collector; 13] {
         [
             &self.starts,
             &self.start_failures,
@@ -147,6 +154,7 @@ impl Events {
             &self.scale_events,
             &self.rollouts,
             &self.refused,
+            &self.orders,
             &self.reloads,
             &self.last_reload,
         ]
@@ -154,6 +162,10 @@ impl Events {
 
     fn rollout(&self, service: &str, result: &str) {
         self.rollouts.with_label_values(&[service, result]).inc();
+    }
+
+    fn order(&self, result: &str) {
+        self.orders.with_label_values(&[result]).inc();
     }
 
     pub fn count(&self, event: &Event) {
@@ -196,6 +208,8 @@ impl Events {
             Event::TurnedAway { reason } => {
                 self.refused.with_label_values(&[reason.label()]).inc();
             }
+            Event::CertificateIssued { .. } => self.order("success"),
+            Event::CertificateFailed { .. } => self.order("failure"),
             Event::Reloaded { result } => {
                 self.last_reload.set(result.is_ok().into());
                 let result = if result.is_ok() { "success" } else { "failure" };
@@ -364,6 +378,12 @@ mod tests {
             Event::TurnedAway {
                 reason: Barrier::FullForAddress,
             },
+            Event::CertificateFailed {
+                name: "a.example.com".into(),
+                why: String::new(),
+                next_try: std::time::SystemTime::now(),
+                is_served: false,
+            },
             Event::Reloaded {
                 result: Ok("no change".into()),
             },
@@ -389,6 +409,8 @@ mod tests {
             r#"tidegate_rollouts_total{result="rolled_back",service="shop"} 1"#,
             r#"tidegate_connections_refused_total{reason="full"} 0"#,
             r#"tidegate_connections_refused_total{reason="full_for_address"} 1"#,
+            r#"tidegate_acme_orders_total{result="success"} 0"#,
+            r#"tidegate_acme_orders_total{result="failure"} 1"#,
             r#"tidegate_config_reloads_total{result="success"} 1"#,
             r#"tidegate_config_reloads_total{result="failure"} 1"#,
             "tidegate_config_last_reload_successful 0",

@@ -98,6 +98,8 @@ const PLAIN = {
   said_last: (on) => `Last output of ${on}`,
   request_failed: (on) => `A request failed on ${on}`,
   engine_up: () => "The container engine answers",
+  certificate_issued: () => "A certificate came",
+  certificate_failed: () => "An order of a certificate failed",
   engine_down: () => "The container engine does not answer",
   reloaded: () => "Configuration reloaded",
   reload_failed: () => "Configuration not reloaded",
@@ -122,7 +124,7 @@ export const short = (image) => (image ?? "").replace(/sha256:([0-9a-f]{12})[0-9
 /** Colour of an event: `decision`, `good`, `move`, `bad` or `quiet`. */
 export function kind(what) {
   if (["scaled", "decided", "rolling", "rolled_out", "rolled_back", "reloaded"].includes(what)) return "decision";
-  if (["sick", "start_failed", "stop_failed", "pause_failed", "resume_failed", "said_last", "request_failed", "ejected", "port_taken", "rolling_back", "rollout_paused", "engine_down", "reload_failed"].includes(what)) return "bad";
+  if (["sick", "start_failed", "stop_failed", "pause_failed", "resume_failed", "said_last", "request_failed", "ejected", "port_taken", "rolling_back", "rollout_paused", "engine_down", "certificate_failed", "reload_failed"].includes(what)) return "bad";
   if (["ready", "returned", "resumed", "engine_up", "adopted"].includes(what)) return "good";
   if (what === "starting" || what === "draining") return "move";
   return "quiet";

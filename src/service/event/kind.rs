@@ -5,7 +5,7 @@ use crate::service::decided::Decided;
 use crate::service::replica::{Ailment, ReplicaId};
 use crate::service::spec::{ServiceName, Slot};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A thing that happened.
 #[derive(Clone, Debug)]
@@ -180,6 +180,20 @@ pub enum Event {
     TurnedAway {
         reason: Barrier,
     },
+    /// A certificate came from an authority, and is served.
+    CertificateIssued {
+        name: String,
+        ca: String,
+        until: SystemTime,
+    },
+    /// An order failed.
+    CertificateFailed {
+        name: String,
+        why: String,
+        next_try: SystemTime,
+        /// Whether an older certificate is served meanwhile.
+        is_served: bool,
+    },
     EngineUp,
     EngineDown {
         why: String,
@@ -203,6 +217,7 @@ impl Event {
             | Event::RolloutFailed { .. }
             | Event::LastLogs { .. }
             | Event::RequestFailed { .. }
+            | Event::CertificateFailed { .. }
             | Event::EngineDown { .. }
             | Event::Reloaded { result: Err(_) } => log::Level::Warn,
             Event::Decided { .. } => log::Level::Debug,
@@ -241,6 +256,8 @@ impl Event {
             | Event::RequestFailed { service, .. }
             | Event::Checked { service, .. } => Some(service),
             Event::TurnedAway { .. }
+            | Event::CertificateIssued { .. }
+            | Event::CertificateFailed { .. }
             | Event::EngineUp
             | Event::EngineDown { .. }
             | Event::Reloaded { .. } => None,

@@ -2,7 +2,7 @@
 
 use super::kind::Event;
 use crate::service::decided::Decided;
-use crate::service::time::Human;
+use crate::service::time::{Human, Utc};
 use std::fmt;
 
 impl fmt::Display for Event {
@@ -263,6 +263,26 @@ impl fmt::Display for Event {
             Event::Checked { service, ok } => write!(f, "{service}: health check ok={ok}"),
             Event::TurnedAway { reason } => {
                 write!(f, "refused a connection: {}", reason.label())
+            }
+            Event::CertificateIssued { name, ca, until } => {
+                let until = Utc(*until);
+                write!(f, "{name}: new certificate of {ca}, valid until {until}")
+            }
+            Event::CertificateFailed {
+                name,
+                why,
+                next_try,
+                is_served,
+            } => {
+                let (what, meanwhile) = match is_served {
+                    true => ("not renewed", "; the old certificate is served"),
+                    false => ("no certificate", ""),
+                };
+                let next_try = Utc(*next_try);
+                write!(
+                    f,
+                    "{name}: {what}: {why}{meanwhile}; next try at {next_try}"
+                )
             }
             Event::EngineUp => f.write_str("the container engine answers"),
             Event::EngineDown { why } => write!(

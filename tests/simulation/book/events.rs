@@ -118,6 +118,8 @@ impl Book {
             | Event::LastLogs { .. }
             | Event::RequestFailed { .. }
             | Event::TurnedAway { .. }
+            | Event::CertificateIssued { .. }
+            | Event::CertificateFailed { .. }
             | Event::Reloaded { .. }
             | Event::Decided { .. }
             | Event::Checked { .. } => {}
