@@ -41,7 +41,7 @@ impl Edge {
         }
         hygiene::response(head)
             .map_err(|broken| Error::explain(ErrorType::InvalidHTTPHeader, broken).into_up())?;
-        let forward = ctx.target.as_ref().map(|target| &target.forward);
+        let forward = ctx.route.as_ref().map(|route| &route.forward);
         let limit = forward.and_then(|forward| forward.max_response_body_bytes);
         let length = head.headers.get(header::CONTENT_LENGTH).and_then(number);
         if limit
@@ -70,7 +70,7 @@ impl Edge {
 
     /// Counts what comes of an answer's body, where that has a limit.
     pub(in crate::proxy) fn count_answered(&self, bytes: usize, ctx: &mut Context) -> Result<()> {
-        let limit = ctx.target.as_ref().map(|target| &target.forward);
+        let limit = ctx.route.as_ref().map(|route| &route.forward);
         if let Some(limit) = limit.and_then(|forward| forward.max_response_body_bytes) {
             ctx.response_body_bytes += bytes as u64;
             if ctx.response_body_bytes > limit {
@@ -85,7 +85,7 @@ impl Edge {
 /// A replica with a limit keeps its place until it is done, whether its client is still there or
 /// not: what works on for nobody takes as much of it.
 pub fn awaits_answer(ctx: &Context) -> Phase {
-    let limit = ctx.target.as_ref().map(|target| target.forward.limit());
+    let limit = ctx.route.as_ref().map(|route| route.forward.limit());
     match limit.is_some_and(|limit| limit < UNLIMITED) {
         true => Phase::Owed,
         false => Phase::Answer,

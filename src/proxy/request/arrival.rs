@@ -27,16 +27,16 @@ impl Edge {
         ctx.exchange.client = forwarded::client(head, peer, trusted);
         ctx.exchange.is_trusted = peer.is_some_and(|peer| any_contains(trusted, peer));
         if let Ok(Way::ToAService(slashes)) = clean {
-            ctx.target = settings.routes.find(head, ctx.exchange.client).cloned();
-            let keeps = |target: &Arc<Route>| target.keeps_encoded_slashes;
-            if slashes == Slashes::Encoded && !ctx.target.as_ref().is_some_and(keeps) {
-                ctx.target = None;
+            ctx.route = settings.routes.find(head, ctx.exchange.client).cloned();
+            let keeps = |route: &Arc<Route>| route.keeps_encoded_slashes;
+            if slashes == Slashes::Encoded && !ctx.route.as_ref().is_some_and(keeps) {
+                ctx.route = None;
                 clean = Err(Refusal::EncodedSlash);
             }
-            let forward = ctx.target.as_ref().map(|target| &target.forward);
+            let forward = ctx.route.as_ref().map(|route| &route.forward);
             ctx.key = forward.and_then(|it| balance::key(it, &head.headers, ctx.exchange.client));
         }
-        ctx.exchange.service = ctx.target.as_ref().map(|target| target.service.clone());
+        ctx.exchange.service = ctx.route.as_ref().map(|route| route.service.clone());
         clean
     }
 }
@@ -51,11 +51,11 @@ pub struct Arrival {
 
 impl Arrival {
     pub fn of(head: &RequestHeader, ctx: &Context) -> Arrival {
-        let target = ctx.target.as_ref();
-        let scaler = target.and_then(|target| target.scaler.as_ref());
+        let route = ctx.route.as_ref();
+        let scaler = route.and_then(|route| route.scaler.as_ref());
         Arrival {
             counts: scaler.is_some_and(|scaler| scaler.counts(head.uri.path())),
-            wants_a_page: target.is_some_and(|target| target.forward.waiting_page)
+            wants_a_page: route.is_some_and(|route| route.forward.waiting_page)
                 && waiting::is_for_a_page(head),
         }
     }

@@ -29,11 +29,11 @@ impl Edge {
         if !error.is_some_and(is_a_replicas) {
             return;
         }
-        let (Some(fault), Some(target)) = (ctx.fault.take(), &ctx.target) else {
+        let (Some(fault), Some(route)) = (ctx.fault.take(), &ctx.route) else {
             return;
         };
         let snapshot = self.reader.load();
-        let Some(service) = snapshot.service(target.service.as_str()) else {
+        let Some(service) = snapshot.service(route.service.as_str()) else {
             return;
         };
         if let Some(left_out) = service.load.faults.note(fault.clone()) {

@@ -24,19 +24,19 @@ impl Edge {
         arrival: Arrival,
         ctx: &mut Context,
     ) -> Result<Option<Answer>> {
-        let Some(target) = ctx.target.clone() else {
+        let Some(route) = ctx.route.clone() else {
             return Ok(Some(unavailable()));
         };
-        if !self.note(&target, arrival.counts, ctx.started) {
+        if !self.note(&route, arrival.counts, ctx.started) {
             tokio::select! {
                 biased;
                 left = caller.left() => return Err(left),
-                () = hold::until_known(&self.reader, &target) => {}
+                () = hold::until_known(&self.reader, &route) => {}
             }
-            self.note(&target, arrival.counts, ctx.started);
+            self.note(&route, arrival.counts, ctx.started);
         }
         if arrival.wants_a_page
-            && let Some(service) = self.reader.load().service(target.service.as_str())
+            && let Some(service) = self.reader.load().service(route.service.as_str())
             && service.ready.is_empty()
             && service.coming
         {
@@ -70,20 +70,20 @@ impl Edge {
     /// Claims the next replica that this request has not tried, or waits for one. Fails when its
     /// client leaves meanwhile.
     async fn claim(&self, caller: &mut impl Caller, ctx: &mut Context) -> Result<Option<Lease>> {
-        let Some(target) = &ctx.target else {
+        let Some(route) = &ctx.route else {
             return Ok(None);
         };
         let ask = Ask {
-            forward: &target.forward,
+            forward: &route.forward,
             key: ctx.key.as_deref(),
             tried: &ctx.tried,
         };
         let lease = {
             let snapshot = self.reader.load();
-            let Some(service) = snapshot.service(target.service.as_str()) else {
+            let Some(service) = snapshot.service(route.service.as_str()) else {
                 return Ok(None);
             };
-            match hold::is_kept_by_others(service, &target.forward, &ctx.tried) {
+            match hold::is_kept_by_others(service, &route.forward, &ctx.tried) {
                 true => None,
                 false => balance::claim(service, ask),
             }
@@ -92,11 +92,11 @@ impl Edge {
             return Ok(lease);
         }
         let began = Instant::now();
-        let patience = target.forward.hold_timeout.saturating_sub(ctx.held);
+        let patience = route.forward.hold_timeout.saturating_sub(ctx.held);
         let waited = tokio::select! {
             biased;
             left = caller.left() => Err(left),
-            lease = hold::wait(&self.reader, target, ask, patience) => Ok(lease),
+            lease = hold::wait(&self.reader, route, ask, patience) => Ok(lease),
         };
         ctx.held += began.elapsed();
         match waited {
@@ -113,9 +113,9 @@ impl Edge {
     }
 
     /// Counts a request; false when nobody has published its service yet.
-    fn note(&self, target: &Route, counts: bool, now: Instant) -> bool {
+    fn note(&self, route: &Route, counts: bool, now: Instant) -> bool {
         let snapshot = self.reader.load();
-        let service = snapshot.service(target.service.as_str());
+        let service = snapshot.service(route.service.as_str());
         service.is_some_and(|service| {
             service.load.note(counts);
             service.load.keep_time(now);

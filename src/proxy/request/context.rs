@@ -31,7 +31,7 @@ pub struct Context {
     pub scheme: Scheme,
     /// Headers about the client that its request is sent on with.
     pub forwarded: Forwarded,
-    pub target: Option<Arc<Route>>,
+    pub route: Option<Arc<Route>>,
     pub lease: Option<Lease>,
     /// Identity of the client, where its service balances by that.
     pub key: Option<Box<[u8]>>,
@@ -70,7 +70,7 @@ impl Context {
             peer: None,
             scheme: Scheme::HTTP,
             forwarded: Forwarded::default(),
-            target: None,
+            route: None,
             lease: None,
             key: None,
             attempts: 0,
@@ -115,12 +115,12 @@ impl Context {
 
     /// The filters and observers for this request.
     pub fn chain(&self) -> &Chain {
-        chain(self.target.as_deref(), &self.settings)
+        chain(self.route.as_deref(), &self.settings)
     }
 
     /// The filters, and the facts that they may change.
     pub fn filters(&mut self) -> (&Chain, &mut Exchange) {
-        let chain = chain(self.target.as_deref(), &self.settings);
+        let chain = chain(self.route.as_deref(), &self.settings);
         (chain, &mut self.exchange)
     }
 }

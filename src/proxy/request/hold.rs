@@ -21,15 +21,15 @@ use tokio::time::{Instant, timeout_at};
 /// on a replica that they have tried.
 pub async fn wait(
     reader: &Reader,
-    target: &Route,
+    route: &Route,
     ask: Ask<'_>,
     patience: Duration,
 ) -> Option<Lease> {
     let tried = ask.tried;
     let deadline = Instant::now() + patience;
     let mut reader = reader.clone();
-    let limit = target.forward.limit();
-    let load = reader.load().service(target.service.as_str())?.load.clone();
+    let limit = route.forward.limit();
+    let load = reader.load().service(route.service.as_str())?.load.clone();
     let mut is_next = !tried.is_empty();
     let mut turn = pin!(load.turn());
     let mut _turn = None;
@@ -42,12 +42,12 @@ pub async fn wait(
         let mut there = Vacancy::Closed;
         {
             let snapshot = reader.load();
-            let service = snapshot.service(target.service.as_str())?;
+            let service = snapshot.service(route.service.as_str())?;
             for replica in service.ready.iter().filter(|_| !tried.is_empty()) {
                 settled.push(Box::pin(replica.doubt.settled()));
             }
             if place.is_none() {
-                place = load.hold(target.forward.hold_max);
+                place = load.hold(route.forward.hold_max);
             }
             // Where there is no room to wait, nobody is kept from what is there, unless those
             // that wait are kept from it, too.
@@ -107,12 +107,12 @@ pub fn is_kept_by_others(service: &ServiceView, forward: &Forward, tried: &[u64]
 
 /// Waits until the service is published: routes lead to it a moment before that, at the start
 /// and when a reload adds it.
-pub async fn until_known(reader: &Reader, target: &Route) {
-    let deadline = Instant::now() + target.forward.hold_timeout;
+pub async fn until_known(reader: &Reader, route: &Route) {
+    let deadline = Instant::now() + route.forward.hold_timeout;
     let mut reader = reader.clone();
     loop {
         reader.seen();
-        if reader.load().service(target.service.as_str()).is_some() {
+        if reader.load().service(route.service.as_str()).is_some() {
             return;
         }
         let Ok(Ok(())) = timeout_at(deadline, reader.changed()).await else {

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Stage {
     writer: Writer,
     reader: Reader,
-    target: Arc<Route>,
+    route: Arc<Route>,
     view: ServiceView,
 }
 
@@ -26,7 +26,7 @@ impl Stage {
     fn limited(hold_max: u64, container_concurrency: Option<u32>) -> Stage {
         let (writer, reader) = store();
         let name = ServiceName::new("web");
-        let target = Route {
+        let route = Route {
             service: name.clone(),
             forward: Forward {
                 hold_max,
@@ -45,7 +45,7 @@ impl Stage {
         let mut stage = Stage {
             writer,
             reader,
-            target: Arc::new(target),
+            route: Arc::new(route),
             view,
         };
         stage.publish();
@@ -77,14 +77,14 @@ impl Stage {
     }
 
     fn waits(&self, tried: &'static [u64]) -> impl Future<Output = Option<Lease>> + use<> {
-        let (reader, target) = (self.reader.clone(), Arc::clone(&self.target));
+        let (reader, route) = (self.reader.clone(), Arc::clone(&self.route));
         async move {
             let ask = Ask {
-                forward: &target.forward,
+                forward: &route.forward,
                 key: None,
                 tried,
             };
-            wait(&reader, &target, ask, PATIENCE).await
+            wait(&reader, &route, ask, PATIENCE).await
         }
     }
 }
@@ -198,7 +198,7 @@ async fn nobody_jumps_the_queue_for_a_place() {
     let mut stage = Stage::limited(2, Some(1));
     let (lease, order) = in_line(&mut stage, 2);
     sleep(Duration::from_millis(1)).await;
-    let kept = || is_kept_by_others(&stage.view, &stage.target.forward, &[]);
+    let kept = || is_kept_by_others(&stage.view, &stage.route.forward, &[]);
     assert!(kept());
     assert!(
         stage.waits(&[]).await.is_none(),

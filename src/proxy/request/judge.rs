@@ -109,12 +109,12 @@ impl Edge {
     /// from a lost replica, or never sent because its turn did not come: these add no load to a
     /// replica in trouble.
     fn may_retry(&self, ctx: &Context) -> bool {
-        let Some(target) = &ctx.target else {
+        let Some(route) = &ctx.route else {
             return false;
         };
-        let terms = &target.forward.retries;
+        let terms = &route.forward.retries;
         let snapshot = self.reader.load();
-        let service = snapshot.service(target.service.as_str());
+        let service = snapshot.service(route.service.as_str());
         let left_the_line = ctx.dial.as_ref().is_some_and(|dial| dial.left_the_line());
         let is_free = ctx.is_lost() || left_the_line;
         ctx.attempts < terms.attempts
@@ -125,17 +125,17 @@ impl Edge {
     /// is there, it waits for this one as it would for one that is on its way: the listen queue
     /// was full, and the kernel asks again only when we have long given up.
     fn dials_again(&self, error: &Error, ctx: &mut Context) -> bool {
-        let Some(target) = &ctx.target else {
+        let Some(route) = &ctx.route else {
             return false;
         };
-        let forward = &target.forward;
+        let forward = &route.forward;
         let timed_out = *error.etype() == ErrorType::ConnectTimedout;
         if !timed_out || ctx.is_lost() || ctx.held >= forward.hold_timeout {
             return false;
         }
         let snapshot = self.reader.load();
         let is_other = |replica: &Arc<Replica>| !ctx.tried.contains(&replica.generation);
-        let service = snapshot.service(target.service.as_str());
+        let service = snapshot.service(route.service.as_str());
         if service.is_none_or(|service| service.ready.iter().any(is_other)) {
             return false;
         }
@@ -149,12 +149,12 @@ impl Edge {
 
     /// How long the request waits for its turn to connect to the replica that it has.
     pub(in crate::proxy) fn patience(&self, ctx: &Context) -> Patience {
-        let Some(target) = &ctx.target else {
+        let Some(route) = &ctx.route else {
             return Patience::Little;
         };
-        let forward = &target.forward;
+        let forward = &route.forward;
         let snapshot = self.reader.load();
-        let service = snapshot.service(target.service.as_str());
+        let service = snapshot.service(route.service.as_str());
         let would_do = |replica: &Arc<Replica>| {
             !ctx.tried.contains(&replica.generation)
                 && !replica.doubt.is_raised()

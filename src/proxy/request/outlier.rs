@@ -12,11 +12,11 @@ use std::sync::Arc;
 impl Edge {
     /// Heeds the status of a replica's answer.
     pub(in crate::proxy) fn heed(&self, status: StatusCode, ctx: &Context) {
-        let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
+        let (Some(lease), Some(route)) = (&ctx.lease, &ctx.route) else {
             return;
         };
         let replica = lease.replica();
-        let scaler = target.scaler.as_ref();
+        let scaler = route.scaler.as_ref();
         if scaler.is_some_and(|scaler| scaler.needs().latency) {
             replica.answered(ctx.started.elapsed());
         }
@@ -25,7 +25,7 @@ impl Edge {
             replica.doubt.ask();
         }
         let row = replica.outlier.note(is_5xx);
-        if let Some(terms) = &target.forward.outlier_detection
+        if let Some(terms) = &route.forward.outlier_detection
             && row >= terms.consecutive_5xx
         {
             self.consider(replica, terms);

@@ -22,8 +22,8 @@ impl Edge {
         let text = error.map(ToString::to_string).or(ctx.cut.take());
         let text = text.or_else(|| ctx.refused.map(|refusal| refusal.to_string()));
         let duration = ctx.started.elapsed();
-        if let Some(target) = &ctx.target
-            && let Some(service) = self.reader.load().service(target.service.as_str())
+        if let Some(route) = &ctx.route
+            && let Some(service) = self.reader.load().service(route.service.as_str())
         {
             service.load.answers.note(status, duration);
         }

@@ -77,7 +77,7 @@ impl Edge {
                 return Ok(Err(Stop::Refuse(refusal.status())));
             }
         }
-        if ctx.target.is_none() {
+        if ctx.route.is_none() {
             let head = request.head();
             return Ok(Err(Stop::Answer(match head.uri.path() {
                 "/" if [Method::GET, Method::HEAD].contains(&head.method) => front_page(),
@@ -89,8 +89,8 @@ impl Edge {
             return Ok(Err(Stop::Answer(answer)));
         }
         let head = request.head();
-        let target = ctx.target.as_ref();
-        let max = target.map(|target| target.forward.max_request_body_bytes);
+        let route = ctx.route.as_ref();
+        let max = route.map(|route| route.forward.max_request_body_bytes);
         if content_length(head) > max {
             return Ok(Err(Stop::Refuse(StatusCode::PAYLOAD_TOO_LARGE)));
         }

@@ -30,7 +30,7 @@ impl Edge {
         used: Option<Use>,
         ctx: &mut Context,
     ) -> Result<Link> {
-        let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
+        let (Some(lease), Some(target)) = (&ctx.lease, &ctx.route) else {
             return Err(Error::new_in(ErrorType::InternalError));
         };
         let kept = used.and_then(|used| lease.reuse(used));

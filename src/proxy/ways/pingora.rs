@@ -53,7 +53,7 @@ impl ProxyHttp for Edge {
             connection.expect((!is_chunked).then(|| content_length(head).unwrap_or(0)));
         }
         if session.req_header().version == Version::HTTP_10 {
-            // It knows no interim answers.
+            // An HTTP/1.0 client knows no interim answers.
             session.set_ignore_info_resp(true);
         }
         Ok(())
@@ -90,11 +90,11 @@ impl ProxyHttp for Edge {
         ctx: &mut Context,
     ) -> Result<Box<HttpPeer>> {
         self.claim_next(session, ctx).await?;
-        let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
+        let (Some(lease), Some(route)) = (&ctx.lease, &ctx.route) else {
             return Err(Error::new_in(ErrorType::InternalError));
         };
         let used = retry::used_for(session.req_header());
-        let (peer, dial) = peer(lease, &target.forward, used, self.patience(ctx));
+        let (peer, dial) = peer(lease, &route.forward, used, self.patience(ctx));
         ctx.dial = Some(dial);
         Ok(Box::new(peer))
     }
@@ -130,7 +130,7 @@ impl ProxyHttp for Edge {
         upstream: &mut RequestHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        // What asks for a WebSocket and is none is an ordinary request: were the upgrade passed
+        // A request for an upgrade that is no WebSocket is an ordinary one: were the upgrade passed
         // on from here, the tunnel could be lost (pingora#946).
         upstream.remove_header(&header::UPGRADE);
         upstream.remove_header(&header::CONNECTION);
@@ -154,11 +154,11 @@ impl ProxyHttp for Edge {
         if end_of_stream && let Some(connection) = Connection::of(session) {
             connection.enter(awaits_answer(ctx));
         }
-        let Some(target) = &ctx.target else {
+        let Some(route) = &ctx.route else {
             return Ok(());
         };
         ctx.request_body_bytes += body.as_ref().map_or(0, |piece| piece.len() as u64);
-        if ctx.request_body_bytes > target.forward.max_request_body_bytes {
+        if ctx.request_body_bytes > route.forward.max_request_body_bytes {
             return Err(Error::explain(
                 ErrorType::HTTPStatus(StatusCode::PAYLOAD_TOO_LARGE.as_u16()),
                 "the request body is larger than max_request_body",
@@ -188,7 +188,7 @@ impl ProxyHttp for Edge {
         if session.req_header().version == Version::HTTP_10
             && head.remove_header(&header::TRANSFER_ENCODING).is_some()
         {
-            // It knows no chunks: the answer ends with the connection.
+            // An HTTP/1.0 client knows no chunks: the answer ends with the connection.
             session.set_keepalive(None);
         }
         if !self.still_keeps(session.is_process_shutting_down()) {
@@ -356,7 +356,7 @@ impl Asking for Session {
         if has_token(&head.headers, header::EXPECT, "100-continue") {
             self.write_continue_response().await?;
         }
-        // What is in it is sent to a replica first.
+        // The buffered pieces are sent to a replica first.
         self.enable_retry_buffering();
         let mut length = 0;
         while let Some(piece) = self

@@ -2,12 +2,11 @@
 //! with nothing in between.
 //!
 //! Most requests are plain: HTTP/1.1, with a short body or none, and nothing said to this hop.
-//! Whatever is not, or is not as it should be, goes through Pingora, byte for byte, and its
-//! connection comes back afterwards. A short body is taken as a whole before a replica is asked:
-//! who sends it slowly keeps no replica busy, and it can be sent again.
+//! Any other request goes through Pingora, byte for byte, and its connection comes back afterwards.
+//! A short body is read as a whole before a replica is claimed: a slow sender keeps no replica
+//! busy, and the body can be sent again.
 //!
-//! What is decided about a request is decided by the same functions on both ways; only reading and
-//! writing is done here.
+//! Both ways decide about a request by the same functions; only reading and writing is done here.
 
 use super::h2;
 use super::plain::client::{Arrived, Client, Next};

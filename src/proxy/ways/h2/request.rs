@@ -13,7 +13,7 @@ use http::Request;
 /// End of a stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// It was answered, or failed.
+    /// Answered, or failed.
     Here,
     /// The client took its request back.
     Reset,

@@ -29,10 +29,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What the connection is given at once of an answer.
+/// Bytes of an answer that the connection is given at once.
 const PART_BYTES: usize = 32 << 10;
 
-/// What the streams of a connection share.
+/// Common state of a connection's streams.
 pub struct Shared {
     pub connection: Arc<Connection>,
     pub socket: Option<Arc<SocketDigest>>,

@@ -46,8 +46,8 @@ pub trait Asker: Asking {
         spelling: &Spelling,
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Begins the final answer. It may wait for more to come, or for `flush`. `keeps`: the request
-    /// was read to its end, so that another one may follow.
+    /// Begins the final answer, which may wait for more to come, or for `flush`. `keeps`: the
+    /// request was read to its end, so that another one may follow.
     fn head(&mut self, head: ResponseHeader, spelling: &Spelling, keeps: bool);
 
     /// Adds a piece of the answer's body.

@@ -19,23 +19,23 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, copy, sink};
 use tokio::time::{Instant, timeout};
 
-/// What is read at once of a client: a head, and mostly the whole of a short body. A read that
-/// leaves room tells the runtime that nothing more is there, which spares the next one.
+/// Size of a read from a client: a head, and mostly the whole of a short body. A read that leaves
+/// room tells the runtime that nothing more is there, which spares the next one.
 const READ_BYTES: usize = 16 << 10;
-/// What a long body is read with.
+/// Size of a read of a long body.
 const BODY_BYTES: usize = 64 << 10;
 /// Parts that are shorter altogether are written one by one, as the stream below would keep them.
 pub const TOGETHER_BYTES: usize = 16 << 10;
 /// Empty lines before a request, which are skipped; some clients send one behind a body.
 const EMPTY_LINES_MAX: usize = 16;
-/// What is left of a refused upload is read this long, so that the client sees the answer and
-/// not a reset.
+/// The rest of a refused upload is read this long, so that the client sees the answer and not a
+/// reset.
 pub const REFUSED_BODY_DRAIN: Duration = Duration::from_secs(2);
 
 pub struct Client {
     pub stream: Box<Guarded>,
     pub connection: Arc<Connection>,
-    /// What came and nobody has read yet.
+    /// Bytes that came and were not read yet.
     pub inbox: BytesMut,
     /// Rings when the replica is silent.
     patience: Alarm,
@@ -43,7 +43,7 @@ pub struct Client {
     pub is_used: bool,
 }
 
-/// What came of waiting for a request.
+/// Result of waiting for a request.
 pub enum Arrived {
     /// A head of this length.
     Head(usize),
@@ -54,7 +54,7 @@ pub enum Arrived {
     Nothing,
 }
 
-/// What is next on a connection.
+/// The next turn of a connection.
 pub enum Next {
     /// Another plain request, if one comes.
     Plain,

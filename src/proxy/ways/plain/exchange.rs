@@ -82,7 +82,7 @@ impl<A: Asker> Exchange<'_, A> {
         if !lease.is_some_and(|lease| replica.note(lease)) {
             return Err(failure::lost());
         }
-        let forward = ctx.target.as_ref().map(|target| &target.forward);
+        let forward = ctx.route.as_ref().map(|route| &route.forward);
         let patience = forward.map_or_else(Patience::default, |forward| Patience {
             read: forward.read_timeout,
             write: forward.write_timeout,

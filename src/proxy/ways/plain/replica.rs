@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::io::{AsyncWrite, Interest};
 use tokio::time::timeout;
 
-/// What a longer body is read with.
+/// Size of a read of a longer body.
 const BODY_BYTES: usize = 64 << 10;
 /// A replica's head is no longer.
 const ANSWER_HEAD_MAX: usize = 1 << 20;
@@ -224,8 +224,8 @@ impl Http1Replica<'_> {
         let body = Body::of(answer, self.to_head);
         self.stays = stays(answer, &body);
         if body == Body::Close && answer.headers.get(header::TRANSFER_ENCODING).is_none() {
-            // It ends with the replica's connection, and the client's may not look the same when
-            // that breaks.
+            // The body ends with the replica's connection, and the client's may not look the same
+            // when that breaks.
             answer.insert_header(header::TRANSFER_ENCODING, "chunked")?;
         }
         self.body = Some(body);

@@ -26,13 +26,13 @@ impl Edge {
         let mut ctx = Context::new(settings, &self.in_flight);
         ctx.peer = Some(client.connection.wire.peer.clone());
         ctx.scheme = client.connection.wire.scheme.clone();
-        // One that is not clean has no target.
+        // One that is not clean has no route.
         let clean = self.introduce(&mut head, &raw, &mut ctx);
         let length = content_length(&head).unwrap_or(0);
         let fits = ctx
-            .target
+            .route
             .as_ref()
-            .is_some_and(|target| length <= target.forward.max_request_body_bytes);
+            .is_some_and(|route| length <= route.forward.max_request_body_bytes);
         if !fits || asks_for_websocket(&head) {
             drop(head);
             client.give_back(raw);

@@ -96,8 +96,8 @@ impl Edge {
             asker.skip_body();
             return say(asker, head, ctx, answer).await;
         }
-        let limit = ctx.target.as_ref();
-        let limit = limit.map_or(0, |target| target.forward.max_request_body_bytes);
+        let limit = ctx.route.as_ref();
+        let limit = limit.map_or(0, |route| route.forward.max_request_body_bytes);
         let upload = match is_chunked || length > body.len() as u64 {
             true => Upload::new(is_chunked, limit, ctx.chain().owned()),
             false => Upload::none(),

@@ -23,7 +23,7 @@ pub struct Upload {
     is_framed: bool,
     /// Bytes that the body may have.
     limit: u64,
-    /// What it had so far.
+    /// Bytes of the body so far.
     pub bytes: u64,
     /// Bytes that replicas took, framing included.
     pub written: u64,

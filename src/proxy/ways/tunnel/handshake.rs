@@ -64,10 +64,10 @@ impl Attempt for Handshake<'_> {
 
 impl Handshake<'_> {
     async fn ask_on(&mut self, link: Link, ctx: &mut Context) -> Result<(Replica, ResponseHeader)> {
-        let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
+        let (Some(lease), Some(route)) = (&ctx.lease, &ctx.route) else {
             return Err(Error::new_in(ErrorType::InternalError));
         };
-        let forward = &target.forward;
+        let forward = &route.forward;
         ctx.reach = Reach::Head;
         let mut replica = Replica::new(Box::new(Stream::from(link.stream)));
         replica.read_timeout = Some(forward.read_timeout);
@@ -219,7 +219,7 @@ async fn join(
     if let Some(body) = filters::answer(&mut answer, session.req_header(), ctx)? {
         return write(session, answer, body).await.map_err(Error::into_down);
     }
-    let (Some(lease), Some(target)) = (&ctx.lease, &ctx.target) else {
+    let (Some(lease), Some(route)) = (&ctx.lease, &ctx.route) else {
         return Err(Error::new_in(ErrorType::InternalError));
     };
     if answer.status != StatusCode::SWITCHING_PROTOCOLS {
@@ -231,8 +231,8 @@ async fn join(
         .await
         .map_err(|error| error.into_down())?;
 
-    // What came behind the 101 is with the session and comes at once; if nothing did, this may
-    // take from the connection what is already there.
+    // Bytes behind the 101 are with the session and come at once; if there are none, this may take
+    // from the connection those that are already there.
     replica.read_timeout = None;
     let early = match replica.read_body_bytes().now_or_never() {
         Some(Ok(Some(early))) => early,
@@ -241,7 +241,7 @@ async fn join(
     if let Some(connection) = Connection::of(session) {
         connection.enter(Phase::Tunnel);
     }
-    let idle = target.forward.tunnel_idle_timeout;
+    let idle = route.forward.tunnel_idle_timeout;
     let mut pipe = Pipe::new(
         session.as_downstream_mut(),
         replica.into_inner(),
@@ -257,7 +257,7 @@ async fn join(
     Ok(())
 }
 
-/// What the replica says, unless the client closes its connection before.
+/// The replica's answer, unless the client closes its connection before.
 ///
 /// To see that, the connection must be read; `read_body_or_idle` keeps the one byte that it may
 /// find, because pipelining is on, and gives it back as the tunnel's first.

@@ -63,7 +63,7 @@ impl<'a> Pipe<'a> {
         poll_fn(|cx| self.poll(cx)).await
     }
 
-    /// What the replica got.
+    /// Bytes that the replica got.
     pub fn bytes_up(&self) -> u64 {
         self.up.bytes
     }
@@ -134,8 +134,8 @@ struct Way {
 enum State {
     #[default]
     Open,
-    /// Nobody takes it any more. It is still read, because closing a connection with bytes unread
-    /// resets it, and the other way may have its last words on it.
+    /// Read and dropped, because closing a connection with bytes unread resets it, and the other
+    /// way may have its last words on it.
     Discarding,
     Closing,
     Over,
@@ -244,8 +244,8 @@ impl End for Replica {
         match ready!(read.poll(cx)) {
             Ok(0) => Poll::Ready(Ok(None)),
             Ok(_) => Poll::Ready(Ok(Some(self.buffer.split().freeze()))),
-            // It closed with something of the client's unread. All that it said was read before
-            // that, and must not be lost on the last stretch.
+            // The replica closed with bytes of the client's unread. All that it sent was read
+            // before that, and must not be lost on the last stretch.
             Err(error) if error.kind() == ErrorKind::ConnectionReset => Poll::Ready(Ok(None)),
             Err(error) => Poll::Ready(Err(format!("the replica's connection broke: {error}"))),
         }
