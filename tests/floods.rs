@@ -1,4 +1,4 @@
-//! What a client of HTTP/2 may send without end costs it its connection, and nobody else anything.
+//! Floods of frames without end cost an HTTP/2 client its connection, and nobody else anything.
 
 use crate::support::edge::Edge;
 use crate::support::h2::Client;
