@@ -173,7 +173,7 @@ impl Keeper {
         }
     }
 
-    fn answers(&self) -> Answers {
+    pub(super) fn answers(&self) -> Answers {
         Answers {
             challenges: self.connections.challenges.clone(),
             store: self.store.clone(),
@@ -213,7 +213,10 @@ impl Keeper {
     /// Time until something is due.
     fn pause(&self, now: SystemTime) -> Duration {
         if !self.is_in_control {
-            return MIRROR_EVERY;
+            return match self.names.is_empty() {
+                true => LOOK_AGAIN_MAX,
+                false => MIRROR_EVERY,
+            };
         }
         let idle = self.names.iter().filter(|(_, entry)| !entry.is_ordering);
         let due = idle.map(|(name, entry)| entry.due(name, now).0);

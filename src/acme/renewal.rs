@@ -23,26 +23,16 @@ use std::time::SystemTime;
 impl Keeper {
     /// Adopts the configuration: names that are new are loaded, names that left are let go.
     pub(super) fn configure(&mut self) {
-        let settings = Arc::clone(&self.wanted.settings);
-        self.orderer = match Http::new(settings.ca_root.as_deref()) {
-            Ok(http) => Ok(Orderer {
-                store: self.store.clone(),
-                http,
-                prover: Prover {
-                    answers: super::answers::Answers {
-                        challenges: self.connections.challenges.clone(),
-                        store: self.store.clone(),
-                    },
-                    resolver: Resolver {
-                        servers: self.wanted.resolvers.clone(),
-                    },
-                },
-                settings: Arc::clone(&settings),
-            }),
-            Err(error) => Err(error.to_string()),
+        let wanted = self.wanted.names();
+        let has_orders = wanted
+            .values()
+            .any(|authority| *authority == Authority::Acme);
+        // The roots of the system are read for those that need them only.
+        self.orderer = match has_orders || self.wanted.settings.on_demand.is_some() {
+            true => self.new_orderer(),
+            false => Err("no name has its certificate from a CA".to_owned()),
         };
         self.ports = self.wanted.challenge_ports;
-        let wanted = self.wanted.names();
         self.names.retain(|name, entry| match entry.on_demand {
             Some(_) => self.wanted.may_ask_for(name) && !wanted.contains_key(name),
             None => wanted.get(name) == Some(&entry.authority),
@@ -55,6 +45,22 @@ impl Keeper {
             });
         }
         self.try_ask();
+    }
+
+    fn new_orderer(&self) -> Result<Orderer, String> {
+        let settings = Arc::clone(&self.wanted.settings);
+        let http = Http::new(settings.ca_root.as_deref()).map_err(|error| error.to_string())?;
+        Ok(Orderer {
+            store: self.store.clone(),
+            http,
+            prover: Prover {
+                answers: self.answers(),
+                resolver: Resolver {
+                    servers: self.wanted.resolvers.clone(),
+                },
+            },
+            settings,
+        })
     }
 
     /// Issues what the local CA is due to issue.

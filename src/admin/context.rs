@@ -5,6 +5,7 @@ use super::history::History;
 use super::live::Live;
 use super::order::Order;
 use super::streams::Streams;
+use crate::certs::{Certificates, Reports};
 use crate::service::store::Reader;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -13,6 +14,9 @@ use tokio::sync::{mpsc, watch};
 #[derive(Clone)]
 pub struct Admin {
     pub reader: Reader,
+    pub certificates: Certificates,
+    /// Standing of names that get certificates by themselves.
+    pub reports: Reports,
     pub metrics: Metrics,
     pub orders: mpsc::Sender<Order>,
     /// True once the process is leaving.

@@ -123,6 +123,21 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
             schemas,
         ),
     );
+    let certificates = answer::<view::CertificatesJson>(
+        schemas,
+        "Certificates that are served, and names that have none yet",
+    );
+    add(
+        "/api/v1/certificates",
+        "get",
+        read(
+            "certificates",
+            "Certificates, and their next orders",
+            &[],
+            vec![(200, certificates)],
+            schemas,
+        ),
+    );
     let mut events = answer::<view::EventsJson>(
         schemas,
         "A list, or a stream of messages with `Told` \

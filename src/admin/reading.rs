@@ -12,6 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prometheus::{Encoder, TextEncoder};
 use serde::Serialize;
+use std::time::SystemTime;
 
 pub async fn metrics(State(admin): State<Admin>) -> Response {
     let mut text = Vec::new();
@@ -85,6 +86,11 @@ fn about<T: Serialize>(
         Some(service) => Json(show(service, snapshot.taken)).into_response(),
         None => no_service(&snapshot, &name),
     }
+}
+
+pub async fn certificates(State(admin): State<Admin>) -> Json<view::CertificatesJson> {
+    let now = SystemTime::now();
+    Json(view::certificates(&admin.certificates, &admin.reports, now))
 }
 
 pub async fn numbers_lately(State(admin): State<Admin>) -> Json<view::RecentSeries> {

@@ -37,6 +37,7 @@ pub fn router(admin: Admin, door: Door) -> Router {
         .route("/api/v1/services", get(reading::services))
         .route("/api/v1/services/{name}", get(reading::service))
         .route("/api/v1/services/{name}/decisions", get(reading::decisions))
+        .route("/api/v1/certificates", get(reading::certificates))
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/numbers", get(reading::numbers_lately))
         .route("/api/v1/openapi.json", get(openapi::document))

@@ -7,6 +7,7 @@ use super::supervisor::Supervisor;
 use super::tasks::Tasks;
 use super::unix_socket::Socket;
 use super::upgrade::holdings::Holdings;
+use crate::acme::CertificateHandle;
 use crate::config::Config;
 use crate::control::Handle;
 use crate::plugin::Registry;
@@ -25,6 +26,7 @@ pub struct Keeper {
     pub registry: Registry,
     pub reader: Reader,
     pub handle: Handle,
+    pub certificates: CertificateHandle,
     pub supervisor: Supervisor,
     pub settings: Arc<ArcSwap<Settings>>,
     pub observers: Observers,

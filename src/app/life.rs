@@ -97,6 +97,8 @@ impl KeeperParts {
                 }
             }
         }
+        // Not before clients are let in: the CA is one of them.
+        keeper.certificates.take_control().await;
         let watched = keeper.watched();
         let successor = loop {
             tokio::select! {

@@ -10,6 +10,7 @@
 //! that knows which engines there are.
 
 mod admin_token;
+mod certificates;
 mod doors;
 mod engines;
 mod exit;

@@ -1,5 +1,6 @@
 //! A reload: the configuration is read again, and the parts made from it are swapped.
 
+use super::certificates::wanted_of;
 use super::keeper::Keeper;
 use super::parts::{managed_of, settings_of};
 use crate::config::{self, Diff, Env};
@@ -38,6 +39,7 @@ impl Keeper {
         let background = std::mem::take(&mut new.background);
         // Routes first: a service that left is drained only when no route leads to it any more.
         self.settings.store(Arc::new(settings_of(&new)));
+        self.certificates.want(wanted_of(&new));
         self.observers.replace(&new);
         self.tasks.keep_only(&new);
         self.tasks.start(background);

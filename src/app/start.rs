@@ -2,6 +2,7 @@
 //! place in Pingora's life.
 
 use super::admin_token::admin_token;
+use super::certificates::certificate_parts;
 use super::doors::{Doors, Entrance};
 use super::engines;
 use super::exit::exit;
@@ -87,6 +88,7 @@ fn start(text: &Text, options: Options, registry: Registry) -> Result<Infallible
     let (order_sender, orders) = mpsc::channel(4);
     let (leaving_sender, leaving) = watch::channel(false);
     observers.replace(&config);
+    let certificates = certificate_parts(&config, observers.sink());
 
     let conf = server_conf(&config);
     let mut server = Server::new_with_opt_and_conf(Opt::default(), conf);
@@ -94,6 +96,8 @@ fn start(text: &Text, options: Options, registry: Registry) -> Result<Infallible
 
     let admin = Admin {
         reader: reader.clone(),
+        certificates: certificates.readers.table.clone(),
+        reports: certificates.readers.reports.clone(),
         metrics: observers.metrics(),
         orders: order_sender,
         leaving,
@@ -121,6 +125,8 @@ fn start(text: &Text, options: Options, registry: Registry) -> Result<Infallible
         "control",
         ControlService(Mutex::new(Some(control))),
     ));
+    let certificate_handle = certificates.handle;
+    server.add_service(background_service("certificates", certificates.service));
 
     let edge = Edge::new(
         reader.clone(),
@@ -149,6 +155,7 @@ fn start(text: &Text, options: Options, registry: Registry) -> Result<Infallible
         registry,
         reader,
         handle,
+        certificates: certificate_handle,
         supervisor,
         settings,
         observers,

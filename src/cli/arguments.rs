@@ -86,10 +86,13 @@ impl Running {
     /// The state folder does not depend on the rest of the file being right, so that `reload` of
     /// a bad file still reaches the process that says what is wrong.
     pub fn client(&self) -> Result<Client, ExitCode> {
-        let folder = match &self.state_dir {
-            Some(folder) => folder.clone(),
-            None => config::state_dir(&self.file.find()?, &Env::process()),
-        };
-        Ok(Client::new(&folder))
+        Ok(Client::new(&self.state_dir()?))
+    }
+
+    pub fn state_dir(&self) -> Result<PathBuf, ExitCode> {
+        match &self.state_dir {
+            Some(folder) => Ok(folder.clone()),
+            None => Ok(config::state_dir(&self.file.find()?, &Env::process())),
+        }
     }
 }

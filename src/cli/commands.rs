@@ -2,8 +2,8 @@
 
 use super::arguments::OutputForm;
 use super::{
-    check, completions, deploy, events, explain, init, logs, man, plan, reload, replace, run,
-    scale, schema, simulate, status, top, version,
+    certs, check, completions, deploy, events, explain, init, logs, man, plan, reload, replace,
+    run, scale, schema, simulate, status, top, trust, version,
 };
 use crate::plugin::Registry;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -29,6 +29,10 @@ enum Command {
     /// Show the services of the running Tidegate and their replicas
     #[command(alias = "ps")]
     Status(status::Status),
+    /// Show certificates, until when they are valid, and the next order
+    Certs(certs::Certs),
+    /// Print the root of the local CA, or have this machine trust it
+    Trust(trust::Trust),
     /// Watch the services live, with keys to scale, replace and deploy
     Top(top::TopArgs),
     /// Show past events, and follow new ones
@@ -67,6 +71,8 @@ pub fn main(registry: Registry, arguments: impl IntoIterator<Item = OsString>) -
         Command::Check(check) => check.run(&registry),
         Command::Plan(plan) => plan.run(&registry),
         Command::Status(status) => status.run(),
+        Command::Certs(certs) => certs.run(),
+        Command::Trust(trust) => trust.run(),
         Command::Top(top) => top.run(),
         Command::Events(events) => events.run(),
         Command::Logs(logs) => logs.run(&registry),

@@ -1,6 +1,7 @@
 //! The command line: one command a file, each returning its exit code.
 
 mod arguments;
+mod certs;
 mod check;
 mod client;
 mod commands;
@@ -25,6 +26,7 @@ mod stream;
 mod table;
 mod terminal;
 mod top;
+mod trust;
 mod version;
 mod waiting;
 

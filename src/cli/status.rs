@@ -1,6 +1,7 @@
 //! `tidegate status`: services and replicas, with the reasons of their state.
 
 use super::arguments::Running;
+use super::certs;
 use super::output::{FAILED, fail, print, print_json};
 use super::table::{coarse, latency, lines};
 use crate::admin::view::{LastError, Overview, ReplicaJson, RolloutJson, ServiceJson};
@@ -33,7 +34,11 @@ impl Status {
         };
         match client.get::<Overview>("/api/v1/services") {
             Ok(overview) if self.running.output.json => print_json(&overview),
-            Ok(overview) => print(table(&overview)),
+            Ok(overview) => {
+                // A process of an older version has none.
+                let certificates = client.get(certs::PATH).unwrap_or_default();
+                print(table(&overview) + &certs::summary(&certificates))
+            }
             Err(error) => fail(FAILED, error),
         }
     }

@@ -1,5 +1,6 @@
 //! Types of the admin API, as JSON. The command line reads the same types.
 
+mod certificates;
 mod decisions;
 mod orders;
 mod process;
@@ -8,6 +9,7 @@ mod service;
 mod stream;
 
 pub use super::event_json::EventJson;
+pub use certificates::{CertificateJson, CertificatesJson, certificates};
 pub use decisions::{DecisionJson, DecisionsJson, PolicyJson, decision, decisions};
 pub use orders::{
     Auto, DeployRequest, DeployResult, DrainRequest, DrainResult, ReloadRequest, ReloadResult,

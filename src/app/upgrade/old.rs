@@ -51,6 +51,20 @@ impl Keeper {
     /// ends before that, this process goes on as before.
     pub async fn hand_over(
         &mut self,
+        successor: Successor,
+        authority: Authority,
+    ) -> Option<Successor> {
+        // An order under way is left for the successor, which finds it in the state folder.
+        self.certificates.rest().await;
+        let handed = self.try_to_hand_over(successor, authority).await;
+        if handed.is_none() {
+            self.certificates.take_control().await;
+        }
+        handed
+    }
+
+    async fn try_to_hand_over(
+        &mut self,
         mut successor: Successor,
         authority: Authority,
     ) -> Option<Successor> {
