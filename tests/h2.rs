@@ -369,3 +369,99 @@ async fn http1_is_served_as_ever_beside_it() {
     let answer = crate::support::client::raw(edge.address, text.as_bytes()).await;
     assert!(answer.contains("HTTP/1.1 400 "), "{answer}");
 }
+
+/// A WebSocket's CONNECT on `path`.
+async fn connect(client: &Client, path: &str) -> crate::support::h2::Begun {
+    // The server must have said that it knows such requests.
+    until("the server's settings", SOON, || async {
+        client
+            .sender
+            .is_extended_connect_protocol_enabled()
+            .then_some(())
+    })
+    .await;
+    let request = Request::connect(format!("http://web.example{path}"))
+        .extension(h2::ext::Protocol::from_static("websocket"))
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-protocol", "chat");
+    client.begin(request, false).await
+}
+
+#[tokio::test]
+async fn a_websocket_on_a_stream_is_a_tunnel_to_a_replica() {
+    let (listener, address) = listen().await;
+    let edge = edge(address, "").await;
+    let client = Client::connect(edge.address).await;
+    let mut begun = connect(&client, "/chat").await;
+    begun
+        .body
+        .send_data(Bytes::from_static(b"early"), false)
+        .unwrap();
+    let (mut replica, head) = request(&listener, "\r\n\r\n").await;
+    let key = key_of(&head);
+    let head = head.to_lowercase();
+    assert!(head.starts_with("get /chat http/1.1\r\n"), "{head}");
+    for line in [
+        "host: web.example",
+        "upgrade: websocket",
+        "connection: upgrade",
+    ] {
+        assert!(head.contains(&format!("\r\n{line}\r\n")), "{head}");
+    }
+    assert!(
+        head.contains("\r\nsec-websocket-protocol: chat\r\n"),
+        "{head}"
+    );
+    assert!(!head.contains("early"), "{head}");
+    let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes());
+    let agreed = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+         sec-websocket-accept: {accept}\r\nsec-websocket-protocol: chat\r\n\r\nhello"
+    );
+    replica.write_all(agreed.as_bytes()).await.unwrap();
+    let mut answer = begun.head().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["sec-websocket-protocol"], "chat");
+    for name in ["sec-websocket-accept", "upgrade", "connection"] {
+        assert!(!answer.headers().contains_key(name), "{name}");
+    }
+    assert_eq!(data(answer.body_mut()).await.unwrap().unwrap(), "hello");
+    hears(&mut replica, "early").await;
+    begun
+        .body
+        .send_data(Bytes::from_static(b"more"), true)
+        .unwrap();
+    hears(&mut replica, "more").await;
+    assert_eq!(replica.read(&mut [0; 9]).await.unwrap(), 0);
+    replica.write_all(b"bye").await.unwrap();
+    drop(replica);
+    assert_eq!(data(answer.body_mut()).await.unwrap().unwrap(), "bye");
+    assert!(data(answer.body_mut()).await.is_none());
+}
+
+/// The key of a handshake.
+fn key_of(head: &str) -> String {
+    let mut lines = head.split("\r\n").filter_map(|line| line.split_once(": "));
+    let key = lines.find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key"));
+    key.expect("a key").1.to_owned()
+}
+
+#[tokio::test]
+async fn a_replica_may_decline_a_websocket_and_must_prove_that_it_does_not() {
+    let (listener, address) = listen().await;
+    let edge = edge(address, "").await;
+    let client = Client::connect(edge.address).await;
+    for (answer, status) in [
+        ("HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno", 403),
+        (
+            "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+             sec-websocket-accept: x\r\n\r\n",
+            502,
+        ),
+    ] {
+        let mut begun = connect(&client, "/chat").await;
+        let (mut replica, _) = request(&listener, "\r\n\r\n").await;
+        replica.write_all(answer.as_bytes()).await.unwrap();
+        assert_eq!(begun.head().await.unwrap().status(), status);
+    }
+}

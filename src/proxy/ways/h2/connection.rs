@@ -98,7 +98,8 @@ fn builder(limits: &Limits) -> Builder {
         .max_header_list_size(head_max)
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_send_buffer_size(SEND_BUFFER_BYTES);
+        .max_send_buffer_size(SEND_BUFFER_BYTES)
+        .enable_connect_protocol();
     builder
 }
 

@@ -2,7 +2,7 @@
 
 use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, DATE, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, Uri, Version, request, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri, Version, request, response};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::date::get_cached_date;
 
@@ -31,7 +31,8 @@ pub fn request(mut parts: request::Parts, has_body: bool, room: usize) -> Reques
     let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
     parts.uri = Uri::from(path);
     join_crumbs(&mut parts.headers);
-    if has_body && !parts.headers.contains_key(CONTENT_LENGTH) {
+    let is_connect = parts.method == Method::CONNECT;
+    if has_body && !is_connect && !parts.headers.contains_key(CONTENT_LENGTH) {
         parts.headers.insert(TRANSFER_ENCODING, CHUNKED);
     }
     parts.version = Version::HTTP_2;

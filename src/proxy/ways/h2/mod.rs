@@ -6,3 +6,4 @@ pub mod connection;
 mod head;
 mod request;
 mod stream;
+mod websocket;

@@ -2,11 +2,13 @@
 
 use super::head;
 use super::stream::{Shared, Stream};
+use super::websocket;
 use crate::proxy::edge::Edge;
 use crate::proxy::http1::head::Spelling;
 use crate::proxy::request::context::Context;
 use bytes::Bytes;
 use h2::RecvStream;
+use h2::ext::Protocol;
 use h2::server::SendResponse;
 use http::Request;
 
@@ -28,18 +30,34 @@ impl Edge {
         respond: SendResponse<Bytes>,
     ) -> Ended {
         let settings = self.settings.load_full();
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        let protocol = parts.extensions.remove::<Protocol>();
         let mut head = head::request(parts, !body.is_end_stream(), settings.chain.room());
         let mut ctx = Context::new(settings, &self.in_flight);
         ctx.peer = Some(shared.connection.wire.peer.clone());
         ctx.scheme = shared.connection.wire.scheme.clone();
+        let key = match &protocol {
+            Some(protocol) if protocol.as_str() == "websocket" => {
+                Some(websocket::as_handshake(&mut head))
+            }
+            _ => None,
+        };
         let clean = self.introduce(&mut head, &[], &mut ctx);
         let settings = ctx.settings.clone();
         let mut asker = Stream::new(shared, &settings, &head.method, respond, body);
         // Names are in lower case here, whoever sent them.
         let spelling = Spelling::default();
-        let served = self.serve(&mut asker, &mut head, clean, &spelling, &mut ctx);
-        let error = served.await;
+        let error = match key {
+            None => {
+                let served = self.serve(&mut asker, &mut head, clean, &spelling, &mut ctx);
+                served.await
+            }
+            // On the heap, so that the others do not carry room for it.
+            Some(key) => {
+                let served = self.websocket(&mut asker, &mut head, clean, &key, &mut ctx);
+                Box::pin(served).await
+            }
+        };
         let said = asker.finish();
         let status = said.status.map_or(0, |status| status.as_u16());
         self.report(&mut ctx, &head, status, said.body_bytes, error.as_deref());

@@ -153,7 +153,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Sends the head, unless it has left.
-    fn begin(&mut self, ends: bool) -> Result<()> {
+    pub(super) fn begin(&mut self, ends: bool) -> Result<()> {
         if let Some(head) = self.head.take() {
             let status = head.status();
             let sent = self.respond.send_response(head, ends);
@@ -168,26 +168,31 @@ impl<'a> Stream<'a> {
     async fn send(&mut self, ends: bool) -> Result<()> {
         let mut piece = std::mem::take(&mut self.piece);
         self.begin(ends && piece.is_empty())?;
-        while !piece.is_empty() || ends && !self.is_ended {
+        while self.outgoing.is_some() && (!piece.is_empty() || ends && !self.is_ended) {
             let count = match piece.is_empty() {
                 true => 0,
                 false => poll_fn(|cx| self.poll_room(cx, piece.len())).await?,
             };
             let part = piece.split_to(count);
-            let is_last = ends && piece.is_empty();
-            let Some(outgoing) = &mut self.outgoing else {
-                break;
-            };
-            let sent = outgoing.send_data(part, is_last);
+            self.send_part(part, ends && piece.is_empty())?;
+        }
+        Ok(())
+    }
+
+    /// Sends a part for which there is room.
+    pub(super) fn send_part(&mut self, part: Bytes, ends: bool) -> Result<()> {
+        if let Some(outgoing) = &mut self.outgoing {
+            let count = part.len() as u64;
+            let sent = outgoing.send_data(part, ends);
             sent.map_err(|error| broke(error, &mut self.said))?;
-            self.said.body_bytes += count as u64;
-            self.is_ended = is_last;
+            self.said.body_bytes += count;
+            self.is_ended = ends;
         }
         Ok(())
     }
 
     /// Waits for room for a part of a piece of this length.
-    fn poll_room(&mut self, cx: &mut Context<'_>, length: usize) -> Poll<Result<usize>> {
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>, length: usize) -> Poll<Result<usize>> {
         let what = "writing to the client";
         let Some(outgoing) = &mut self.outgoing else {
             return Poll::Ready(Err(Error::new_in(ErrorType::InternalError)));
@@ -209,6 +214,7 @@ impl<'a> Stream<'a> {
                 let reset = Error::explain(ErrorType::WriteError, what);
                 Poll::Ready(Err(reset.into_down()))
             }
+            Poll::Pending if self.phase.get() == Phase::Tunnel => Poll::Pending,
             Poll::Pending => {
                 let grace = self.settings.client_write_timeout;
                 let rate = self.settings.bounds.min_rate_bytes;
@@ -297,6 +303,8 @@ impl Asker for Stream<'_> {
                     let left = Error::because(ErrorType::ConnectionClosed, what, error);
                     return Poll::Ready(Err(left.into_down()));
                 }
+                // A tunnel has a limit of its own.
+                Poll::Pending if self.phase.get() == Phase::Tunnel => return Poll::Pending,
                 Poll::Pending => {
                     let grace = self.settings.client_read_timeout;
                     let rate = self.settings.bounds.min_rate_bytes;

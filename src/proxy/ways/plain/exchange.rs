@@ -136,7 +136,7 @@ impl<A: Asker> Exchange<'_, A> {
     }
 
     /// Passes an answer down.
-    async fn pass<R: Answerer>(
+    pub async fn pass<R: Answerer>(
         &mut self,
         replica: &mut R,
         (mut answer, spelling): (ResponseHeader, Spelling),

@@ -68,6 +68,11 @@ impl<'a> Http1Replica<'a> {
         self.link.is_used
     }
 
+    /// The connection, with what came behind the answer's head.
+    pub fn into_link(self) -> Link {
+        self.link
+    }
+
     /// Keeps the connection for another request, if there may be one.
     pub fn keep(self, lease: &mut Lease) {
         if self.is_over() && self.stays && self.link.inbox.is_empty() {

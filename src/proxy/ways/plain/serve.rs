@@ -25,9 +25,9 @@ use pingora::{Error, Result};
 const REQUEST_BYTES: usize = 1 << 10;
 
 /// A request before its claim.
-struct Arrived<'a, A> {
-    asker: &'a mut A,
-    head: &'a mut RequestHeader,
+pub struct Arrived<'a, A> {
+    pub asker: &'a mut A,
+    pub head: &'a mut RequestHeader,
 }
 
 impl<A: Asker> Filtered for Arrived<'_, A> {
@@ -51,16 +51,8 @@ impl Edge {
         spelling: &Spelling,
         ctx: &mut Context,
     ) -> Option<Box<Error>> {
-        let served = self.pass_on(asker, head, clean, spelling, ctx);
-        let error = served.await.err()?;
-        asker.end_connection();
-        if !asker.has_begun()
-            && let Ok(status) = StatusCode::from_u16(failure::status(&error))
-            && let Err(error) = say(asker, head, ctx, plain(status)).await
-        {
-            log::debug!("the client left before it was told {status}: {error}");
-        }
-        Some(error)
+        let served = self.pass_on(asker, head, clean, spelling, ctx).await;
+        tell_failure(asker, head, ctx, served).await
     }
 
     async fn pass_on<A: Asker>(
@@ -145,8 +137,26 @@ fn put_head(
     bytes
 }
 
+/// Tells the client of a failure, if nothing of an answer has left, and returns it.
+pub async fn tell_failure(
+    asker: &mut impl Asker,
+    request: &RequestHeader,
+    ctx: &mut Context,
+    served: Result<()>,
+) -> Option<Box<Error>> {
+    let error = served.err()?;
+    asker.end_connection();
+    if !asker.has_begun()
+        && let Ok(status) = StatusCode::from_u16(failure::status(&error))
+        && let Err(error) = say(asker, request, ctx, plain(status)).await
+    {
+        log::debug!("the client left before it was told {status}: {error}");
+    }
+    Some(error)
+}
+
 /// Answers instead of a service.
-async fn say(
+pub async fn say(
     asker: &mut impl Asker,
     request: &RequestHeader,
     ctx: &mut Context,

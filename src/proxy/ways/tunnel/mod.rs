@@ -1,5 +1,5 @@
 //! WebSockets: the handshake, and then bytes both ways until both sides are done.
 
 pub mod handshake;
-mod head;
-mod pipe;
+pub mod head;
+pub mod pipe;

@@ -1,6 +1,6 @@
 //! Bytes both ways between a client and a replica, each way at its own pace.
 //!
-//! The client's side is Pingora's session, which can be borrowed once only; so nothing is held
+//! The client's side may be Pingora's session, which can be borrowed once only; so nothing is held
 //! across a wait: each poll makes the futures of both ways anew, and those that it uses may be
 //! dropped half-way without losing a byte.
 
@@ -20,8 +20,8 @@ const PIECE_BYTES: usize = 16 << 10;
 /// When one side has closed, the other one is expected to follow and may be silent this long.
 const HALF_CLOSED_IDLE: Duration = Duration::from_secs(10);
 
-pub struct Pipe<'a> {
-    client: Client<'a>,
+pub struct Pipe<C> {
+    client: C,
     replica: Replica,
     up: Way,
     down: Way,
@@ -32,19 +32,26 @@ pub struct Pipe<'a> {
     timer: Pin<Box<Sleep>>,
 }
 
-impl<'a> Pipe<'a> {
+impl<'a> Pipe<Client<'a>> {
     /// `early` is what the replica sent behind its 101.
     pub fn new(
         session: &'a mut ServerSession,
         replica: Stream,
         early: Bytes,
         idle: Duration,
-    ) -> Pipe<'a> {
+    ) -> Pipe<Client<'a>> {
         session.set_read_timeout(None);
         session.set_write_timeout(None);
+        Pipe::between(Client(session), replica, early, idle)
+    }
+}
+
+impl<C: End> Pipe<C> {
+    /// The same with a client of any kind.
+    pub fn between(client: C, replica: Stream, early: Bytes, idle: Duration) -> Pipe<C> {
         let now = Instant::now();
         Pipe {
-            client: Client(session),
+            client,
             replica: Replica {
                 stream: replica,
                 buffer: BytesMut::new(),
@@ -194,7 +201,7 @@ impl Way {
 }
 
 /// One of the two sides.
-trait End {
+pub trait End: Send {
     /// The next piece, never an empty one; `None` when that side has closed.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, String>>;
 
@@ -205,7 +212,7 @@ trait End {
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
-struct Client<'a>(&'a mut ServerSession);
+pub struct Client<'a>(&'a mut ServerSession);
 
 impl End for Client<'_> {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, String>> {
