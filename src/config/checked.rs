@@ -2,6 +2,7 @@
 
 use super::plugged::Plugged;
 use super::server::Server;
+use crate::certs::{Held, TlsSettings};
 use crate::plugin::{Background, Probe, Scaler};
 use crate::service::spec::Spec;
 use std::net::SocketAddr;
@@ -11,6 +12,8 @@ use std::sync::Arc;
 /// A checked configuration. The program may rely on every value in it.
 pub struct Config {
     pub listen: Vec<SocketAddr>,
+    /// TLS of the edge; `None`: off.
+    pub tls: Option<TlsConfig>,
     /// Address of the admin listener; `None`: off.
     pub admin: Option<SocketAddr>,
     /// Names of the admin listener, beside addresses and names of one label.
@@ -39,11 +42,24 @@ impl Config {
     /// them.
     pub fn keep_what_needs_a_restart(&mut self, running: &Config) {
         self.listen.clone_from(&running.listen);
+        match (&mut self.tls, &running.tls) {
+            (Some(new), Some(running)) => {
+                new.settings.listen.clone_from(&running.settings.listen);
+            }
+            // Listeners come and go with a restart, and TLS with its listeners.
+            (new, running) => new.clone_from(running),
+        }
         self.admin = running.admin;
         self.admin_hosts.clone_from(&running.admin_hosts);
         self.instance.clone_from(&running.instance);
         self.state_dir.clone_from(&running.state_dir);
         self.server.threads = running.server.threads;
+    }
+
+    /// Listeners that speak TLS.
+    pub fn tls_listen(&self) -> &[SocketAddr] {
+        let tls = self.tls.as_ref();
+        tls.map_or(&[], |tls| &tls.settings.listen)
     }
 
     /// All plugins, whatever they are used for.
@@ -55,6 +71,14 @@ impl Config {
         });
         self.plugins.iter().chain(of_services)
     }
+}
+
+/// TLS of the edge, and the user's own certificates.
+#[derive(Clone)]
+pub struct TlsConfig {
+    pub settings: TlsSettings,
+    /// Certificates of `settings.certificates`, in the same order.
+    pub held: Vec<Arc<Held>>,
 }
 
 pub struct ServiceConfig {

@@ -1,11 +1,13 @@
 //! Difference of two configurations, for a reload.
 
-use super::checked::{Config, ServiceConfig};
+use super::checked::{Config, ServiceConfig, TlsConfig};
 use super::plugged::Plugged;
 use super::server::Server;
+use crate::certs::TlsSettings;
 use crate::service::spec::changed_keys;
 use crate::service::spec::{ServiceName, Source, Template};
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// The difference between two configurations.
@@ -19,6 +21,8 @@ pub struct Diff {
     pub plugins: bool,
     /// Whether timeouts or limits for every service changed.
     pub limits: bool,
+    /// Whether certificates, or rules of TLS other than its listeners, changed.
+    pub tls: bool,
     /// Keys whose new values need a restart.
     pub needs_restart: Vec<&'static str>,
 }
@@ -61,6 +65,7 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
     let mut diff = Diff {
         plugins: !all_same(&old.plugins, &new.plugins),
         limits: limits(old) != limits(new),
+        tls: tls_differs(old, new),
         needs_restart: needs_restart(old, new),
         ..Diff::default()
     };
@@ -96,9 +101,27 @@ fn limits(config: &Config) -> Server {
     }
 }
 
+/// Whether a reload changes TLS. Its listeners, and TLS as a whole, need a restart.
+fn tls_differs(old: &Config, new: &Config) -> bool {
+    let (Some(old), Some(new)) = (&old.tls, &new.tls) else {
+        return false;
+    };
+    let without_listeners = |settings: &TlsSettings| TlsSettings {
+        listen: Vec::new(),
+        ..settings.clone()
+    };
+    let fingerprints = |tls: &TlsConfig| -> Vec<_> {
+        let held = tls.held.iter();
+        held.map(|held| held.fingerprint).collect()
+    };
+    without_listeners(&old.settings) != without_listeners(&new.settings)
+        || fingerprints(old) != fingerprints(new)
+}
+
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = [
         ("listen", old.listen != new.listen),
+        ("tls.listen", tls_listen(old) != tls_listen(new)),
         (
             "admin",
             old.admin != new.admin || old.admin_hosts != new.admin_hosts,
@@ -108,6 +131,11 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("threads", old.server.threads != new.server.threads),
     ];
     chosen(&differs)
+}
+
+fn tls_listen(config: &Config) -> Option<&[SocketAddr]> {
+    let tls = config.tls.as_ref();
+    tls.map(|tls| tls.settings.listen.as_slice())
 }
 
 fn changes(old: &ServiceConfig, new: &ServiceConfig) -> Vec<Change> {
@@ -192,6 +220,9 @@ impl fmt::Display for Diff {
         }
         if self.limits {
             parts.push("timeouts or limits changed".to_owned());
+        }
+        if self.tls {
+            parts.push("certificates or rules of TLS changed".to_owned());
         }
         if !self.needs_restart.is_empty() {
             let keys = self.needs_restart.join(", ");

@@ -35,8 +35,9 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub use check::certificates::read_certificate;
 pub use check::image::check_image;
-pub use checked::{Config, ServiceConfig};
+pub use checked::{Config, ServiceConfig, TlsConfig};
 pub use diff::{Change, Diff, diff};
 pub use env::Env;
 pub use load::{instance, load, state_dir};

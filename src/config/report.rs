@@ -4,6 +4,7 @@ use super::origins::{ValueOrigin, ValueOrigins, join};
 use super::problem::{Problem, Problems};
 use super::yaml::SyntaxError;
 use std::cell::RefCell;
+use std::path::Path;
 
 /// Collects problems while a file is checked.
 pub(super) struct ProblemReport {
@@ -93,6 +94,22 @@ impl<'a> At<'a> {
             report: self.report,
             path,
         }
+    }
+
+    /// Folder of the file, which relative paths begin at.
+    pub fn folder(&self) -> &'a Path {
+        Path::new(&self.report.file)
+            .parent()
+            .unwrap_or(Path::new(""))
+    }
+
+    /// Whether a problem was reported here or below.
+    pub fn has_problems(&self) -> bool {
+        let problems = self.report.problems.borrow();
+        problems.iter().any(|problem| {
+            let rest = problem.path.strip_prefix(&self.path);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
     }
 
     /// Scalar here as the user typed it, before YAML made `1.10` a number.

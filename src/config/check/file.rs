@@ -8,6 +8,7 @@ use super::plugins::Installer;
 use super::proxies::proxies;
 use super::services::services;
 use super::timeouts::timeouts;
+use super::tls::{tls, tls_listen};
 use super::value::{addresses, count, size};
 use super::{claims, ports};
 use crate::config::checked::Config;
@@ -36,6 +37,7 @@ const THREADS_MAX: u32 = 1024;
 #[serde(deny_unknown_fields)]
 pub struct FileKeys {
     pub listen: Option<Vec<Value>>,
+    pub tls: Option<Mapping>,
     /// A mapping, or `off`.
     pub admin: Option<Value>,
     pub instance: Option<Scalar>,
@@ -84,14 +86,27 @@ pub fn file(
         background: RefCell::default(),
     };
     let listen = listen(&at.key("listen"), keys.listen.take());
+    let in_tls = at.key("tls");
+    let secure = tls_listen(&in_tls, keys.tls.as_ref());
+    let both: Vec<SocketAddr> = listen.iter().chain(&secure).copied().collect();
+    if let Some(twice) = secure.iter().find(|address| listen.contains(address)) {
+        in_tls.key("listen").error_hint(
+            format!("`{twice}` is listed under `listen` as well"),
+            "a port speaks either https or plain http",
+        );
+    }
     let admin = admin(&at.key("admin"), keys.admin.take());
     let (admin, admin_hosts) = admin.unzip();
     if let Some(Some(admin)) = admin
-        && listen.contains(&admin)
+        && both.contains(&admin)
         && admin.port() != 0
     {
+        let list = match listen.contains(&admin) {
+            true => "listen",
+            false => "tls.listen",
+        };
         at.key("admin")
-            .error(format!("`{admin}` is listed under `listen` as well"));
+            .error(format!("`{admin}` is listed under `{list}` as well"));
     }
     let instance = at.read(
         "instance",
@@ -100,7 +115,7 @@ pub fn file(
         instance,
     );
     let state_dir = state_dir(at, keys.state_dir.as_ref(), env);
-    let server = server(at, &mut keys, &listen);
+    let server = server(at, &mut keys, &both);
     let plugins = installer.global(&at.key("plugins"), keys.plugins);
     let in_services = at.key("services");
     let (services, outlines) = match keys.services {
@@ -109,11 +124,16 @@ pub fn file(
         typed => services(&in_services, typed.unwrap_or_default(), env, &installer),
     };
     claims::conflicts(&in_services, &outlines);
-    let ours: Vec<SocketAddr> = listen.iter().copied().chain(admin.flatten()).collect();
+    let tls = match keys.tls {
+        None => Some(None),
+        Some(typed) => tls(&in_tls, typed, secure, &outlines).map(Some),
+    };
+    let ours: Vec<SocketAddr> = both.into_iter().chain(admin.flatten()).collect();
     ports::conflicts(&in_services, &outlines, &ours);
     loops(&in_services, services.as_deref().unwrap_or_default(), &ours);
     Some(Config {
         listen,
+        tls: tls?,
         admin: admin?,
         admin_hosts: admin_hosts?,
         instance: instance?,

@@ -3,10 +3,13 @@
 //! A check reports its problems and goes on, so that one run shows all of them. A check that
 //! returns an `Option` returns `None` after a problem.
 
+pub mod acme;
 mod addresses;
 pub mod admin;
 pub mod balance;
+pub mod certificates;
 mod claims;
+pub mod client_auth;
 mod command;
 mod concurrency;
 pub mod container;
@@ -16,6 +19,7 @@ pub mod forward;
 pub mod health;
 pub mod hold;
 mod host;
+pub mod hsts;
 pub mod image;
 pub mod instance;
 pub mod limits;
@@ -31,6 +35,7 @@ mod secrets;
 pub mod service;
 mod services;
 pub mod timeouts;
+pub mod tls;
 pub mod update;
 mod value;
 mod volumes;

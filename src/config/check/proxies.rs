@@ -27,8 +27,8 @@ pub fn proxies(
     let listeners = addresses(&in_protocol, &typed, |at, address| {
         if !listen.contains(&address) {
             at.error_hint(
-                format!("`{address}` is not listed under `listen`"),
-                "write it exactly as under `listen`",
+                format!("`{address}` is not listed under `listen` or `tls.listen`"),
+                "write it exactly as there",
             );
         }
     });

@@ -64,6 +64,10 @@ impl Words<'_> {
         match inside {
             Inside::One(part) => self.object(part, &below),
             Inside::OrOff(part) => json!({ "anyOf": [self.object(part, &below), off()] }),
+            Inside::OneOrList(part) => {
+                let one = self.object(part, &below);
+                json!({ "anyOf": [one, { "type": "array", "items": one }] })
+            }
             Inside::List(part) => json!({ "type": "array", "items": self.object(part, &below) }),
             Inside::Named(part) => json!({
                 "type": "object",
@@ -110,7 +114,9 @@ mod tests {
             let inner = format!("{path}{key}");
             match part.inside(key) {
                 Some(Inside::One(part) | Inside::OrOff(part) | Inside::List(part))
-                | Some(Inside::Named(part)) => paths(part, &format!("{inner}."), found),
+                | Some(Inside::OneOrList(part) | Inside::Named(part)) => {
+                    paths(part, &format!("{inner}."), found)
+                }
                 Some(Inside::Plugins) | None => drop(found.insert(inner)),
             }
         }
@@ -132,6 +138,12 @@ mod tests {
         }
         let parts = [
             "admin",
+            "tls",
+            "tls.certificates",
+            "tls.client_auth",
+            "tls.eab",
+            "tls.hsts",
+            "tls.on_demand",
             "services",
             "services.routes",
             "services.healthcheck",

@@ -1,11 +1,15 @@
 //! The parts of the file, and the keys in each.
 
+use crate::config::check::acme::{AcmeKeys, EabKeys, OnDemandKeys};
 use crate::config::check::admin::AdminKeys;
+use crate::config::check::certificates::CertificateKeys;
+use crate::config::check::client_auth::ClientAuthKeys;
 use crate::config::check::container::ContainerKeys;
 use crate::config::check::file::FileKeys;
 use crate::config::check::forward::ForwardKeys;
 use crate::config::check::health::HealthKeys;
 use crate::config::check::hold::HoldKeys;
+use crate::config::check::hsts::HstsKeys;
 use crate::config::check::limits::LimitsKeys;
 use crate::config::check::outlier::OutlierKeys;
 use crate::config::check::retries::RetriesKeys;
@@ -13,6 +17,7 @@ use crate::config::check::route::RouteKeys;
 use crate::config::check::scale::ScaleKeys;
 use crate::config::check::service::ServiceKeys;
 use crate::config::check::timeouts::TimeoutsKeys;
+use crate::config::check::tls::TlsKeys;
 use crate::config::check::update::UpdateKeys;
 use crate::config::keys::keys_of;
 
@@ -39,6 +44,7 @@ impl FilePart {
 
 pub enum Inside {
     One(&'static FilePart),
+    OneOrList(&'static FilePart),
     OrOff(&'static FilePart),
     List(&'static FilePart),
     Named(&'static FilePart),
@@ -55,6 +61,7 @@ const fn part(shapes: &'static [fn() -> &'static [&'static str]]) -> FilePart {
 
 pub const FILE: &FilePart = &FilePart {
     inside: &[
+        ("tls", Inside::One(TLS)),
         ("admin", Inside::OrOff(&part(&[keys_of::<AdminKeys>]))),
         ("timeouts", Inside::One(&part(&[keys_of::<TimeoutsKeys>]))),
         ("limits", Inside::One(&part(&[keys_of::<LimitsKeys>]))),
@@ -62,6 +69,23 @@ pub const FILE: &FilePart = &FilePart {
         ("plugins", Inside::Plugins),
     ],
     ..part(&[keys_of::<FileKeys>])
+};
+
+const TLS: &FilePart = &FilePart {
+    inside: &[
+        (
+            "certificates",
+            Inside::List(&part(&[keys_of::<CertificateKeys>])),
+        ),
+        (
+            "client_auth",
+            Inside::OneOrList(&part(&[keys_of::<ClientAuthKeys>])),
+        ),
+        ("hsts", Inside::OrOff(&part(&[keys_of::<HstsKeys>]))),
+        ("eab", Inside::One(&part(&[keys_of::<EabKeys>]))),
+        ("on_demand", Inside::One(&part(&[keys_of::<OnDemandKeys>]))),
+    ],
+    ..part(&[keys_of::<TlsKeys>, keys_of::<AcmeKeys>])
 };
 
 pub const SERVICE: &FilePart = &FilePart {

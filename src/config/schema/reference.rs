@@ -26,6 +26,7 @@ pub fn reference() -> BTreeMap<String, Row> {
             let inside = SERVICE.keys().any(|key| key == heading) && line.starts_with("###");
             prefix = match heading {
                 "At the top" => Some(String::new()),
+                "tls" => Some("tls.".to_owned()),
                 "A service" => Some("services.".to_owned()),
                 part if inside => Some(format!("services.{part}.")),
                 _ => None,

@@ -12,6 +12,7 @@ mod services;
 mod sleep;
 mod stubs;
 mod text;
+mod tls;
 mod top;
 
 use super::{Config, Env, Flags, Overrides, Problems, Text, load};

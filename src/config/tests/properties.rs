@@ -27,6 +27,10 @@ fn line() -> impl Strategy<Value = String> {
         "command",
         "plugins",
         "timeouts",
+        "tls",
+        "certificates",
+        "client_auth",
+        "hsts",
         "<<",
         "a.b[0]",
     ];

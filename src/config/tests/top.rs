@@ -229,7 +229,7 @@ fn unknown_keys_come_with_what_was_meant() {
         edge.yaml:4: unknown key `image`
           hint: move it under `services`, as in `services: { web: { … } }`
         edge.yaml:5: unknown key `colour`
-          hint: the keys here are `listen`, `admin`, `instance`, `state_dir`, `threads`, `timeouts`, `max_header_size`, `limits`, `trusted_proxies`, `proxy_protocol`, `max_concurrent_starts`, `services`, `plugins`
+          hint: the keys here are `listen`, `tls`, `admin`, `instance`, `state_dir`, `threads`, `timeouts`, `max_header_size`, `limits`, `trusted_proxies`, `proxy_protocol`, `max_concurrent_starts`, `services`, `plugins`
         edge.yaml:6: admin: unknown key `lisen`
           hint: did you mean `listen`?
         ",
@@ -284,8 +284,8 @@ fn limits_and_trust_are_checked() {
         edge.yaml:3: trusted_proxies[1]: expected an address or a network, found `localhost`
           hint: as in `10.0.0.7`, `10.0.0.0/8` or `2001:db8::/32`
         edge.yaml:3: trusted_proxies[3]: `10.0.0.7/32` is listed twice
-        edge.yaml:4: proxy_protocol[0]: `0.0.0.0:81` is not listed under `listen`
-          hint: write it exactly as under `listen`
+        edge.yaml:4: proxy_protocol[0]: `0.0.0.0:81` is not listed under `listen` or `tls.listen`
+          hint: write it exactly as there
         ",
     );
     check(
