@@ -1,7 +1,7 @@
 //! Certificates in the running process: what handshakes and the admin API read, and the task behind it.
 
 use crate::acme::{CertificateHandle, Connections, Keeper, Orders, Wanted, handle};
-use crate::certs::settings::{AcmeSettings, Ca, ChallengeKind, ChallengePorts};
+use crate::certs::settings::{AcmeSettings, ChallengePorts};
 use crate::certs::{
     Awaited, CertName, CertificateWriter, Certificates, Challenges, Reports, certificates, reports,
 };
@@ -83,22 +83,22 @@ pub fn wanted_of(config: &Config) -> Wanted {
         || hosts.clone().any(|host| host.is_none());
     let names = hosts.flatten().filter_map(|host| host.parse().ok());
     let names: Vec<CertName> = names.collect();
+    let Some(tls) = &config.tls else {
+        return Wanted {
+            settings: Arc::new(AcmeSettings::nothing()),
+            routes: Vec::new(),
+            has_catch_all: false,
+            files: Vec::new(),
+            resolvers: Vec::new(),
+            challenge_ports: ChallengePorts::default(),
+        };
+    };
+    let files = tls.held.iter().flat_map(|held| held.names.iter().cloned());
     Wanted {
-        settings: Arc::new(AcmeSettings {
-            email: None,
-            for_routes: false,
-            ca: vec![Ca::LetsEncrypt],
-            ca_root: None,
-            eab: None,
-            profile: None,
-            challenges: vec![ChallengeKind::TlsAlpn01, ChallengeKind::Http01],
-            dns: None,
-            hosts: Vec::new(),
-            on_demand: None,
-        }),
+        settings: Arc::new(tls.settings.acme.clone()),
         routes: names,
         has_catch_all,
-        files: Vec::new(),
+        files: files.collect(),
         resolvers: Vec::new(),
         challenge_ports: ChallengePorts::default(),
     }

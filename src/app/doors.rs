@@ -2,11 +2,12 @@
 
 use crate::proxy::Acceptor;
 use async_trait::async_trait;
+use http::uri::Scheme;
 use pingora::apps::HttpServerApp;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
@@ -56,7 +57,7 @@ pub struct Entrance<A> {
     pub acceptor: Arc<Acceptor<A>>,
     /// Runtime that serves the connections.
     pub workers: Handle,
-    pub listeners: Vec<(SocketAddr, TcpListener)>,
+    pub listeners: Vec<(Scheme, TcpListener)>,
     pub doors: watch::Receiver<Doors>,
     /// Is told when connections are accepted.
     pub accepting: Option<oneshot::Sender<()>>,
@@ -83,11 +84,12 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service for Entrance<A> {
             Err(error) => return log::error!("cannot accept connections: {error}"),
         };
         let (stop, stopped) = watch::channel(false);
-        for listener in listeners.into_iter().map(Arc::new) {
+        for (scheme, listener) in listeners {
+            let listener = Arc::new(listener);
             for _ in 0..ACCEPTING_TASKS {
-                let acceptor = Arc::clone(&self.acceptor);
-                self.workers
-                    .spawn(acceptor.accept(Arc::clone(&listener), stopped.clone()));
+                let (acceptor, listener) = (Arc::clone(&self.acceptor), Arc::clone(&listener));
+                let accepting = acceptor.accept(listener, scheme.clone(), stopped.clone());
+                self.workers.spawn(accepting);
             }
         }
         if let Some(accepting) = accepting {
@@ -111,10 +113,12 @@ impl<A: HttpServerApp + Send + Sync + 'static> Service for Entrance<A> {
     }
 }
 
-fn listen((_, listener): (SocketAddr, TcpListener)) -> io::Result<tokio::net::TcpListener> {
+fn listen(
+    (scheme, listener): (Scheme, TcpListener),
+) -> io::Result<(Scheme, tokio::net::TcpListener)> {
     let socket = socket2::Socket::from(listener);
     // A supervisor, or the standard library, may have made it with room for few.
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    tokio::net::TcpListener::from_std(socket.into())
+    Ok((scheme, tokio::net::TcpListener::from_std(socket.into())?))
 }

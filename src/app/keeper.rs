@@ -5,6 +5,7 @@ use super::observers::Observers;
 use super::options::Options;
 use super::supervisor::Supervisor;
 use super::tasks::Tasks;
+use super::tls::parts::Tls;
 use super::unix_socket::Socket;
 use super::upgrade::holdings::Holdings;
 use crate::acme::CertificateHandle;
@@ -33,6 +34,7 @@ pub struct Keeper {
     pub in_flight: InFlight,
     pub connected: Connected,
     pub tasks: Tasks,
+    pub tls: Tls,
     pub holdings: Holdings,
     pub doors: watch::Sender<Doors>,
     /// Resolves once connections are accepted.

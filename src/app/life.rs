@@ -63,6 +63,7 @@ impl KeeperParts {
             return;
         };
         keeper.tasks.start(background);
+        tokio::spawn(keeper.tls.own_files.clone().watch());
         let services = managed_of(&keeper.config);
         keeper.handle.reconfigure(services, Images::Keep).await;
         let mut before = None;

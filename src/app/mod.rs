@@ -36,6 +36,7 @@ mod start_error;
 mod state_lock;
 mod supervisor;
 mod tasks;
+mod tls;
 mod unix_socket;
 mod upgrade;
 mod workers;

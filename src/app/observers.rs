@@ -1,5 +1,6 @@
 //! Observers of the running process: the log, the history of the admin API, and plugins.
 
+use super::tls::metrics::TlsMetrics;
 use crate::admin;
 use crate::config::{Config, Plugged};
 use crate::control::Sink;
@@ -46,12 +47,14 @@ impl Observers {
         }
     }
 
-    pub fn metrics(&self) -> admin::Metrics {
+    /// Metrics of all plugins, and of TLS.
+    pub fn metrics(&self, tls: TlsMetrics) -> admin::Metrics {
         let observers = self.clone();
         Arc::new(move || {
             let plugged = observers.plugged.load();
             let registries = plugged.iter().flat_map(|plugged| &plugged.metrics);
-            admin::metrics::merge(registries.flat_map(prometheus::Registry::gather))
+            let of_plugins = registries.flat_map(prometheus::Registry::gather);
+            admin::metrics::merge(of_plugins.chain(tls.gather()))
         })
     }
 }

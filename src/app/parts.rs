@@ -4,6 +4,7 @@ use super::file_limit::connections;
 use crate::config::{Config, Plugged};
 use crate::control::Managed;
 use crate::proxy::route::{Claim, Route, Routes};
+use crate::proxy::tls::TlsPolicies;
 use crate::proxy::{Bounds, Chain, Limits, Settings};
 use pingora::server::configuration::ServerConf;
 use std::collections::BTreeMap;
@@ -29,8 +30,8 @@ pub fn server_conf(config: &Config) -> ServerConf {
     }
 }
 
-/// Settings of the proxy.
-pub fn settings_of(config: &Config) -> Settings {
+/// Settings of the proxy, with TLS as `tls` says.
+pub fn settings_of(config: &Config, tls: Option<Arc<TlsPolicies>>) -> Settings {
     let chain = |own: &[Arc<Plugged>]| {
         let plugins = || config.plugins.iter().chain(own);
         let filters = plugins().flat_map(|plugged| plugged.filters.iter().cloned());
@@ -81,6 +82,7 @@ pub fn settings_of(config: &Config) -> Settings {
             min_rate_bytes: config.server.limits.min_rate_bytes,
             proxy_protocol: config.server.proxy_protocol.clone(),
         },
+        tls,
         trusted_proxies: config.server.trusted_proxies.clone(),
     }
 }

@@ -36,15 +36,17 @@ impl Keeper {
             locked.map_err(|error| error.to_string())?;
         }
         let changed = config::diff(&self.config, &new);
+        new.keep_what_needs_a_restart(&self.config);
+        let policies = self.tls.policies(&new)?;
         let background = std::mem::take(&mut new.background);
         // Routes first: a service that left is drained only when no route leads to it any more.
-        self.settings.store(Arc::new(settings_of(&new)));
+        self.settings.store(Arc::new(settings_of(&new, policies)));
+        self.tls.use_files(&new);
         self.certificates.want(wanted_of(&new));
         self.observers.replace(&new);
         self.tasks.keep_only(&new);
         self.tasks.start(background);
         let notes = self.handle.reconfigure(managed_of(&new), images).await;
-        new.keep_what_needs_a_restart(&self.config);
         self.config = new;
         Ok(described(&notes, &changed))
     }

@@ -54,6 +54,6 @@ pub fn all_used(left: &[(SocketAddr, TcpListener)]) -> Result<(), StartError> {
     };
     Err(system(&format!(
         "a socket was passed that listens on {address}, and the configuration does not ask for \
-         it\n  hint: set `listen: [\"{address}\"]`, or take it out of the .socket unit{wild}"
+         it\n  hint: set `listen: [\"{address}\"]` or `tls: {{ listen: [\"{address}\"] }}`, or take it out of the .socket unit{wild}"
     )))
 }

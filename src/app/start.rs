@@ -18,6 +18,7 @@ use super::socket_activation;
 use super::start_error::{StartError, system};
 use super::supervisor::Supervisor;
 use super::tasks::Tasks;
+use super::tls::parts::Tls;
 use super::unix_socket::Socket;
 use super::upgrade::holdings::Holdings;
 use super::upgrade::predecessor;
@@ -29,6 +30,7 @@ use crate::plugin::Registry;
 use crate::proxy::{Acceptor, Edge, InFlight};
 use crate::service::store;
 use arc_swap::ArcSwap;
+use http::uri::Scheme;
 use pingora::prelude::Opt;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
@@ -71,7 +73,16 @@ fn start(text: &Text, options: Options, registry: Registry) -> Result<Infallible
     holdings.listen(&config)?;
 
     let observers = Observers::default();
-    let settings = Arc::new(ArcSwap::from_pointee(settings_of(&config)));
+    let handed = predecessor.as_ref().map(|before| &before.tickets[..]);
+    let certificates = certificate_parts(&config, observers.sink());
+    let tls = Tls::new(
+        &certificates.readers,
+        certificates.files,
+        handed.unwrap_or_default(),
+    );
+    let policies = tls.policies(&config).map_err(StartError::System)?;
+    tls.use_files(&config);
+    let settings = Arc::new(ArcSwap::from_pointee(settings_of(&config, policies)));
     let in_flight = InFlight::default();
     let (control, handle) = Control::new(
         engine,
@@ -88,7 +99,6 @@ fn start(text: &Text, options: Options, registry: Registry) -> Result<Infallible
     let (order_sender, orders) = mpsc::channel(4);
     let (leaving_sender, leaving) = watch::channel(false);
     observers.replace(&config);
-    let certificates = certificate_parts(&config, observers.sink());
 
     let conf = server_conf(&config);
     let mut server = Server::new_with_opt_and_conf(Opt::default(), conf);
@@ -98,7 +108,7 @@ fn start(text: &Text, options: Options, registry: Registry) -> Result<Infallible
         reader: reader.clone(),
         certificates: certificates.readers.table.clone(),
         reports: certificates.readers.reports.clone(),
-        metrics: observers.metrics(),
+        metrics: observers.metrics(tls.metrics.clone()),
         orders: order_sender,
         leaving,
         token: token.into(),
@@ -137,11 +147,16 @@ fn start(text: &Text, options: Options, registry: Registry) -> Result<Infallible
     let app = pingora::proxy::http_proxy(&server.configuration, edge.clone());
     let acceptor = Acceptor::new(app, edge, Arc::clone(&settings), observers.sink());
     let connected = acceptor.connected();
+    tls.metrics.count_handshakes(acceptor.handshakes());
+    let clear = holdings.copies(&config.listen)?.into_iter();
+    let clear = clear.map(|(_, listener)| (Scheme::HTTP, listener));
+    let secure = holdings.copies(config.tls_listen())?.into_iter();
+    let secure = secure.map(|(_, listener)| (Scheme::HTTPS, listener));
     let workers = workers::start(config.server.threads).map_err(|error| system(&error))?;
     server.add_service(Entrance {
         acceptor: Arc::new(acceptor),
         workers: workers.handle().clone(),
-        listeners: holdings.copies(&config.listen)?,
+        listeners: clear.chain(secure).collect(),
         doors,
         accepting: Some(accepting_sender),
     });
@@ -162,6 +177,7 @@ fn start(text: &Text, options: Options, registry: Registry) -> Result<Infallible
         in_flight,
         connected,
         tasks: Tasks::default(),
+        tls,
         holdings,
         doors: doors_sender,
         accepting,
@@ -189,6 +205,9 @@ fn print_what_runs(config: &Config, text: &Text) {
     log::info!("tidegate {} with {}", env!("CARGO_PKG_VERSION"), text.name);
     for address in &config.listen {
         log::info!("listening on http://{address}");
+    }
+    for address in config.tls_listen() {
+        log::info!("listening on https://{address}");
     }
     if let Some(admin) = config.admin {
         log::info!("dashboard, metrics and API on http://{admin}");

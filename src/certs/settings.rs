@@ -59,6 +59,22 @@ impl Default for ChallengePorts {
 }
 
 impl AcmeSettings {
+    /// Settings without TLS, with which nothing is ordered.
+    pub fn nothing() -> AcmeSettings {
+        AcmeSettings {
+            email: None,
+            for_routes: false,
+            ca: vec![Ca::LetsEncrypt],
+            ca_root: None,
+            eab: None,
+            profile: None,
+            challenges: vec![ChallengeKind::TlsAlpn01, ChallengeKind::Http01],
+            dns: None,
+            hosts: Vec::new(),
+            on_demand: None,
+        }
+    }
+
     /// Whether every certificate comes from the authority in the state folder.
     pub fn is_local(&self) -> bool {
         self.ca.iter().all(|ca| *ca == Ca::Local)

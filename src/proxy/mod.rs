@@ -14,6 +14,7 @@ pub mod hygiene;
 mod request;
 pub mod route;
 mod settings;
+pub mod tls;
 mod upstream;
 mod ways;
 

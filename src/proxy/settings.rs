@@ -4,7 +4,9 @@ use super::chain::Chain;
 use super::door::Bounds;
 use super::hygiene::Limits;
 use super::route::Routes;
+use super::tls::TlsPolicies;
 use crate::service::network::Network;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Settings that a reload swaps in place.
@@ -17,6 +19,8 @@ pub struct Settings {
     pub client_write_timeout: Duration,
     pub limits: Limits,
     pub bounds: Bounds,
+    /// `None`: no listener speaks TLS.
+    pub tls: Option<Arc<TlsPolicies>>,
     /// Proxies whose word on the client counts.
     pub trusted_proxies: Vec<Network>,
 }

@@ -15,6 +15,8 @@ pub struct Entry {
     method: Method,
     host: Option<Box<str>>,
     target: Box<str>,
+    protocol: &'static str,
+    tls: Option<&'static str>,
     status: u16,
     slot: Option<Slot>,
     duration: Duration,
@@ -43,6 +45,8 @@ impl Entry {
             method: record.method.clone(),
             host: record.host.map(Box::from),
             target: Box::from(record.target),
+            protocol: record.exchange.protocol_name(),
+            tls: record.exchange.tls,
             status: record.status,
             slot: record.slot,
             duration: record.duration,
@@ -89,6 +93,8 @@ struct Line<'a> {
     method: &'a str,
     host: Option<&'a str>,
     target: &'a str,
+    protocol: &'static str,
+    tls: Option<&'static str>,
     status: u16,
     duration_ms: f64,
     slot: Option<Slot>,
@@ -108,6 +114,8 @@ impl<'a> From<&'a Entry> for Line<'a> {
             method: entry.method.as_str(),
             host: entry.host.as_deref(),
             target: &entry.target,
+            protocol: entry.protocol,
+            tls: entry.tls,
             status: entry.status,
             duration_ms: entry.duration.as_micros() as f64 / 1e3,
             slot: entry.slot,
@@ -170,6 +178,7 @@ mod tests {
     fn exchange() -> Exchange {
         Exchange {
             client: Some([203, 0, 113, 7].into()),
+            tls: Some("1.3"),
             id: Some(HeaderValue::from_static("f81d4fae")),
             ..testing::routed()
         }
@@ -183,7 +192,8 @@ mod tests {
             line(Format::Json, &record),
             concat!(
                 r#"{"time":"1970-01-01T00:00:00.000Z","service":"shop","client":"203.0.113.7","#,
-                r#""method":"GET","host":"shop.example","target":"/","status":200,"#,
+                r#""method":"GET","host":"shop.example","target":"/","protocol":"HTTP/1.1","tls":"1.3","#,
+                r#""status":200,"#,
                 r#""duration_ms":5.0,"slot":8000,"retries":0,"request_bytes":0,"#,
                 r#""response_bytes":2,"id":"f81d4fae","error":null}"#,
                 "\n",

@@ -26,6 +26,8 @@ pub struct Span {
     method: Method,
     host: Option<Box<str>>,
     path: Box<str>,
+    protocol: &'static str,
+    tls: Option<&'static str>,
     status: u16,
     slot: Option<Slot>,
     retries: u32,
@@ -47,6 +49,8 @@ impl Span {
             method: record.method.clone(),
             host: record.host.map(Box::from),
             path: path.into(),
+            protocol: record.exchange.protocol_name(),
+            tls: record.exchange.tls,
             status: record.status,
             slot: record.slot,
             retries: record.retries,
@@ -66,8 +70,18 @@ impl Span {
         let mut attributes = vec![
             text("http.request.method", method),
             text("url.path", &self.path),
-            text("url.scheme", "http"),
+            text(
+                "url.scheme",
+                if self.tls.is_some() { "https" } else { "http" },
+            ),
+            text(
+                "network.protocol.version",
+                self.protocol.trim_start_matches("HTTP/"),
+            ),
         ];
+        if let Some(version) = self.tls {
+            attributes.push(text("tls.protocol.version", version));
+        }
         if !known {
             attributes.push(text("http.request.method_original", self.method.as_str()));
         }
@@ -179,6 +193,7 @@ mod tests {
     fn a_span_says_what_the_request_was_and_what_became_of_it() {
         let exchange = Exchange {
             client: Some([203, 0, 113, 7].into()),
+            tls: Some("1.2"),
             ..testing::routed()
         };
         let record = Record {
@@ -204,7 +219,9 @@ mod tests {
                 "attributes": [
                     { "key": "http.request.method", "value": { "stringValue": "GET" } },
                     { "key": "url.path", "value": { "stringValue": "/a" } },
-                    { "key": "url.scheme", "value": { "stringValue": "http" } },
+                    { "key": "url.scheme", "value": { "stringValue": "https" } },
+                    { "key": "network.protocol.version", "value": { "stringValue": "1.1" } },
+                    { "key": "tls.protocol.version", "value": { "stringValue": "1.2" } },
                     { "key": "server.address", "value": { "stringValue": "shop.example" } },
                     { "key": "client.address", "value": { "stringValue": "203.0.113.7" } },
                     { "key": "http.response.status_code", "value": { "intValue": "502" } },

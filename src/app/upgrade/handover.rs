@@ -4,6 +4,7 @@
 //! lines of JSON. Sockets and locks travel as open descriptors, so nothing is released in between.
 //! `src/README.md` has the whole conversation.
 
+use super::ticket::HandedTicketKey;
 use crate::app::supervisor::Supervisor;
 use memchr::memchr;
 use rustix::net::{
@@ -68,6 +69,9 @@ pub enum UpgradeMessage {
         /// The supervisor that the successor is to notify.
         #[serde(default)]
         supervisor: Supervisor,
+        /// Keys with which clients resume their sessions, the newest first.
+        #[serde(default)]
+        tickets: Vec<HandedTicketKey>,
     },
     /// The successor has everything that it needs.
     Ready,
@@ -232,6 +236,7 @@ mod tests {
             holdings,
             ready: BTreeMap::from([("web".to_owned(), 2)]),
             supervisor: Supervisor::default(),
+            tickets: Vec::new(),
         };
         let descriptors = vec![file.as_fd(); DESCRIPTORS_MAX];
         old.send_with(&said, &descriptors).await.unwrap();
@@ -259,6 +264,7 @@ mod tests {
             holdings: vec![Holding::StateLock],
             ready: counts.clone(),
             supervisor: Supervisor::default(),
+            tickets: Vec::new(),
         };
         let yours = UpgradeMessage::Yours {
             wanted: counts,

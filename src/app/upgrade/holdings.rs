@@ -20,7 +20,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 pub struct Holdings {
-    /// Listeners of the proxy, then that of the admin API.
+    /// Listeners of the proxy, in clear and with TLS, then that of the admin API.
     pub listeners: Vec<(SocketAddr, TcpListener)>,
     pub state_lock: File,
     /// Held while any service has containers.
@@ -108,6 +108,9 @@ impl Holdings {
         };
         for address in &config.listen {
             open(*address, "`listen` or --listen")?;
+        }
+        for address in config.tls_listen() {
+            open(*address, "`tls: { listen: … }`")?;
         }
         if let Some(address) = config.admin {
             let set_with = "`admin: { listen: … }` or TIDEGATE_ADMIN_LISTEN";

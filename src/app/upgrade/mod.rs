@@ -14,3 +14,4 @@ pub mod new;
 pub mod old;
 pub mod predecessor;
 pub mod successor;
+pub mod ticket;

@@ -33,6 +33,7 @@ impl Keeper {
                 true => Supervisor::default(),
                 false => self.supervisor.clone(),
             },
+            tickets: self.tls.handed_tickets(),
         };
         let pid = successor.pid;
         log::info!("process {pid} wants to take over");

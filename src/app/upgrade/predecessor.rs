@@ -1,6 +1,7 @@
 //! The running process, as its successor sees it.
 
 use super::handover::{Conversation, Holding, PROTOCOL, TakeOver, UpgradeMessage};
+use super::ticket::HandedTicketKey;
 use crate::app::start_error::{StartError, system};
 use crate::app::supervisor::Supervisor;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,8 @@ pub struct Predecessor {
     pub ready: BTreeMap<String, u32>,
     /// Its supervisor.
     pub supervisor: Supervisor,
+    /// Its keys of session tickets.
+    pub tickets: Vec<HandedTicketKey>,
     stream: StdUnixStream,
 }
 
@@ -88,13 +91,14 @@ async fn meet(
             conversation.receive().await
         }
     };
-    let (pid, holdings, ready, supervisor) = match answer {
+    let (pid, holdings, ready, supervisor, tickets) = match answer {
         Ok(UpgradeMessage::Holdings {
             pid,
             holdings,
             ready,
             supervisor,
-        }) => (pid, holdings, ready, supervisor),
+            tickets,
+        }) => (pid, holdings, ready, supervisor, tickets),
         Ok(UpgradeMessage::Refused { why }) => return Err(why),
         Ok(other) => {
             return Err(format!(
@@ -112,6 +116,7 @@ async fn meet(
         pid,
         ready,
         supervisor,
+        tickets,
         stream: conversation.into_std().map_err(|error| left(&error))?,
     };
     Ok((predecessor, holdings.into_iter().zip(descriptors).collect()))

@@ -11,13 +11,16 @@ use super::proxy_header;
 use super::secure::secure;
 use super::stream::ClientStream;
 use super::wire::Wire;
+use super::words;
 use crate::proxy::edge::{Edge, Tell};
 use crate::proxy::request::forwarded::Peer;
 use crate::proxy::settings::Settings;
+use crate::proxy::tls::{HandshakeCounts, Handshakes, Unfinished};
 use crate::proxy::ways::session;
 use crate::service::event::{Barrier, Event};
 use crate::service::network::any_contains;
 use arc_swap::ArcSwap;
+use http::uri::Scheme;
 use nix::errno::Errno;
 use pingora::apps::HttpServerApp;
 use pingora::server::ShutdownWatch;
@@ -41,6 +44,7 @@ pub struct Acceptor<A> {
     settings: Arc<ArcSwap<Settings>>,
     places: Arc<Places>,
     goodbyes: Goodbyes,
+    handshakes: Handshakes,
     tell: Tell,
 }
 
@@ -59,12 +63,17 @@ impl<A> Acceptor<A> {
             settings,
             places: Arc::default(),
             goodbyes: Goodbyes::default(),
+            handshakes: Handshakes::default(),
             tell,
         }
     }
 
     pub fn connected(&self) -> Connected {
         Connected::of(&self.places)
+    }
+
+    pub fn handshakes(&self) -> Arc<HandshakeCounts> {
+        Arc::clone(&self.handshakes.counts)
     }
 
     /// Takes a place for a connection.
@@ -95,7 +104,7 @@ impl<A> Acceptor<A> {
         if let Refused::Full(full) = refused
             && let Some(goodbye) = self.goodbyes.begin()
         {
-            tokio::spawn(goodbye.say(stream, full.status()));
+            tokio::spawn(goodbye.say(stream, words::of(full.status())));
         }
     }
 }
@@ -122,8 +131,14 @@ async fn identify(
 }
 
 impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
-    /// Accepts connections until `shutdown` says so, and serves each in a task of its own.
-    pub async fn accept(self: Arc<Self>, listener: Arc<TcpListener>, shutdown: ShutdownWatch) {
+    /// Accepts connections until `shutdown` says so, and serves each in a task of its own; with
+    /// [`Scheme::HTTPS`] they begin with TLS.
+    pub async fn accept(
+        self: Arc<Self>,
+        listener: Arc<TcpListener>,
+        scheme: Scheme,
+        shutdown: ShutdownWatch,
+    ) {
         let mut stop = shutdown.clone();
         let mut stop = pin!(stop.wait_for(|stop| *stop));
         loop {
@@ -132,7 +147,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
                 _ = &mut stop => return,
             };
             match accepted {
-                Ok((stream, peer)) => self.receive(stream, peer, &shutdown),
+                Ok((stream, peer)) => self.receive(stream, peer, &scheme, &shutdown),
                 Err(error) => {
                     log::error!("cannot accept a connection: {error}");
                     if has_run_out(&error) {
@@ -143,7 +158,13 @@ impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
         }
     }
 
-    fn receive(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, shutdown: &ShutdownWatch) {
+    fn receive(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        scheme: &Scheme,
+        shutdown: &ShutdownWatch,
+    ) {
         let local = match stream.set_nodelay(true).and_then(|()| stream.local_addr()) {
             Ok(local) => local,
             Err(error) => return log::debug!("a connection broke as it was accepted: {error}"),
@@ -152,8 +173,10 @@ impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
         match self.admit(peer, local, &settings) {
             Ok(wire) => {
                 let (acceptor, shutdown) = (Arc::clone(self), shutdown.clone());
+                let is_secure = *scheme == Scheme::HTTPS;
                 tokio::spawn(async move {
-                    acceptor.open(stream, wire, settings, &shutdown).await;
+                    let opened = acceptor.open(stream, wire, settings, is_secure, &shutdown);
+                    opened.await;
                 });
             }
             Err(refused) => self.refuse(stream, refused),
@@ -166,6 +189,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
         mut stream: TcpStream,
         mut wire: Wire,
         settings: Arc<Settings>,
+        is_secure: bool,
         shutdown: &ShutdownWatch,
     ) {
         if settings.bounds.has_proxy_header(wire.local) {
@@ -176,9 +200,19 @@ impl<A: HttpServerApp + Send + Sync + 'static> Acceptor<A> {
                 return self.refuse(stream, refused);
             }
         }
-        match secure(stream, &mut wire).await {
+        if !is_secure {
+            let stream = ClientStream::Clear(stream);
+            return self.serve(stream, wire, settings, shutdown).await;
+        }
+        match secure(stream, &mut wire, &settings, &self.handshakes).await {
             Ok(stream) => self.serve(stream, wire, settings, shutdown).await,
-            Err(error) => log::debug!("a connection ended before its first request: {error}"),
+            Err(Unfinished::Over(why)) => log::debug!("a handshake failed: {why}"),
+            Err(Unfinished::PlainHttp(stream)) => {
+                drop(wire);
+                if let Some(goodbye) = self.goodbyes.begin() {
+                    goodbye.say(stream, words::plain_http()).await;
+                }
+            }
         }
     }
 

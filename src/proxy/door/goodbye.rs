@@ -1,7 +1,5 @@
 //! Last words to connections that get no place.
 
-use super::words;
-use http::StatusCode;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -32,9 +30,9 @@ impl Goodbyes {
 }
 
 impl Goodbye {
-    pub async fn say(self, mut stream: TcpStream, status: StatusCode) {
+    pub async fn say(self, mut stream: TcpStream, words: Vec<u8>) {
         let said = async {
-            stream.write_all(&words::of(status)).await?;
+            stream.write_all(&words).await?;
             stream.shutdown().await?;
             let mut rest = [0; GOODBYE_BYTES];
             let mut left = GOODBYE_BYTES;

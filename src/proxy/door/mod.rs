@@ -38,3 +38,4 @@ pub use lent::AHEAD_MAX;
 pub use pace::{Alarm, Pace};
 pub use phase::Phase;
 pub use places::Connected;
+pub use wire::Wire;

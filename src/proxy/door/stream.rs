@@ -1,9 +1,11 @@
 //! A client's stream, behind TLS where that ends here, with the traits that Pingora asks of one.
 
+use crate::proxy::tls::Secured;
 use async_trait::async_trait;
 use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     TimingDigest, UniqueID, UniqueIDType,
 };
 use std::io::{self, IoSlice};
@@ -17,12 +19,14 @@ use tokio::net::TcpStream;
 #[derive(Debug)]
 pub enum ClientStream {
     Clear(TcpStream),
+    Secured(Box<Secured>),
 }
 
 impl ClientStream {
     fn socket(&self) -> &TcpStream {
         match self {
             ClientStream::Clear(stream) => stream,
+            ClientStream::Secured(stream) => stream.socket(),
         }
     }
 }
@@ -35,6 +39,7 @@ impl AsyncRead for ClientStream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             ClientStream::Clear(stream) => Pin::new(stream).poll_read(cx, buf),
+            ClientStream::Secured(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -47,18 +52,21 @@ impl AsyncWrite for ClientStream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             ClientStream::Clear(stream) => Pin::new(stream).poll_write(cx, buf),
+            ClientStream::Secured(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             ClientStream::Clear(stream) => Pin::new(stream).poll_flush(cx),
+            ClientStream::Secured(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             ClientStream::Clear(stream) => Pin::new(stream).poll_shutdown(cx),
+            ClientStream::Secured(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 
@@ -69,12 +77,14 @@ impl AsyncWrite for ClientStream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             ClientStream::Clear(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            ClientStream::Secured(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
             ClientStream::Clear(stream) => stream.is_write_vectored(),
+            ClientStream::Secured(stream) => stream.is_write_vectored(),
         }
     }
 }
@@ -90,7 +100,18 @@ impl Shutdown for ClientStream {
 
 impl Peek for ClientStream {}
 
-impl Ssl for ClientStream {}
+impl Ssl for ClientStream {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        match self {
+            ClientStream::Clear(_) => None,
+            ClientStream::Secured(stream) => Some(stream.digest()),
+        }
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        matches!(self, ClientStream::Secured(_)).then_some(ALPN::H1)
+    }
+}
 
 impl UniqueID for ClientStream {
     fn id(&self) -> UniqueIDType {

@@ -3,8 +3,10 @@
 use super::bounds::Bounds;
 use super::places::{Full, Place};
 use crate::proxy::request::forwarded::Peer;
+use crate::proxy::tls::TlsFacts;
 use http::uri::Scheme;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A client's connection without what is read and written on it. Several requests at once may
@@ -17,6 +19,8 @@ pub struct Wire {
     pub local: SocketAddr,
     /// `https` where TLS ends here.
     pub scheme: Scheme,
+    /// Outcome of the handshake, where TLS ends here.
+    pub tls: Option<Arc<TlsFacts>>,
     is_over: AtomicBool,
     place: Place,
 }
@@ -28,6 +32,7 @@ impl Wire {
             peer: Peer::from(client),
             local,
             scheme: Scheme::HTTP,
+            tls: None,
             is_over: AtomicBool::new(false),
             place,
         }

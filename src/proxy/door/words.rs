@@ -6,7 +6,17 @@ use uuid::Uuid;
 
 /// An answer that ends the connection, in bytes.
 pub fn of(status: StatusCode) -> Vec<u8> {
-    let body = format!("{status}\n");
+    with_body(status, &format!("{status}\n"))
+}
+
+/// An answer, in clear, to a request in plain HTTP on a listener that speaks TLS.
+pub fn plain_http() -> Vec<u8> {
+    let status = StatusCode::BAD_REQUEST;
+    let hint = "This port speaks HTTPS: begin the address with https://";
+    with_body(status, &format!("{status}\n{hint}\n"))
+}
+
+fn with_body(status: StatusCode, body: &str) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {status}\r\n");
     let wait = match status {
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => "retry-after: 1\r\n",

@@ -45,6 +45,7 @@ fn is_impostor(head: &RequestHeader, name: &HeaderName) -> bool {
     }
     let twin = name.as_str().replace('_', "-");
     let families = [
+        "x-client-cert-",
         "content-",
         "proxy-",
         "x-forwarded-",

@@ -25,6 +25,7 @@ impl Edge {
         let peer = ctx.peer.as_ref().map(|peer| peer.address);
         let trusted = &settings.trusted_proxies;
         ctx.exchange.client = forwarded::client(head, peer, trusted);
+        ctx.exchange.protocol = head.version;
         ctx.exchange.is_trusted = peer.is_some_and(|peer| any_contains(trusted, peer));
         if let Ok(Way::ToAService(slashes)) = clean {
             ctx.route = settings.routes.find(head, ctx.exchange.client).cloned();

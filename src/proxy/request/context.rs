@@ -6,9 +6,11 @@ use super::retry::Reach;
 use super::transforms::Transforms;
 use crate::plugin::Exchange;
 use crate::proxy::chain::Chain;
+use crate::proxy::door::Wire;
 use crate::proxy::hygiene::Refusal;
 use crate::proxy::route::Route;
 use crate::proxy::settings::Settings;
+use crate::proxy::tls::TlsFacts;
 use crate::proxy::upstream::dial::Dial;
 use crate::service::replica::fault::Fault;
 use crate::service::replica::lease::Lease;
@@ -29,6 +31,8 @@ pub struct Context {
     pub peer: Option<Peer>,
     /// How the request came here: `https` where TLS ends with us.
     pub scheme: Scheme,
+    /// Outcome of the connection's handshake, where TLS ends with us.
+    pub tls: Option<Arc<TlsFacts>>,
     /// Headers about the client that its request is sent on with.
     pub forwarded: Forwarded,
     pub route: Option<Arc<Route>>,
@@ -69,6 +73,7 @@ impl Context {
             exchange: Exchange::default(),
             peer: None,
             scheme: Scheme::HTTP,
+            tls: None,
             forwarded: Forwarded::default(),
             route: None,
             lease: None,
@@ -89,6 +94,14 @@ impl Context {
             fault: None,
             _in_flight: in_flight.enter(),
         }
+    }
+
+    /// Notes the connection that the request came on.
+    pub fn came_on(&mut self, wire: &Wire) {
+        self.peer = Some(wire.peer.clone());
+        self.scheme = wire.scheme.clone();
+        self.tls.clone_from(&wire.tls);
+        self.exchange.tls = wire.tls.as_ref().map(|facts| facts.version.label());
     }
 
     /// Has the replica at work asked after its health at once, and passed over until then.

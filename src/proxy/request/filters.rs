@@ -4,6 +4,7 @@ use super::caller::Caller;
 use super::context::Context;
 use super::forwarded::Forwarded;
 use super::retry::BODY_KEPT_BYTES;
+use super::secure;
 use super::transforms::Transforms;
 use crate::plugin::{Answer, Origin, Request, Verdict};
 use crate::proxy::answers::own::{answer_head, plain, unavailable};
@@ -72,6 +73,7 @@ pub fn disown(head: &mut RequestHeader, ctx: &mut Context) {
     let trusted = &ctx.settings.trusted_proxies;
     ctx.forwarded = Forwarded::take(head, ctx.peer.as_ref(), &ctx.scheme, trusted);
     ctx.chain().disown(head);
+    secure::certify_client(head, ctx);
 }
 
 /// Waits for the verdict of the filter where a request has stopped, and of those behind it.
@@ -150,6 +152,7 @@ pub fn answer(
     }
     let (chain, exchange) = ctx.filters();
     let (changes, instead) = chain.answer(head, request, exchange, Origin::Replica)?;
+    secure::add_hsts(head, ctx);
     let mut transforms = Transforms::new(changes.transforms);
     if let Some(body) = instead {
         return transforms.pass_whole(body, head).map(Some);
@@ -169,6 +172,7 @@ pub fn own_answer(
     let mut head = answer_head(answer)?;
     let (chain, exchange) = ctx.filters();
     let (changes, instead) = chain.answer(&mut head, request, exchange, Origin::Edge)?;
+    secure::add_hsts(&mut head, ctx);
     let mut transforms = Transforms::new(changes.transforms);
     let body = transforms.pass_whole(instead.unwrap_or(body), &mut head)?;
     Ok((head, body))

@@ -142,6 +142,7 @@ fn context_of(filters: Vec<Arc<dyn Filter>>) -> Context {
             min_rate_bytes: 0,
             proxy_protocol: Vec::new(),
         },
+        tls: None,
         trusted_proxies: Vec::new(),
     };
     Context::new(Arc::new(settings), &InFlight::default())

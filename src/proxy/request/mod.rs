@@ -17,5 +17,6 @@ pub mod keep;
 pub mod outlier;
 pub mod report;
 pub mod retry;
+mod secure;
 pub mod serve;
 pub mod transforms;

@@ -15,6 +15,7 @@ use super::caller::Caller;
 use super::context::Context;
 use super::filters::{self, Stage};
 use super::judge::Failed;
+use super::secure;
 use crate::plugin::Answer;
 use crate::proxy::answers::own::{front_page, options, plain};
 use crate::proxy::edge::Edge;
@@ -58,8 +59,9 @@ pub trait Attempt: Send {
 }
 
 impl Edge {
-    /// Runs the filters that see all, refuses what hygiene refused and what has no route, runs the
-    /// other filters, and refuses a body that says it is too large.
+    /// Runs the filters that see all, refuses what hygiene refused, what came over the wrong
+    /// connection and what has no route, runs the other filters, and refuses a body that says it
+    /// is too large.
     pub(in crate::proxy) async fn guards(
         &self,
         request: &mut impl Filtered,
@@ -76,6 +78,9 @@ impl Edge {
                 ctx.refused = Some(refusal);
                 return Ok(Err(Stop::Refuse(refusal.status())));
             }
+        }
+        if let Some(answer) = secure::instead(request.head(), ctx) {
+            return Ok(Err(Stop::Answer(answer)));
         }
         if ctx.route.is_none() {
             let head = request.head();

@@ -20,6 +20,7 @@ mod terms;
 mod when;
 
 pub use claim::{Claim, PathClaim};
+pub use host::name as host_name;
 pub use table::Routes;
 pub use terms::Route;
 pub use when::{Condition, When};

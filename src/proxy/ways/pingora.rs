@@ -46,8 +46,7 @@ impl ProxyHttp for Edge {
         session.set_write_timeout(Some(settings.client_write_timeout));
         session.set_total_drain_timeout(Some(REFUSED_BODY_DRAIN));
         if let Some(connection) = Connection::of(session) {
-            ctx.peer = Some(connection.wire.peer.clone());
-            ctx.scheme = connection.wire.scheme.clone();
+            ctx.came_on(&connection.wire);
             let head = session.req_header();
             let is_chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
             connection.expect((!is_chunked).then(|| content_length(head).unwrap_or(0)));

@@ -34,8 +34,7 @@ impl Edge {
         let protocol = parts.extensions.remove::<Protocol>();
         let mut head = head::request(parts, !body.is_end_stream(), settings.chain.room());
         let mut ctx = Context::new(settings, &self.in_flight);
-        ctx.peer = Some(shared.connection.wire.peer.clone());
-        ctx.scheme = shared.connection.wire.scheme.clone();
+        ctx.came_on(&shared.connection.wire);
         let key = match &protocol {
             Some(protocol) if protocol.as_str() == "websocket" => {
                 Some(websocket::as_handshake(&mut head))

@@ -24,8 +24,7 @@ impl Edge {
             return Next::Other;
         };
         let mut ctx = Context::new(settings, &self.in_flight);
-        ctx.peer = Some(client.connection.wire.peer.clone());
-        ctx.scheme = client.connection.wire.scheme.clone();
+        ctx.came_on(&client.connection.wire);
         // One that is not clean has no route.
         let clean = self.introduce(&mut head, &raw, &mut ctx);
         let length = content_length(&head).unwrap_or(0);
