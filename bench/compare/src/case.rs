@@ -27,6 +27,12 @@ pub enum Case {
     Huge,
     /// POST of 10 KiB
     Post,
+    /// POST of 64 KiB
+    #[value(name = "post-64k")]
+    PostLarge,
+    /// POST of 1 MiB
+    #[value(name = "post-1m")]
+    PostHuge,
     /// A new connection for each request
     New,
     /// Containers, by their own addresses
@@ -48,6 +54,8 @@ impl Case {
             Case::Large => "64 KiB answer",
             Case::Huge => "1 MiB answer",
             Case::Post => "10 KiB POST",
+            Case::PostLarge => "64 KiB POST",
+            Case::PostHuge => "1 MiB POST",
             Case::New => "new connection per request",
             Case::Container => "container, its own address",
             Case::Published => "container, published port",
@@ -60,6 +68,8 @@ impl Case {
             Case::Large => Ask::large(64 << 10),
             Case::Huge => Ask::large(1 << 20),
             Case::Post => Ask::post(10 << 10),
+            Case::PostLarge => Ask::post(64 << 10),
+            Case::PostHuge => Ask::post(1 << 20),
             Case::New => Ask::small().last(),
             Case::Container | Case::Published => Ask::path(containers::HEALTH),
             _ => Ask::small(),
@@ -71,7 +81,7 @@ impl Case {
             Case::One => 1,
             Case::Eight => 8,
             Case::Thousand => 1000,
-            Case::Huge => 16,
+            Case::Huge | Case::PostHuge => 16,
             _ => 64,
         }
     }

@@ -34,19 +34,34 @@ enum Case {
     GetLogged,
     /// 10 KiB of a body
     Post,
+    /// 1 MiB of a body
+    #[value(name = "post-1m")]
+    PostHuge,
     /// 64 KiB of an answer
     Large,
+    /// 1 MiB of an answer
+    #[value(name = "1m")]
+    Huge,
 }
 
 impl Case {
-    const ALL: [Case; 4] = [Case::Get, Case::GetLogged, Case::Post, Case::Large];
+    const ALL: [Case; 6] = [
+        Case::Get,
+        Case::GetLogged,
+        Case::Post,
+        Case::PostHuge,
+        Case::Large,
+        Case::Huge,
+    ];
 
     fn about(self) -> &'static str {
         match self {
             Case::Get => "small GET",
             Case::GetLogged => "small GET, access log",
             Case::Post => "10 KiB POST",
+            Case::PostHuge => "1 MiB POST",
             Case::Large => "64 KiB answer",
+            Case::Huge => "1 MiB answer",
         }
     }
 
@@ -55,7 +70,9 @@ impl Case {
             Case::Get => "get",
             Case::GetLogged => "get-logged",
             Case::Post => "post",
+            Case::PostHuge => "post-huge",
             Case::Large => "large",
+            Case::Huge => "huge",
         }
     }
 
@@ -63,7 +80,9 @@ impl Case {
         match self {
             Case::Get | Case::GetLogged => Ask::small(),
             Case::Post => Ask::post(10 << 10),
+            Case::PostHuge => Ask::post(1 << 20),
             Case::Large => Ask::large(64 << 10),
+            Case::Huge => Ask::large(1 << 20),
         }
     }
 }
