@@ -66,6 +66,14 @@ async fn request(listener: &TcpListener, part: &str) -> (TcpStream, String) {
     timeout(SOON, asked).await.expect("a request")
 }
 
+/// Waits until a client is told that its requests are served no more.
+async fn is_told_to_leave(client: &Client) {
+    let told = until("a goodbye", SOON, || async {
+        client.sender.clone().ready().await.err()
+    });
+    assert_eq!(told.await.reason(), Some(Reason::NO_ERROR));
+}
+
 fn post(path: &str) -> http::request::Builder {
     Request::post(format!("http://web.example{path}"))
 }
@@ -202,7 +210,7 @@ async fn a_stream_that_is_not_read_holds_no_other_up() {
     let edge = edge(web.address, "").await;
     let mut builder = Builder::new();
     builder
-        .initial_window_size(100)
+        .initial_window_size(16 << 10)
         .initial_connection_window_size(1 << 20);
     let client = Client::connect_with(&builder, edge.address).await;
     let mut stalled = Vec::new();
@@ -230,7 +238,7 @@ async fn an_upload_that_a_replica_does_not_take_holds_no_other_up() {
     let edge = edge(address, "").await;
     let client = Client::connect(edge.address).await;
     let mut begun = client.begin(post("/x"), false).await;
-    begun.body.reserve_capacity(10 << 20);
+    begun.body.reserve_capacity(90 << 20);
     let (_replica, _) = request(&listener, "\r\n\r\n").await;
     let mut sent = 0;
     loop {
@@ -244,7 +252,7 @@ async fn an_upload_that_a_replica_does_not_take_holds_no_other_up() {
             .send_data(vec![b'x'; room].into(), false)
             .unwrap();
         sent += room;
-        assert!(sent < 10 << 20, "all is taken, and kept somewhere");
+        assert!(sent < 50 << 20, "all is taken, and kept somewhere");
     }
     let asked = client.begin(post("/y"), true).await;
     let (mut replica, _) = request(&listener, "POST /y ").await;
@@ -316,6 +324,7 @@ async fn slow_clients_have_the_same_time_as_on_http1() {
     assert!(silent.whole().await.is_err());
     // And then nothing more comes.
     drop(begun);
+    is_told_to_leave(&client).await;
     assert_eq!(client.ended().await, None);
 }
 
@@ -335,11 +344,8 @@ async fn a_process_that_leaves_says_goodbye_and_finishes_what_is_under_way() {
         .await;
     let mut answer = begun.head().await.unwrap();
     edge.signal(Signal::SIGTERM);
-    assert_eq!(idle.ended().await, None);
-    let late = until("no more requests", SOON, || async {
-        busy.sender.clone().ready().await.err()
-    });
-    assert!(late.await.is_go_away());
+    is_told_to_leave(&idle).await;
+    is_told_to_leave(&busy).await;
     web.release();
     web.release();
     let mut body = Vec::new();
@@ -359,7 +365,7 @@ async fn http1_is_served_as_ever_beside_it() {
     let edge = edge(web.address, "").await;
     for text in [
         "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
-        "PRI /x HTTP/1.1\r\nhost: a\r\n\r\n",
+        "PRI /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
     ] {
         let answer = crate::support::client::raw(edge.address, text.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 "), "{answer}");

@@ -12,7 +12,7 @@ pub fn command(setup: &Setup, place: &Place) -> Result<(String, Vec<String>), St
         false => String::new(),
     };
     let text = format!(
-        "{{\nadmin {}\nauto_https off\nservers {{\nmetrics\n}}\n}}\n\
+        "{{\nadmin {}\nauto_https off\nservers {{\nmetrics\nprotocols h1 h2 h2c\n}}\n}}\n\
          http://:{} {{\nbind {}\n{log}\
          reverse_proxy {} {{\n\
          lb_policy round_robin\nlb_retries 3\n\

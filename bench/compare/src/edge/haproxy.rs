@@ -44,11 +44,11 @@ pub fn command(setup: &Setup, place: &Place) -> Result<(String, Vec<String>), St
     let _ = write!(
         text,
         "frontend admin\n    bind {}\n    http-request use-service prometheus-exporter if {{ path /metrics }}\n\
-         frontend edge\n    bind {}\n    maxconn {CONNECTIONS_MAX}\n{FRONTEND}\
+         frontend edge\n    bind {}\n    bind {} proto h2\n    maxconn {CONNECTIONS_MAX}\n{FRONTEND}\
          backend web\n    balance roundrobin\n    option httpchk GET {}\n    http-check expect status 200\n    \
          http-request disable-l7-retry if METH_POST\n    \
          default-server check inter 1s fall 1 rise 1\n",
-        place.admin, place.address, setup.health,
+        place.admin, place.address, place.streams, setup.health,
     );
     for (number, replica) in setup.replicas.iter().enumerate() {
         let _ = writeln!(text, "    server web{number} {replica}");

@@ -27,7 +27,7 @@ pub fn command(setup: &Setup, place: &Place) -> Result<(String, Vec<String>), St
          client_body_buffer_size 64k;\n\
          upstream web {{\n{}\nkeepalive {POOL_MAX};\nkeepalive_requests 1000000000;\n}}\n\
          server {{ listen {}; location / {{ stub_status; }} }}\n\
-         server {{\nlisten {};\nlocation / {{\n\
+         server {{\nlisten {};\nlisten {} http2;\nlocation / {{\n\
          proxy_pass http://web;\nproxy_http_version 1.1;\nproxy_set_header Connection \"\";\n\
          proxy_set_header Host $host;\n\
          proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n\
@@ -39,6 +39,7 @@ pub fn command(setup: &Setup, place: &Place) -> Result<(String, Vec<String>), St
         servers.join("\n"),
         place.admin,
         place.address,
+        place.streams,
     );
     let file = place.write("nginx.conf", text)?.display().to_string();
     let arguments = ["-c", &file, "-p", &folder.to_string(), "-e", "stderr"];

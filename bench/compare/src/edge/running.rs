@@ -21,6 +21,8 @@ pub struct Edge {
     pub which: Which,
     pub address: SocketAddr,
     pub admin: SocketAddr,
+    /// Where HTTP/2 is spoken without a question.
+    pub streams: SocketAddr,
     pub process: Process,
     child: Child,
     folder: TempDir,
@@ -29,10 +31,11 @@ pub struct Edge {
 impl Edge {
     pub async fn start(setup: &Setup) -> Result<Edge, String> {
         let folder = TempDir::with_prefix("compare-").map_err(|why| why.to_string())?;
-        let [address, admin] = free_addresses()?;
+        let [address, admin, streams] = free_addresses()?;
         let place = Place {
             address,
             admin,
+            streams,
             folder: folder.path(),
         };
         let (program, arguments) = match setup.which {
@@ -80,6 +83,10 @@ impl Edge {
             which: setup.which,
             address,
             admin,
+            streams: match setup.which {
+                Which::Tidegate | Which::Caddy => address,
+                Which::Haproxy | Which::Nginx => streams,
+            },
             process,
             child,
             folder,
@@ -125,6 +132,7 @@ impl Edge {
         let place = Place {
             address: self.address,
             admin: self.admin,
+            streams: self.streams,
             folder: self.folder.path(),
         };
         let file = tidegate::write(setup, &place)?;

@@ -63,6 +63,8 @@ pub struct Setup {
 pub struct Place<'a> {
     pub address: SocketAddr,
     pub admin: SocketAddr,
+    /// Where HTTP/2 is spoken without a question, by edges that want a listener for it.
+    pub streams: SocketAddr,
     pub folder: &'a Path,
 }
 
