@@ -378,6 +378,14 @@ async fn http1_is_served_as_ever_beside_it() {
 
 /// A WebSocket's CONNECT on `path`.
 async fn connect(client: &Client, path: &str) -> crate::support::h2::Begun {
+    connect_for(client, path, "websocket").await
+}
+
+async fn connect_for(
+    client: &Client,
+    path: &str,
+    protocol: &'static str,
+) -> crate::support::h2::Begun {
     // The server must have said that it knows such requests.
     until("the server's settings", SOON, || async {
         client
@@ -387,7 +395,7 @@ async fn connect(client: &Client, path: &str) -> crate::support::h2::Begun {
     })
     .await;
     let request = Request::connect(format!("http://web.example{path}"))
-        .extension(h2::ext::Protocol::from_static("websocket"))
+        .extension(h2::ext::Protocol::from_static(protocol))
         .header("sec-websocket-version", "13")
         .header("sec-websocket-protocol", "chat");
     client.begin(request, false).await
@@ -470,4 +478,47 @@ async fn a_replica_may_decline_a_websocket_and_must_prove_that_it_does_not() {
         replica.write_all(answer.as_bytes()).await.unwrap();
         assert_eq!(begun.head().await.unwrap().status(), status);
     }
+}
+
+#[tokio::test]
+async fn another_protocol_than_websocket_is_not_carried() {
+    let web = Upstream::start("A").await;
+    let edge = edge(web.address, "").await;
+    let client = Client::connect(edge.address).await;
+    let mut begun = connect_for(&client, "/x", "connect-udp").await;
+    assert_eq!(begun.head().await.unwrap().status(), 501);
+    assert_eq!(web.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_reload_holds_for_the_next_stream_and_an_upgrade_has_clients_move_on() {
+    let (old, new) = (Upstream::start("old").await, Upstream::start("new").await);
+    let edge = edge(old.address, "").await;
+    let client = Client::connect(edge.address).await;
+    let mut begun = client
+        .begin(Request::get("http://web.example/begun"), true)
+        .await;
+    let mut answer = begun.head().await.unwrap();
+    edge.write(&format!(
+        "services:\n  web:\n    addresses: [\"{}\"]\n    \
+         healthcheck: {{ type: tcp, interval: 60s }}\n",
+        new.address
+    ));
+    let ran = edge.tidegate(&["reload"]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    until("the new replica answers", SOON, || async {
+        let answer = client.get("/x").await.unwrap();
+        (answer.header("x-upstream") == "new").then_some(())
+    })
+    .await;
+    let next = edge.upgraded().await;
+    is_told_to_leave(&client).await;
+    let moved = Client::connect(next.address).await;
+    assert_eq!(moved.get("/x").await.unwrap().status, 200);
+    old.release();
+    let mut body = Vec::new();
+    while let Some(piece) = data(answer.body_mut()).await {
+        body.extend_from_slice(&piece.unwrap());
+    }
+    assert_eq!(body, b"begun done");
 }

@@ -11,6 +11,8 @@ pub enum Refusal {
     /// An escaped slash, which its route does not keep.
     EncodedSlash,
     Method,
+    /// A protocol that is not carried, asked for by an extended CONNECT.
+    Protocol,
     TargetTooLong,
     HeadersTooLarge,
 }
@@ -20,6 +22,7 @@ impl Refusal {
         match self {
             Refusal::Malformed(_) | Refusal::EncodedSlash => StatusCode::BAD_REQUEST,
             Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::Protocol => StatusCode::NOT_IMPLEMENTED,
             Refusal::TargetTooLong => StatusCode::URI_TOO_LONG,
             Refusal::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         }
@@ -34,6 +37,7 @@ impl fmt::Display for Refusal {
                 "an escaped slash, which a route lets pass with `encoded_slashes: keep`"
             }
             Refusal::Method => "a method that ends here",
+            Refusal::Protocol => "a protocol that is not carried",
             Refusal::TargetTooLong => "too long a request target",
             Refusal::HeadersTooLarge => "too many headers, or too large ones",
         })

@@ -5,6 +5,7 @@ use super::stream::{Shared, Stream};
 use super::websocket;
 use crate::proxy::edge::Edge;
 use crate::proxy::http1::head::Spelling;
+use crate::proxy::hygiene::Refusal;
 use crate::proxy::request::context::Context;
 use bytes::Bytes;
 use h2::RecvStream;
@@ -41,7 +42,10 @@ impl Edge {
             }
             _ => None,
         };
-        let clean = self.introduce(&mut head, &[], &mut ctx);
+        let mut clean = self.introduce(&mut head, &[], &mut ctx);
+        if protocol.is_some() && key.is_none() {
+            clean = Err(Refusal::Protocol);
+        }
         let settings = ctx.settings.clone();
         let mut asker = Stream::new(shared, &settings, &head.method, respond, body);
         // Names are in lower case here, whoever sent them.
