@@ -22,6 +22,7 @@ mod gate; // the claim against the drain, under loom
 mod h2; // HTTP/2 of clients
 mod held; // clients that leave while their requests wait, or when they were sent
 mod held_socket; // down and up again behind a socket that somebody else holds
+mod https; // TLS with the user's own certificates
 mod hygiene; // what must not get through to a replica, nor back
 mod idle; // connections to replicas that nobody uses for a while
 mod labels; // labels that images and strangers bring along, on a real daemon

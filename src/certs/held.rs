@@ -119,6 +119,11 @@ impl Held {
     }
 }
 
+/// Names in a certificate.
+pub fn names_of(der: &CertificateDer<'_>) -> Result<Vec<CertName>, HeldError> {
+    Ok(names(&parse(der)?))
+}
+
 fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, HeldError> {
     use x509_parser::prelude::FromDer;
     match X509Certificate::from_der(der) {

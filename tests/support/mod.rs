@@ -12,6 +12,7 @@ pub mod recorder;
 pub mod registry;
 pub mod sse;
 pub mod story;
+pub mod tls;
 pub mod upstream;
 pub mod websocket;
 
