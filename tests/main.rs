@@ -20,6 +20,7 @@ mod floods; // frames of HTTP/2 without end
 mod fuzz; // any bytes at a real listener, and what goes out
 mod gate; // the claim against the drain, under loom
 mod h2; // HTTP/2 of clients
+mod h2_replicas; // replicas that speak HTTP/2
 mod held; // clients that leave while their requests wait, or when they were sent
 mod held_socket; // down and up again behind a socket that somebody else holds
 mod https; // TLS with the user's own certificates

@@ -1,6 +1,7 @@
 //! An installed plugin.
 
 use crate::plugin::{Filter, Observer, Probe, Scaler};
+use crate::service::spec::Upstream;
 use serde_yaml::Value;
 use std::sync::Arc;
 
@@ -9,6 +10,8 @@ use std::sync::Arc;
 pub struct Plugged {
     pub name: String,
     pub values: Value,
+    /// How a health check speaks to replicas.
+    pub upstream: Upstream,
     pub filters: Vec<Arc<dyn Filter>>,
     pub observers: Vec<Arc<dyn Observer>>,
     pub probe: Option<Arc<dyn Probe>>,

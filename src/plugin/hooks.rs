@@ -1,6 +1,7 @@
 //! Where a plugin puts its parts.
 
 use super::{Filter, Observer, Probe, Scaler};
+use crate::service::spec::Upstream;
 use crate::service::store::Reader;
 use futures_util::future::BoxFuture;
 use http::Extensions;
@@ -13,6 +14,7 @@ pub type Background = BoxFuture<'static, ()>;
 /// The parts of a plugin, collected while it is installed.
 pub struct Hooks {
     reader: Reader,
+    upstream: Upstream,
     /// The states of the plugin that was in this place before a reload.
     previous: Extensions,
     installed: Installed,
@@ -35,6 +37,7 @@ impl Hooks {
     pub fn new(reader: Reader) -> Self {
         Hooks {
             reader,
+            upstream: Upstream::default(),
             previous: Extensions::new(),
             installed: Installed::default(),
         }
@@ -44,6 +47,17 @@ impl Hooks {
     pub fn after(mut self, states: Extensions) -> Self {
         self.previous = states;
         self
+    }
+
+    /// Says how the replicas are spoken to that a health check is for.
+    pub fn of_replicas(mut self, upstream: Upstream) -> Self {
+        self.upstream = upstream;
+        self
+    }
+
+    /// Protocol and TLS of the connections to replicas, for a health check.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
     }
 
     pub fn filter(&mut self, filter: impl Filter + 'static) {

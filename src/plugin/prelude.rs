@@ -12,7 +12,7 @@ pub use crate::service::event::{Barrier, Event};
 pub use crate::service::latency::Histogram;
 pub use crate::service::replica::{Ailment, Phase, ReplicaId, ReplicaView};
 pub use crate::service::snapshot::{ServiceView, Snapshot};
-pub use crate::service::spec::{ServiceName, Slot};
+pub use crate::service::spec::{Protocol, ServiceName, Slot, Upstream, tls_failure};
 pub use crate::service::store::Reader;
 pub use crate::service::time::{Human, Moment};
 pub use crate::service::usage::Used;

@@ -5,6 +5,7 @@ pub mod daemon;
 pub mod docker;
 pub mod edge;
 pub mod h2;
+pub mod h2_replica;
 pub mod http;
 pub mod image;
 pub mod load;

@@ -5,6 +5,7 @@ use super::concurrency::container_concurrency;
 use super::hold::{hold, waiting_page};
 use super::outlier::outlier_detection;
 use super::retries::retries;
+use super::upstream::upstream;
 use super::value::{duration, size};
 use crate::config::report::At;
 use crate::config::scalar::Scalar;
@@ -21,6 +22,9 @@ const BODY_BYTES_MAX: u64 = 1 << 40;
 pub struct ForwardKeys {
     /// A word, or a mapping with the key to hash.
     pub balance: Option<Value>,
+    pub protocol: Option<Scalar>,
+    /// A mapping, or `true`.
+    pub upstream_tls: Option<Value>,
     pub slow_start: Option<Scalar>,
     pub container_concurrency: Option<Scalar>,
     pub connect_timeout: Option<Scalar>,
@@ -65,6 +69,7 @@ pub fn forward(at: &At<'_>, keys: ForwardKeys) -> Option<Forward> {
         default.tunnel_idle_timeout,
         duration,
     );
+    let upstream = upstream(at, keys.protocol.as_ref(), keys.upstream_tls);
     let balance = balance(&at.key("balance"), keys.balance);
     let slow_start = slow_start(at, keys.slow_start.as_ref(), balance.as_ref());
     let limit = container_concurrency(at, keys.container_concurrency.as_ref());
@@ -90,6 +95,7 @@ pub fn forward(at: &At<'_>, keys: ForwardKeys) -> Option<Forward> {
     let retries = retries(&at.key("retries"), keys.retries);
     let outlier_detection = outlier_detection(&at.key("outlier_detection"), keys.outlier_detection);
     Some(Forward {
+        upstream: upstream?,
         balance: balance?,
         slow_start: slow_start?,
         connect_timeout: connect?,

@@ -7,7 +7,7 @@ use crate::config::plugged::Plugged;
 use crate::config::report::At;
 use crate::config::scalar::Scalar;
 use crate::config::shape::Shape;
-use crate::service::spec::{HealthTiming, ServiceName};
+use crate::service::spec::{HealthTiming, ServiceName, Upstream};
 use serde::Deserialize;
 use serde_yaml::Mapping;
 use std::sync::Arc;
@@ -33,6 +33,7 @@ pub fn health(
     name: &ServiceName,
     mut typed: Mapping,
     default: &str,
+    upstream: &Upstream,
     installer: &Installer<'_>,
 ) -> Option<(HealthTiming, Arc<Plugged>)> {
     let keys: HealthKeys = at.part(&mut typed);
@@ -53,7 +54,7 @@ pub fn health(
         keys.r#type.as_ref(),
         default,
         typed,
-        Scope::Probe(name),
+        Scope::Probe(name, upstream),
         keys_of::<HealthKeys>(),
     );
     let timing = HealthTiming {

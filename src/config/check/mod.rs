@@ -37,5 +37,8 @@ mod services;
 pub mod timeouts;
 pub mod tls;
 pub mod update;
+mod upstream;
+pub mod upstream_tls;
+mod upstream_verifier;
 mod value;
 mod volumes;

@@ -8,7 +8,7 @@ use crate::config::scalar::Scalar;
 use crate::config::shape::{Misfit, what};
 use crate::config::suggestion::{did_you_mean, quoted};
 use crate::plugin::{Background, Hooks, InstallError, Installed, Registry};
-use crate::service::spec::ServiceName;
+use crate::service::spec::{ServiceName, Upstream};
 use crate::service::store::Reader;
 use http::Extensions;
 use serde_yaml::{Mapping, Value};
@@ -28,8 +28,17 @@ pub struct Installer<'a> {
 pub enum Scope<'a> {
     Everything,
     Service(&'a ServiceName),
-    Probe(&'a ServiceName),
+    Probe(&'a ServiceName, &'a Upstream),
     Scaler(&'a ServiceName),
+}
+
+impl Scope<'_> {
+    fn upstream(self) -> Upstream {
+        match self {
+            Scope::Probe(_, upstream) => upstream.clone(),
+            _ => Upstream::default(),
+        }
+    }
 }
 
 impl Installer<'_> {
@@ -217,7 +226,9 @@ impl Installer<'_> {
             |_| None,
             |values| {
                 let states = self.states_before(name, scope);
-                let mut hooks = Hooks::new(self.reader.clone()).after(states);
+                let mut hooks = Hooks::new(self.reader.clone())
+                    .after(states)
+                    .of_replicas(scope.upstream());
                 match self.registry.install(name, values.clone(), &mut hooks) {
                     Ok(()) => Ok(Ok(hooks.finish())),
                     Err(InstallError::Values { path, message }) => Err(Misfit { path, message }),
@@ -236,6 +247,7 @@ impl Installer<'_> {
         let plugged = Arc::new(Plugged {
             name: name.to_owned(),
             values,
+            upstream: scope.upstream(),
             filters: installed.filters,
             observers: installed.observers,
             probe: installed.probe,
@@ -251,9 +263,12 @@ impl Installer<'_> {
     }
 
     fn unchanged(&self, name: &str, values: &Value, scope: Scope<'_>) -> Option<Arc<Plugged>> {
+        let upstream = scope.upstream();
         let mut previous = self.previous_in(scope).iter();
         previous
-            .find(|plugged| plugged.name == name && plugged.values == *values)
+            .find(|plugged| {
+                plugged.name == name && plugged.values == *values && plugged.upstream == upstream
+            })
             .cloned()
     }
 
@@ -277,7 +292,7 @@ impl Installer<'_> {
         match scope {
             Scope::Everything => &previous.plugins,
             Scope::Service(service) => of(service).map_or(&[], |it| &it.plugins),
-            Scope::Probe(service) => {
+            Scope::Probe(service, _) => {
                 of(service).map_or(&[], |it| std::slice::from_ref(&it.probe_plugin))
             }
             Scope::Scaler(service) => of(service).map_or(&[], |it| &it.scaler_plugins),

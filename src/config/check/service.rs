@@ -110,9 +110,12 @@ pub fn service(
     let default = if is_fixed { "tcp" } else { "answers" };
     let in_health = at.key("healthcheck");
     let typed = mapping(&in_health, keys.healthcheck.take(), "{ type: tcp }");
-    let health = typed.and_then(|typed| health(&in_health, name, typed, default, installer));
-    let plugins = installer.of_service(&at.key("plugins"), keys.plugins.take(), name);
     let forward = forward::forward(at, forward);
+    let upstream = forward.as_ref().map(|forward| forward.upstream.clone());
+    let upstream = upstream.unwrap_or_default();
+    let health =
+        typed.and_then(|typed| health(&in_health, name, typed, default, &upstream, installer));
+    let plugins = installer.of_service(&at.key("plugins"), keys.plugins.take(), name);
     let grace = at.read(
         "stop_grace_period",
         keys.stop_grace_period.as_ref(),

@@ -68,6 +68,9 @@ impl Words<'_> {
                 let one = self.object(part, &below);
                 json!({ "anyOf": [one, { "type": "array", "items": one }] })
             }
+            Inside::OrTrue(part) => {
+                json!({ "anyOf": [self.object(part, &below), { "type": "boolean" }] })
+            }
             Inside::List(part) => json!({ "type": "array", "items": self.object(part, &below) }),
             Inside::Named(part) => json!({
                 "type": "object",
@@ -114,7 +117,7 @@ mod tests {
             let inner = format!("{path}{key}");
             match part.inside(key) {
                 Some(Inside::One(part) | Inside::OrOff(part) | Inside::List(part))
-                | Some(Inside::OneOrList(part) | Inside::Named(part)) => {
+                | Some(Inside::OneOrList(part) | Inside::OrTrue(part) | Inside::Named(part)) => {
                     paths(part, &format!("{inner}."), found)
                 }
                 Some(Inside::Plugins) | None => drop(found.insert(inner)),
@@ -150,6 +153,7 @@ mod tests {
             "services.scale",
             "services.update_config",
             "services.outlier_detection",
+            "services.upstream_tls",
         ];
         for key in told.keys() {
             let known = there.contains(key) || parts.contains(&key.as_str());

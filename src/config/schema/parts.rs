@@ -19,6 +19,7 @@ use crate::config::check::service::ServiceKeys;
 use crate::config::check::timeouts::TimeoutsKeys;
 use crate::config::check::tls::TlsKeys;
 use crate::config::check::update::UpdateKeys;
+use crate::config::check::upstream_tls::UpstreamTlsKeys;
 use crate::config::keys::keys_of;
 
 /// A part of the file, with the parts in it.
@@ -46,6 +47,7 @@ pub enum Inside {
     One(&'static FilePart),
     OneOrList(&'static FilePart),
     OrOff(&'static FilePart),
+    OrTrue(&'static FilePart),
     List(&'static FilePart),
     Named(&'static FilePart),
     Plugins,
@@ -96,6 +98,10 @@ pub const SERVICE: &FilePart = &FilePart {
         (
             "update_config",
             Inside::One(&part(&[keys_of::<UpdateKeys>])),
+        ),
+        (
+            "upstream_tls",
+            Inside::OrTrue(&part(&[keys_of::<UpstreamTlsKeys>])),
         ),
         ("hold", Inside::One(&part(&[keys_of::<HoldKeys>]))),
         ("retries", Inside::One(&part(&[keys_of::<RetriesKeys>]))),

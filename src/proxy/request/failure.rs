@@ -14,7 +14,10 @@ pub fn status(error: &Error) -> u16 {
     let status = match (error.esource(), error.etype()) {
         (
             ErrorSource::Upstream,
-            ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::ConnectTimedout,
+            ErrorType::ReadTimedout
+            | ErrorType::WriteTimedout
+            | ErrorType::ConnectTimedout
+            | ErrorType::TLSHandshakeTimedout,
         ) => StatusCode::GATEWAY_TIMEOUT,
         (ErrorSource::Upstream, _) => StatusCode::BAD_GATEWAY,
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => StatusCode::REQUEST_TIMEOUT,
@@ -87,6 +90,8 @@ pub fn is_connect(error: &Error) -> bool {
             | ErrorType::ConnectTimedout
             | ErrorType::ConnectError
             | ErrorType::ConnectionClosed
+            | ErrorType::TLSHandshakeFailure
+            | ErrorType::TLSHandshakeTimedout
     )
 }
 
@@ -153,6 +158,8 @@ mod tests {
         let table = [
             (Error::new_up(ConnectRefused), 502),
             (Error::new_up(ConnectTimedout), 504),
+            (Error::new_up(TLSHandshakeFailure), 502),
+            (Error::new_up(TLSHandshakeTimedout), 504),
             (Error::new_up(ReadTimedout), 504),
             (Error::new_up(ConnectionClosed), 502),
             (Error::new_up(InvalidHTTPHeader), 502),

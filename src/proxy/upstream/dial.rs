@@ -3,9 +3,12 @@
 //! Pingora asks for one only when it has none that can be used again, so this is the place where
 //! connections take turns, and where those on their way to a replica that is lost are given up.
 
+use super::secured::for_pingora;
 use crate::proxy::request::failure;
 use crate::service::replica::Replica;
 use crate::service::replica::dials::DialTurn;
+use crate::service::replica::stream::ReplicaStream;
+use crate::service::spec::{Forward, UpstreamTls, tls_failure};
 use async_trait::async_trait;
 use futures_util::poll;
 use pingora::connectors::l4::Connect;
@@ -14,8 +17,9 @@ use pingora::protocols::l4::socket::SocketAddr;
 use pingora::protocols::l4::stream::Stream;
 use pingora::{Error, ErrorType, Result};
 use std::io::ErrorKind;
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -42,15 +46,28 @@ pub enum Patience {
     Until(Duration),
 }
 
+impl Patience {
+    /// The longest wait, where a connection may take `within` that time.
+    pub fn longest(self, within: Duration) -> Duration {
+        match self {
+            Patience::Little => within,
+            Patience::Until(longest) => longest,
+        }
+    }
+}
+
 /// One attempt's connection, should a new one be needed.
 #[derive(Debug)]
 pub struct Dial {
     replica: Arc<Replica>,
     within: Duration,
+    tls: Option<UpstreamTls>,
     patience: Patience,
     began: Instant,
     has_waited: AtomicBool,
     left_the_line: AtomicBool,
+    /// Descriptor of the connection, once there is one.
+    descriptor: AtomicI32,
     /// Ends the turn when it is dropped.
     turn: Mutex<Option<oneshot::Sender<()>>>,
 }
@@ -58,24 +75,26 @@ pub struct Dial {
 #[async_trait]
 impl Connect for Dial {
     async fn connect(&self, _address: &SocketAddr) -> Result<Stream> {
-        Ok(self.stream().await?.into())
+        Ok(for_pingora(self.stream().await?))
     }
 }
 
 impl Dial {
-    pub fn new(replica: &Arc<Replica>, within: Duration, patience: Patience) -> Dial {
+    pub fn new(replica: &Arc<Replica>, forward: &Forward, patience: Patience) -> Dial {
         Dial {
             replica: Arc::clone(replica),
-            within,
+            within: forward.connect_timeout,
+            tls: forward.upstream.tls.clone(),
             patience,
             began: Instant::now(),
             has_waited: AtomicBool::new(false),
             left_the_line: AtomicBool::new(false),
+            descriptor: AtomicI32::new(-1),
             turn: Mutex::default(),
         }
     }
 
-    pub async fn stream(&self) -> Result<TcpStream> {
+    pub async fn stream(&self) -> Result<ReplicaStream> {
         let turn = self.turn().await?;
         self.connect_in(turn).await
     }
@@ -99,11 +118,11 @@ impl Dial {
         }
     }
 
-    pub async fn connect_in(&self, turn: DialTurn) -> Result<TcpStream> {
+    pub async fn connect_in(&self, turn: DialTurn) -> Result<ReplicaStream> {
         tokio::select! {
             biased;
             () = self.replica.connections.lost() => Err(failure::lost()),
-            dialled = self.dial(turn) => dialled,
+            dialled = self.dial_secured(turn) => dialled,
         }
     }
 
@@ -117,6 +136,11 @@ impl Dial {
         self.left_the_line.load(Ordering::Relaxed)
     }
 
+    /// Descriptor of the connection, which Pingora does not know when there is TLS above it.
+    pub fn descriptor(&self) -> RawFd {
+        self.descriptor.load(Ordering::Relaxed)
+    }
+
     /// How long ago it began.
     pub fn took(&self) -> Duration {
         self.began.elapsed()
@@ -127,6 +151,25 @@ impl Dial {
             Patience::Until(longest) => sleep(longest).await,
             Patience::Little => {
                 let _ = timeout(self.within, self.replica.doubt.spread()).await;
+            }
+        }
+    }
+
+    async fn dial_secured(&self, turn: DialTurn) -> Result<ReplicaStream> {
+        let stream = self.dial(turn).await?;
+        let Some(tls) = &self.tls else {
+            return Ok(ReplicaStream::Clear(stream));
+        };
+        let shaken = timeout(self.within, tls.connect(stream, self.replica.address.ip()));
+        match shaken.await {
+            Ok(Ok(stream)) => {
+                self.is_answered();
+                Ok(ReplicaStream::Secured(Box::new(stream)))
+            }
+            Ok(Err(error)) => Err(unsecured(error)),
+            Err(_) => {
+                let what = "no TLS handshake within connect_timeout";
+                Err(Error::explain(ErrorType::TLSHandshakeTimedout, what))
             }
         }
     }
@@ -149,6 +192,7 @@ impl Dial {
         let error = match dialled {
             Ok(Ok(stream)) => {
                 dials.succeeded();
+                self.descriptor.store(stream.as_raw_fd(), Ordering::Relaxed);
                 self.keep(turn);
                 return Ok(stream);
             }
@@ -198,6 +242,16 @@ pub fn keep_alive(answer: &ResponseHeader) -> Option<Duration> {
     Some(Duration::from_secs(seconds.next()?.into()))
 }
 
+fn unsecured(error: std::io::Error) -> Box<Error> {
+    let what = tls_failure(&error).unwrap_or_else(|| "shaking hands for TLS".to_owned());
+    let kind = match error.kind() {
+        ErrorKind::InvalidData => ErrorType::TLSHandshakeFailure,
+        // The replica went away under the handshake.
+        _ => ErrorType::ConnectError,
+    };
+    Error::because(kind, what, error)
+}
+
 async fn connect(address: std::net::SocketAddr) -> std::io::Result<TcpStream> {
     let socket = match address.is_ipv4() {
         true => TcpSocket::new_v4()?,
@@ -220,6 +274,14 @@ mod tests {
     use tokio::net::TcpListener;
 
     const WITHIN: Duration = Duration::from_secs(1);
+
+    fn forward() -> Forward {
+        Forward {
+            connect_timeout: WITHIN,
+            ..Forward::default()
+        }
+    }
+
     const LONGEST: Duration = Duration::from_secs(10);
 
     /// A replica all of whose turns are taken.
@@ -237,7 +299,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_leaves_the_line_of_a_doubted_replica() {
         let (replica, _turns) = busy().await;
-        let dial = Dial::new(&replica, WITHIN, Patience::Little);
+        let dial = Dial::new(&replica, &forward(), Patience::Little);
         let mut waits = pin!(dial.turn());
         assert!(poll!(&mut waits).is_pending());
         replica.doubt.raise();
@@ -250,7 +312,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_wait_for_a_turn_counts_against_the_time_to_connect() {
         let (replica, _turns) = busy().await;
-        let dial = Dial::new(&replica, WITHIN, Patience::Little);
+        let dial = Dial::new(&replica, &forward(), Patience::Little);
         assert!(dial.turn().await.is_err() && dial.left_the_line());
         assert!(dial.took() < WITHIN * 2, "{:?}", dial.took());
     }
@@ -258,14 +320,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_without_another_replica_keeps_its_place_in_line() {
         let (replica, mut turns) = busy().await;
-        let dial = Dial::new(&replica, WITHIN, Patience::Until(LONGEST));
+        let dial = Dial::new(&replica, &forward(), Patience::Until(LONGEST));
         let mut waits = pin!(dial.turn());
         replica.doubt.raise();
         let early = timeout(LONGEST / 2, &mut waits).await;
         assert!(early.is_err(), "it waits");
         turns.pop();
         let _turn = waits.await.expect("its turn");
-        let dial = Dial::new(&replica, WITHIN, Patience::Until(LONGEST));
+        let dial = Dial::new(&replica, &forward(), Patience::Until(LONGEST));
         assert!(dial.turn().await.is_err(), "but not for ever");
     }
 

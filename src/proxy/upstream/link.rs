@@ -5,16 +5,16 @@ use crate::proxy::edge::Edge;
 use crate::proxy::request::caller::{self, Caller};
 use crate::proxy::request::context::Context;
 use crate::service::replica::idle_pool::Use;
+use crate::service::replica::stream::ReplicaStream;
 use bytes::BytesMut;
 use pingora::{Error, ErrorType, Result};
 use std::sync::Arc;
-use tokio::net::TcpStream;
 
 /// Buffer of an answer's head, and with it all of a short body.
 pub const ANSWER_BYTES: usize = 4 << 10;
 
 pub struct Link {
-    pub stream: TcpStream,
+    pub stream: ReplicaStream,
     /// Bytes that came and were not read yet.
     pub inbox: BytesMut,
     /// Whether a request was on it before.
@@ -38,8 +38,8 @@ impl Edge {
         let stream = match kept {
             Some(stream) => stream,
             None => {
-                let within = target.forward.connect_timeout;
-                let dial = Arc::new(Dial::new(lease.replica(), within, self.patience(ctx)));
+                let patience = self.patience(ctx);
+                let dial = Arc::new(Dial::new(lease.replica(), &target.forward, patience));
                 ctx.dial = Some(Arc::clone(&dial));
                 let turn = tokio::select! {
                     biased;

@@ -3,3 +3,5 @@
 pub mod dial;
 pub mod link;
 pub mod peer;
+pub mod secured;
+pub mod streams;

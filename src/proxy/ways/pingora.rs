@@ -17,6 +17,7 @@ use crate::proxy::request::retry::{self, Reach};
 use crate::proxy::request::serve::{Filtered, Stop};
 use crate::proxy::upstream::peer::peer;
 use crate::service::replica::idle_pool;
+use crate::service::spec::Protocol;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, StatusCode, Version, header};
@@ -107,15 +108,21 @@ impl ProxyHttp for Edge {
         _digest: Option<&Digest>,
         ctx: &mut Context,
     ) -> Result<()> {
-        let lease = ctx.lease.as_mut();
         let may_go_elsewhere = retry::may_be_repeated(session.req_header());
-        if reused && !may_go_elsewhere && !idle_pool::is_open(connection) {
+        // The descriptor below TLS is not known any more.
+        let is_known = connection >= 0;
+        if reused && is_known && !may_go_elsewhere && !idle_pool::is_open(connection) {
             return Err(failure::stale());
         }
         let has_waited = ctx.dial.as_ref().is_some_and(|dial| dial.has_waited());
         if has_waited && session.has_left() {
             return Err(caller::gone());
         }
+        let connection = match &ctx.dial {
+            Some(dial) if !reused => dial.descriptor(),
+            _ => connection,
+        };
+        let lease = ctx.lease.as_mut();
         if !lease.is_some_and(|lease| lease.sends_on(connection, may_go_elsewhere)) {
             return Err(failure::lost());
         }
@@ -133,6 +140,11 @@ impl ProxyHttp for Edge {
         // on from here, the tunnel could be lost (pingora#946).
         upstream.remove_header(&header::UPGRADE);
         upstream.remove_header(&header::CONNECTION);
+        let forward = ctx.route.as_ref().map(|route| &route.forward.upstream);
+        if forward.is_some_and(|it| it.tls.is_some() && it.protocol == Protocol::Http1) {
+            // Pingora's pool tells connections apart by descriptors, which it does not know here.
+            upstream.insert_header(header::CONNECTION, "close")?;
+        }
         ctx.forwarded.complete(upstream);
         Ok(())
     }

@@ -9,6 +9,7 @@
 
 use super::dials::Dials;
 use super::idle_pool::IdlePool;
+use super::multiplexed::Multiplexed;
 use nix::sys::socket::{Shutdown, SockaddrStorage, getpeername, shutdown};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;
@@ -25,6 +26,7 @@ pub struct Connections {
     notes: Mutex<Notes>,
     pub dials: Dials,
     pub idle_pool: IdlePool,
+    pub multiplexed: Multiplexed,
 }
 
 /// Notes, as many as the replica ever had requests at once.
@@ -50,7 +52,14 @@ impl Connections {
             notes: Mutex::default(),
             dials: Dials::default(),
             idle_pool: IdlePool::default(),
+            multiplexed: Multiplexed::default(),
         }
+    }
+
+    /// Closes connections that nobody uses any more.
+    pub fn sweep(&self) {
+        self.idle_pool.sweep();
+        self.multiplexed.sweep();
     }
 
     pub fn is_lost(&self) -> bool {
@@ -123,6 +132,7 @@ impl Connections {
         }
         drop(notes);
         self.idle_pool.clear();
+        self.multiplexed.clear();
         self.loss.notify_waiters();
     }
 

@@ -7,13 +7,12 @@
 //! repeated gets a connection that was used a moment ago and that the kernel reports as open, or a
 //! new one.
 
+use super::stream::ReplicaStream;
 use nix::sys::socket::{MsgFlags, recv};
 use std::collections::VecDeque;
-use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// Longest silence of an idle connection, whatever the replica announces.
@@ -44,27 +43,27 @@ pub struct IdlePool(Mutex<IdleConnections>);
 #[derive(Debug, Default)]
 struct IdleConnections {
     /// Connections with the time of their last use, the most recent at the back.
-    all: VecDeque<(TcpStream, Instant)>,
+    all: VecDeque<(ReplicaStream, Instant)>,
     limits: SilenceLimits,
 }
 
 impl IdlePool {
     /// The connection that was used last. Closed ones, and ones that sent bytes unasked, are
     /// dropped.
-    pub fn take(&self, now: Instant, used: Use) -> Option<TcpStream> {
+    pub fn take(&self, now: Instant, used: Use) -> Option<ReplicaStream> {
         loop {
             let taken = self.idle().take(now, used);
-            let Pick::One(stream, silent) = taken else {
+            let Pick::One(mut stream, silent) = taken else {
                 return None;
             };
-            if is_quiet(&stream) && (used == Use::MayBeRepeated || is_open(stream.as_raw_fd())) {
+            if stream.is_quiet() && (used == Use::MayBeRepeated || is_open(stream.as_raw_fd())) {
                 return Some(stream);
             }
             self.idle().limits.learn(silent, now);
         }
     }
 
-    pub fn give(&self, stream: TcpStream) {
+    pub fn give(&self, stream: ReplicaStream) {
         let mut idle = self.idle();
         if idle.all.len() < KEPT_MAX {
             idle.all.push_back((stream, Instant::now()));
@@ -90,9 +89,9 @@ impl IdlePool {
             let limit = idle.limits.of(Use::MayBeRepeated);
             let mut kept = VecDeque::with_capacity(idle.all.len());
             let mut dropped = Vec::new();
-            for (stream, since) in std::mem::take(&mut idle.all) {
+            for (mut stream, since) in std::mem::take(&mut idle.all) {
                 let silent = now.duration_since(since);
-                if !is_quiet(&stream) {
+                if !stream.is_quiet() {
                     idle.limits.learn(silent, now);
                     dropped.push(stream);
                 } else if silent >= limit {
@@ -141,12 +140,12 @@ impl IdleConnections {
 /// Result of a look into the pool.
 enum Pick {
     /// A connection, and its silence.
-    One(TcpStream, Duration),
+    One(ReplicaStream, Duration),
     None,
     /// The oldest connection, none of which may serve this use. A new one takes its place, because
     /// the pool would grow otherwise.
     Worn {
-        _stream: TcpStream,
+        _stream: ReplicaStream,
     },
 }
 
@@ -186,12 +185,6 @@ impl SilenceLimits {
     }
 }
 
-/// Whether the stream is open and silent as far as the runtime knows, without a system call.
-fn is_quiet(stream: &TcpStream) -> bool {
-    let read = stream.try_read(&mut [0]);
-    read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
-}
-
 /// Whether a connection is open and silent as the kernel reports it, ahead of the runtime.
 pub fn is_open(connection: RawFd) -> bool {
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
@@ -202,12 +195,12 @@ pub fn is_open(connection: RawFd) -> bool {
 mod tests {
     use super::*;
     use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
-    async fn pair(listener: &TcpListener) -> (TcpStream, TcpStream) {
+    async fn pair(listener: &TcpListener) -> (ReplicaStream, TcpStream) {
         let here = TcpStream::connect(listener.local_addr().unwrap()).await;
         let (there, _) = listener.accept().await.unwrap();
-        (here.unwrap(), there)
+        (ReplicaStream::Clear(here.unwrap()), there)
     }
 
     #[tokio::test]
@@ -216,12 +209,13 @@ mod tests {
         let kept = IdlePool::default();
         let (first, _there) = pair(&listener).await;
         let (second, _there) = pair(&listener).await;
-        let name = second.local_addr().unwrap();
+        let name = second.tcp().local_addr().unwrap();
         kept.give(first);
         kept.give(second);
         assert_eq!(
             kept.take(Instant::now(), Use::MayBeRepeated)
                 .unwrap()
+                .tcp()
                 .local_addr()
                 .unwrap(),
             name
@@ -242,7 +236,7 @@ mod tests {
             let (speaking, mut there) = pair(&listener).await;
             there.write_all(b"HTTP/1.1 408 ").await.unwrap();
             for stream in [closed, speaking] {
-                stream.readable().await.unwrap();
+                stream.tcp().readable().await.unwrap();
                 kept.give(stream);
             }
             if sweeps {
@@ -290,8 +284,8 @@ mod tests {
      {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let kept = IdlePool::default();
-        let (stream, there) = pair(&listener).await;
-        is_quiet(&stream);
+        let (mut stream, there) = pair(&listener).await;
+        stream.is_quiet();
         kept.give(stream);
         drop(there);
         assert!(kept.take(Instant::now(), Use::Once).is_none());

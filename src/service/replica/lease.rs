@@ -3,9 +3,9 @@
 use super::gate::UNLIMITED;
 use super::idle_pool::Use;
 use super::live::Replica;
+use super::stream::ReplicaStream;
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// A claim on a replica. Counts as in flight until it is dropped, however the request ends.
@@ -53,7 +53,7 @@ impl Lease {
     }
 
     /// An idle connection for this request, if there is one.
-    pub fn reuse(&self, used: Use) -> Option<TcpStream> {
+    pub fn reuse(&self, used: Use) -> Option<ReplicaStream> {
         let now = match used {
             // The claim was a moment ago, which spares a look at the clock.
             Use::MayBeRepeated => self.since,
@@ -63,7 +63,7 @@ impl Lease {
     }
 
     /// Returns a connection that is still good to the idle pool.
-    pub fn keep(&mut self, connection: TcpStream) {
+    pub fn keep(&mut self, connection: ReplicaStream) {
         self.put_down();
         let connections = &self.replica.connections;
         if !connections.is_lost() {

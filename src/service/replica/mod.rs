@@ -4,11 +4,13 @@
 //! lease --enters--> gate                     how many are inside; closed by a drain
 //!   |
 //!   '--sends on--> connections --+-- dials     turns to open new ones
-//!                                '-- idle_pool those without a request
+//!                                |-- idle_pool those without a request
+//!                                '-- multiplexed  those for many requests at once
 //! doubt, outlier, fault                      what requests learn of the replica
 //! ```
 
 mod ailment;
+mod connection_task;
 pub mod connections;
 pub mod dials;
 pub mod doubt;
@@ -18,9 +20,11 @@ mod id;
 pub mod idle_pool;
 pub mod lease;
 mod live;
+pub mod multiplexed;
 mod observed;
 pub mod outlier;
 mod phase;
+pub mod stream;
 mod sync;
 mod view;
 

@@ -3,12 +3,14 @@
 use super::balance::Balance;
 use super::outlier::OutlierDetection;
 use super::retries::Retries;
+use super::upstream::Upstream;
 use crate::service::replica::gate::UNLIMITED;
 use std::time::Duration;
 
 /// Terms on which requests are forwarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward {
+    pub upstream: Upstream,
     pub balance: Balance,
     /// Time over which the share of a newly ready replica grows; zero: the whole share at once.
     pub slow_start: Duration,
@@ -44,6 +46,7 @@ impl Forward {
 impl Default for Forward {
     fn default() -> Self {
         Forward {
+            upstream: Upstream::default(),
             balance: Balance::default(),
             slow_start: Duration::ZERO,
             connect_timeout: Duration::from_secs(1),

@@ -15,7 +15,9 @@ mod route;
 mod service;
 mod sleep;
 mod template;
+mod tls_failure;
 mod update;
+mod upstream;
 mod version;
 
 pub use balance::{Balance, HashBy};
@@ -33,5 +35,7 @@ pub use route::RouteSpec;
 pub use service::{Source, Spec};
 pub use sleep::SleepTerms;
 pub use template::{LAST_PORT, Template};
+pub use tls_failure::tls_failure;
 pub use update::{FailureAction, Update, UpdateOrder};
+pub use upstream::{Protocol, Upstream, UpstreamTls};
 pub use version::Version;

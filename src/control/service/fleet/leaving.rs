@@ -93,7 +93,7 @@ impl Fleet {
     pub fn sweep(&self) {
         let replicas = self.replicas.values();
         for replica in replicas.filter_map(Tracked::replica) {
-            replica.connections.idle_pool.sweep();
+            replica.connections.sweep();
         }
     }
 

@@ -15,9 +15,11 @@ use crate::proxy::request::judge::{Broke, Failed};
 use crate::proxy::request::retry::Reach;
 use crate::proxy::request::serve::{Attempt, Stop};
 use crate::proxy::upstream::link::Link;
+use crate::proxy::upstream::secured::for_pingora;
 use crate::proxy::ways::plain::answerer::Answerer;
 use crate::proxy::ways::plain::asker::Asker;
 use crate::proxy::ways::plain::exchange::Exchange;
+use crate::proxy::ways::plain::outgoing::Outgoing;
 use crate::proxy::ways::plain::patience::Patience;
 use crate::proxy::ways::plain::replica::{Http1Replica, Request};
 use crate::proxy::ways::plain::serve::{Arrived, say, tell_failure};
@@ -31,7 +33,6 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::protocols::l4::stream::Stream as Connection;
 use pingora::{Error, ErrorType, Result};
 use sha1::{Digest, Sha1};
 use std::task::{Context as TaskContext, Poll, ready};
@@ -65,7 +66,8 @@ fn accepts(answer: &ResponseHeader, key: &HeaderValue) -> bool {
 struct Handshake<'a, 'b> {
     stream: &'a mut Stream<'b>,
     head: &'a RequestHeader,
-    request: &'a Request,
+    /// As text.
+    request: &'a Outgoing,
     key: &'a HeaderValue,
 }
 
@@ -83,10 +85,13 @@ impl<'b> Attempt for Handshake<'_, 'b> {
         edge: &Edge,
         ctx: &mut Context,
     ) -> std::result::Result<Self::Answered, Failed> {
+        let Outgoing::Text(text) = self.request else {
+            return Err(Failed::unconnected(Error::new_in(ErrorType::InternalError)));
+        };
         // Others were on a kept connection, and nobody but the tunnel may be on this one.
         let link = edge.link(self.stream, None, ctx).await;
         let link = link.map_err(Failed::unconnected)?;
-        let mut replica = Http1Replica::new(link, self.request, false);
+        let mut replica = Http1Replica::new(link, text, false);
         match self.ask_on(&mut replica, edge, ctx).await {
             Ok(Some(answer)) => Ok(Some((replica.into_link(), answer))),
             Ok(None) => Ok(None),
@@ -122,7 +127,7 @@ impl Handshake<'_, '_> {
         self.stream.enter(awaits_answer(ctx));
         ctx.reach = Reach::Head;
         let mut nothing = Upload::none();
-        replica.send(patience.write, &mut ctx.reach).await?;
+        replica.send(true, patience.write, &mut ctx.reach).await?;
         loop {
             let Some((mut answer, spelling)) = replica.head(ctx.chain().room())? else {
                 patience.hear(self.stream, replica, &mut nothing).await?;
@@ -202,11 +207,11 @@ impl Edge {
         let mut bytes = BytesMut::new();
         head::put_request(&mut bytes, &sent, &Spelling::default());
         bytes.put_slice(b"\r\n");
-        let request = Request {
+        let request = Outgoing::Text(Request {
             head: bytes.len(),
             used: Use::Once,
             bytes,
-        };
+        });
         let mut handshake = Handshake {
             stream,
             head,
@@ -246,7 +251,7 @@ async fn join(
     stream.begin(false)?;
     stream.enter(Phase::Tunnel);
     let early = link.inbox.freeze();
-    let replica = Box::new(Connection::from(link.stream));
+    let replica = Box::new(for_pingora(link.stream));
     let idle = route.forward.tunnel_idle_timeout;
     let mut pipe = Pipe::between(Client::new(stream), replica, early, idle);
     let cut = tokio::select! {

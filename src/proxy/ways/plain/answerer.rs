@@ -21,10 +21,11 @@ pub trait Answerer: Send {
     /// back. False: the replica is lost already.
     fn note(&mut self, lease: &mut Lease) -> bool;
 
-    /// Sends the head, and what of the body was read before it. The replica takes each part
-    /// `within` that time. Returns whether it took all; if not, it has something to say already.
+    /// Sends the head, and what of the body was read before it; `ends`: that is all of it. The
+    /// replica takes each part `within` that time. Returns whether it took all; if not, it has something to say already.
     fn send(
         &mut self,
+        ends: bool,
         within: Duration,
         reach: &mut Reach,
     ) -> impl Future<Output = Result<bool>> + Send;
@@ -36,6 +37,9 @@ pub trait Answerer: Send {
         cx: &mut Context<'_>,
         body: &mut VecDeque<Bytes>,
     ) -> Poll<io::Result<usize>>;
+
+    /// Ends a body, of which the replica has taken everything; chunks have an end of their own.
+    fn end(&mut self, trailers: &HeaderMap);
 
     /// Reads more of the answer. Fails when there is no more and there should be.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;

@@ -5,8 +5,10 @@
 
 use super::answerer::Answerer;
 use super::asker::Asker;
+use super::outgoing::Outgoing;
 use super::patience::Patience;
-use super::replica::{Http1Replica, Request};
+use super::replica::Http1Replica;
+use super::replica_h2::H2Replica;
 use super::upload::Upload;
 use crate::proxy::door::Phase;
 use crate::proxy::edge::Edge;
@@ -20,14 +22,14 @@ use crate::proxy::request::serve::Attempt;
 use crate::proxy::request::transforms;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
-use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::{Error, Result};
 
 /// A request to whichever replica it has.
 pub struct Exchange<'a, A> {
     pub asker: &'a mut A,
     pub head: &'a RequestHeader,
-    pub request: &'a Request,
+    pub request: &'a Outgoing,
     /// The part of the body that is still with the client.
     pub upload: Upload,
     /// Bytes of the body that go with the head.
@@ -44,32 +46,53 @@ impl<A: Asker> Attempt for Exchange<'_, A> {
 
     async fn ask(&mut self, edge: &Edge, ctx: &mut Context) -> std::result::Result<(), Failed> {
         ctx.request_body_bytes = self.body_bytes;
-        let link = edge.link(self.asker, Some(self.request.used), ctx).await;
-        let link = link.map_err(Failed::unconnected)?;
-        let to_head = self.head.method == Method::HEAD;
-        let mut replica = Http1Replica::new(link, self.request, to_head);
-        let done = self.ask_on(&mut replica, edge, ctx).await;
-        ctx.request_body_bytes += self.upload.bytes;
-        match done {
-            Ok(is_whole) => {
+        match self.request {
+            Outgoing::Text(request) => {
+                let link = edge.link(self.asker, Some(request.used), ctx).await;
+                let link = link.map_err(Failed::unconnected)?;
+                let to_head = self.head.method == Method::HEAD;
+                let mut replica = Http1Replica::new(link, request, to_head);
+                let done = self.ask_on(&mut replica, edge, ctx).await;
+                ctx.request_body_bytes += self.upload.bytes;
+                let is_whole = done.map_err(|error| self.failed(error, replica.was_used()))?;
                 if is_whole && let Some(lease) = &mut ctx.lease {
                     replica.keep(lease);
                 }
                 Ok(())
             }
-            Err(error) => Err(Failed {
-                error,
-                connection: Some(Broke {
-                    was_used: replica.was_used(),
-                    answer_began: self.asker.has_begun(),
-                    body_is_kept: self.upload.is_kept(),
-                }),
-            }),
+            Outgoing::Frames(request) => {
+                let permit = edge.open_stream(self.asker, request.used, ctx).await;
+                let permit = permit.map_err(Failed::unconnected)?;
+                let mut replica = H2Replica::new(permit, request);
+                let done = self.ask_on(&mut replica, edge, ctx).await;
+                ctx.request_body_bytes += self.upload.bytes;
+                match done {
+                    Ok(_) => Ok(()),
+                    Err(error) => {
+                        let is_untouched = replica.is_untouched();
+                        if is_untouched {
+                            ctx.reach = Reach::Nowhere;
+                        }
+                        Err(self.failed(error, is_untouched || replica.was_idle()))
+                    }
+                }
+            }
         }
     }
 }
 
 impl<A: Asker> Exchange<'_, A> {
+    fn failed(&self, error: Box<Error>, was_used: bool) -> Failed {
+        Failed {
+            error,
+            connection: Some(Broke {
+                was_used,
+                answer_began: self.asker.has_begun(),
+                body_is_kept: self.upload.is_kept(),
+            }),
+        }
+    }
+
     /// Sends the request and passes the answer on. Returns whether the replica took all of the
     /// request.
     async fn ask_on<R: Answerer>(
@@ -94,7 +117,8 @@ impl<A: Asker> Exchange<'_, A> {
             false => self.upload.after,
         });
         ctx.reach = Reach::Head;
-        let is_sent = replica.send(patience.write, &mut ctx.reach).await?;
+        let ends = !self.upload.is_under_way();
+        let is_sent = replica.send(ends, patience.write, &mut ctx.reach).await?;
         if !is_sent {
             self.upload.give_up();
         }

@@ -2,6 +2,7 @@
 
 use super::answerer::Answerer;
 use super::client::poll_read;
+use super::sending::send;
 use crate::proxy::http1::body::Body;
 use crate::proxy::http1::fields::has_token;
 use crate::proxy::http1::head::{self, Spelling};
@@ -19,8 +20,7 @@ use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncWrite, Interest};
-use tokio::time::timeout;
+use tokio::io::AsyncWrite;
 
 /// Size of a read of a longer body.
 const BODY_BYTES: usize = 64 << 10;
@@ -48,6 +48,8 @@ pub struct Http1Replica<'a> {
     trailers: HeaderMap,
     /// The replica keeps its connection.
     stays: bool,
+    /// Nothing of the request waits in this process.
+    is_flushed: bool,
 }
 
 impl<'a> Http1Replica<'a> {
@@ -60,6 +62,7 @@ impl<'a> Http1Replica<'a> {
             body: None,
             trailers: HeaderMap::new(),
             stays: false,
+            is_flushed: true,
         }
     }
 
@@ -89,46 +92,8 @@ impl Answerer for Http1Replica<'_> {
         lease.sends_on(self.link.stream.as_raw_fd(), may_go_elsewhere)
     }
 
-    async fn send(&mut self, within: Duration, reach: &mut Reach) -> Result<bool> {
-        let what = "writing a request";
-        let broke = |error| Error::because(ErrorType::WriteError, what, error).into_up();
-        let (link, request) = (&mut self.link, self.request);
-        let mut rest = &request.bytes[..];
-        loop {
-            match link.stream.try_write(rest) {
-                Ok(count) => {
-                    rest = &rest[count..];
-                    // Before the end of its head has left, no request was made.
-                    if request.bytes.len() - rest.len() >= request.head {
-                        *reach = Reach::Sent;
-                    }
-                    if rest.is_empty() {
-                        return Ok(true);
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    let interest = match *reach == Reach::Sent {
-                        true => Interest::READABLE | Interest::WRITABLE,
-                        false => Interest::WRITABLE,
-                    };
-                    let ready = match timeout(within, link.stream.ready(interest)).await {
-                        Ok(ready) => ready.map_err(broke)?,
-                        Err(_) => {
-                            return Err(Error::explain(ErrorType::WriteTimedout, what).into_up());
-                        }
-                    };
-                    if ready.is_readable() {
-                        link.inbox.reserve(ANSWER_BYTES);
-                        match link.stream.try_read_buf(&mut link.inbox) {
-                            Ok(_) => return Ok(false),
-                            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                            Err(error) => return Err(broke(error)),
-                        }
-                    }
-                }
-                Err(error) => return Err(broke(error)),
-            }
-        }
+    async fn send(&mut self, _ends: bool, within: Duration, reach: &mut Reach) -> Result<bool> {
+        send(&mut self.link, self.request, within, reach).await
     }
 
     fn poll_take(
@@ -147,6 +112,7 @@ impl Answerer for Http1Replica<'_> {
         if written == 0 {
             return Poll::Ready(Err(ErrorKind::WriteZero.into()));
         }
+        self.is_flushed = false;
         let mut taken = written;
         while let Some(first) = body.front_mut() {
             if taken < first.len() {
@@ -159,7 +125,10 @@ impl Answerer for Http1Replica<'_> {
         Poll::Ready(Ok(written))
     }
 
+    fn end(&mut self, _trailers: &HeaderMap) {}
+
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.poll_flush(cx);
         let link = &mut self.link;
         link.inbox.reserve(match self.body {
             None => ANSWER_BYTES,
@@ -225,6 +194,14 @@ impl Answerer for Http1Replica<'_> {
 }
 
 impl Http1Replica<'_> {
+    /// Sends what TLS holds back; TCP holds nothing back.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) {
+        if !self.is_flushed && Pin::new(&mut self.link.stream).poll_flush(cx).is_ready() {
+            // Reading shows what broke.
+            self.is_flushed = true;
+        }
+    }
+
     fn begin_body(&mut self, answer: &mut ResponseHeader) -> Result<()> {
         let body = Body::of(answer, self.to_head);
         self.stays = stays(answer, &body);

@@ -1,28 +1,25 @@
-//! A request of any client to a replica that speaks HTTP/1: the order of `request/serve.rs` around
+//! A request of any client to any replica: the order of `request/serve.rs` around
 //! the exchange.
 
 use super::asker::Asker;
 use super::exchange::Exchange;
-use super::replica::Request;
+use super::outgoing::Outgoing;
 use super::upload::Upload;
 use crate::plugin::Answer;
 use crate::proxy::answers::own::plain;
 use crate::proxy::edge::Edge;
-use crate::proxy::http1::fields::{HOP_BY_HOP, content_length};
-use crate::proxy::http1::head::{self, Spelling};
+use crate::proxy::http1::fields::content_length;
+use crate::proxy::http1::head::Spelling;
 use crate::proxy::hygiene::{Refusal, Way};
 use crate::proxy::request::context::Context;
 use crate::proxy::request::failure;
 use crate::proxy::request::filters::{self, Stage};
-use crate::proxy::request::retry::{self, BODY_KEPT_BYTES};
+use crate::proxy::request::retry::BODY_KEPT_BYTES;
 use crate::proxy::request::serve::{Filtered, Stop};
-use bytes::{BufMut, BytesMut};
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use bytes::BytesMut;
+use http::{HeaderMap, StatusCode, header};
 use pingora::http::RequestHeader;
 use pingora::{Error, Result};
-
-/// Most requests' heads fit.
-const REQUEST_BYTES: usize = 1 << 10;
 
 /// A request before its claim.
 pub struct Arrived<'a, A> {
@@ -94,47 +91,17 @@ impl Edge {
             true => Upload::new(is_chunked, limit, ctx.chain().owned()),
             false => Upload::none(),
         };
-        let used = retry::used_for(head);
-        let bytes = put_head(head, spelling, ctx, &body);
-        let request = Request {
-            head: bytes.len() - body.len(),
-            used,
-            bytes,
-        };
+        let body_bytes = body.len() as u64;
+        let request = Outgoing::of(head, spelling, ctx, body)?;
         let mut exchange = Exchange {
             asker,
             head,
             request: &request,
             upload,
-            body_bytes: body.len() as u64,
+            body_bytes,
         };
-        drop(body);
         self.attempts(&mut exchange, head, ctx).await
     }
-}
-
-/// The head as the replica gets it, and a body behind it.
-fn put_head(
-    head: &mut RequestHeader,
-    spelling: &Spelling,
-    ctx: &Context,
-    body: &BytesMut,
-) -> BytesMut {
-    let is_hop_by_hop = |name: &HeaderName| HOP_BY_HOP.contains(&name.as_str());
-    if head.headers.keys().any(is_hop_by_hop) {
-        let names = HOP_BY_HOP.into_iter();
-        for name in names.filter(|name| *name != header::TRANSFER_ENCODING.as_str()) {
-            head.remove_header(name);
-        }
-    }
-    let mut bytes = BytesMut::with_capacity(REQUEST_BYTES + body.len());
-    head::put_request(&mut bytes, head, spelling);
-    for (name, value) in ctx.forwarded.missing_in(head) {
-        head::put_header(&mut bytes, name.as_str().as_bytes(), value.as_bytes());
-    }
-    bytes.put_slice(b"\r\n");
-    bytes.put_slice(body);
-    bytes
 }
 
 /// Tells the client of a failure, if nothing of an answer has left, and returns it.

@@ -33,6 +33,10 @@ pub struct Upload {
     /// All that was read, as long as there is room.
     kept: Vec<Bytes>,
     is_kept: bool,
+    /// Nothing of the body is left behind the head.
+    is_whole: bool,
+    /// The replica knows that the body is over.
+    is_ended: bool,
     /// The phase of the client's connection once the body is over.
     pub after: Phase,
     /// Fields behind the body.
@@ -63,6 +67,8 @@ impl Upload {
     pub fn none() -> Upload {
         Upload {
             state: State::Read,
+            is_whole: true,
+            is_ended: true,
             ..Upload::new(false, 0, &[])
         }
     }
@@ -79,6 +85,8 @@ impl Upload {
             out: VecDeque::new(),
             kept: Vec::new(),
             is_kept: true,
+            is_whole: false,
+            is_ended: false,
             after: Phase::Answer,
             trailers: HeaderMap::new(),
             owned: owned.to_vec(),
@@ -87,7 +95,11 @@ impl Upload {
 
     /// Whether some of the body was not read, or not written.
     pub fn is_under_way(&self) -> bool {
-        self.state == State::Reading || self.state == State::Read && !self.out.is_empty()
+        match self.state {
+            State::Reading => true,
+            State::Read => !self.is_ended,
+            State::GivenUp => false,
+        }
     }
 
     /// Whether the client has sent all of the body.
@@ -118,7 +130,12 @@ impl Upload {
         }
         match self.state {
             State::Reading => {}
-            State::Read => self.put_end(),
+            // One that went with the head goes with it again.
+            State::Read if self.is_whole => {}
+            State::Read => {
+                self.is_ended = false;
+                self.put_end();
+            }
             // Where the client has nothing more, it says so again.
             State::GivenUp => self.state = State::Reading,
         }
@@ -142,27 +159,25 @@ impl Upload {
                     Poll::Ready(Err(_)) => self.give_up(),
                     Poll::Pending => return Ok(Waits::Replica),
                 }
-                if self.out.is_empty() && self.state == State::Read {
-                    asker.enter(self.after);
-                }
                 continue;
             }
             if self.state == State::Read {
+                if !self.is_ended {
+                    self.is_ended = true;
+                    replica.end(&self.trailers);
+                    asker.enter(self.after);
+                }
                 return Ok(Waits::Nobody);
             }
             match asker.poll_body(cx) {
                 Poll::Ready(Ok(Some(piece))) => self.take(piece)?,
                 Poll::Ready(Ok(None)) => {
                     self.state = State::Read;
-                    self.trailers = asker.trailers();
+                    self.trailers.extend(asker.trailers());
                     for name in &self.owned {
                         self.trailers.remove(name);
                     }
-                    if self.is_framed {
-                        self.put_end();
-                    } else {
-                        asker.enter(self.after);
-                    }
+                    self.put_end();
                 }
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => return Ok(Waits::Client),

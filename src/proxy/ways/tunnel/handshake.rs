@@ -17,6 +17,7 @@ use crate::proxy::request::judge::{Broke, Failed};
 use crate::proxy::request::retry::Reach;
 use crate::proxy::request::serve::Attempt;
 use crate::proxy::upstream::link::Link;
+use crate::proxy::upstream::secured::for_pingora;
 use crate::proxy::ways::pingora::write;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -24,7 +25,6 @@ use http::{StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Session;
 use pingora::protocols::http::v1::client::HttpSession as Replica;
-use pingora::protocols::l4::stream::Stream;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::timeout;
 
@@ -69,7 +69,7 @@ impl Handshake<'_> {
         };
         let forward = &route.forward;
         ctx.reach = Reach::Head;
-        let mut replica = Replica::new(Box::new(Stream::from(link.stream)));
+        let mut replica = Replica::new(Box::new(for_pingora(link.stream)));
         replica.read_timeout = Some(forward.read_timeout);
         replica.write_timeout = Some(forward.write_timeout);
         replica
