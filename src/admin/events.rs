@@ -169,7 +169,7 @@ impl Stream {
             self.show(&board, false).await?;
         }
         loop {
-            self.tell(admin, &mut news).await?;
+            self.send_new(admin, &mut news).await?;
             let silent_until = self.last_word + HEARTBEAT_EVERY;
             tokio::select! {
                 heard = news.changed() => heard.map_err(|_| ReaderLeft)?,
@@ -186,7 +186,7 @@ impl Stream {
     }
 
     /// Sends the events since the last time.
-    async fn tell(
+    async fn send_new(
         &mut self,
         admin: &Admin,
         news: &mut watch::Receiver<u64>,

@@ -34,10 +34,10 @@ impl Observers {
 
     pub fn sink(&self) -> Sink {
         let observers = self.clone();
-        Arc::new(move |event: &Event| observers.tell(event))
+        Arc::new(move |event: &Event| observers.emit(event))
     }
 
-    pub fn tell(&self, event: &Event) {
+    pub fn emit(&self, event: &Event) {
         log::log!(event.level(), "{event}");
         self.history.note(event);
         for plugged in self.plugged.load().iter() {

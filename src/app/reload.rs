@@ -14,7 +14,7 @@ impl Keeper {
         self.supervisor.reloading();
         let result = self.try_reload(images).await;
         self.supervisor.reloaded(result.is_ok());
-        self.observers.tell(&Event::Reloaded {
+        self.observers.emit(&Event::Reloaded {
             result: result.clone(),
         });
         result

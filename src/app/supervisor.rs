@@ -40,14 +40,14 @@ impl Supervisor {
 
     /// Reports that connections are accepted.
     pub fn ready(&self) {
-        self.tell("READY=1");
+        self.notify("READY=1");
     }
 
     pub fn reloading(&self) {
         // systemd tells reloads apart by this time.
         let now = clock_gettime(ClockId::Monotonic);
         let now = now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000;
-        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={now}"));
+        self.notify(&format!("RELOADING=1\nMONOTONIC_USEC={now}"));
     }
 
     pub fn reloaded(&self, is_new: bool) {
@@ -55,18 +55,18 @@ impl Supervisor {
             true => "",
             false => "the file was refused; the former configuration is in use",
         };
-        self.tell(&format!("READY=1\nSTATUS={status}"));
+        self.notify(&format!("READY=1\nSTATUS={status}"));
     }
 
     /// Reports the shutdown, in which requests in flight may take as long as `drain`.
     pub fn stopping(&self, drain: Duration) {
         let within = (drain + LEAVE_WITHIN).as_micros();
-        self.tell(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={within}"));
+        self.notify(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={within}"));
     }
 
     /// Reports that `pid` serves from now on.
     pub fn handed_over(&self, pid: u32) {
-        self.tell(&format!("MAINPID={pid}"));
+        self.notify(&format!("MAINPID={pid}"));
     }
 
     /// Feeds the watchdog twice per interval, as long as `alive` resolves.
@@ -76,12 +76,12 @@ impl Supervisor {
         };
         loop {
             alive().await;
-            self.tell("WATCHDOG=1");
+            self.notify("WATCHDOG=1");
             tokio::time::sleep(Duration::from_micros(watchdog / 2)).await;
         }
     }
 
-    fn tell(&self, message: &str) {
+    fn notify(&self, message: &str) {
         if let Some(socket) = &self.socket
             && let Err(error) = send(socket, message)
         {

@@ -33,7 +33,7 @@ impl Control {
                 };
                 let place = self.observing.places.first().cloned();
                 let place = place.unwrap_or_else(Place::here);
-                turn.tell(Event::Starting {
+                turn.emit(Event::Starting {
                     service: service.clone(),
                     slot,
                 });

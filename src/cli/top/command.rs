@@ -78,7 +78,7 @@ fn watch(
                     heard = Instant::now();
                     top.show(*state);
                 }
-                PictureInput::EventJson(told) => top.tell(*told),
+                PictureInput::EventJson(told) => top.note(*told),
                 PictureInput::Missed => top.events.clear(),
                 PictureInput::Answered(answer) => top.answered(answer),
                 PictureInput::Lost(why) => top.lost(why),

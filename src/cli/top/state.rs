@@ -113,15 +113,15 @@ impl Top {
         passed.unwrap_or_default().as_secs_f64()
     }
 
-    pub fn tell(&mut self, told: EventJson) {
+    pub fn note(&mut self, event: EventJson) {
         // After a reconnection some events come again.
-        if self.events.back().is_some_and(|last| told.id <= last.id) {
+        if self.events.back().is_some_and(|last| event.id <= last.id) {
             return;
         }
         if self.events.len() == EVENTS_MAX {
             self.events.pop_front();
         }
-        self.events.push_back(told);
+        self.events.push_back(event);
     }
 
     pub fn answered(&mut self, answer: Result<String, String>) {

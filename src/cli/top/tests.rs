@@ -79,7 +79,7 @@ fn picture(top: &mut Top, width: u16, height: u16) -> String {
 #[test]
 fn control_characters_of_containers_are_not_drawn() {
     let mut top = top();
-    top.tell(told("shop: \x1b[2J\x1b]0;title\x07\u{9b}1m gone"));
+    top.note(told("shop: \x1b[2J\x1b]0;title\x07\u{9b}1m gone"));
     let mut sick = service("shop\x1b[2J", 1, 2);
     sick.because = vec!["\x1b[8mhidden".to_owned()];
     sick.replicas[0].because = Some("\x1b[31mred".to_owned());
@@ -97,7 +97,7 @@ fn control_characters_of_containers_are_not_drawn() {
 #[test]
 fn services_replicas_and_what_happened_are_on_one_page() {
     let mut top = top();
-    top.tell(told("shop: id-8002 on 8002 is sick: exited with code 137"));
+    top.note(told("shop: id-8002 on 8002 is sick: exited with code 137"));
     for _ in 0..30 {
         top.point();
     }
@@ -243,7 +243,7 @@ fn ages_grow_though_nothing_else_is_told() {
 fn what_is_told_again_after_a_break_is_shown_once() {
     let mut top = top();
     for _ in 0..2 {
-        top.tell(told("shop: id-8002 on 8002 is sick"));
+        top.note(told("shop: id-8002 on 8002 is sick"));
     }
     assert_eq!(top.events.len(), 1);
 }

@@ -178,10 +178,10 @@ impl Count {
         });
         if let Some(decided) = noted {
             let service = spec.name.clone();
-            turn.tell(Event::Decided { service, decided });
+            turn.emit(Event::Decided { service, decided });
         }
         if decision.replicas != self.wanted {
-            turn.tell(Event::Scaled {
+            turn.emit(Event::Scaled {
                 service: spec.name.clone(),
                 from: self.wanted,
                 to: decision.replicas,
@@ -284,7 +284,7 @@ impl Count {
         load.sleeps(false);
         let from = self.wanted;
         self.want_by_policy(spec);
-        turn.tell(Event::Scaled {
+        turn.emit(Event::Scaled {
             service: spec.name.clone(),
             from,
             to: self.wanted,

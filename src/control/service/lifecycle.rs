@@ -17,9 +17,9 @@ impl ServiceState {
     /// Takes over what the engine listed. `first`: Tidegate itself has just begun.
     pub fn observed(&mut self, seen: Vec<Observed>, first: bool, turn: &Turn) {
         let may_sleep = self.wish.sleep_terms().is_some();
-        let mut failures = self.fleet.miss(&seen, turn);
+        let mut failures = self.fleet.forget_missing(&seen, turn);
         for observed in seen {
-            failures.extend(self.fleet.meet(observed, may_sleep, first, turn));
+            failures.extend(self.fleet.update(observed, may_sleep, first, turn));
         }
         for failure in failures {
             self.failed(failure, turn);

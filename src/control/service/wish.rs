@@ -260,7 +260,7 @@ impl Wish {
         let Some(spec) = self.spec() else {
             return;
         };
-        turn.tell(Event::Rolling {
+        turn.emit(Event::Rolling {
             service: spec.name.clone(),
             from: from.to_string(),
             to: to.to_string(),
@@ -292,7 +292,7 @@ impl Wish {
             return None;
         }
         let from = rollout.from().clone();
-        turn.tell(Event::RolloutFailed {
+        turn.emit(Event::RolloutFailed {
             service,
             to: rollout.to().to_string(),
             why: rollout.failed_with().unwrap_or_default().to_owned(),
@@ -318,7 +318,7 @@ impl Wish {
         }
         let service = service.clone();
         let view = rollout.view(progress, turn.now);
-        turn.tell(match view.why {
+        turn.emit(match view.why {
             None => Event::RolledOut {
                 service,
                 to: view.to,

@@ -98,7 +98,7 @@ impl Daemon {
         };
         let created = match self.ask(CREATE, CREATE_TIMEOUT, create(name)).await {
             // The name belongs to a replica that is being removed, or to a stranger.
-            Err(failure) if failure.says_name_is_taken() => {
+            Err(failure) if failure.name_is_taken() => {
                 self.ask(CREATE, CREATE_TIMEOUT, create(unique)).await?
             }
             other => other?,

@@ -79,7 +79,7 @@ impl CallFailure {
     }
 
     /// Another container has the name. Podman says so with a status that can mean anything.
-    pub(super) fn says_name_is_taken(&self) -> bool {
+    pub(super) fn name_is_taken(&self) -> bool {
         let message = self.message().to_lowercase();
         self.is(409) || message.contains("name") && message.contains("is already in use by")
     }
@@ -238,7 +238,7 @@ mod tests {
                 status_code,
                 message,
             };
-            CallFailure::new("create the container", &unix(), error).says_name_is_taken()
+            CallFailure::new("create the container", &unix(), error).name_is_taken()
         };
         assert!(says(
             409,

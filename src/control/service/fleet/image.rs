@@ -98,7 +98,7 @@ impl ImageState {
             return None;
         };
         let (slot, why) = (fetch.slot, error.to_string());
-        turn.tell(Event::StartFailed {
+        turn.emit(Event::StartFailed {
             service: fetch.service.clone(),
             slot,
             why: why.clone(),

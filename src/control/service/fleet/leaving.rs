@@ -57,7 +57,7 @@ impl Fleet {
         }
         tracked.dismiss(Duration::ZERO);
         self.replicas.remove(id);
-        turn.tell(Event::Stopped {
+        turn.emit(Event::Stopped {
             service: self.service.clone(),
             slot,
             id: id.clone(),
@@ -67,7 +67,7 @@ impl Fleet {
     /// The last lines of a failed replica, read before it is removed.
     pub fn read_last_logs(&mut self, slot: Slot, id: &ReplicaId, lines: Vec<String>, turn: &Turn) {
         let last = lines.len().saturating_sub(LINES_LOGGED);
-        turn.tell(Event::LastLogs {
+        turn.emit(Event::LastLogs {
             service: self.service.clone(),
             slot,
             id: id.clone(),
@@ -135,13 +135,13 @@ impl Fleet {
             (true, Ok(())) => tracked.is_paused(),
             (false, Ok(())) => {
                 tracked.is_resumed(turn.now);
-                turn.tell(Event::Resumed { service, slot, id });
+                turn.emit(Event::Resumed { service, slot, id });
             }
             (_, Err(error)) if error.kind == ErrorKind::Unreachable => tracked.may_be_paused(),
             (true, Err(error)) => {
                 tracked.runs_on(turn.now);
                 let why = error.to_string();
-                turn.tell(Event::PauseFailed {
+                turn.emit(Event::PauseFailed {
                     service,
                     slot,
                     id,
@@ -150,7 +150,7 @@ impl Fleet {
             }
             (false, Err(error)) => {
                 let why = error.to_string();
-                turn.tell(Event::ResumeFailed {
+                turn.emit(Event::ResumeFailed {
                     service,
                     slot,
                     id,

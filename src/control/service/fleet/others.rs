@@ -64,7 +64,7 @@ mod tests {
         let id = ReplicaId::new(address.to_string());
         let stopped = fleet.removing(&id, &Reason::Outdated, grace, &turn);
         assert!(stopped.is_none());
-        assert_eq!(fleet.miss(&[], &turn).len(), 0);
+        assert_eq!(fleet.forget_missing(&[], &turn).len(), 0);
         assert_eq!(fleet.replace(0), Err(Vec::new()));
         assert_eq!(fleet.others().count(), 1, "no listing has it, and it stays");
     }

@@ -24,7 +24,7 @@ impl Fleet {
     // === listings ===
 
     /// Forgets the replicas that are not listed any more.
-    pub fn miss(&mut self, seen: &[Observed], turn: &Turn) -> Vec<ReplicaFailure> {
+    pub fn forget_missing(&mut self, seen: &[Observed], turn: &Turn) -> Vec<ReplicaFailure> {
         let mut failures: Vec<ReplicaFailure> = Vec::new();
         let (service, taken) = (&self.service, &mut self.taken);
         self.replicas.retain(|id, tracked| {
@@ -40,7 +40,7 @@ impl Fleet {
                 taken.take_until_needed(tracked.slot());
             }
             tracked.dismiss(Duration::ZERO);
-            turn.tell(Event::Stopped {
+            turn.emit(Event::Stopped {
                 service: service.clone(),
                 slot: tracked.slot(),
                 id: id.clone(),
@@ -52,7 +52,7 @@ impl Fleet {
 
     /// Takes over what the engine says of one replica, known or new. `first`: Tidegate itself
     /// has just begun.
-    pub fn meet(
+    pub fn update(
         &mut self,
         mut observed: Observed,
         may_sleep: bool,
@@ -71,20 +71,20 @@ impl Fleet {
         let found_asleep;
         let tracked = match self.replicas.get_mut(&observed.id) {
             Some(tracked) => {
-                found_asleep = tracked.hear_of_pause(&mut observed, may_sleep, turn);
+                found_asleep = tracked.update_pause(&mut observed, may_sleep, turn);
                 tracked.look_again(observed, turn.now);
                 tracked
             }
             None => {
                 let mut tracked = Tracked::new(observed.clone(), RunBy::Us, turn.now);
-                found_asleep = tracked.hear_of_pause(&mut observed, may_sleep, turn);
+                found_asleep = tracked.update_pause(&mut observed, may_sleep, turn);
                 if let Some(start) = self.starts.show(&observed) {
                     tracked.was_started(start.since, start.because.to_string());
                 } else {
                     // Found dead: nobody knows of what, or when.
                     count_failure = false;
                     if first && tracked.is_alive() {
-                        turn.tell(Event::Adopted {
+                        turn.emit(Event::Adopted {
                             service: self.service.clone(),
                             slot: tracked.slot(),
                             id: tracked.id().clone(),
@@ -96,7 +96,7 @@ impl Fleet {
             }
         };
         if found_asleep {
-            tracked.tell_asleep(turn);
+            tracked.report_asleep(turn);
         }
         let ailment = tracked.shown_ailment()?;
         let failure = tracked.fail(ailment, turn);
@@ -153,7 +153,7 @@ impl Fleet {
         };
         let ours = self.ours().any(holds_it);
         let taken = error.kind == ErrorKind::PortTaken && !ours;
-        turn.tell(if taken {
+        turn.emit(if taken {
             Event::PortTaken { service, slot }
         } else {
             let why = error.to_string();

@@ -24,9 +24,9 @@ enum SleepStage {
     Unsure,
 }
 
-/// A listing's word on a pause, compared with what is known.
+/// The pause that a listing shows, compared with the known one.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Heard {
+pub enum ListedPause {
     /// As known.
     Same,
     /// The listing is older than what was done since; the state is this one.
@@ -80,26 +80,26 @@ impl Slumber {
         self.known_after = listing;
     }
 
-    pub fn hear(&mut self, state: &RunState, listing: u64) -> Heard {
+    pub fn compare(&mut self, state: &RunState, listing: u64) -> ListedPause {
         let paused = match state {
             RunState::Paused => true,
             RunState::Running => false,
-            RunState::Created | RunState::Exited { .. } => return Heard::Same,
+            RunState::Created | RunState::Exited { .. } => return ListedPause::Same,
         };
         if self.stage == Some(SleepStage::Unsure) && listing > self.known_after {
             self.stage = Some(SleepStage::Asleep);
         }
         let is_settled = matches!(self.stage, None | Some(SleepStage::Asleep));
         if !is_settled || listing <= self.known_after {
-            return Heard::Stale(match self.stage {
+            return ListedPause::Stale(match self.stage {
                 Some(_) => RunState::Paused,
                 None => RunState::Running,
             });
         }
         match (paused, self.stage) {
-            (true, None) => Heard::Paused,
-            (false, Some(_)) => Heard::Resumed,
-            _ => Heard::Same,
+            (true, None) => ListedPause::Paused,
+            (false, Some(_)) => ListedPause::Resumed,
+            _ => ListedPause::Same,
         }
     }
 }

@@ -184,7 +184,7 @@ impl Starts {
             }
             if surely_shown && !start.shown && !start.failed {
                 let why = "removed as soon as it ran".to_owned();
-                turn.tell(Event::StartFailed {
+                turn.emit(Event::StartFailed {
                     service: service.clone(),
                     slot: *slot,
                     why: why.clone(),

@@ -73,7 +73,7 @@ impl Tracked {
         self.health = Health::Healthy;
         self.since = turn.now;
         self.because = None;
-        turn.tell(Event::Ready {
+        turn.emit(Event::Ready {
             service: self.observed.service.clone(),
             slot: self.slot(),
             id: self.id().clone(),
@@ -90,7 +90,7 @@ impl Tracked {
         }
         self.because = Some(format!("not healthy yet: {why}"));
         if let Some(after) = slow_after {
-            turn.tell(Event::NotReady {
+            turn.emit(Event::NotReady {
                 service: self.observed.service.clone(),
                 slot: self.slot(),
                 id: self.id().clone(),
@@ -120,7 +120,7 @@ impl Tracked {
         let settled = ready_since.is_some_and(|since| turn.now.since(since) >= SETTLED_AFTER);
         let adopted_half_made = ailment == Ailment::HalfMade;
         let slept = self.slumber.ends();
-        turn.tell(Event::Sick {
+        turn.emit(Event::Sick {
             service: self.observed.service.clone(),
             slot: self.slot(),
             id: self.id().clone(),

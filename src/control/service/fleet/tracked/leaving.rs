@@ -15,7 +15,7 @@ impl Tracked {
         self.draining_since = Some(turn.now);
         self.since = turn.now;
         self.because = Some(because.clone());
-        turn.tell(Event::Draining {
+        turn.emit(Event::Draining {
             service: self.observed.service.clone(),
             slot: self.slot(),
             id: self.id().clone(),
@@ -28,7 +28,7 @@ impl Tracked {
         self.draining_since = None;
         self.because = None;
         self.reopen();
-        turn.tell(Event::Returned {
+        turn.emit(Event::Returned {
             service: self.observed.service.clone(),
             slot: self.slot(),
             id: self.id().clone(),
@@ -38,7 +38,7 @@ impl Tracked {
 
     pub fn remove(&mut self, because: String, grace: Duration, turn: &Turn) {
         if let Some(since) = self.draining_since.take() {
-            turn.tell(Event::Drained {
+            turn.emit(Event::Drained {
                 service: self.observed.service.clone(),
                 slot: self.slot(),
                 id: self.id().clone(),
@@ -57,7 +57,7 @@ impl Tracked {
     pub fn removal_failed(&mut self, why: String, turn: &Turn) {
         self.because = Some(format!("cannot be removed: {why}"));
         if self.removal.failed(why.clone(), turn.now) {
-            turn.tell(Event::StopFailed {
+            turn.emit(Event::StopFailed {
                 service: self.observed.service.clone(),
                 slot: self.slot(),
                 id: self.id().clone(),

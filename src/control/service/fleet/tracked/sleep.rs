@@ -2,7 +2,7 @@
 
 use super::{Health, Tracked};
 use crate::control::service::fleet::outcome::ReplicaFailure;
-use crate::control::service::fleet::slumber::Heard;
+use crate::control::service::fleet::slumber::ListedPause;
 use crate::control::turn::Turn;
 use crate::service::event::Event;
 use crate::service::replica::{Ailment, Observed, RunState};
@@ -12,20 +12,20 @@ impl Tracked {
     /// Takes over whether a listing shows it paused, and corrects the listing where it is older
     /// than the last change. One that somebody paused sleeps, if its service `may_sleep`; else
     /// the pause is an ailment. True: it has just been found asleep.
-    pub fn hear_of_pause(&mut self, observed: &mut Observed, may_sleep: bool, turn: &Turn) -> bool {
+    pub fn update_pause(&mut self, observed: &mut Observed, may_sleep: bool, turn: &Turn) -> bool {
         if self.removal.has_begun() || self.has_failed() {
             return false;
         }
-        match self.slumber.hear(&observed.state, turn.listing) {
-            Heard::Same => {}
-            Heard::Stale(state) => observed.state = state,
-            Heard::Paused if may_sleep && self.draining_since.is_none() => {
+        match self.slumber.compare(&observed.state, turn.listing) {
+            ListedPause::Same => {}
+            ListedPause::Stale(state) => observed.state = state,
+            ListedPause::Paused if may_sleep && self.draining_since.is_none() => {
                 self.slumber.is_asleep_now();
                 self.rest("found paused".to_owned(), turn.now);
                 return true;
             }
-            Heard::Paused => {}
-            Heard::Resumed => self.runs_again(turn.now),
+            ListedPause::Paused => {}
+            ListedPause::Resumed => self.runs_again(turn.now),
         }
         false
     }
@@ -34,11 +34,11 @@ impl Tracked {
     pub fn falls_asleep(&mut self, because: String, turn: &Turn) {
         self.slumber.falls_asleep();
         self.rest(because, turn.now);
-        self.tell_asleep(turn);
+        self.report_asleep(turn);
     }
 
-    pub fn tell_asleep(&self, turn: &Turn) {
-        turn.tell(Event::Paused {
+    pub fn report_asleep(&self, turn: &Turn) {
+        turn.emit(Event::Paused {
             service: self.observed.service.clone(),
             slot: self.slot(),
             id: self.id().clone(),
