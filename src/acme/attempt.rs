@@ -12,7 +12,7 @@ use instant_acme::CertificateIdentifier;
 /// machine never reaches itself by its public name, and the orders are hours apart by then.
 const VETO_FAILURES_MAX: u32 = 4;
 
-/// What an attempt is about.
+/// An attempt to get a certificate for a name from a CA.
 pub struct Attempt {
     pub name: CertName,
     pub ca: Ca,

@@ -26,7 +26,7 @@ pub struct Gate {
     refused: HashMap<CertName, Instant>,
 }
 
-/// What was said about `ask` already, so that it is said once.
+/// Messages about `ask` that were logged already, so that each is logged once.
 #[derive(Default)]
 pub struct Warned {
     /// The URL that was tried with a name of nobody.

@@ -41,7 +41,7 @@ const MIRROR_EVERY: Duration = Duration::from_millis(200);
 /// Receiver of events.
 pub type Tell = Arc<dyn Fn(&Event) + Send + Sync>;
 
-/// What the keeper is connected to.
+/// Channels between the keeper and the rest of the process.
 pub struct Connections {
     pub writer: CertificateWriter,
     pub challenges: Challenges,
@@ -59,7 +59,7 @@ pub struct Keeper {
     pub(super) connections: Connections,
     pub(super) gate: Gate,
     pub(super) warned: Warned,
-    /// What orders take, or why there can be none.
+    /// Tools for orders, or the reason why there can be none.
     pub(super) orderer: Result<Orderer, String>,
     pub(super) brakes: Brakes,
     pub(super) local: Option<LocalCa>,

@@ -30,7 +30,7 @@ const LOOK_AGAIN_FACTOR: f32 = 1.5;
 /// Orders older than this have expired at every CA.
 const PENDING_MAX: Duration = Duration::from_secs(6 * 24 * 60 * 60);
 
-/// What an order takes.
+/// Tools that order certificates.
 #[derive(Clone)]
 pub struct Orderer {
     pub store: Store,

@@ -7,7 +7,7 @@ use crate::certs::CertName;
 use crate::certs::settings::{AcmeSettings, ChallengeKind};
 use instant_acme::KeyAuthorization;
 
-/// What proofs take.
+/// Tools that prove control of a name to a CA.
 #[derive(Clone)]
 pub struct Prover {
     pub answers: Answers,

@@ -9,7 +9,7 @@ const RECORDS_MAX: usize = 256;
 const CLASS_IN: u16 = 1;
 const HEADER_BYTES: usize = 12;
 
-/// What is asked.
+/// Record type of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     A,

@@ -1,4 +1,4 @@
-//! What is known about a name between restarts: attempts, and the CA's advice.
+//! State of a name between restarts: attempts, and the CA's advice.
 
 use super::file;
 use super::folder::Store;

@@ -37,7 +37,7 @@ pub struct Handshakes {
 
 /// A client that did not get as far as HTTP.
 pub enum Unfinished {
-    /// It speaks plain HTTP, and nothing of it was read.
+    /// The client speaks plain HTTP, and nothing of it was read.
     PlainHttp(TcpStream),
     /// Over; the reason is for the log.
     Over(String),
