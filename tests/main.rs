@@ -2,6 +2,7 @@
 
 mod support;
 
+mod acme; // certificates from a real ACME server
 mod admin; // the admin API, over TCP and its socket
 mod asleep; // services that nobody asks for, on real containers
 mod balance; // which replica a request goes to, and how many it may have

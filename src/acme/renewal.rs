@@ -32,7 +32,7 @@ impl Keeper {
             true => self.new_orderer(),
             false => Err("no name has its certificate from a CA".to_owned()),
         };
-        self.ports = self.wanted.challenge_ports;
+        self.ports = self.wanted.settings.challenge_ports;
         self.names.retain(|name, entry| match entry.on_demand {
             Some(_) => self.wanted.may_ask_for(name) && !wanted.contains_key(name),
             None => wanted.get(name) == Some(&entry.authority),
@@ -56,7 +56,7 @@ impl Keeper {
             prover: Prover {
                 answers: self.answers(),
                 resolver: Resolver {
-                    servers: self.wanted.resolvers.clone(),
+                    servers: settings.resolvers.clone(),
                 },
             },
             settings,

@@ -1,9 +1,8 @@
 //! Names that get certificates, and from whom.
 
 use crate::certs::CertName;
-use crate::certs::settings::{AcmeSettings, Ca, ChallengePorts};
+use crate::certs::settings::{AcmeSettings, Ca};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// The configuration, as far as the keeper of certificates is concerned.
@@ -16,9 +15,6 @@ pub struct Wanted {
     pub has_catch_all: bool,
     /// Names for which the user has files.
     pub files: Vec<CertName>,
-    /// Resolvers that are asked where the internet's view of names counts; empty: the system's.
-    pub resolvers: Vec<SocketAddr>,
-    pub challenge_ports: ChallengePorts,
 }
 
 /// Source of a name's certificates.
@@ -95,8 +91,6 @@ mod tests {
             routes: names(routes),
             has_catch_all: false,
             files: Vec::new(),
-            resolvers: Vec::new(),
-            challenge_ports: ChallengePorts::default(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Certificates in the running process: what handshakes and the admin API read, and the task behind it.
 
 use crate::acme::{CertificateHandle, Connections, Keeper, Orders, Wanted, handle};
-use crate::certs::settings::{AcmeSettings, ChallengePorts};
+use crate::certs::settings::AcmeSettings;
 use crate::certs::{
     Awaited, CertName, CertificateWriter, Certificates, Challenges, Reports, certificates, reports,
 };
@@ -89,8 +89,6 @@ pub fn wanted_of(config: &Config) -> Wanted {
             routes: Vec::new(),
             has_catch_all: false,
             files: Vec::new(),
-            resolvers: Vec::new(),
-            challenge_ports: ChallengePorts::default(),
         };
     };
     let files = tls.held.iter().flat_map(|held| held.names.iter().cloned());
@@ -99,7 +97,5 @@ pub fn wanted_of(config: &Config) -> Wanted {
         routes: names,
         has_catch_all,
         files: files.collect(),
-        resolvers: Vec::new(),
-        challenge_ports: ChallengePorts::default(),
     }
 }

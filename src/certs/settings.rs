@@ -43,6 +43,9 @@ pub struct AcmeSettings {
     /// Names beyond those of routes.
     pub hosts: Vec<CertName>,
     pub on_demand: Option<OnDemandSettings>,
+    /// Resolvers that are asked where the internet's view of names counts; empty: the system's.
+    pub resolvers: Vec<SocketAddr>,
+    pub challenge_ports: ChallengePorts,
 }
 
 /// Ports at which authorities ask.
@@ -72,6 +75,8 @@ impl AcmeSettings {
             dns: None,
             hosts: Vec::new(),
             on_demand: None,
+            resolvers: Vec::new(),
+            challenge_ports: ChallengePorts::default(),
         }
     }
 

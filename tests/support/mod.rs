@@ -9,6 +9,7 @@ pub mod h2_replica;
 pub mod http;
 pub mod image;
 pub mod load;
+pub mod pebble;
 pub mod recorder;
 pub mod registry;
 pub mod sse;

@@ -1,9 +1,10 @@
 //! Certificates that are ordered: where, for which names, and how they are proven ours.
 
 use super::client_auth::names;
-use super::value::{ValueError, text};
+use super::dns::dns;
+use super::value::{ValueError, addresses, port, text};
 use crate::certs::settings::{
-    AcmeSettings, Ca, ChallengeKind, DnsSettings, ExternalAccount, OnDemandSettings,
+    AcmeSettings, Ca, ChallengeKind, ChallengePorts, DnsSettings, ExternalAccount, OnDemandSettings,
 };
 use crate::config::report::At;
 use crate::config::scalar::Scalar;
@@ -11,7 +12,6 @@ use crate::config::shape::Shape;
 use crate::config::suggestion::{did_you_mean, quoted};
 use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
-use std::collections::BTreeMap;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +26,8 @@ pub struct AcmeKeys {
     pub dns: Option<Mapping>,
     pub hosts: Option<Vec<Value>>,
     pub on_demand: Option<Mapping>,
+    pub resolvers: Option<Vec<Value>>,
+    pub challenge_ports: Option<Mapping>,
 }
 
 impl Shape for AcmeKeys {}
@@ -50,6 +52,15 @@ pub struct OnDemandKeys {
 }
 
 impl Shape for OnDemandKeys {}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChallengePortKeys {
+    pub http: Option<Scalar>,
+    pub tls: Option<Scalar>,
+}
+
+impl Shape for ChallengePortKeys {}
 
 /// Orders; `None` after a problem.
 pub fn acme(at: &At<'_>, keys: AcmeKeys) -> Option<AcmeSettings> {
@@ -81,6 +92,9 @@ pub fn acme(at: &At<'_>, keys: AcmeKeys) -> Option<AcmeSettings> {
         None => Some(None),
         Some(typed) => on_demand(&at.key("on_demand"), typed).map(Some),
     };
+    let resolvers = keys.resolvers.unwrap_or_default();
+    let resolvers = addresses(&at.key("resolvers"), &resolvers, |_, _| ());
+    let challenge_ports = challenge_ports(&at.key("challenge_ports"), keys.challenge_ports);
     let settings = AcmeSettings {
         email: email?,
         for_routes,
@@ -92,6 +106,8 @@ pub fn acme(at: &At<'_>, keys: AcmeKeys) -> Option<AcmeSettings> {
         dns: dns?,
         hosts: hosts?,
         on_demand: on_demand?,
+        resolvers,
+        challenge_ports: challenge_ports?,
     };
     let bound = [Ca::Google, Ca::ZeroSsl];
     if let Some(ca) = settings.ca.iter().find(|ca| bound.contains(ca))
@@ -180,28 +196,15 @@ fn eab(at: &At<'_>, typed: Mapping) -> Option<ExternalAccount> {
     })
 }
 
-fn dns(at: &At<'_>, typed: Mapping) -> Option<DnsSettings> {
-    let mut keys = BTreeMap::new();
-    let mut are_right = true;
-    for (key, value) in typed {
-        let Some(key) = key.as_str() else {
-            continue;
-        };
-        let at = at.key(key);
-        match at.scalar(&value) {
-            // A secret that looks like a number stays as it was typed.
-            Some(typed) => {
-                let text = at.text().map_or_else(|| typed.to_string(), str::to_owned);
-                keys.insert(key.to_owned(), text);
-            }
-            None => are_right = false,
-        }
-    }
-    let Some(provider) = keys.remove("provider") else {
-        at.error_hint("names no `provider`", "as in `{ provider: rfc2136, … }`");
-        return None;
-    };
-    are_right.then_some(DnsSettings { provider, keys })
+fn challenge_ports(at: &At<'_>, typed: Option<Mapping>) -> Option<ChallengePorts> {
+    let keys: ChallengePortKeys = at.shape(Value::Mapping(typed.unwrap_or_default()));
+    let usual = ChallengePorts::default();
+    let http = at.read("http", keys.http.as_ref(), usual.http, port);
+    let tls = at.read("tls", keys.tls.as_ref(), usual.tls, port);
+    Some(ChallengePorts {
+        http: http?,
+        tls: tls?,
+    })
 }
 
 fn challenges(

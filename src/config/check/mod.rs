@@ -13,6 +13,7 @@ pub mod client_auth;
 mod command;
 mod concurrency;
 pub mod container;
+mod dns;
 mod environment;
 pub mod file;
 pub mod forward;

@@ -1,6 +1,6 @@
 //! The parts of the file, and the keys in each.
 
-use crate::config::check::acme::{AcmeKeys, EabKeys, OnDemandKeys};
+use crate::config::check::acme::{AcmeKeys, ChallengePortKeys, EabKeys, OnDemandKeys};
 use crate::config::check::admin::AdminKeys;
 use crate::config::check::certificates::CertificateKeys;
 use crate::config::check::client_auth::ClientAuthKeys;
@@ -86,6 +86,10 @@ const TLS: &FilePart = &FilePart {
         ("hsts", Inside::OrOff(&part(&[keys_of::<HstsKeys>]))),
         ("eab", Inside::One(&part(&[keys_of::<EabKeys>]))),
         ("on_demand", Inside::One(&part(&[keys_of::<OnDemandKeys>]))),
+        (
+            "challenge_ports",
+            Inside::One(&part(&[keys_of::<ChallengePortKeys>])),
+        ),
     ],
     ..part(&[keys_of::<TlsKeys>, keys_of::<AcmeKeys>])
 };

@@ -63,7 +63,9 @@ tls:
   eab: {{ key_id: kid, hmac_key_file: {at}/eab }}
   profile: shortlived
   challenges: [dns-01]
-  dns: {{ provider: rfc2136, port: 053 }}
+  dns: {{ provider: rfc2136, server: \"127.0.0.1:53\", key_name: k, key: 053 }}
+  resolvers: [\"127.0.0.1:53\"]
+  challenge_ports: {{ http: 5002, tls: 5001 }}
   hosts: [\"*.example.com\", 192.0.2.1]
   certificates: [{{ cert: {at}/a.example.com.pem, key: {at}/a.example.com.key }}]
   on_demand: {{ ask: \"http://127.0.0.1:5555/allowed\" }}
@@ -85,7 +87,7 @@ tls:
     assert_eq!(acme.profile.as_deref(), Some("shortlived"));
     assert_eq!(acme.challenges, [ChallengeKind::Dns01]);
     let dns = acme.dns.unwrap();
-    assert_eq!((&*dns.provider, &*dns.keys["port"]), ("rfc2136", "053"));
+    assert_eq!((&*dns.provider, &*dns.keys["key"]), ("rfc2136", "053"));
     assert_eq!(acme.hosts.len(), 2);
     assert!(acme.on_demand.is_some() && !settings.redirect);
     let expected = "max-age=31557600; includeSubDomains; preload";
@@ -193,6 +195,22 @@ fn values_that_cannot_be_meant_are_refused() {
              hint: add `dns: { provider: …, … }`",
         ),
         (
+            "email: a@example.com, dns: {provider: cloudflar, token: x}",
+            "tls.dns.provider: expected a DNS provider, found `cloudflar`
+             hint: did you mean `cloudflare`?",
+        ),
+        (
+            "email: a@example.com, dns: {provider: cloudflare, tokn: x}",
+            "tls.dns.tokn: `cloudflare` has no key `tokn`
+             hint: did you mean `token`?
+             tls.dns: `cloudflare` needs `token`
+             hint: or `token_file` with the path of a file that holds it",
+        ),
+        (
+            "email: a@example.com, challenge_ports: { http: 0 }",
+            "tls.challenge_ports.http: expected a port from 1 to 65535, found `0`",
+        ),
+        (
             "email: a@example.com, hosts: [\"*.example.com\"]",
             "tls: a certificate for `*.example.com` can only be ordered through DNS
              hint: add `challenges: [dns-01]` and `dns: { provider: …, … }`, or give the wildcard's own files under `certificates`",
@@ -270,7 +288,9 @@ fn routes_with_wildcards_need_dns_or_a_file() {
         "certificates: [{{cert: \"{at}/*.example.com.pem\", key: \"{at}/*.example.com.key\"}}]"
     );
     good(&yaml(&format!("email: a@example.com, {own}")));
-    good(&yaml("email: a@example.com, dns: {provider: rfc2136}"));
+    good(&yaml(
+        "email: a@example.com, dns: {provider: bunny, token: x}",
+    ));
     good(&yaml("ca: local"));
 }
 
