@@ -9,6 +9,7 @@ pub fn standard() -> Registry {
         .with::<filter::replica_header::ReplicaHeader>()
         .with::<filter::request_id::RequestId>()
         .with::<health::answers::Answers>()
+        .with::<health::grpc::Grpc>()
         .with::<health::http::Http>()
         .with::<health::tcp::Tcp>()
         .with::<observe::access_log::AccessLog>()

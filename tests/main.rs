@@ -45,5 +45,6 @@ mod terminal; // what a terminal gets of what containers say
 mod tidy; // the rules of the house
 mod tracing; // spans at a collector, and what replicas hear of them
 mod upgrade; // a new process in place of the running one
+mod upstream_tls; // TLS between Tidegate and its replicas
 mod ways; // one table of requests, replicas and clients, down every way that there is
 mod websocket; // tunnels through the real binary, in front of plain addresses

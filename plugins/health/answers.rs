@@ -33,10 +33,12 @@ impl Plugin for Answers {
 
     fn install(self, hooks: &mut Hooks) -> Result<(), PluginError> {
         let is_well = |status| status < 500;
+        let upstream = hooks.upstream();
         hooks.probe(AnswersProbe {
-            first: Asked::new(&self.path, &self.host, SILENCE, is_well)?,
-            later: Asked::new(&self.path, &self.host, LAST_RESORT, is_well)?,
-            speaks_http: AtomicBool::new(false),
+            first: Asked::new(&self.path, &self.host, SILENCE, upstream, is_well)?,
+            later: Asked::new(&self.path, &self.host, LAST_RESORT, upstream, is_well)?,
+            // A declared protocol leaves nothing to find out.
+            speaks_http: AtomicBool::new(*upstream != Upstream::default()),
         });
         Ok(())
     }

@@ -25,6 +25,14 @@ pub fn in_words(error: &Error) -> String {
         ErrorType::ConnectionClosed => "closed the connection without an answer".into(),
         ErrorType::ReadTimedout => "no answer in time".into(),
         ErrorType::InvalidHTTPHeader | ErrorType::H1Error => "the answer is not HTTP".into(),
+        ErrorType::H2Error => "the answer is not HTTP/2".into(),
+        ErrorType::TLSHandshakeFailure => {
+            let words = error
+                .context
+                .as_ref()
+                .map(|words| words.as_str().to_owned());
+            words.unwrap_or_else(|| "TLS failed".into())
+        }
         _ => error.root_cause().to_string(),
     }
 }

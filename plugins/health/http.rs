@@ -1,4 +1,5 @@
 use super::backend::{LAST_RESORT, backend, in_words};
+use super::status::status;
 use crate::plugin::prelude::*;
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
@@ -41,7 +42,8 @@ impl Plugin for Http {
     fn install(self, hooks: &mut Hooks) -> Result<(), PluginError> {
         let expect = self.expect;
         let is_expected = move |status| expect.holds(status);
-        let asked = Asked::new(&self.path, &self.host, LAST_RESORT, is_expected)?;
+        let upstream = hooks.upstream();
+        let asked = Asked::new(&self.path, &self.host, LAST_RESORT, upstream, is_expected)?;
         hooks.probe(asked);
         Ok(())
     }
@@ -61,6 +63,8 @@ pub(super) struct Asked {
     silence: Duration,
     is_well: Arc<dyn Fn(u16) -> bool + Send + Sync>,
     path: String,
+    host: String,
+    upstream: Upstream,
     check: OnceLock<HttpHealthCheck>,
 }
 
@@ -69,6 +73,7 @@ impl Asked {
         path: &str,
         host: &str,
         silence: Duration,
+        upstream: &Upstream,
         is_well: impl Fn(u16) -> bool + Send + Sync + 'static,
     ) -> Result<Asked, PluginError> {
         if !path.starts_with('/') {
@@ -81,6 +86,8 @@ impl Asked {
             silence,
             is_well: Arc::new(is_well),
             path: path.to_owned(),
+            host: host.to_owned(),
+            upstream: upstream.clone(),
             check: OnceLock::new(),
         })
     }
@@ -108,6 +115,14 @@ impl Asked {
     }
 
     pub async fn check(&self, address: SocketAddr) -> pingora::Result<()> {
+        if self.upstream != Upstream::default() {
+            let upstream = &self.upstream;
+            let asked = status(upstream, address, &self.host, &self.path, self.silence).await?;
+            return match (self.is_well)(asked) {
+                true => Ok(()),
+                false => Error::e_explain(ErrorType::HTTPStatus(asked), "unexpected status"),
+            };
+        }
         let check = self.check.get_or_init(|| self.health_check());
         check.check(&backend(address)).await
     }

@@ -2,5 +2,8 @@
 
 pub mod answers;
 mod backend;
+mod dial;
+pub mod grpc;
 pub mod http;
+mod status;
 pub mod tcp;
