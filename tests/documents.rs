@@ -99,7 +99,9 @@ fn every_yaml_snippet_loads() {
     let folder = tempfile::tempdir().expect("a folder");
     let authority = Authority::new("root");
     authority.write(folder.path(), "example", &["example.com"]);
-    fs::write(folder.path().join("clients.pem"), &authority.pem).expect("written");
+    for name in ["clients.pem", "ca.pem"] {
+        fs::write(folder.path().join(name), &authority.pem).expect("written");
+    }
     let mut count = BTreeMap::new();
     for (path, text) in documents() {
         for (name, content) in snippets(&path, &text) {

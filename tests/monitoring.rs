@@ -3,8 +3,8 @@
 
 use crate::support::client;
 use crate::support::edge::Edge;
-use crate::support::until;
 use crate::support::upstream::Upstream;
+use crate::support::{free_port, until};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -116,8 +116,10 @@ async fn what_alerts_and_dashboard_ask_for_is_at_the_metrics_of_a_running_tidega
         "services:\n  acts:\n    image: acts:latest\n    first_port: 26300\n    scale: {{ min: 2 }}\n  \
          full:\n    addresses: [\"{}\"]\n    routes: [{{ path: /held }}]\n    \
          container_concurrency: 1\n\
+         tls: {{ listen: [\"127.0.0.1:{}\"], ca: local, hosts: [app.localhost], redirect: false }}\n\
          plugins: [access-log: {{ path: {} }}]\n",
         full.address,
+        free_port(),
         log.path().display(),
     ))
     .await;
@@ -147,7 +149,8 @@ async fn what_alerts_and_dashboard_ask_for_is_at_the_metrics_of_a_running_tidega
         let drained = r#"tidegate_drain_duration_seconds_count{service="acts"} 1"#;
         let replaced = "tidegate_replacements_total{";
         let held = r#"tidegate_hold_duration_seconds_count{service="full"} "#;
-        let all = [drained, replaced, held];
+        let ends = "tidegate_tls_certificate_expiry_seconds{";
+        let all = [drained, replaced, held, ends];
         all.iter().all(|it| text.contains(it)).then_some(text)
     })
     .await;
