@@ -10,6 +10,7 @@ mod requests;
 mod row;
 mod stage;
 mod table;
+mod tls;
 mod wire;
 
 use crate::support::client::raw;

@@ -13,7 +13,10 @@ use super::replies;
 use super::requests;
 use super::row::{OK, Row, Step, answers};
 use super::stage::{PROBE, Stage, counted, ready};
+use super::tls;
 use crate::support::edge::Edge;
+use crate::support::free_port;
+use crate::support::tls::{Authority, Client};
 use futures_util::future::join_all;
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -30,17 +33,20 @@ struct Way {
     carries: fn(&str) -> Option<String>,
     /// Whether it goes as HTTP/2.
     is_h2: bool,
+    /// Whether it goes over TLS.
+    is_tls: bool,
     /// Intended differences in every row: the line of the outcome, and the reason.
     differs: &'static [(&'static str, &'static str)],
 }
 
 /// All ways; the first one is the reference.
-const WAYS: [Way; 4] = [
+const WAYS: [Way; 5] = [
     Way {
         name: "plain",
         environment: &[],
         carries: as_it_is,
         is_h2: false,
+        is_tls: false,
         differs: &[],
     },
     Way {
@@ -48,6 +54,7 @@ const WAYS: [Way; 4] = [
         environment: &[("TIDEGATE_TEST_PINGORA_ONLY", "1")],
         carries: as_it_is,
         is_h2: false,
+        is_tls: false,
         differs: &[],
     },
     Way {
@@ -55,6 +62,7 @@ const WAYS: [Way; 4] = [
         environment: &[],
         carries: as_a_handshake,
         is_h2: false,
+        is_tls: false,
         differs: &[
             ("replica.*.head.upgrade", "it asks for a WebSocket"),
             ("replica.*.head.connection", "it asks for a WebSocket"),
@@ -70,10 +78,19 @@ const WAYS: [Way; 4] = [
         ],
     },
     Way {
+        name: "tls",
+        environment: &[],
+        carries: as_it_is,
+        is_h2: false,
+        is_tls: true,
+        differs: &[("replica.*.head.x-forwarded-proto", "it came over TLS")],
+    },
+    Way {
         name: "h2",
         environment: &[],
         carries: bridge::carries,
         is_h2: true,
+        is_tls: false,
         differs: &[
             (
                 "client.*.connection",
@@ -136,16 +153,28 @@ impl Way {
         rows: &[Row],
         (replicas, probe): &(Vec<Replicas>, Replicas),
     ) -> Vec<Played> {
+        let https = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let authority = Authority::new("root");
         let mut edge = edge_before(self, rows, replicas, probe);
+        if self.is_tls {
+            authority.write(edge.folder.path(), "edge", &[tls::NAME]);
+            let text = std::fs::read_to_string(edge.file()).expect("written");
+            let listens = format!(
+                "tls: {{ listen: [\"{https}\"], redirect: false, \
+                 certificates: [{{ cert: edge.pem, key: edge.key }}] }}\n"
+            );
+            std::fs::write(edge.file(), listens + &text).expect("written");
+        }
         edge.spawn(&[]);
         edge.listening().await;
         let services = rows.iter().filter(|row| row.is_ready);
         let services = services.map(|row| (row.name, row.replicas.len()));
         ready(&edge, services.chain([(PROBE, 1)])).await;
 
-        let address = match self.is_h2 {
-            true => bridge::to(edge.address).await,
-            false => edge.address,
+        let address = match (self.is_h2, self.is_tls) {
+            (true, _) => bridge::to(edge.address).await,
+            (false, true) => tls::to(Client::new(https, &authority)).await,
+            (false, false) => edge.address,
         };
         let playing = rows.iter().zip(replicas).map(async |(row, replicas)| {
             let stage = Stage::new(row, (&edge, address), replicas, self.carries);
