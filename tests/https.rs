@@ -5,6 +5,7 @@ mod clients;
 mod handshakes;
 mod rules;
 mod sessions;
+mod streams;
 
 use crate::support::edge::Edge;
 use crate::support::free_port;

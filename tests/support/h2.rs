@@ -7,6 +7,7 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -32,6 +33,14 @@ impl Client {
     pub async fn connect_with(builder: &Builder, address: SocketAddr) -> Client {
         let stream = TcpStream::connect(address).await.expect("connected");
         stream.set_nodelay(true).expect("an open socket");
+        Client::over(builder, stream).await
+    }
+
+    /// A client on a connection that is open already.
+    pub async fn over<S>(builder: &Builder, stream: S) -> Client
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let shaken: Result<(_, Connection<_, Bytes>), _> = builder.handshake(stream).await;
         let (sender, connection) = shaken.expect("a handshake");
         Client {
