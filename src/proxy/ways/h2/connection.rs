@@ -7,6 +7,7 @@
 //! poll: streams --> frames are written, new streams come --> streams … --> flush
 //! ```
 
+use super::bell::{Bell, Task};
 use super::calm::Calm;
 use super::request::Ended;
 use super::stream::Shared;
@@ -23,7 +24,7 @@ use pingora::protocols::GetSocketDigest;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -41,6 +42,9 @@ const HEADER_OVERHEAD_BYTES: u64 = 32;
 /// round trip, with a margin.
 const LEAVES_WITHIN: Duration = Duration::from_secs(2);
 
+/// Rounds of streams and connection in one turn of the task.
+const ROUNDS_MAX: usize = 8;
+
 /// Serves a client for as long as it is connected. `ahead` came already, the preface first.
 pub async fn serve(edge: &Edge, mut stream: Box<Guarded>, ahead: BytesMut) {
     let shared = Shared {
@@ -55,11 +59,17 @@ pub async fn serve(edge: &Edge, mut stream: Box<Guarded>, ahead: BytesMut) {
         Ok(Ok(connection)) => connection,
         _ => return,
     };
+    let task = Arc::new(Task::default());
     let begin = |request, respond| edge.stream(&shared, request, respond);
+    let (streams_bell, connection_bell) = (task.bell(), task.bell());
+    let of_streams = Waker::from(Arc::clone(&streams_bell));
+    let of_connection = Waker::from(Arc::clone(&connection_bell));
     let mut all = Streams {
         connection,
         streams: FuturesUnordered::new(),
         begin,
+        of_streams: streams_bell,
+        of_connection: connection_bell,
         calm: Calm::new(Instant::now()),
         keepalive: settings.keepalive_timeout,
         idle_since: None,
@@ -78,11 +88,16 @@ pub async fn serve(edge: &Edge, mut stream: Box<Guarded>, ahead: BytesMut) {
             all.leave();
         }
         shared.connection.gather();
-        let polled = all.poll(cx);
-        match shared.connection.gathered() && polled.is_pending() {
-            true => all.poll_written(cx),
-            false => polled,
+        task.begin(cx.waker());
+        let mut polled = all.poll([&of_streams, &of_connection]);
+        if shared.connection.gathered() && polled.is_pending() {
+            polled = all.poll_written(&of_connection);
         }
+        task.end();
+        if polled.is_pending() && all.is_rung() {
+            cx.waker().wake_by_ref();
+        }
+        polled
     })
     .await;
     // Requests that a replica works on whether the client is there or not.
@@ -107,6 +122,10 @@ struct Streams<F, B> {
     connection: Connection<Box<Guarded>, Bytes>,
     streams: FuturesUnordered<F>,
     begin: B,
+    /// Rings when a stream can go on.
+    of_streams: Arc<Bell>,
+    /// Rings when the connection can.
+    of_connection: Arc<Bell>,
     calm: Calm,
     keepalive: Duration,
     /// Since when nothing is on it.
@@ -122,40 +141,58 @@ where
     B: Fn(Request<RecvStream>, SendResponse<Bytes>) -> F,
 {
     /// Moves all streams on. Ready when the connection is over.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            // Their frames leave with the next step.
-            while let Poll::Ready(Some(ended)) = self.streams.poll_next_unpin(cx) {
-                if ended == Ended::Reset && !self.calm.bears_one(Instant::now()) {
-                    self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-                }
+    fn poll(&mut self, [streams, connection]: [&Waker; 2]) -> Poll<()> {
+        let mut streams = Context::from_waker(streams);
+        let mut connection = Context::from_waker(connection);
+        for _ in 0..ROUNDS_MAX {
+            if self.of_streams.take() {
+                self.poll_streams(&mut streams);
             }
-            let mut has_begun = false;
-            loop {
-                match self.connection.poll_accept(cx) {
-                    Poll::Ready(Some(Ok((request, respond)))) => {
-                        self.streams.push((self.begin)(request, respond));
-                        has_begun = true;
-                    }
-                    Poll::Ready(Some(Err(error))) => {
-                        log::debug!("a connection with streams broke: {error}");
-                        return Poll::Ready(());
-                    }
-                    Poll::Ready(None) => return Poll::Ready(()),
-                    Poll::Pending => break,
+            // The frames of these streams are written next, so their ringing for it is heard.
+            self.of_connection.take();
+            ready!(self.poll_connection(&mut connection));
+            if !self.is_rung() {
+                if self.poll_idle(&mut connection).is_pending() {
+                    return Poll::Pending;
                 }
-            }
-            if has_begun {
-                self.idle_since = None;
-            } else if self.poll_idle(cx).is_ready() {
                 if self.is_leaving {
                     return Poll::Ready(());
                 }
                 self.leave();
-            } else {
-                return Poll::Pending;
             }
         }
+        Poll::Pending
+    }
+
+    fn poll_streams(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(ended)) = self.streams.poll_next_unpin(cx) {
+            if ended == Ended::Reset && !self.calm.bears_one(Instant::now()) {
+                self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            }
+        }
+    }
+
+    /// Writes frames, and reads those that have come. Ready when the connection is over.
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match ready!(self.connection.poll_accept(cx)) {
+                Some(Ok((request, respond))) => {
+                    self.streams.push((self.begin)(request, respond));
+                    self.of_streams.ring();
+                    self.idle_since = None;
+                }
+                Some(Err(error)) => {
+                    log::debug!("a connection with streams broke: {error}");
+                    return Poll::Ready(());
+                }
+                None => return Poll::Ready(()),
+            }
+        }
+    }
+
+    /// Whether something is due.
+    fn is_rung(&self) -> bool {
+        self.of_streams.is_rung() || self.of_connection.is_rung()
     }
 
     /// Waits until nothing was on the connection for as long as it may idle.
@@ -179,11 +216,13 @@ where
             self.is_leaving = true;
             self.idle_since = None;
             self.connection.graceful_shutdown();
+            self.of_connection.ring();
         }
     }
 
     /// Writes what was gathered.
-    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.connection.poll_closed(cx).map(drop)
+    fn poll_written(&mut self, waker: &Waker) -> Poll<()> {
+        let mut cx = Context::from_waker(waker);
+        self.connection.poll_closed(&mut cx).map(drop)
     }
 }
