@@ -9,6 +9,7 @@ mod hygiene;
 mod metrics;
 mod plan;
 mod publish;
+mod request;
 mod route;
 mod stage;
 
@@ -20,6 +21,7 @@ fn main() {
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))
         .configure_from_args();
+    request::measure();
     hygiene::measure(&mut criterion);
     route::measure(&mut criterion);
     filters::measure(&mut criterion);

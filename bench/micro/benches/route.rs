@@ -82,6 +82,13 @@ pub fn measure(criterion: &mut Criterion) {
         let numbers = (0..HEADS).map(|_| random.below(MANY));
         numbers.map(|number| head(number, below)).collect()
     };
+    for head in heads() {
+        let allocated = allocation_counter::measure(|| assert!(routes.find(&head, None).is_some()));
+        assert_eq!(
+            allocated.count_total, 0,
+            "a look-up allocates: {allocated:?}"
+        );
+    }
     let hot = heads();
     criterion.bench_function("route, 64 hot ones of 10000", |bencher| {
         let mut next = hot.iter().cycle();

@@ -1,5 +1,6 @@
 //! A service with as many ready replicas as one likes.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tidegate::service::replica::{Phase, Replica, ReplicaId, ReplicaView};
 use tidegate::service::snapshot::{ServiceView, Snapshot};
@@ -8,6 +9,11 @@ use tidegate::service::store::Writer;
 use tidegate::service::time::Moment;
 
 pub fn service(writer: &Writer, count: Slot) -> ServiceView {
+    service_at(writer, count, ([127, 0, 0, 1], 8000).into())
+}
+
+/// All of them under one address.
+pub fn service_at(writer: &Writer, count: Slot, address: SocketAddr) -> ServiceView {
     let name = ServiceName::new("web");
     let load = Arc::new(writer.new_load());
     let ready: Vec<Arc<Replica>> = (0..count)
@@ -17,7 +23,7 @@ pub fn service(writer: &Writer, count: Slot) -> ServiceView {
                 ReplicaId::new(slot.to_string()),
                 slot,
                 u64::from(slot) + 1,
-                ([127, 0, 0, 1], 8000).into(),
+                address,
                 Arc::default(),
             );
             Arc::new(replica.counted_in(&load))
@@ -29,7 +35,7 @@ pub fn service(writer: &Writer, count: Slot) -> ServiceView {
         generation: replica.generation,
         phase: Phase::Ready,
         since: Moment::default(),
-        address: Some(([127, 0, 0, 1], 8000).into()),
+        address: Some(address),
         because: None,
         live: Some(Arc::clone(replica)),
     };
