@@ -24,3 +24,32 @@ pub struct Settings {
     /// Proxies whose word on the client counts.
     pub trusted_proxies: Vec<Network>,
 }
+
+#[cfg(test)]
+impl Settings {
+    /// No routes, one filter chain, and a second for everything that may take time.
+    pub fn with(chain: Chain) -> Settings {
+        const SECOND: Duration = Duration::from_secs(1);
+        Settings {
+            routes: Routes::default(),
+            chain,
+            keepalive_timeout: SECOND,
+            client_read_timeout: SECOND,
+            client_write_timeout: SECOND,
+            limits: Limits {
+                header_bytes: 1000,
+                headers: 10,
+                target_bytes: 100,
+            },
+            bounds: Bounds {
+                connections: 10,
+                connections_per_address: 10,
+                header_timeout: SECOND,
+                min_rate_bytes: 0,
+                proxy_protocol: Vec::new(),
+            },
+            tls: None,
+            trusted_proxies: Vec::new(),
+        }
+    }
+}

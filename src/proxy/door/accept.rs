@@ -241,3 +241,7 @@ fn has_run_out(error: &io::Error) -> bool {
     let code = error.raw_os_error();
     code.is_some_and(|code| exhausted.contains(&Errno::from_raw(code)))
 }
+
+#[cfg(test)]
+#[path = "accept_tests.rs"]
+mod tests;

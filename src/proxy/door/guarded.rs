@@ -395,3 +395,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drop for Guarded<S> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "guarded_tests.rs"]
+mod tests;

@@ -1,8 +1,6 @@
 use super::*;
 use crate::plugin::{Filter, Response};
 use crate::proxy::chain::Chain;
-use crate::proxy::door::Bounds;
-use crate::proxy::hygiene::Limits;
 use crate::proxy::request::in_flight::InFlight;
 use crate::proxy::settings::Settings;
 use async_trait::async_trait;
@@ -124,27 +122,7 @@ fn context(filters: Vec<Script>) -> Context {
 }
 
 fn context_of(filters: Vec<Arc<dyn Filter>>) -> Context {
-    let settings = Settings {
-        routes: Default::default(),
-        chain: Chain::new(filters, Vec::new()),
-        keepalive_timeout: Duration::from_secs(1),
-        client_read_timeout: Duration::from_secs(1),
-        client_write_timeout: Duration::from_secs(1),
-        limits: Limits {
-            header_bytes: 1000,
-            headers: 10,
-            target_bytes: 100,
-        },
-        bounds: Bounds {
-            connections: 1,
-            connections_per_address: 1,
-            header_timeout: Duration::from_secs(1),
-            min_rate_bytes: 0,
-            proxy_protocol: Vec::new(),
-        },
-        tls: None,
-        trusted_proxies: Vec::new(),
-    };
+    let settings = Settings::with(Chain::new(filters, Vec::new()));
     Context::new(Arc::new(settings), &InFlight::default())
 }
 
