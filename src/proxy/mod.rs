@@ -6,6 +6,7 @@
 
 mod answers;
 pub mod balance;
+mod buffers;
 mod chain;
 mod door;
 mod edge;

@@ -3,6 +3,7 @@
 use crate::stage;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use http::uri::Scheme;
 use pingora::apps::{HttpServerApp, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
@@ -66,6 +67,7 @@ fn settings() -> Settings {
             min_rate_bytes: 0,
             proxy_protocol: Vec::new(),
         },
+        tls: None,
         trusted_proxies: Vec::new(),
     }
 }
@@ -97,7 +99,9 @@ async fn edge(body: usize) -> SocketAddr {
     let address = listener.local_addr().expect("bound");
     let (open, shutdown) = watch::channel(false);
     tokio::spawn(async move {
-        acceptor.accept(Arc::new(listener), shutdown).await;
+        acceptor
+            .accept(Arc::new(listener), Scheme::HTTP, shutdown)
+            .await;
         drop((open, writer));
     });
     address

@@ -57,7 +57,9 @@ async fn door() -> (SocketAddr, UnboundedReceiver<String>) {
     let address = listener.local_addr().unwrap();
     let (open, shutdown) = watch::channel(false);
     tokio::spawn(async move {
-        acceptor.accept(Arc::new(listener), shutdown).await;
+        acceptor
+            .accept(Arc::new(listener), Scheme::HTTP, shutdown)
+            .await;
         drop(open);
     });
     (address, order)

@@ -1,5 +1,6 @@
 //! Heads as bytes: read with httparse, written into a buffer.
 
+use crate::proxy::buffers;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 use pingora::http::{HeaderNameVariant, RequestHeader, ResponseHeader, header_value_from_raw};
@@ -205,7 +206,7 @@ pub fn response(
     for line in parsed.headers.iter() {
         places.push((place(inbox, line.name.as_bytes()), place(inbox, line.value)));
     }
-    let raw = inbox.split_to(length).freeze();
+    let raw = buffers::take_out(inbox, length);
     parts.headers = HeaderMap::with_capacity(places.len() + room);
     let mut spelling = Spelling::new(&raw, places.len());
     for (name, value) in places {

@@ -208,9 +208,9 @@ impl Edge {
         head::put_request(&mut bytes, &sent, &Spelling::default());
         bytes.put_slice(b"\r\n");
         let request = Outgoing::Text(Request {
-            head: bytes.len(),
+            head: bytes,
+            body: BytesMut::new(),
             used: Use::Once,
-            bytes,
         });
         let mut handshake = Handshake {
             stream,

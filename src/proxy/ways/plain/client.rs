@@ -1,5 +1,6 @@
 //! A client's connection, between requests and while it waits for an answer.
 
+use crate::proxy::buffers::{self, MORE_BYTES, poll_fill};
 use crate::proxy::door::{AHEAD_MAX, Alarm, Connection, Guarded, Phase, words};
 use crate::proxy::http1::head;
 use crate::proxy::request::caller::{self, Caller, Held};
@@ -11,19 +12,13 @@ use pingora::protocols::{GetSocketDigest, SocketDigest};
 use pingora::{Error, ErrorType, Result};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, copy, sink};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, sink};
 use tokio::time::{Instant, timeout};
 
-/// Size of a read from a client: a head, and mostly the whole of a short body. A read that leaves
-/// room tells the runtime that nothing more is there, which spares the next one.
-const READ_BYTES: usize = 16 << 10;
-/// Size of a read of a long body.
-const BODY_BYTES: usize = 64 << 10;
 /// Parts that are shorter altogether are written one by one, as the stream below would keep them.
 pub const TOGETHER_BYTES: usize = 16 << 10;
 /// Empty lines before a request, which are skipped; some clients send one behind a body.
@@ -80,7 +75,7 @@ impl Client {
     pub async fn next(&mut self) -> Arrived {
         let mut empty_lines = self.skip_empty_lines();
         match self.inbox.is_empty() {
-            true => self.inbox = BytesMut::new(),
+            true => buffers::give_back(std::mem::take(&mut self.inbox)),
             false => self.stream.begin_with(&self.inbox),
         }
         let (mut searched, mut tried) = (0, 0);
@@ -107,7 +102,7 @@ impl Client {
                     }
                 }
             }
-            match self.read_more().await {
+            match poll_fn(|cx| self.poll_more(cx, MORE_BYTES)).await {
                 Ok(count) if count > 0 => {}
                 _ => return Arrived::Nothing,
             }
@@ -123,23 +118,16 @@ impl Client {
         lines
     }
 
-    /// Reads what is there, by way of the stack: while there is nothing, nothing is kept for it.
-    async fn read_more(&mut self) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_more(cx)).await
-    }
-
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut room = [const { MaybeUninit::uninit() }; READ_BYTES];
-        let mut read = ReadBuf::uninit(&mut room);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
-        self.inbox.extend_from_slice(read.filled());
-        Poll::Ready(Ok(read.filled().len()))
+    /// Reads what is there: a head, and mostly the whole of a short body. Behind bytes that came
+    /// before, there is so much room.
+    pub fn poll_more(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+        poll_fill(&mut self.stream, &mut self.inbox, room, cx)
     }
 
     /// Takes a head out of the inbox.
     pub fn take(&mut self, length: usize) -> Bytes {
         self.is_used = true;
-        self.inbox.split_to(length).freeze()
+        buffers::take_out(&mut self.inbox, length)
     }
 
     /// Puts a head back.
@@ -169,16 +157,10 @@ impl Client {
         }
     }
 
-    /// Reads a part of a request's body.
-    pub fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.inbox.reserve(BODY_BYTES);
-        poll_read(&mut self.stream, &mut self.inbox, cx)
-    }
-
     /// Keeps what the client sends ahead while it is answered. Fails when it leaves.
     pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Box<Error>> {
         while self.inbox.len() < AHEAD_MAX {
-            match ready!(self.poll_more(cx)) {
+            match ready!(self.poll_more(cx, MORE_BYTES)) {
                 Ok(count) if count > 0 => {}
                 Ok(_) => {
                     let what = "the client left before it was answered";
@@ -202,7 +184,7 @@ impl Client {
 
     fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.inbox.len() < AHEAD_MAX {
-            match ready!(self.poll_more(cx)) {
+            match ready!(self.poll_more(cx, MORE_BYTES)) {
                 Ok(count) if count > 0 => {}
                 _ => return Poll::Ready(()),
             }
@@ -263,13 +245,4 @@ async fn send(stream: &mut Guarded, mut parts: [&[u8]; 3]) -> io::Result<()> {
         stream.send(part).await?;
     }
     Ok(())
-}
-
-pub fn poll_read<R: AsyncRead + Unpin>(
-    from: &mut R,
-    into: &mut BytesMut,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    let mut read = pin!(from.read_buf(into));
-    Pin::as_mut(&mut read).poll(cx)
 }

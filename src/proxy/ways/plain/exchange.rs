@@ -21,9 +21,12 @@ use crate::proxy::request::retry::Reach;
 use crate::proxy::request::serve::Attempt;
 use crate::proxy::request::transforms;
 use bytes::{Bytes, BytesMut};
+use futures_util::poll;
 use http::{HeaderMap, Method};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, Result};
+use std::future::poll_fn;
+use std::task::Poll;
 
 /// A request to whichever replica it has.
 pub struct Exchange<'a, A> {
@@ -192,8 +195,14 @@ impl<A: Asker> Exchange<'_, A> {
                 }
                 return self.asker.end(replica.trailers()).await;
             }
-            self.asker.flush().await?;
-            patience.hear(self.asker, replica, &mut self.upload).await?;
+            let heard = poll!(poll_fn(|cx| replica.poll_more(cx)));
+            if !matches!(heard, Poll::Ready(Ok(()))) {
+                self.asker.flush().await?;
+            }
+            match heard {
+                Poll::Ready(heard) => heard?,
+                Poll::Pending => patience.hear(self.asker, replica, &mut self.upload).await?,
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::asker::Asker;
 use super::client::{Client, TOGETHER_BYTES};
+use crate::proxy::buffers::MORE_BYTES;
 use crate::proxy::door::Phase;
 use crate::proxy::http1::body::{Body, Framing};
 use crate::proxy::http1::head::{self, Spelling};
@@ -86,6 +87,16 @@ impl<'a> Http1<'a> {
         length.saturating_sub(self.client.inbox.len())
     }
 
+    /// Reads more of the body, with so much room for it.
+    fn poll_some(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<Result<()>> {
+        let what = "reading a request's body";
+        Poll::Ready(match ready!(self.client.poll_more(cx, room)) {
+            Ok(0) => Err(Error::explain(ErrorType::ConnectionClosed, what).into_down()),
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::because(ErrorType::ReadError, what, error).into_down()),
+        })
+    }
+
     /// Reads the body until its end, or until it has more than `max` bytes: false.
     async fn read_ahead(&mut self, max: usize) -> Result<bool> {
         let mut ahead = std::mem::take(&mut self.ahead);
@@ -142,7 +153,6 @@ impl Asker for Http1<'_> {
         if let Some(piece) = self.ahead.pop_front() {
             return Poll::Ready(Ok(Some(piece)));
         }
-        let what = "reading a request's body";
         loop {
             let taken = self.body.take(&mut self.client.inbox, &mut self.trailers);
             let taken = taken
@@ -152,17 +162,7 @@ impl Asker for Http1<'_> {
                 None if self.body.is_over() => return Poll::Ready(Ok(None)),
                 None => {}
             }
-            match ready!(self.client.poll_body(cx)) {
-                Ok(0) => {
-                    let left = Error::explain(ErrorType::ConnectionClosed, what);
-                    return Poll::Ready(Err(left.into_down()));
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    let broke = Error::because(ErrorType::ReadError, what, error);
-                    return Poll::Ready(Err(broke.into_down()));
-                }
-            }
+            ready!(self.poll_some(cx, MORE_BYTES))?;
         }
     }
 
@@ -170,17 +170,26 @@ impl Asker for Http1<'_> {
         std::mem::take(&mut self.trailers)
     }
 
+    /// Most bodies are in the inbox already, and stay where they are.
     async fn whole_body(&mut self, length: usize) -> Result<BytesMut> {
-        if self.ahead.is_empty() && self.client.inbox.len() >= length {
-            self.body = Body::Over;
-            return Ok(self.client.inbox.split_to(length));
+        if !self.ahead.is_empty() {
+            let behind = std::mem::take(&mut self.client.inbox);
+            self.client.inbox.reserve(length + behind.len());
+            for piece in self.ahead.drain(..) {
+                self.client.inbox.extend_from_slice(&piece);
+            }
+            self.client.inbox.extend_from_slice(&behind);
         }
-        let mut body = BytesMut::with_capacity(length);
-        self.read_ahead(length).await?;
-        for piece in self.ahead.drain(..) {
-            body.extend_from_slice(&piece);
+        if self.client.inbox.len() < length {
+            self.enter(Phase::Body);
+            while self.client.inbox.len() < length {
+                let room = length - self.client.inbox.len();
+                poll_fn(|cx| self.poll_some(cx, room)).await?;
+            }
+            self.enter(Phase::Answer);
         }
-        Ok(body)
+        self.body = Body::Over;
+        Ok(self.client.inbox.split_to(length))
     }
 
     /// A body that is not there yet ends the connection.

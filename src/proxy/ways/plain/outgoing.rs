@@ -46,28 +46,24 @@ impl Outgoing {
                     used,
                 })))
             }
-            _ => {
-                let bytes = text(head, spelling, ctx, &body);
-                Ok(Outgoing::Text(Request {
-                    head: bytes.len() - body.len(),
-                    bytes,
-                    used,
-                }))
-            }
+            _ => Ok(Outgoing::Text(Request {
+                head: text(head, spelling, ctx),
+                body,
+                used,
+            })),
         }
     }
 }
 
-/// The head of HTTP/1, and a body behind it.
-fn text(head: &mut RequestHeader, spelling: &Spelling, ctx: &Context, body: &BytesMut) -> BytesMut {
+/// The head of HTTP/1.
+fn text(head: &mut RequestHeader, spelling: &Spelling, ctx: &Context) -> BytesMut {
     drop_hop_by_hop(head);
-    let mut bytes = BytesMut::with_capacity(REQUEST_BYTES + body.len());
+    let mut bytes = BytesMut::with_capacity(REQUEST_BYTES);
     head::put_request(&mut bytes, head, spelling);
     for (name, value) in ctx.forwarded.missing_in(head) {
         head::put_header(&mut bytes, name.as_str().as_bytes(), value.as_bytes());
     }
     bytes.put_slice(b"\r\n");
-    bytes.put_slice(body);
     bytes
 }
 

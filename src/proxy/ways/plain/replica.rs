@@ -1,13 +1,13 @@
 //! A replica that speaks HTTP/1.
 
 use super::answerer::Answerer;
-use super::client::poll_read;
 use super::sending::send;
+use crate::proxy::buffers::{self, MORE_BYTES, poll_fill};
 use crate::proxy::http1::body::Body;
 use crate::proxy::http1::fields::has_token;
 use crate::proxy::http1::head::{self, Spelling};
 use crate::proxy::request::retry::Reach;
-use crate::proxy::upstream::link::{ANSWER_BYTES, Link};
+use crate::proxy::upstream::link::Link;
 use crate::service::replica::idle_pool::Use;
 use crate::service::replica::lease::Lease;
 use bytes::{Buf, Bytes, BytesMut};
@@ -22,18 +22,15 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::AsyncWrite;
 
-/// Size of a read of a longer body.
-const BODY_BYTES: usize = 64 << 10;
 /// A replica's head is no longer.
 const ANSWER_HEAD_MAX: usize = 1 << 20;
 /// Parts that are written at once.
 const PARTS_MAX: usize = 8;
 
-/// A request as it goes to a replica, without the body that is still with the client.
+/// A request as it goes to a replica, without the part of its body that is still with the client.
 pub struct Request {
-    pub bytes: BytesMut,
-    /// The length of its head.
-    pub head: usize,
+    pub head: BytesMut,
+    pub body: BytesMut,
     pub used: Use,
 }
 
@@ -79,6 +76,7 @@ impl<'a> Http1Replica<'a> {
     /// Keeps the connection for another request, if there may be one.
     pub fn keep(self, lease: &mut Lease) {
         if self.is_over() && self.stays && self.link.inbox.is_empty() {
+            buffers::give_back(self.link.inbox);
             lease.keep(self.link.stream);
         }
     }
@@ -130,11 +128,8 @@ impl Answerer for Http1Replica<'_> {
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.poll_flush(cx);
         let link = &mut self.link;
-        link.inbox.reserve(match self.body {
-            None => ANSWER_BYTES,
-            Some(_) => BODY_BYTES,
-        });
-        let read = ready!(poll_read(&mut link.stream, &mut link.inbox, cx));
+        let read = poll_fill(&mut link.stream, &mut link.inbox, MORE_BYTES, cx);
+        let read = ready!(read);
         let read = read.map_err(|error| {
             Error::because(ErrorType::ReadError, "reading an answer", error).into_up()
         })?;

@@ -1,14 +1,14 @@
 //! Sending the head of a request to a replica that speaks HTTP/1, and what of the body is there.
 
-use super::client::poll_read;
 use super::replica::Request;
+use crate::proxy::buffers::{MORE_BYTES, poll_fill};
 use crate::proxy::request::retry::Reach;
-use crate::proxy::upstream::link::{ANSWER_BYTES, Link};
+use crate::proxy::upstream::link::Link;
 use crate::service::replica::stream::ReplicaStream;
 use bytes::BytesMut;
 use pingora::{Error, ErrorType, Result};
 use std::future::poll_fn;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -41,15 +41,15 @@ async fn send_clear(
     within: Duration,
     reach: &mut Reach,
 ) -> Result<bool> {
-    let mut rest = &request.bytes[..];
+    let mut rest = Rest::of(request);
     loop {
-        match stream.try_write(rest) {
+        let written = match rest.only() {
+            Some(part) => stream.try_write(part),
+            None => stream.try_write_vectored(&rest.parts()),
+        };
+        match written {
             Ok(count) => {
-                rest = &rest[count..];
-                // Before the end of its head has left, no request was made.
-                if request.bytes.len() - rest.len() >= request.head {
-                    *reach = Reach::Sent;
-                }
+                rest.advance(count, reach);
                 if rest.is_empty() {
                     return Ok(true);
                 }
@@ -64,7 +64,7 @@ async fn send_clear(
                     Err(_) => return Err(too_slow()),
                 };
                 if ready.is_readable() {
-                    inbox.reserve(ANSWER_BYTES);
+                    inbox.reserve(MORE_BYTES);
                     match stream.try_read_buf(inbox) {
                         Ok(_) => return Ok(false),
                         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -85,11 +85,13 @@ async fn send_secured(
     within: Duration,
     reach: &mut Reach,
 ) -> Result<bool> {
-    let mut rest = &request.bytes[..];
+    let mut rest = Rest::of(request);
     loop {
         let moved = poll_fn(|cx| {
             let written = match rest.is_empty() {
-                false => Pin::new(&mut *stream).poll_write(cx, rest).map_ok(Some),
+                false => Pin::new(&mut *stream)
+                    .poll_write_vectored(cx, &rest.parts())
+                    .map_ok(Some),
                 true => Pin::new(&mut *stream).poll_flush(cx).map_ok(|()| None),
             };
             match written {
@@ -97,22 +99,59 @@ async fn send_secured(
                 Poll::Pending if *reach == Reach::Sent => {}
                 Poll::Pending => return Poll::Pending,
             }
-            inbox.reserve(ANSWER_BYTES);
-            let read = ready!(poll_read(&mut *stream, inbox, cx));
+            let read = ready!(poll_fill(&mut *stream, inbox, MORE_BYTES, cx));
             Poll::Ready(read.map(|_| Moved::Heard))
         });
         match timeout(within, moved).await {
             Ok(Ok(Moved::Written(Some(count)))) => {
-                rest = &rest[count..];
                 // What TLS holds back may leave at any time.
-                if request.bytes.len() - rest.len() >= request.head {
-                    *reach = Reach::Sent;
-                }
+                rest.advance(count, reach);
             }
             Ok(Ok(Moved::Written(None))) => return Ok(true),
             Ok(Ok(Moved::Heard)) => return Ok(false),
             Ok(Err(error)) => return Err(broke(error)),
             Err(_) => return Err(too_slow()),
+        }
+    }
+}
+
+/// The part of a request that was not written yet.
+struct Rest<'a> {
+    head: &'a [u8],
+    body: &'a [u8],
+}
+
+impl<'a> Rest<'a> {
+    fn of(request: &'a Request) -> Rest<'a> {
+        Rest {
+            head: &request.head,
+            body: &request.body,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.head.is_empty() && self.body.is_empty()
+    }
+
+    /// All of it, if that is in one place.
+    fn only(&self) -> Option<&'a [u8]> {
+        match (self.head, self.body) {
+            (part, []) | ([], part) => Some(part),
+            _ => None,
+        }
+    }
+
+    fn parts(&self) -> [IoSlice<'a>; 2] {
+        [self.head, self.body].map(IoSlice::new)
+    }
+
+    /// Before the end of its head has left, no request was made.
+    fn advance(&mut self, count: usize, reach: &mut Reach) {
+        let of_head = count.min(self.head.len());
+        self.head = &self.head[of_head..];
+        self.body = &self.body[count - of_head..];
+        if self.head.is_empty() {
+            *reach = Reach::Sent;
         }
     }
 }
