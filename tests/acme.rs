@@ -1,7 +1,9 @@
 //! Certificates from a real ACME server: ordered, kept, renewed, and what goes wrong on the way.
 
-#[path = "acme/keeper.rs"]
 mod keeper;
+mod named;
+mod on_demand;
+mod served;
 
 use crate::support::pebble::{Behaviour, EAB_KEY_ID, Pebble};
 use crate::support::until;

@@ -31,6 +31,7 @@ pub struct Kept {
     pub folder: Arc<TempDir>,
     pub table: Certificates,
     pub challenges: Challenges,
+    pub awaited: Awaited,
     pub reports: Reports,
     pub handle: CertificateHandle,
     pub events: Arc<Mutex<Vec<String>>>,
@@ -58,7 +59,7 @@ impl Kept {
         let connections = Connections {
             writer,
             challenges: challenges.clone(),
-            awaited,
+            awaited: awaited.clone(),
             questions,
             reports: report_writer,
             tell: Arc::new(move |event: &Event| {
@@ -70,6 +71,7 @@ impl Kept {
             folder,
             table,
             challenges,
+            awaited,
             reports,
             handle,
             events,

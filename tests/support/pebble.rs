@@ -1,5 +1,6 @@
 //! A certificate authority for tests: Debian's pebble, and the DNS server that it asks.
 
+use super::tls::Client;
 use super::{free_port, until};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
@@ -23,6 +24,8 @@ pub struct Behaviour {
     pub wants_binding: bool,
     /// Where names are resolved, instead of at a server that leads all of them here.
     pub dns: Option<SocketAddr>,
+    /// Longest pause before it looks at a challenge, in seconds.
+    pub pause: u32,
 }
 
 impl Default for Behaviour {
@@ -32,6 +35,7 @@ impl Default for Behaviour {
             lifetime: Duration::from_secs(90 * 24 * 60 * 60),
             wants_binding: false,
             dns: None,
+            pause: 0,
         }
     }
 }
@@ -115,10 +119,14 @@ impl Pebble {
         fs::write(self.folder.path().join("config.json"), config.to_string()).expect("written");
         let log = fs::File::create(self.folder.path().join("log")).expect("a log");
         let errors = log.try_clone().expect("a second handle");
+        let pause = match self.behaviour.pause {
+            0 => ("PEBBLE_VA_NOSLEEP", "1".to_owned()),
+            seconds => ("PEBBLE_VA_SLEEPTIME", seconds.to_string()),
+        };
         let child = Command::new("pebble")
             .args(["-config", &file("config.json")])
             .args(["-dnsserver", &self.dns.to_string()])
-            .env("PEBBLE_VA_NOSLEEP", "1")
+            .env(pause.0, pause.1)
             .env("PEBBLE_AUTHZREUSE", "0")
             .env(
                 "PEBBLE_WFE_NONCEREJECT",
@@ -140,6 +148,14 @@ impl Pebble {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// The root of the certificates that it issues, as PEM.
+    pub async fn issuing_root(&self) -> String {
+        let own = fs::read_to_string(self.root()).expect("a root");
+        let address = ([127, 0, 0, 1], self.management_port).into();
+        let client = Client::trusting(address, &own);
+        client.get("localhost", "/roots/0").await.text()
     }
 
     /// URL of the directory.

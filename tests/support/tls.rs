@@ -9,6 +9,7 @@ use hyper_util::rt::TokioIo;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
 };
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, HandshakeKind, RootCertStore};
@@ -94,6 +95,20 @@ impl Client {
     /// A client with a certificate of its own.
     pub fn named(address: SocketAddr, authority: &Authority, identity: Identity) -> Client {
         Client::with(address, authority, Some(identity), &[&TLS13, &TLS12])
+    }
+
+    /// A client that trusts the root in `pem`.
+    pub fn trusting(address: SocketAddr, pem: &str) -> Client {
+        let mut roots = RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(pem.as_bytes()).expect("a root");
+        roots.add(root).expect("a root");
+        let config = ClientConfig::builder_with_provider(provider());
+        let config = config.with_safe_default_protocol_versions();
+        let config = config.expect("versions").with_root_certificates(roots);
+        Client {
+            address,
+            config: Arc::new(config.with_no_client_auth()),
+        }
     }
 
     fn with(
