@@ -340,8 +340,8 @@ fn rows_below(marker: &str, document: &str) -> Vec<Vec<String>> {
 
 #[test]
 fn failures_in_the_comparison_are_those_that_were_measured() {
-    let measured = rows_below("<!-- chaos: what follows", "bench/README.md");
-    let claimed = rows_below("<!-- chaos, in short: what follows", "docs/comparison.md");
+    let measured = rows_below("<!-- chaos: written by", "bench/README.md");
+    let claimed = rows_below("<!-- chaos, in short: written by", "docs/comparison.md");
     let of = |edge: &str, event: &str| {
         let row = measured
             .iter()

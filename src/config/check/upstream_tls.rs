@@ -112,7 +112,7 @@ fn server_name(typed: &Scalar) -> Result<ServerName<'static>, ValueError> {
 fn system_roots(at: &At<'_>) -> Option<RootCertStore> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
-    // What rustls does not understand, no certificate needs.
+    // Certificates that rustls cannot parse are not needed.
     let (added, _ignored) = roots.add_parsable_certificates(found.certs);
     if added == 0 {
         at.error_hint(

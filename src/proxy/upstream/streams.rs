@@ -17,12 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// What a replica may send ahead on one stream, before the client has taken it.
+/// Bytes that a replica may send ahead on one stream, before the client has taken them.
 const STREAM_WINDOW: u32 = 64 << 10;
 /// The same of all streams on a connection. Clients that stall do not hold up the others until
 /// there are very many of them.
 const CONNECTION_WINDOW: u32 = 8 << 20;
-/// What waits here of a request, while the connection is busy.
+/// Bytes of a request that wait here while the connection is busy.
 const SEND_BYTES_MAX: usize = 64 << 10;
 /// A replica's head is no longer.
 const HEAD_BYTES_MAX: u32 = 256 << 10;

@@ -29,7 +29,7 @@ impl ReplicaStream {
                 let read = stream.try_read(&mut [0]);
                 read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
             }
-            // What a replica sends unasked may be tickets, which are no data.
+            // Bytes that a replica sends unasked may be tickets, which are no data.
             ReplicaStream::Secured(stream) => {
                 let mut context = Context::from_waker(Waker::noop());
                 let mut room = [0];

@@ -104,7 +104,7 @@ async fn send_secured(
         });
         match timeout(within, moved).await {
             Ok(Ok(Moved::Written(Some(count)))) => {
-                // What TLS holds back may leave at any time.
+                // Bytes that TLS holds back may leave at any time.
                 rest.advance(count, reach);
             }
             Ok(Ok(Moved::Written(None))) => return Ok(true),
@@ -156,7 +156,7 @@ impl<'a> Rest<'a> {
     }
 }
 
-/// What happened on a connection.
+/// Outcome of sending on a connection.
 enum Moved {
     /// So much was written, or everything has left.
     Written(Option<usize>),
