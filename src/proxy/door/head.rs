@@ -35,9 +35,12 @@ impl Head {
         self.lines = 0;
     }
 
+    /// Lines of a body that came along do not count, and are many.
     pub fn count(&mut self, came: &[u8]) {
         self.bytes += came.len() as u64;
-        self.lines += memchr::memchr_iter(b'\n', came).count();
+        let end = memchr::memmem::find(came, b"\r\n\r\n");
+        let of_head = end.map_or(came, |end| &came[..end + 4]);
+        self.lines += memchr::memchr_iter(b'\n', of_head).count();
     }
 
     pub fn is_empty(&self) -> bool {
