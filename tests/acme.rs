@@ -32,14 +32,12 @@ async fn a_certificate_comes_by_each_kind_of_challenge_and_is_kept_for_our_user_
         change(&mut wanted, |settings| {
             settings.ca_root = Some(pebble.root())
         });
-        let kept = Kept::start(wanted).await;
-        let server = AnswerServer::start(&pebble, &kept.challenges).await;
+        let kept = Kept::serving(wanted, &pebble).await;
         for name in names {
             kept.has(name).await;
             let ca = pebble.directory();
             assert_eq!(kept.origin(name), CertificateSource::Acme { ca });
         }
-        drop(server);
         let folder = kept.tls_folder();
         let kept_files = [files(&folder, ".pem"), files(&folder, ".json")].concat();
         assert!(kept_files.len() > names.len(), "{kept_files:?}");
@@ -73,20 +71,18 @@ async fn a_certificate_comes_by_each_kind_of_challenge_and_is_kept_for_our_user_
 #[tokio::test]
 async fn nonces_that_are_refused_are_no_failure() {
     let behaviour = Behaviour {
-        bad_nonces: 30,
+        bad_nonces: 8,
         ..Behaviour::default()
     };
     let pebble = Pebble::start(behaviour).await;
-    let kept = Kept::start(wanted(&pebble, &[NAME], &[Http01])).await;
-    let _server = AnswerServer::start(&pebble, &kept.challenges).await;
+    let kept = Kept::serving(wanted(&pebble, &[NAME], &[Http01]), &pebble).await;
     kept.has(NAME).await;
 }
 
 #[tokio::test]
 async fn a_ca_that_is_down_is_said_and_asked_again() {
     let mut pebble = Pebble::prepare(Behaviour::default());
-    let kept = Kept::start(wanted(&pebble, &[NAME], &[Http01])).await;
-    let _server = AnswerServer::start(&pebble, &kept.challenges).await;
+    let kept = Kept::serving(wanted(&pebble, &[NAME], &[Http01]), &pebble).await;
     let why = kept.fails(NAME).await;
     assert!(why.contains("localhost cannot be reached"), "{why}");
     let report = kept.report(NAME).unwrap();
@@ -100,9 +96,7 @@ async fn a_ca_that_is_down_is_said_and_asked_again() {
     let folder = kept.crash();
     fs::remove_file(files(folder.path(), "state.json").remove(0)).unwrap();
     change(&mut again, |settings| settings.email = None);
-    let again = Kept::waiting(folder, again);
-    again.handle.take_control().await;
-    let _server = AnswerServer::start(&pebble, &again.challenges).await;
+    let again = Kept::waiting(folder, again).served(&pebble).await;
     again.has(NAME).await;
 }
 
@@ -137,8 +131,7 @@ async fn a_short_certificate_is_renewed_at_half_of_its_lifetime() {
         ..Behaviour::default()
     };
     let pebble = Pebble::start(behaviour).await;
-    let kept = Kept::start(wanted(&pebble, &[NAME], &[TlsAlpn01])).await;
-    let _server = AnswerServer::start(&pebble, &kept.challenges).await;
+    let kept = Kept::serving(wanted(&pebble, &[NAME], &[TlsAlpn01]), &pebble).await;
     let first = kept.has(NAME).await;
     let report = kept.report(NAME).unwrap();
     assert_eq!(report.because, "at half of its short lifetime");
@@ -157,11 +150,10 @@ async fn an_account_is_bound_where_the_ca_wants_it() {
         ..Behaviour::default()
     };
     let pebble = Pebble::start(behaviour).await;
-    let kept = Kept::start(wanted(&pebble, &[NAME], &[Http01])).await;
-    let server = AnswerServer::start(&pebble, &kept.challenges).await;
+    let kept = Kept::serving(wanted(&pebble, &[NAME], &[Http01]), &pebble).await;
     let why = kept.fails(NAME).await;
     assert!(why.contains("set `tls.eab`"), "{why}");
-    drop(server);
+    drop(kept);
     let mut wanted = wanted(&pebble, &[NAME], &[Http01]);
     change(&mut wanted, |settings| {
         settings.eab = Some(ExternalAccount {
@@ -169,8 +161,7 @@ async fn an_account_is_bound_where_the_ca_wants_it() {
             hmac_key_file: pebble.binding_key(),
         });
     });
-    let kept = Kept::start(wanted).await;
-    let _server = AnswerServer::start(&pebble, &kept.challenges).await;
+    let kept = Kept::serving(wanted, &pebble).await;
     kept.has(NAME).await;
 }
 
@@ -181,8 +172,7 @@ async fn the_next_ca_is_asked_and_a_profile_that_is_unknown_is_said() {
     change(&mut wanted, |settings| {
         settings.profile = Some("shortlived".to_owned())
     });
-    let kept = Kept::start(wanted).await;
-    let _server = AnswerServer::start(&pebble, &kept.challenges).await;
+    let kept = Kept::serving(wanted, &pebble).await;
     let why = kept.fails(NAME).await;
     assert!(
         why.contains("has no profile `shortlived`: it has no profiles"),

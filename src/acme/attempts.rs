@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 /// Failures at one CA after which the next one is asked.
-const FAILURES_PER_CA: u32 = 3;
+pub const FAILURES_PER_CA: u32 = 3;
 
 /// Attempts of one name since its last certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,6 +11,9 @@ use std::time::{Duration, SystemTime};
 /// Pause before something on this machine is tried again, such as writing to a full disk.
 pub const LOCAL_AGAIN: Duration = Duration::from_secs(60);
 
+/// A stopgap of the local CA is replaced when less than this is left of it.
+const STOPGAP_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
+
 pub struct Entry {
     pub authority: Authority,
     pub held: Option<Arc<Held>>,
@@ -21,6 +24,8 @@ pub struct Entry {
     pub is_advised: bool,
     /// A brake of our own, and until when it holds.
     pub braked: Option<(SystemTime, String)>,
+    /// Key and chain as they are in the folder, which may get lost; not of names on demand.
+    pub saved: Option<String>,
     /// Key and chain that could not be written yet.
     pub unsaved: Option<String>,
     /// Number that grows with each name on demand; `None`: the configuration wants it.
@@ -36,6 +41,7 @@ impl Entry {
             is_ordering: false,
             is_advised: false,
             braked: None,
+            saved: None,
             unsaved: None,
             on_demand: None,
         }
@@ -57,12 +63,15 @@ impl Entry {
     }
 
     fn plain_due(&self, name: &CertName, now: SystemTime) -> Due {
-        let seed = match &self.held {
+        // A local certificate in place of a public one is a stopgap, and no reason to wait.
+        let is_stopgap = self.authority == Authority::Acme && self.is_local();
+        let held = self.held.as_ref().filter(|_| !is_stopgap);
+        let seed = match held {
             Some(held) => held.fingerprint,
             None => Sha256::digest(name.to_string()).into(),
         };
         let standing = Standing {
-            held: self.held.as_ref().map(|held| Validity {
+            held: held.map(|held| Validity {
                 from: held.not_before,
                 until: held.not_after,
             }),
@@ -73,6 +82,21 @@ impl Entry {
             attempts: &self.state.attempts,
         };
         due(standing, now)
+    }
+
+    /// Whether the certificate is one of the local CA.
+    pub fn is_local(&self) -> bool {
+        let held = self.held.as_ref();
+        held.is_some_and(|held| held.source == CertificateSource::Local)
+    }
+
+    /// Whether the local CA should help out: nothing else is served, and that many attempts failed.
+    pub fn wants_stopgap(&self, failures: u32, now: SystemTime) -> bool {
+        let is_served = self.held.as_ref().is_some_and(|held| {
+            let left = held.not_after.duration_since(now).unwrap_or_default();
+            !self.is_local() && !left.is_zero() || left > STOPGAP_AGAIN
+        });
+        self.authority == Authority::Acme && !is_served && self.state.attempts.failures >= failures
     }
 
     /// Whether a hello for the name is worth waiting for.

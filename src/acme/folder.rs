@@ -19,12 +19,16 @@ pub fn load(store: &Store, name: &CertName, entry: &mut Entry) {
         let source = CertificateSource::Acme { ca: ca.clone() };
         let held = parse(pem, source)?;
         match held.covers(name) {
-            true => Ok(held),
+            true => Ok((held, pem.to_owned())),
             false => Err(format!("the certificate is not for {name}")),
         }
     };
     match store.held(name, parse) {
-        Ok(Some(kept)) => entry.held = Some(kept.value),
+        Ok(Some(kept)) => {
+            let (held, pem) = kept.value;
+            entry.held = Some(held);
+            entry.saved = Some(pem).filter(|_| entry.on_demand.is_none());
+        }
         Ok(None) => {}
         Err(error) => log::error!("certificates of {name} cannot be read: {error}"),
     }
@@ -44,8 +48,9 @@ impl Keeper {
         }
     }
 
-    /// Writes certificates that could not be written when they came.
+    /// Writes certificates that could not be written when they came, or that got lost since.
     pub(super) fn save(&mut self, now: SystemTime) {
+        self.notice_losses(now);
         for (name, entry) in &mut self.names {
             let Some(pem) = &entry.unsaved else { continue };
             if entry.braked.as_ref().is_some_and(|(until, _)| *until > now) {
@@ -60,6 +65,28 @@ impl Keeper {
                     note(&self.store, name, entry);
                 }
                 Err(error) => unwritten(entry, &error, now),
+            }
+        }
+    }
+}
+
+impl Keeper {
+    /// Somebody may have removed the folder: what is in memory is written again.
+    fn notice_losses(&mut self, now: SystemTime) {
+        if self
+            .looked_for_losses
+            .is_some_and(|last| now < last + LOCAL_AGAIN && last <= now)
+        {
+            return;
+        }
+        self.looked_for_losses = Some(now);
+        for (name, entry) in &mut self.names {
+            if entry.unsaved.is_none() && entry.saved.is_some() && self.store.is_empty(name) {
+                log::warn!(
+                    "{name}: the certificate is gone from the state folder; writing it again"
+                );
+                entry.unsaved.clone_from(&entry.saved);
+                note(&self.store, name, entry);
             }
         }
     }

@@ -68,6 +68,8 @@ pub struct Keeper {
     /// Answers of another process, given here as well.
     pub(super) mirror: Mirror,
     pub(super) on_demand_count: u64,
+    /// When the folder was last compared with what is in memory.
+    pub(super) looked_for_losses: Option<SystemTime>,
     /// Certificates that were published last.
     pub(super) published: Vec<[u8; 32]>,
 }
@@ -90,6 +92,7 @@ impl Keeper {
             is_in_control: false,
             mirror: Mirror::default(),
             on_demand_count: 0,
+            looked_for_losses: None,
             published: Vec::new(),
         };
         keeper.configure();

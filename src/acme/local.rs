@@ -54,7 +54,9 @@ impl LocalCa {
     fn from_pem(pem: &str) -> Result<LocalCa, String> {
         let root = CertificateDer::from_pem_slice(pem.as_bytes());
         let root = root.map_err(|error| format!("no certificate in it: {error:?}"))?;
-        let key = KeyPair::from_pem(pem).map_err(|error| error.to_string())?;
+        let key = PrivateKeyDer::from_pem_slice(pem.as_bytes());
+        let key = key.map_err(|error| format!("no key in it: {error:?}"))?;
+        let key = KeyPair::try_from(&key).map_err(|error| error.to_string())?;
         let (_, parsed) = X509Certificate::from_der(&root).map_err(|error| error.to_string())?;
         let until = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or_default();
         let until = SystemTime::UNIX_EPOCH + Duration::from_secs(until);

@@ -2,7 +2,7 @@
 
 use super::advice::{self, Advice};
 use super::attempt::Attempt;
-use super::attempts::Turn;
+use super::attempts::{FAILURES_PER_CA, Turn};
 use super::dns::Resolver;
 use super::entry::{Entry, LOCAL_AGAIN};
 use super::failure::Failure;
@@ -65,9 +65,16 @@ impl Keeper {
 
     /// Issues what the local CA is due to issue.
     pub(super) fn issue_locally(&mut self, now: SystemTime) {
-        let local = |entry: &Entry| entry.authority == Authority::Local;
-        let due = self.names.iter();
-        let due = due.filter(|(name, entry)| local(entry) && entry.is_due(name, now));
+        // Listed among the CAs, the local one helps out once the others have failed.
+        let settings = &self.wanted.settings;
+        let failures = match settings.ca.contains(&Ca::Local) {
+            true => FAILURES_PER_CA * authorities(&settings.ca).len() as u32,
+            false => u32::MAX,
+        };
+        let due = self.names.iter().filter(|(name, entry)| {
+            let own = entry.authority == Authority::Local && entry.is_due(name, now);
+            own || entry.wants_stopgap(failures, now)
+        });
         let due: Vec<CertName> = due.map(|(name, _)| name.clone()).collect();
         for name in due {
             let issued = self.local_ca(now).and_then(|ca| ca.issue(&name, now));
@@ -77,8 +84,10 @@ impl Keeper {
             match issued {
                 Ok(held) => {
                     entry.held = Some(held);
-                    entry.braked = None;
-                    entry.state.attempts.why = None;
+                    if entry.authority == Authority::Local {
+                        entry.braked = None;
+                        entry.state.attempts.why = None;
+                    }
                 }
                 Err(why) => {
                     log::error!("{name}: {why}");
@@ -214,7 +223,10 @@ impl Keeper {
                 entry.state = Default::default();
                 entry.state.ca = Some(ca.clone());
                 match self.store.keep(name, &pem) {
-                    Ok(_) => entry.unsaved = None,
+                    Ok(_) => {
+                        entry.unsaved = None;
+                        entry.saved = Some(pem).filter(|_| entry.on_demand.is_none());
+                    }
                     Err(error) => {
                         entry.unsaved = Some(pem);
                         unwritten(entry, &error, now);

@@ -35,6 +35,7 @@ const FILES: &[File] = &[
     ("replicas.js", SCRIPT, include_str!("dashboard/replicas.js")),
     ("timeline.js", SCRIPT, include_str!("dashboard/timeline.js")),
     ("actions.js", SCRIPT, include_str!("dashboard/actions.js")),
+    ("certificates.js", SCRIPT, include_str!("dashboard/certificates.js")),
 ];
 
 /// The one script that stands in the page itself, as a content policy names it.

@@ -1,6 +1,6 @@
 //! Names that clients ask for: only those that `ask` allows, within limits.
 
-use super::keeper::{AnswerServer, Kept, wanted};
+use super::keeper::{Kept, wanted};
 use crate::support::pebble::{Behaviour, Pebble};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -60,8 +60,7 @@ async fn a_name_that_is_allowed_comes_while_its_client_waits_and_others_are_aske
     Arc::make_mut(&mut wanted.settings).on_demand = Some(OnDemandSettings {
         ask: format!("http://{}/allowed", ask.address),
     });
-    let kept = Kept::start(wanted.clone()).await;
-    let _server = AnswerServer::start(&pebble, &kept.challenges).await;
+    let kept = Kept::serving(wanted.clone(), &pebble).await;
     let client: IpAddr = "192.0.2.7".parse().unwrap();
     let arrival = async |kept: &Kept, name: &str| {
         let name: CertName = name.parse().unwrap();

@@ -47,6 +47,11 @@ impl Store {
         Ok(None)
     }
 
+    /// Whether no certificate of `name` is there.
+    pub fn is_empty(&self, name: &CertName) -> bool {
+        numbers(&self.of_name(name)).is_ok_and(|numbers| numbers.is_empty())
+    }
+
     /// Writes a new certificate beside the old ones, and removes the oldest.
     pub fn keep(&self, name: &CertName, pem: &str) -> io::Result<PathBuf> {
         let folder = self.of_name(name);

@@ -1,5 +1,6 @@
 // The page: connects the model, the views and the commands.
 import { Actions } from "./actions.js";
+import { follow as followCertificates } from "./certificates.js";
 import { h, icon, order, set, storage, text } from "./dom.js";
 import { drawHeadline } from "./headline.js";
 import { help, listen } from "./keys.js";
@@ -330,3 +331,5 @@ showTheme();
 showNarrow();
 showSignedIn();
 draw();
+
+followCertificates($("certificates"), $("certificate-list"));

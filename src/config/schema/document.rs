@@ -143,6 +143,7 @@ mod tests {
             "admin",
             "tls",
             "tls.certificates",
+            "tls.challenge_ports",
             "tls.client_auth",
             "tls.eab",
             "tls.hsts",

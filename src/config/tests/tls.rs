@@ -203,7 +203,7 @@ fn values_that_cannot_be_meant_are_refused() {
             "email: a@example.com, dns: {provider: cloudflare, tokn: x}",
             "tls.dns.tokn: `cloudflare` has no key `tokn`
              hint: did you mean `token`?
-             tls.dns: `cloudflare` needs `token`
+             edge.yaml:2: tls.dns: `cloudflare` needs `token`
              hint: or `token_file` with the path of a file that holds it",
         ),
         (
