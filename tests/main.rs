@@ -20,6 +20,7 @@ mod failover; // the real binary in front of plain addresses that fail
 mod floods; // frames of HTTP/2 without end
 mod fuzz; // any bytes at a real listener, and what goes out
 mod gate; // the claim against the drain, under loom
+mod grpc; // gRPC and gRPC-web, in the words of either
 mod h2; // HTTP/2 of clients
 mod h2_replicas; // replicas that speak HTTP/2
 mod held; // clients that leave while their requests wait, or when they were sent

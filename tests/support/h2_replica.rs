@@ -31,6 +31,8 @@ pub struct State {
     /// Streams that clients have reset.
     pub resets: AtomicU32,
     pub leaves: AtomicBool,
+    /// Every answer ends with `UNAVAILABLE`.
+    pub fails: AtomicBool,
     leaving: Notify,
     released: Notify,
 }
@@ -162,7 +164,8 @@ async fn answer(
                 }
             }
         }
-        "/echo" => return echo(body, respond).await,
+        "/echo" => return echo(&head, body, respond).await,
+        "/breaking" => return break_off(respond, body).await,
         "/failing" => {
             let mut answer = Response::new(());
             *answer.status_mut() = StatusCode::OK;
@@ -195,18 +198,35 @@ async fn answer(
         "trailers": headers(&behind),
         "body": String::from_utf8_lossy(&whole),
     });
-    let answer = Response::builder().header("x-replica", state.name);
+    let mut answer = Response::builder().header("x-replica", state.name);
+    if let Some(content_type) = head.headers.get("content-type") {
+        answer = answer.header("content-type", content_type);
+    }
     let mut sent = respond.send_response(answer.body(()).ok()?, false).ok()?;
     sent.send_data(told.to_string().into(), false).ok()?;
     let mut trailers = HeaderMap::new();
     trailers.insert("x-sum", "7".parse().ok()?);
-    trailers.insert("grpc-status", "0".parse().ok()?);
+    let status = match state.fails.load(Ordering::Relaxed) {
+        true => "14",
+        false => "0",
+    };
+    trailers.insert("grpc-status", status.parse().ok()?);
     sent.send_trailers(trailers).ok()
 }
 
 /// Sends each piece back as it comes.
-async fn echo(mut body: RecvStream, mut respond: SendResponse<Bytes>) -> Option<()> {
-    let mut sent = respond.send_response(Response::new(()), false).ok()?;
+async fn echo(
+    head: &http::request::Parts,
+    mut body: RecvStream,
+    mut respond: SendResponse<Bytes>,
+) -> Option<()> {
+    let mut answer = Response::new(());
+    for name in ["content-type", "te"] {
+        if let Some(value) = head.headers.get(name) {
+            answer.headers_mut().insert(name, value.clone());
+        }
+    }
+    let mut sent = respond.send_response(answer, false).ok()?;
     while let Some(piece) = body.data().await {
         let piece = piece.ok()?;
         body.flow_control().release_capacity(piece.len()).ok()?;
@@ -215,4 +235,19 @@ async fn echo(mut body: RecvStream, mut respond: SendResponse<Bytes>) -> Option<
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", "0".parse().ok()?);
     sent.send_trailers(trailers).ok()
+}
+
+/// Begins a message, and resets the stream once the client has more to say.
+async fn break_off(mut respond: SendResponse<Bytes>, mut body: RecvStream) -> Option<()> {
+    let answer = Response::builder().header("content-type", "application/grpc");
+    let mut sent = respond.send_response(answer.body(()).ok()?, false).ok()?;
+    sent.send_data(Bytes::from_static(b"\0\0\0\0\x02hi"), false)
+        .ok()?;
+    while body
+        .data()
+        .await
+        .is_some_and(|piece| piece.is_ok_and(|piece| piece.is_empty()))
+    {}
+    sent.send_reset(Reason::INTERNAL_ERROR);
+    Some(())
 }

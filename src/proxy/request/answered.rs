@@ -2,14 +2,16 @@
 
 use super::context::{Context, INTERIM_ANSWERS_MAX};
 use super::filters;
+use super::grpc::{self, Dialect};
 use crate::proxy::door::Phase;
 use crate::proxy::edge::Edge;
 use crate::proxy::http1::fields::number;
 use crate::proxy::hygiene;
 use crate::proxy::upstream::dial;
 use crate::service::replica::gate::UNLIMITED;
+use crate::service::spec::Protocol;
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
 
@@ -54,7 +56,10 @@ impl Edge {
         }
         match head.status.is_informational() {
             true => take_turn_back(ctx),
-            false => self.is_answered(head.status, ctx),
+            false => match judged(head, ctx) {
+                Some(status) => self.is_answered(status, ctx),
+                None => self.has_begun(ctx),
+            },
         }
         filters::answer(head, request, ctx)
     }
@@ -68,6 +73,24 @@ impl Edge {
         }
     }
 
+    /// Notes that an answer has begun, which says by its trailers how it went.
+    fn has_begun(&self, ctx: &mut Context) {
+        take_turn_back(ctx);
+        if let Some(lease) = &ctx.lease {
+            lease.is_answered();
+            self.keep_latency(ctx);
+        }
+    }
+
+    /// Learns from the trailers of an answer of gRPC.
+    pub(in crate::proxy) fn heed_trailers(&self, trailers: &HeaderMap, ctx: &Context) {
+        if speaks_h2(ctx)
+            && let Some(status) = grpc::status_in(trailers)
+        {
+            self.heed_status(in_http(status), ctx);
+        }
+    }
+
     /// Counts what comes of an answer's body, where that has a limit.
     pub(in crate::proxy) fn count_answered(&self, bytes: usize, ctx: &mut Context) -> Result<()> {
         let limit = ctx.route.as_ref().map(|route| &route.forward);
@@ -78,6 +101,28 @@ impl Edge {
             }
         }
         Ok(())
+    }
+}
+
+/// The status that says how the replica did; `None`: its trailers will.
+fn judged(head: &ResponseHeader, ctx: &Context) -> Option<StatusCode> {
+    let is_grpc =
+        speaks_h2(ctx) && head.status == StatusCode::OK && Dialect::of(&head.headers).is_some();
+    match is_grpc {
+        true => grpc::status_in(&head.headers).map(in_http),
+        false => Some(head.status),
+    }
+}
+
+fn speaks_h2(ctx: &Context) -> bool {
+    let route = ctx.route.as_ref();
+    route.is_some_and(|route| route.forward.upstream.protocol == Protocol::H2)
+}
+
+fn in_http(grpc_status: u32) -> StatusCode {
+    match grpc::is_failure(grpc_status) {
+        true => StatusCode::INTERNAL_SERVER_ERROR,
+        false => StatusCode::OK,
     }
 }
 

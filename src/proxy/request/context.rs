@@ -15,6 +15,7 @@ use crate::proxy::upstream::dial::Dial;
 use crate::service::replica::fault::Fault;
 use crate::service::replica::lease::Lease;
 use bytes::Bytes;
+use http::StatusCode;
 use http::uri::Scheme;
 use pingora::http::ResponseHeader;
 use std::sync::Arc;
@@ -54,6 +55,8 @@ pub struct Context {
     pub response_body_bytes: u64,
     /// Interim answers of the attempt under way.
     pub interim_answers: u32,
+    /// The status that a client of gRPC was told in its own words, under a 200.
+    pub refused_with: Option<StatusCode>,
     /// Why it went no further.
     pub refused: Option<Refusal>,
     pub dial: Option<Arc<Dial>>,
@@ -87,6 +90,7 @@ impl Context {
             instead: None,
             response_body_bytes: 0,
             interim_answers: 0,
+            refused_with: None,
             refused: None,
             dial: None,
             reach: Reach::Nowhere,

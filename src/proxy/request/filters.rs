@@ -3,6 +3,7 @@
 use super::caller::Caller;
 use super::context::Context;
 use super::forwarded::Forwarded;
+use super::grpc::{self, Dialect};
 use super::retry::BODY_KEPT_BYTES;
 use super::secure;
 use super::transforms::Transforms;
@@ -173,6 +174,13 @@ pub fn own_answer(
     let (chain, exchange) = ctx.filters();
     let (changes, instead) = chain.answer(&mut head, request, exchange, Origin::Edge)?;
     secure::add_hsts(&mut head, ctx);
+    let refused = head.status;
+    if let Some(dialect) = Dialect::of(&request.headers)
+        && grpc::refuse(&mut head, dialect)?
+    {
+        ctx.refused_with = Some(refused);
+        return Ok((head, Bytes::new()));
+    }
     let mut transforms = Transforms::new(changes.transforms);
     let body = transforms.pass_whole(instead.unwrap_or(body), &mut head)?;
     Ok((head, body))

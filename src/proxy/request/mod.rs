@@ -10,6 +10,8 @@ pub mod context;
 pub mod failure;
 pub mod filters;
 pub mod forwarded;
+pub mod grpc;
+pub mod grpc_web;
 pub mod hold;
 pub mod in_flight;
 pub mod judge;

@@ -10,16 +10,29 @@ use http::StatusCode;
 use std::sync::Arc;
 
 impl Edge {
-    /// Heeds the status of a replica's answer.
+    /// Heeds the beginning of a replica's answer, and its status.
     pub(in crate::proxy) fn heed(&self, status: StatusCode, ctx: &Context) {
+        self.keep_latency(ctx);
+        self.heed_status(status, ctx);
+    }
+
+    /// Notes how long the answer took that begins now.
+    pub(in crate::proxy) fn keep_latency(&self, ctx: &Context) {
+        let (Some(lease), Some(route)) = (&ctx.lease, &ctx.route) else {
+            return;
+        };
+        let scaler = route.scaler.as_ref();
+        if scaler.is_some_and(|scaler| scaler.needs().latency) {
+            lease.replica().answered(ctx.started.elapsed());
+        }
+    }
+
+    /// Heeds what an answer's status says about its replica.
+    pub(in crate::proxy) fn heed_status(&self, status: StatusCode, ctx: &Context) {
         let (Some(lease), Some(route)) = (&ctx.lease, &ctx.route) else {
             return;
         };
         let replica = lease.replica();
-        let scaler = route.scaler.as_ref();
-        if scaler.is_some_and(|scaler| scaler.needs().latency) {
-            replica.answered(ctx.started.elapsed());
-        }
         let is_5xx = status.is_server_error();
         if is_5xx {
             replica.doubt.ask();

@@ -18,6 +18,11 @@ impl Edge {
         error: Option<&Error>,
     ) {
         ctx.lease = None;
+        // A refusal counts as such, whatever words it was told in.
+        let status = match (status, ctx.refused_with) {
+            (200, Some(refused)) => refused.as_u16(),
+            _ => status,
+        };
         self.complain(ctx, status, error);
         let text = error.map(ToString::to_string).or(ctx.cut.take());
         let text = text.or_else(|| ctx.refused.map(|refusal| refusal.to_string()));

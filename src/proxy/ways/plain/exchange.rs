@@ -9,6 +9,7 @@ use super::outgoing::Outgoing;
 use super::patience::Patience;
 use super::replica::Http1Replica;
 use super::replica_h2::H2Replica;
+use super::replica_web::WebReplica;
 use super::upload::Upload;
 use crate::proxy::door::Phase;
 use crate::proxy::edge::Edge;
@@ -67,7 +68,15 @@ impl<A: Asker> Attempt for Exchange<'_, A> {
                 let permit = edge.open_stream(self.asker, request.used, ctx).await;
                 let permit = permit.map_err(Failed::unconnected)?;
                 let mut replica = H2Replica::new(permit, request);
-                let done = self.ask_on(&mut replica, edge, ctx).await;
+                let done = match request.web {
+                    None => self.ask_on(&mut replica, edge, ctx).await,
+                    Some(dialect) => {
+                        let mut web = WebReplica::new(replica, dialect);
+                        let done = Box::pin(self.ask_on(&mut web, edge, ctx)).await;
+                        replica = web.inner;
+                        done
+                    }
+                };
                 ctx.request_body_bytes += self.upload.bytes;
                 match done {
                     Ok(_) => Ok(()),
@@ -193,7 +202,9 @@ impl<A: Asker> Exchange<'_, A> {
                 if !rest.is_empty() {
                     self.asker.piece(rest).await?;
                 }
-                return self.asker.end(replica.trailers()).await;
+                let trailers = replica.trailers();
+                edge.heed_trailers(&trailers, ctx);
+                return self.asker.end(trailers).await;
             }
             let heard = poll!(poll_fn(|cx| replica.poll_more(cx)));
             if !matches!(heard, Poll::Ready(Ok(()))) {

@@ -10,6 +10,7 @@ pub mod outgoing;
 pub mod patience;
 pub mod replica;
 mod replica_h2;
+mod replica_web;
 mod request;
 mod sending;
 pub mod serve;

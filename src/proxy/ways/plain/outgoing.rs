@@ -4,12 +4,14 @@ use super::replica::Request;
 use crate::proxy::http1::fields::{HOP_BY_HOP, has_token};
 use crate::proxy::http1::head::{self, Spelling};
 use crate::proxy::request::context::Context;
+use crate::proxy::request::grpc::Dialect;
+use crate::proxy::request::grpc_web::Decoder;
 use crate::proxy::request::retry;
 use crate::service::replica::idle_pool::Use;
 use crate::service::spec::{Protocol, Upstream};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderName, HeaderValue, Uri, Version, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header, request};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 
@@ -26,6 +28,8 @@ pub struct Frames {
     pub head: http::Request<()>,
     pub body: Bytes,
     pub used: Use,
+    /// The client speaks gRPC-web, which replicas need not know.
+    pub web: Option<Dialect>,
 }
 
 impl Outgoing {
@@ -40,11 +44,21 @@ impl Outgoing {
         let used = retry::used_for(head);
         match upstream {
             Some(upstream) if upstream.protocol == Protocol::H2 => {
-                Ok(Outgoing::Frames(Box::new(Frames {
+                let web = Dialect::of(&head.headers).filter(|form| *form != Dialect::Native);
+                let body = match web {
+                    Some(Dialect::WebText) => decoded(&body)?,
+                    _ => body.freeze(),
+                };
+                let mut frames = Frames {
                     head: frames(head, upstream, ctx)?,
-                    body: body.freeze(),
+                    body,
                     used,
-                })))
+                    web,
+                };
+                if let Some(dialect) = web {
+                    in_grpc(frames.head.headers_mut(), dialect);
+                }
+                Ok(Outgoing::Frames(Box::new(frames)))
             }
             _ => Ok(Outgoing::Text(Request {
                 head: text(head, spelling, ctx),
@@ -107,6 +121,28 @@ fn frames(
     parts.uri = Uri::from_parts(uri).map_err(|_| Error::new_down(ErrorType::InvalidHTTPHeader))?;
     parts.version = Version::HTTP_2;
     Ok(http::Request::from_parts(parts, ()))
+}
+
+/// All of a body in base64.
+fn decoded(body: &[u8]) -> Result<Bytes> {
+    let mut decoder = Decoder::default();
+    let decoded = decoder.piece(body).ok().filter(|_| decoder.is_whole());
+    decoded.ok_or_else(|| {
+        let what = "a body of gRPC-web that is not base64";
+        Error::explain(ErrorType::InvalidHTTPHeader, what).into_down()
+    })
+}
+
+/// Headers of gRPC-web, as a client of gRPC would have sent them.
+fn in_grpc(headers: &mut HeaderMap, dialect: Dialect) {
+    if let Some(content_type) = headers.get_mut(header::CONTENT_TYPE) {
+        *content_type = dialect.translated(content_type, Dialect::Native);
+    }
+    headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    if dialect == Dialect::WebText {
+        // The length was that of the text.
+        headers.remove(header::CONTENT_LENGTH);
+    }
 }
 
 fn drop_hop_by_hop(head: &mut RequestHeader) {

@@ -14,12 +14,13 @@ use crate::proxy::hygiene::{Refusal, Way};
 use crate::proxy::request::context::Context;
 use crate::proxy::request::failure;
 use crate::proxy::request::filters::{self, Stage};
+use crate::proxy::request::grpc::{self, Dialect};
 use crate::proxy::request::retry::BODY_KEPT_BYTES;
 use crate::proxy::request::serve::{Filtered, Stop};
 use bytes::BytesMut;
 use http::{HeaderMap, StatusCode, header};
 use pingora::http::RequestHeader;
-use pingora::{Error, Result};
+use pingora::{Error, ErrorSource, Result};
 
 /// A request before its claim.
 pub struct Arrived<'a, A> {
@@ -113,6 +114,12 @@ pub async fn tell_failure(
 ) -> Option<Box<Error>> {
     let error = served.err()?;
     asker.end_connection();
+    let is_grpc = || Dialect::of(&request.headers) == Some(Dialect::Native);
+    if *error.esource() == ErrorSource::Upstream && asker.has_begun() && is_grpc() {
+        // A reset would say less.
+        let _ = asker.end(grpc::broken_off()).await;
+        return Some(error);
+    }
     if !asker.has_begun()
         && let Ok(status) = StatusCode::from_u16(failure::status(&error))
         && let Err(error) = say(asker, request, ctx, plain(status)).await
