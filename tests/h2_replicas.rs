@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_secs(10);
+const IN_FLIGHT: &str = r#"tidegate_replica_requests_in_flight{service="web",slot="0"}"#;
 
 async fn edge(addresses: &[SocketAddr], more: &str) -> Edge {
     let listed: Vec<_> = addresses.iter().map(|at| format!("\"{at}\"")).collect();
@@ -165,7 +166,7 @@ async fn streams_fill_a_connection_before_there_is_another_one() {
     })
     .await;
     assert_eq!(replica.connections(), 3);
-    let in_flight = edge.metric("tidegate_replica_requests_in_flight").await;
+    let in_flight = edge.metric(IN_FLIGHT).await;
     assert_eq!(in_flight, Some(25.0));
     replica.release();
     for answer in asked.await.expect("no panic") {
@@ -347,8 +348,24 @@ async fn requests_of_a_lost_replica_are_taken_back() {
 
 #[tokio::test]
 async fn a_replica_that_does_not_speak_it_is_found_out() {
-    let web = crate::support::upstream::Upstream::start("A").await;
-    let edge = edge(&[web.address], "").await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.expect("accepted");
+            tokio::spawn(async move {
+                let answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+                while stream
+                    .read(&mut [0; 1024])
+                    .await
+                    .is_ok_and(|count| count > 0)
+                {
+                    let _ = stream.write_all(answer).await;
+                }
+            });
+        }
+    });
+    let edge = edge(&[address], "").await;
     let answer = timeout(SOON, get(edge.address, "/x"))
         .await
         .expect("in time");

@@ -319,9 +319,16 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let probe = testing::install::<Grpc>("").unwrap().probe.unwrap();
         let server = tokio::spawn(async move {
-            use tokio::io::AsyncWriteExt;
+            use tokio::io::{AsyncReadExt, AsyncWriteExt};
             let (mut stream, _) = listener.accept().await.unwrap();
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            let answer = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+            while stream
+                .read(&mut [0; 1024])
+                .await
+                .is_ok_and(|count| count > 0)
+            {
+                let _ = stream.write_all(answer).await;
+            }
         });
         let verdict = probe.check(address).await;
         assert_eq!(verdict, Err("the answer is not HTTP/2".to_owned()));

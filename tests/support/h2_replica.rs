@@ -202,6 +202,10 @@ async fn answer(
     if let Some(content_type) = head.headers.get("content-type") {
         answer = answer.header("content-type", content_type);
     }
+    if head.method == http::Method::HEAD {
+        respond.send_response(answer.body(()).ok()?, true).ok()?;
+        return Some(());
+    }
     let mut sent = respond.send_response(answer.body(()).ok()?, false).ok()?;
     sent.send_data(told.to_string().into(), false).ok()?;
     let mut trailers = HeaderMap::new();

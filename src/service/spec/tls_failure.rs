@@ -35,9 +35,12 @@ pub fn tls_failure(error: &io::Error) -> Option<String> {
 
 fn certificate(wrong: &CertificateError) -> String {
     match wrong {
-        CertificateError::UnknownIssuer => "the replica's certificate is not signed by a known \
+        // Another authority of the same name makes a bad signature.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "the replica's certificate is not signed by a known \
              authority; `upstream_tls.ca` names the file with the authority's certificate"
-            .to_owned(),
+                .to_owned()
+        }
         CertificateError::NotValidForName => "the replica's certificate is for another name; \
              `upstream_tls.server_name` says which name is expected"
             .to_owned(),
