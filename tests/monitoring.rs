@@ -146,7 +146,8 @@ async fn what_alerts_and_dashboard_ask_for_is_at_the_metrics_of_a_running_tidega
     );
     let metrics = until("a replica has drained and is replaced", SOON, || async {
         let text = client::get(edge.admin, "/metrics").await.text();
-        let drained = r#"tidegate_drain_duration_seconds_count{service="acts"} 1"#;
+        // Of the replaced replica, and of the extra one that went ahead of it.
+        let drained = r#"tidegate_drain_duration_seconds_count{service="acts"} 2"#;
         let replaced = "tidegate_replacements_total{";
         let held = r#"tidegate_hold_duration_seconds_count{service="full"} "#;
         let ends = "tidegate_tls_certificate_expiry_seconds{";
