@@ -5,7 +5,7 @@ CARGO_HOME ?= $(HOME)/.cargo
 export PATH := $(CARGO_HOME)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run load build image container-image deb deb-test test engines loom fuzz deny chaos attack bench bench-instructions bench-scale bench-streams micro mutants simulate replay fmt lint clean-containers
+.PHONY: help run load build image container-image deb deb-test test engines loom fuzz deny chaos attack bench bench-instructions bench-scale bench-streams bench-secured micro mutants simulate replay fmt lint clean-containers
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -97,6 +97,12 @@ bench-streams: ## Measure HTTP/2 of clients beside HAProxy, nginx and Caddy
 	cargo build --release
 	cargo build --release -p compare
 	target/release/streams target/release/tidegate $(STREAMS)
+
+bench-secured: ## Measure TLS beside HAProxy, nginx and Caddy
+	@scripts/setup --bench --no-docker
+	cargo build --release
+	cargo build --release -p compare
+	target/release/secured target/release/tidegate $(SECURED)
 
 micro: ## Measure single steps: hygiene, routes, filters, claims, metrics, snapshots, plans, the control loop
 	cargo bench -p micro -- $(MICRO)

@@ -45,6 +45,7 @@ impl Bench {
             services: None,
             health,
             logs_requests: false,
+            certificate: None,
             under: place::of_the_edge(),
             starts_within: STARTS_WITHIN,
         }

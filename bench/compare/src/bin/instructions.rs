@@ -158,6 +158,7 @@ async fn run(options: &Options) -> Result<(), String> {
                 services: None,
                 health: backend::HEALTH,
                 logs_requests: case == Case::GetLogged,
+                certificate: None,
                 under: callgrind(&file),
                 starts_within: STARTS_WITHIN,
             };

@@ -96,6 +96,7 @@ fn setup(tidegate: &Path, replicas: Vec<SocketAddr>, services: Option<String>) -
         services,
         health: backend::HEALTH,
         logs_requests: false,
+        certificate: None,
         under: place::anywhere(),
         starts_within: STARTS_WITHIN,
     }

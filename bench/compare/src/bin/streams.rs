@@ -80,6 +80,7 @@ async fn run(options: &Options) -> Result<(), String> {
         services: None,
         health: backend::HEALTH,
         logs_requests: false,
+        certificate: None,
         under: place::of_the_edge(),
         starts_within: STARTS_WITHIN,
     };

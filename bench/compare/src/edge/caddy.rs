@@ -11,19 +11,30 @@ pub fn command(setup: &Setup, place: &Place) -> Result<(String, Vec<String>), St
         ),
         false => String::new(),
     };
-    let text = format!(
-        "{{\nadmin {}\nauto_https off\nservers {{\nmetrics\nprotocols h1 h2 h2c\n}}\n}}\n\
-         http://:{} {{\nbind {}\n{log}\
-         reverse_proxy {} {{\n\
+    let proxy = format!(
+        "reverse_proxy {} {{\n\
          lb_policy round_robin\nlb_retries 3\n\
          health_uri {}\nhealth_interval 1s\nhealth_timeout 1s\n\
          transport http {{\ndial_timeout 5s\nkeepalive_idle_conns_per_host {POOL_MAX}\n}}\n\
-         }}\n}}\n",
+         }}\n",
+        replicas.join(" "),
+        setup.health,
+    );
+    let secure = match &setup.certificate {
+        None => String::new(),
+        Some(_) => format!(
+            "https://:{} {{\nbind {}\ntls {folder}/edge.pem {folder}/edge.key\n{proxy}}}\n",
+            place.secure.port(),
+            place.secure.ip(),
+            folder = place.folder.display(),
+        ),
+    };
+    let text = format!(
+        "{{\nadmin {}\nauto_https off\nservers {{\nmetrics\nprotocols h1 h2 h2c\n}}\n}}\n\
+         http://:{} {{\nbind {}\n{log}{proxy}}}\n{secure}",
         place.admin,
         place.address.port(),
         place.address.ip(),
-        replicas.join(" "),
-        setup.health,
     );
     let file = place.write("Caddyfile", text)?.display().to_string();
     let arguments = ["run", "--adapter", "caddyfile", "--config", &file];

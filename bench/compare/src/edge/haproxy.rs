@@ -41,10 +41,18 @@ pub fn command(setup: &Setup, place: &Place) -> Result<(String, Vec<String>), St
     if setup.logs_requests {
         text += "    log global\n    option httplog\n";
     }
+    let secure = match &setup.certificate {
+        None => String::new(),
+        Some(_) => format!(
+            "    bind {} ssl crt {} alpn h2,http/1.1\n",
+            place.secure,
+            place.folder.join("both.pem").display()
+        ),
+    };
     let _ = write!(
         text,
         "frontend admin\n    bind {}\n    http-request use-service prometheus-exporter if {{ path /metrics }}\n\
-         frontend edge\n    bind {}\n    bind {} proto h2\n    maxconn {CONNECTIONS_MAX}\n{FRONTEND}\
+         frontend edge\n    bind {}\n    bind {} proto h2\n{secure}    maxconn {CONNECTIONS_MAX}\n{FRONTEND}\
          backend web\n    balance roundrobin\n    option httpchk GET {}\n    http-check expect status 200\n    \
          http-request disable-l7-retry if METH_POST\n    \
          default-server check inter 1s fall 1 rise 1\n",

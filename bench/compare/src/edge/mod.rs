@@ -9,4 +9,4 @@ mod setup;
 mod tidegate;
 
 pub use running::Edge;
-pub use setup::{Setup, Which};
+pub use setup::{Certificate, Setup, Which};

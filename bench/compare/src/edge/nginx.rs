@@ -13,6 +13,14 @@ pub fn command(setup: &Setup, place: &Place) -> Result<(String, Vec<String>), St
         true => place.access_log().display().to_string(),
         false => "off".to_owned(),
     };
+    let secure = match &setup.certificate {
+        None => String::new(),
+        Some(_) => format!(
+            "listen {} ssl http2;\nssl_certificate {folder}/edge.pem;\n\
+             ssl_certificate_key {folder}/edge.key;\nssl_protocols TLSv1.2 TLSv1.3;\n",
+            place.secure
+        ),
+    };
     // One process, so that what it uses is easily told.
     let text = format!(
         "daemon off;\nmaster_process off;\nworker_processes 1;\n\
@@ -27,7 +35,7 @@ pub fn command(setup: &Setup, place: &Place) -> Result<(String, Vec<String>), St
          client_body_buffer_size 64k;\n\
          upstream web {{\n{}\nkeepalive {POOL_MAX};\nkeepalive_requests 1000000000;\n}}\n\
          server {{ listen {}; location / {{ stub_status; }} }}\n\
-         server {{\nlisten {};\nlisten {} http2;\nlocation / {{\n\
+         server {{\nlisten {};\nlisten {} http2;\n{secure}location / {{\n\
          proxy_pass http://web;\nproxy_http_version 1.1;\nproxy_set_header Connection \"\";\n\
          proxy_set_header Host $host;\n\
          proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n\

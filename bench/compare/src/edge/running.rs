@@ -23,6 +23,8 @@ pub struct Edge {
     pub admin: SocketAddr,
     /// Where HTTP/2 is spoken without a question.
     pub streams: SocketAddr,
+    /// Where TLS is spoken, if there is a certificate.
+    pub secure: SocketAddr,
     pub process: Process,
     child: Child,
     folder: TempDir,
@@ -31,13 +33,17 @@ pub struct Edge {
 impl Edge {
     pub async fn start(setup: &Setup) -> Result<Edge, String> {
         let folder = TempDir::with_prefix("compare-").map_err(|why| why.to_string())?;
-        let [address, admin, streams] = free_addresses()?;
+        let [address, admin, streams, secure] = free_addresses()?;
         let place = Place {
             address,
             admin,
             streams,
+            secure,
             folder: folder.path(),
         };
+        if let Some(pair) = &setup.certificate {
+            place.write_certificate(pair)?;
+        }
         let (program, arguments) = match setup.which {
             Which::Tidegate => tidegate::command(setup, &place)?,
             Which::Haproxy => haproxy::command(setup, &place)?,
@@ -87,6 +93,7 @@ impl Edge {
                 Which::Tidegate | Which::Caddy => address,
                 Which::Haproxy | Which::Nginx => streams,
             },
+            secure,
             process,
             child,
             folder,
@@ -133,6 +140,7 @@ impl Edge {
             address: self.address,
             admin: self.admin,
             streams: self.streams,
+            secure: self.secure,
             folder: self.folder.path(),
         };
         let file = tidegate::write(setup, &place)?;

@@ -54,9 +54,18 @@ pub struct Setup {
     /// Path of the health check.
     pub health: &'static str,
     pub logs_requests: bool,
+    /// Certificate of a listener that speaks TLS; `None`: there is none.
+    pub certificate: Option<Certificate>,
     /// Command that runs it, as `taskset` or `valgrind` with its arguments.
     pub under: Vec<String>,
     pub starts_within: Duration,
+}
+
+/// PEM of a certificate, and of its key.
+#[derive(Clone)]
+pub struct Certificate {
+    pub certificate: String,
+    pub key: String,
 }
 
 /// Addresses and folder of one edge.
@@ -65,12 +74,22 @@ pub struct Place<'a> {
     pub admin: SocketAddr,
     /// Where HTTP/2 is spoken without a question, by edges that want a listener for it.
     pub streams: SocketAddr,
+    /// Where TLS is spoken, if there is a certificate.
+    pub secure: SocketAddr,
     pub folder: &'a Path,
 }
 
 impl Place<'_> {
     pub fn access_log(&self) -> PathBuf {
         self.folder.join("access.log")
+    }
+
+    /// Writes `edge.pem`, `edge.key`, and `both.pem` for the edges that want one file.
+    pub fn write_certificate(&self, pair: &Certificate) -> Result<(), String> {
+        self.write("edge.pem", pair.certificate.clone())?;
+        self.write("edge.key", pair.key.clone())?;
+        self.write("both.pem", format!("{}{}", pair.certificate, pair.key))?;
+        Ok(())
     }
 
     pub fn write(&self, name: &str, text: String) -> Result<PathBuf, String> {

@@ -21,6 +21,13 @@ pub fn write(setup: &Setup, place: &Place) -> Result<String, String> {
          services:\n{services}",
         place.address, place.admin,
     );
+    if setup.certificate.is_some() {
+        text += &format!(
+            "tls:\n  listen: [\"{}\"]\n  redirect: false\n  \
+             certificates: [{{ cert: edge.pem, key: edge.key }}]\n",
+            place.secure
+        );
+    }
     if setup.logs_requests {
         text += &format!(
             "plugins:\n  - access-log: {{ path: {} }}\n",
