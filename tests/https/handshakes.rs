@@ -62,7 +62,7 @@ async fn a_client_that_stops_in_the_midst_is_cut_off_in_time() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_is_counted_and_not_logged() {
+async fn a_client_that_leaves_is_counted_and_said_at_level_debug() {
     let site = Site::start(&["a.test"], "", "").await;
     drop(TcpStream::connect(site.https).await.unwrap());
     let mut begun = TcpStream::connect(site.https).await.unwrap();
@@ -72,8 +72,10 @@ async fn a_client_that_leaves_is_counted_and_not_logged() {
         (site.handshakes("closed", "none").await == Some(2.0)).then_some(())
     })
     .await;
+    // More often than not, a browser or a balancer only looks whether somebody is there.
     let log = site.edge.log();
-    assert!(!log.contains("handshake"), "{log}");
+    let mut loud = log.lines().filter(|line| !line.contains("DEBUG"));
+    assert!(!loud.any(|line| line.contains("handshake")), "{log}");
 }
 
 #[tokio::test]

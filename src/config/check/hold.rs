@@ -1,6 +1,6 @@
 //! Requests that wait for a replica, and the page that their clients see.
 
-use super::value::{ValueError, count, maybe_zero_duration};
+use super::value::{boolean, count, maybe_zero_duration};
 use crate::config::report::At;
 use crate::config::scalar::Scalar;
 use crate::config::shape::Shape;
@@ -40,10 +40,5 @@ pub fn hold(
 
 /// Whether browsers get a waiting page.
 pub fn waiting_page(at: &At<'_>, typed: Option<&Scalar>) -> Option<bool> {
-    at.read("waiting_page", typed, false, |typed| match typed {
-        Scalar::Bool(shown) => Ok(*shown),
-        other => Err(ValueError::new(format!(
-            "expected `true` or `false`, found `{other}`"
-        ))),
-    })
+    at.read("waiting_page", typed, false, boolean)
 }

@@ -1,7 +1,6 @@
 //! `Strict-Transport-Security`, which browsers remember and nobody can take back.
 
-use super::tls::boolean;
-use super::value::ValueError;
+use super::value::{ValueError, boolean};
 use crate::certs::settings::Hsts;
 use crate::config::report::At;
 use crate::config::scalar::Scalar;

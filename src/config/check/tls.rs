@@ -5,7 +5,7 @@ use super::certificates::certificates;
 use super::client_auth::client_auth;
 use super::hsts::hsts;
 use super::outline::Outline;
-use super::value::{ValueError, addresses, one_of};
+use super::value::{addresses, boolean, one_of};
 use crate::certs::settings::{ChallengeKind, MinVersion, UnknownName};
 use crate::certs::{CertName, TlsSettings};
 use crate::config::checked::TlsConfig;
@@ -120,15 +120,6 @@ pub fn tls(
     sources(at, &checked, services);
     wildcards(at, &checked, services);
     Some(checked)
-}
-
-pub(super) fn boolean(typed: &Scalar) -> Result<bool, ValueError> {
-    match typed {
-        Scalar::Bool(value) => Ok(*value),
-        other => Err(ValueError::new(format!(
-            "expected `true` or `false`, found `{other}`"
-        ))),
-    }
 }
 
 /// Hosts of all routes.

@@ -101,6 +101,15 @@ pub fn count(range: RangeInclusive<u32>) -> impl Fn(&Scalar) -> Result<u32, Valu
     }
 }
 
+pub fn boolean(typed: &Scalar) -> Result<bool, ValueError> {
+    match typed {
+        Scalar::Bool(value) => Ok(*value),
+        other => Err(ValueError::new(format!(
+            "expected `true` or `false`, found `{other}`"
+        ))),
+    }
+}
+
 /// A check for one of a few words.
 pub fn one_of<T: Copy>(known: &[(&'static str, T)]) -> impl Fn(&Scalar) -> Result<T, ValueError> {
     let known = known.to_vec();
