@@ -113,6 +113,24 @@ impl Held {
         self.not_after <= now
     }
 
+    /// Sentence about a certificate that clients refuse at `now`.
+    pub fn warning(&self, now: SystemTime) -> Option<String> {
+        let names: Vec<String> = self.names.iter().map(CertName::to_string).collect();
+        let names = names.join(", ");
+        let shown = humantime::format_rfc3339_seconds;
+        if self.is_expired(now) {
+            let until = shown(self.not_after);
+            return Some(format!(
+                "the certificate for {names} has expired: it was good until {until}, and clients \
+                 refuse it"
+            ));
+        }
+        (self.not_before > now).then(|| {
+            let from = shown(self.not_before);
+            format!("the certificate for {names} is good from {from} on, and clients refuse it now")
+        })
+    }
+
     /// Whether a client that accepts `schemes` can check this key's signatures.
     pub fn suits(&self, schemes: &[SignatureScheme]) -> bool {
         self.key.key.choose_scheme(schemes).is_some()
@@ -225,6 +243,11 @@ pub(super) mod tests {
         assert_eq!(held.not_after, year_2040);
         assert!(!held.is_expired(year_2040 - Duration::from_secs(1)));
         assert!(held.is_expired(year_2040));
+        assert_eq!(held.warning(year_2040 - Duration::from_secs(1)), None);
+        let expired = held.warning(year_2040).unwrap();
+        assert!(expired.contains("has expired: it was good until 2040-01-01"));
+        let early = held.warning(UNIX_EPOCH).unwrap();
+        assert!(early.contains("is good from 2020-01-01T00:00:00Z on"));
     }
 
     #[test]

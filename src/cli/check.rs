@@ -1,13 +1,14 @@
 //! `tidegate check`
 
 use super::arguments::{ConfigFile, OutputForm};
-use super::output::{BAD_CONFIGURATION, print, print_json, refuse};
+use super::output::{BAD_CONFIGURATION, complain, print, print_json, refuse};
 use crate::config::{self, Config, Env, Flags, Overrides, Problems};
 use crate::plugin::Registry;
 use crate::service::store;
 use clap::Args;
 use serde::Serialize;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 #[derive(Args)]
 pub struct Check {
@@ -40,6 +41,10 @@ impl Check {
             Ok(config) => {
                 let count = config.services.len();
                 let services = if count == 1 { "service" } else { "services" };
+                let held = config.tls.iter().flat_map(|tls| &tls.held);
+                for warning in held.filter_map(|held| held.warning(SystemTime::now())) {
+                    complain(format_args!("warning: {warning}"));
+                }
                 print(format_args!("{name}: right, {count} {services}\n"))
             }
             Err(problems) => refuse(&problems),

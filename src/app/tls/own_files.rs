@@ -54,7 +54,7 @@ impl OwnFiles {
         let pairs: Vec<Pair> = pairs.collect();
         let now = SystemTime::now();
         for held in pairs.iter().map(|pair| &pair.held) {
-            warn_if_expired(held, now);
+            warn(held, now);
         }
         let mut served = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         served.pairs = pairs;
@@ -105,7 +105,7 @@ impl Pair {
             Ok(held) => {
                 let until = humantime::format_rfc3339_seconds(held.not_after);
                 log::info!("new certificate for {}, until {until}", names(&held));
-                warn_if_expired(&held, SystemTime::now());
+                warn(&held, SystemTime::now());
                 self.held = Arc::new(held);
                 true
             }
@@ -128,13 +128,9 @@ fn names(held: &Held) -> String {
     names.join(", ")
 }
 
-fn warn_if_expired(held: &Held, now: SystemTime) {
-    if held.is_expired(now) {
-        let until = humantime::format_rfc3339_seconds(held.not_after);
-        log::warn!(
-            "the certificate for {} has expired: it was good until {until}, and clients refuse it",
-            names(held)
-        );
+fn warn(held: &Held, now: SystemTime) {
+    if let Some(warning) = held.warning(now) {
+        log::warn!("{warning}");
     }
 }
 
