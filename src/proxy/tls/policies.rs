@@ -88,11 +88,13 @@ impl TlsPolicies {
         let Some(host) = host.filter(|_| !self.by_host.is_empty()) else {
             return &self.anybody;
         };
-        let is = |names: &[CertName]| names.contains(host);
-        let covers = |names: &[CertName]| names.iter().any(|name| name.covers(host));
-        let exact = self.by_host.iter().find(|(names, _)| is(names));
-        let found = exact.or_else(|| self.by_host.iter().find(|(names, _)| covers(names)));
-        found.map_or(&self.anybody, |(_, policy)| policy)
+        let all = self.by_host.iter();
+        let fits = all.filter_map(|(names, policy)| {
+            let best = names.iter().filter_map(|name| nearness(name, host)).max()?;
+            Some((best, policy))
+        });
+        let nearest = fits.max_by_key(|(best, _)| *best);
+        nearest.map_or(&self.anybody, |(_, policy)| policy)
     }
 
     /// Whether some host asks clients for certificates.
@@ -129,6 +131,19 @@ impl TlsPolicies {
         let mut config = ServerConfig::clone(&self.challenge);
         config.cert_resolver = Arc::new(SingleCertAndKey::from(key));
         Some(Arc::new(config))
+    }
+}
+
+/// How near a name of a policy is to `host`; `None`: it is for others. A wildcard stands for one or
+/// more labels, as in routes: with fewer, a deeper name would lead around the policy.
+fn nearness(name: &CertName, host: &CertName) -> Option<usize> {
+    match (name, host) {
+        _ if name == host => Some(usize::MAX),
+        (CertName::Wildcard(parent), CertName::Dns(host)) => {
+            let labels = host.strip_suffix(parent.as_str())?;
+            labels.ends_with('.').then_some(parent.len())
+        }
+        _ => None,
     }
 }
 
@@ -192,5 +207,29 @@ struct NoCertificate;
 impl rustls::server::ResolvesServerCert for NoCertificate {
     fn resolve(&self, _hello: rustls::server::ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_for_every_name_that_a_route_of_the_same_host_serves() {
+        for (name, host, is_for_it) in [
+            ("admin.test", "admin.test", true),
+            ("admin.test", "a.admin.test", false),
+            ("*.test", "a.test", true),
+            ("*.test", "a.b.test", true),
+            ("*.test", "test", false),
+            ("*.test", "atest", false),
+            ("127.0.0.1", "127.0.0.1", true),
+        ] {
+            let names: [CertName; 2] = [name, host].map(|name| name.parse().unwrap());
+            let found = nearness(&names[0], &names[1]).is_some();
+            assert_eq!(found, is_for_it, "{name} {host}");
+        }
+        let near = |name: &str| nearness(&name.parse().unwrap(), &"a.b.test".parse().unwrap());
+        assert!(near("*.test") < near("*.b.test") && near("*.b.test") < near("a.b.test"));
     }
 }
