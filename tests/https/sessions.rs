@@ -32,3 +32,17 @@ async fn a_session_outlives_an_upgrade_and_not_a_restart() {
     site.edge.ready().await;
     assert!(!is_resumed(&client, "a.test").await);
 }
+
+#[tokio::test]
+async fn a_socket_that_a_supervisor_passes_speaks_tls() {
+    let mut site = Site::prepare(&["a.test"]).await;
+    site.edge = site.edge.holding(site.https);
+    site.edge.write(&site.yaml(&["a.test"], "", ""));
+    // Clients that connect before the process is there wait in the kernel.
+    let client = site.client();
+    let early = tokio::spawn(async move { client.connect("a.test").await.is_ok() });
+    site.edge = site.edge.spawned().await;
+    assert!(early.await.unwrap());
+    site.edge.ready().await;
+    assert_eq!(site.client().get("a.test", "/x").await.status, 200);
+}
