@@ -187,15 +187,17 @@ fn by_httparse(mut bytes: &[u8]) -> Result<Vec<Message>, String> {
                     return Err("half a chunk".to_owned());
                 };
                 let size = size as usize;
-                let chunk = bytes.get(line..line + size + 2).ok_or("half a chunk")?;
-                bytes = &bytes[line + size + 2..];
+                bytes = &bytes[line..];
+                if size == 0 {
+                    bytes = message.trailers(bytes)?;
+                    break;
+                }
+                let chunk = bytes.get(..size + 2).ok_or("half a chunk")?;
+                bytes = &bytes[size + 2..];
                 if &chunk[size..] != b"\r\n" {
                     return Err("a chunk without an end".to_owned());
                 }
                 message.body.extend_from_slice(&chunk[..size]);
-                if size == 0 {
-                    break;
-                }
             },
             (None, Some(length)) => {
                 let length = std::str::from_utf8(length).map_err(|error| error.to_string())?;
@@ -211,6 +213,24 @@ fn by_httparse(mut bytes: &[u8]) -> Result<Vec<Message>, String> {
 }
 
 impl Message {
+    /// Adds the fields behind the last chunk to those of the head, as the other parser does.
+    /// Returns the bytes behind them.
+    fn trailers<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], String> {
+        let mut lines = [httparse::EMPTY_HEADER; 128];
+        let parsed = httparse::parse_headers(bytes, &mut lines).map_err(|e| e.to_string())?;
+        let httparse::Status::Complete((length, lines)) = parsed else {
+            return Err("half a trailer".to_owned());
+        };
+        for line in lines {
+            let name = line.name.to_ascii_lowercase();
+            if DECIDES_BEFORE_A_BODY.contains(&name.as_str()) {
+                return Err(format!("`{name}` behind a body"));
+            }
+            self.headers.push((name, line.value.to_vec()));
+        }
+        Ok(&bytes[length..])
+    }
+
     /// The value of the only header of this name.
     fn one(&self, name: &str) -> Result<Option<&[u8]>, String> {
         let mut values = self.headers.iter().filter(|(found, _)| found == name);
@@ -289,6 +309,20 @@ fn by_muncher(bytes: &[u8]) -> Result<Vec<Message>, String> {
     }
     Ok(muncher.messages)
 }
+
+/// Fields whose place is before a body, because they frame, route or admit a request (RFC 9110
+/// §6.5.1).
+const DECIDES_BEFORE_A_BODY: [&str; 9] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "cookie",
+    "host",
+    "transfer-encoding",
+    "upgrade",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+];
 
 /// Only these are known to the second parser.
 const METHODS: [&str; 9] = [
