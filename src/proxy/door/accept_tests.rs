@@ -1,9 +1,13 @@
 use super::*;
-use crate::plugin::{Observer, Record};
+use crate::plugin::{Filter, Observer, Record, Request, Verdict};
+use crate::proxy::answers::own::plain;
 use crate::proxy::chain::Chain;
 use crate::proxy::request::in_flight::InFlight;
+use crate::proxy::route::{Claim, Route, Routes};
+use crate::service::spec::{Forward, ServiceName};
 use crate::service::store::store;
 use async_trait::async_trait;
+use http::StatusCode;
 use pingora::apps::ReusedHttpStream;
 use pingora::protocols::http::ServerSession;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,6 +29,15 @@ impl Observer for Order {
     }
 }
 
+/// Answers in place of any service.
+struct Greeter;
+
+impl Filter for Greeter {
+    fn request(&self, _request: &mut Request<'_>) -> Verdict {
+        Verdict::Answer(plain(StatusCode::OK))
+    }
+}
+
 /// Stands where Pingora's proxy is; no request here goes through it.
 struct Nobody;
 
@@ -42,7 +55,17 @@ impl HttpServerApp for Nobody {
 /// A door on one thread, and the targets that it answers in their order.
 async fn door() -> (SocketAddr, UnboundedReceiver<String>) {
     let (sender, order) = unbounded_channel();
-    let settings = Settings::with(Chain::new(Vec::new(), vec![Arc::new(Order(sender))]));
+    let route = Route {
+        service: ServiceName::new("web"),
+        forward: Forward::default(),
+        scaler: None,
+        chain: Chain::new(vec![Arc::new(Greeter)], vec![Arc::new(Order(sender))]),
+        keeps_encoded_slashes: false,
+    };
+    let settings = Settings {
+        routes: Routes::new([(Claim::default(), Arc::new(route))]),
+        ..Settings::with(Chain::default())
+    };
     let settings = Arc::new(ArcSwap::from_pointee(settings));
     let (_writer, reader) = store();
     let tell: Tell = Arc::new(|_| {});
