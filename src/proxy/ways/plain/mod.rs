@@ -12,6 +12,6 @@ pub mod replica;
 mod replica_h2;
 mod replica_web;
 mod request;
-mod sending;
+pub mod sending;
 pub mod serve;
 pub mod upload;

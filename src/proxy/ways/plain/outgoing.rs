@@ -1,6 +1,6 @@
 //! A request in the form that goes to a replica: text for HTTP/1, a head and a body for HTTP/2.
 
-use super::replica::Request;
+use super::sending::Request;
 use crate::proxy::http1::fields::{HOP_BY_HOP, has_token};
 use crate::proxy::http1::head::{self, Spelling};
 use crate::proxy::request::context::Context;

@@ -1,7 +1,7 @@
 //! A replica that speaks HTTP/1.
 
 use super::answerer::Answerer;
-use super::sending::send;
+use super::sending::{Request, send};
 use crate::proxy::buffers::{self, MORE_BYTES, poll_fill};
 use crate::proxy::http1::body::Body;
 use crate::proxy::http1::fields::has_token;
@@ -10,7 +10,7 @@ use crate::proxy::request::retry::Reach;
 use crate::proxy::upstream::link::Link;
 use crate::service::replica::idle_pool::Use;
 use crate::service::replica::lease::Lease;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use http::{HeaderMap, Version, header};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
@@ -26,13 +26,6 @@ use tokio::io::AsyncWrite;
 const ANSWER_HEAD_MAX: usize = 1 << 20;
 /// Parts that are written at once.
 const PARTS_MAX: usize = 8;
-
-/// A request as it goes to a replica, without the part of its body that is still with the client.
-pub struct Request {
-    pub head: BytesMut,
-    pub body: BytesMut,
-    pub used: Use,
-}
 
 pub struct Http1Replica<'a> {
     link: Link,

@@ -1,9 +1,9 @@
 //! Sending the head of a request to a replica that speaks HTTP/1, and what of the body is there.
 
-use super::replica::Request;
 use crate::proxy::buffers::{MORE_BYTES, poll_fill};
 use crate::proxy::request::retry::Reach;
 use crate::proxy::upstream::link::Link;
+use crate::service::replica::idle_pool::Use;
 use crate::service::replica::stream::ReplicaStream;
 use bytes::BytesMut;
 use pingora::{Error, ErrorType, Result};
@@ -18,6 +18,13 @@ use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 const WRITING: &str = "writing a request";
+
+/// A request as it goes to a replica, without the part of its body that is still with the client.
+pub struct Request {
+    pub head: BytesMut,
+    pub body: BytesMut,
+    pub used: Use,
+}
 
 /// Writes a request to a replica, which takes each part `within` that time. Returns whether it
 /// took all of it; if not, it has something to say already.
