@@ -83,17 +83,20 @@ async fn many_requests_share_a_connection() {
     let web = Upstream::start("A").await;
     let edge = edge(web.address, "").await;
     let client = Client::connect(edge.address).await;
-    let asked = (0..200).map(|number| {
-        let client = &client;
-        async move {
-            let body = number.to_string();
-            let answer = client.send(post(&format!("/{number}")), body.clone()).await;
-            let told = answer.unwrap().json();
-            assert_eq!(told["target"], format!("/{number}"));
-            assert_eq!(told["body"], body);
-        }
-    });
-    join_all(asked).await;
+    // At once as many as there may be.
+    for turn in 0..2 {
+        let asked = (turn * 100..(turn + 1) * 100).map(|number| {
+            let client = &client;
+            async move {
+                let body = number.to_string();
+                let answer = client.send(post(&format!("/{number}")), body.clone()).await;
+                let told = answer.unwrap().json();
+                assert_eq!(told["target"], format!("/{number}"));
+                assert_eq!(told["body"], body);
+            }
+        });
+        join_all(asked).await;
+    }
     assert_eq!(web.requests(), 200);
     let requests = "tidegate_http_requests_total{service=\"web\",method=\"POST\",code=\"2xx\"}";
     until("all are counted", SOON, || async {

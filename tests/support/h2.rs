@@ -111,9 +111,14 @@ impl Begun {
 
 /// The next piece of a body, for which there is room again at once.
 pub async fn data(body: &mut RecvStream) -> Option<Result<Bytes, h2::Error>> {
-    let piece = timeout(SOON, body.data()).await.expect("in time")?;
-    if let Ok(piece) = &piece {
-        let _ = body.flow_control().release_capacity(piece.len());
+    loop {
+        let piece = timeout(SOON, body.data()).await.expect("in time")?;
+        if let Ok(piece) = &piece {
+            let _ = body.flow_control().release_capacity(piece.len());
+        }
+        // The end may come as a piece of nothing.
+        if piece.as_ref().map_or(true, |piece| !piece.is_empty()) {
+            return Some(piece);
+        }
     }
-    Some(piece)
 }

@@ -88,7 +88,11 @@ async fn carry(stream: TcpStream, edge: SocketAddr) {
         let Begun { mut answer, body } = client.begin(request(&head), !has_body(&head)).await;
         let to_head = head.line.starts_with("HEAD ");
         let mut body = body;
-        let up = upload(&mut wire, &head, &mut body);
+        let up = async {
+            if upload(&mut wire, &head, &mut body).await {
+                wire.until_end().await;
+            }
+        };
         let down = async {
             loop {
                 match poll_fn(|cx| poll_next(&mut answer, cx)).await {
@@ -103,10 +107,7 @@ async fn carry(stream: TcpStream, edge: SocketAddr) {
             let (mut up, mut down) = (pin!(up), pin!(down));
             tokio::select! {
                 is_whole = &mut down => is_whole,
-                is_read = &mut up => match is_read {
-                    true => down.await,
-                    false => false,
-                },
+                () = &mut up => false,
             }
         };
         if !is_whole {
@@ -151,7 +152,7 @@ fn request(head: &Message) -> http::request::Builder {
     request
 }
 
-/// Sends a body as it comes. Waits for the client's end then, which is false.
+/// Sends a body as it comes; false: the client left before its end.
 async fn upload<S: tokio::io::AsyncRead + Unpin>(
     wire: &mut Wire<S>,
     head: &Message,

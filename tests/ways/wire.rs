@@ -59,6 +59,11 @@ impl<S: AsyncRead + Unpin> Wire<S> {
         let _ = self.stream.write_all(bytes).await;
     }
 
+    /// Waits for the end of the connection. What comes before it is kept.
+    pub async fn until_end(&mut self) {
+        while self.fill().await {}
+    }
+
     /// A piece of at most `max` bytes; `None` at the end of the connection.
     pub async fn piece(&mut self, max: usize) -> Option<Vec<u8>> {
         if self.received.is_empty() && !self.fill().await {

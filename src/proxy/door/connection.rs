@@ -5,7 +5,7 @@ use super::phase::{Phase, Progress};
 use super::wire::Wire;
 use pingora::prelude::Session;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 #[derive(Debug)]
 pub struct Connection {
@@ -13,7 +13,12 @@ pub struct Connection {
     request: Progress,
     /// Whether flushing waits, because more is about to be written.
     gathering: AtomicU8,
+    /// Bytes that may still be read in this turn of the connection's task.
+    readable: AtomicUsize,
 }
+
+/// Bytes of frames that are read in one turn, so that a flood keeps no other task waiting.
+const TURN_BYTES: usize = 64 << 10;
 
 /// Values of `gathering`.
 const NOT_GATHERING: u8 = 0;
@@ -26,6 +31,7 @@ impl Connection {
             wire: Arc::new(wire),
             request: Progress::default(),
             gathering: AtomicU8::new(NOT_GATHERING),
+            readable: AtomicUsize::new(TURN_BYTES),
         }
     }
 
@@ -42,14 +48,26 @@ impl Connection {
         self.request.expect(body);
     }
 
-    /// Has flushing wait for `gathered`: frames of several streams leave in one call to the kernel.
+    /// Begins a turn, and has flushing wait for `gathered`: frames of several streams leave in one call to the kernel.
     pub fn gather(&self) {
         self.gathering.store(GATHERING, Ordering::Relaxed);
+        self.readable.store(TURN_BYTES, Ordering::Relaxed);
     }
 
     /// Ends `gather`. Returns whether something waits to be flushed.
     pub fn gathered(&self) -> bool {
         self.gathering.swap(NOT_GATHERING, Ordering::Relaxed) == OWES_A_FLUSH
+    }
+
+    /// Whether more may be read in this turn.
+    pub(super) fn may_read(&self) -> bool {
+        self.readable.load(Ordering::Relaxed) > 0
+    }
+
+    pub(super) fn has_read(&self, bytes: usize) {
+        let left = self.readable.load(Ordering::Relaxed);
+        self.readable
+            .store(left.saturating_sub(bytes), Ordering::Relaxed);
     }
 
     /// Whether a flush has to wait, which is noted.

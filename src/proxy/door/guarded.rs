@@ -251,6 +251,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         }
     }
 
+    /// Reads frames, and leaves some for the next turn where there are many.
+    fn poll_frames(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.connection.may_read() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        let polled = self.poll_tunnel(cx, buf);
+        self.connection.has_read(buf.filled().len() - before);
+        polled
+    }
+
     // === writing ===
 
     /// Sends what there is of an answer: its writer waits for the client and has nothing to add.
@@ -323,7 +335,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
             phase @ (Phase::Idle | Phase::Head) => this.poll_head(cx, buf, phase),
             Phase::Body => this.poll_body(cx, buf),
             Phase::Answer => this.poll_answer(cx, buf),
-            Phase::Tunnel | Phase::Streams => this.poll_tunnel(cx, buf),
+            Phase::Tunnel => this.poll_tunnel(cx, buf),
+            Phase::Streams => this.poll_frames(cx, buf),
             Phase::Held => this.poll_held(cx, buf),
             Phase::Owed => this.poll_owed(cx, buf),
         }

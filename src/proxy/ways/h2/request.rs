@@ -23,13 +23,14 @@ pub enum Ended {
 }
 
 impl Edge {
-    /// Serves one stream.
-    pub(super) async fn stream(
-        &self,
-        shared: &Shared,
+    /// Serves one stream. Parts that live as long as the stream are made first, so that its future
+    /// has room for each of them once.
+    pub(super) fn stream<'a>(
+        &'a self,
+        shared: &'a Shared,
         request: Request<RecvStream>,
         respond: SendResponse<Bytes>,
-    ) -> Ended {
+    ) -> impl Future<Output = Ended> + Send + 'a {
         let settings = self.settings.load_full();
         let (mut parts, body) = request.into_parts();
         let protocol = parts.extensions.remove::<Protocol>();
@@ -47,26 +48,28 @@ impl Edge {
             clean = Err(Refusal::Protocol);
         }
         let settings = ctx.settings.clone();
-        let mut asker = Stream::new(shared, &settings, &head.method, respond, body);
-        // Names are in lower case here, whoever sent them.
-        let spelling = Spelling::default();
-        let error = match key {
-            None => {
-                let served = self.serve(&mut asker, &mut head, clean, &spelling, &mut ctx);
-                served.await
+        let mut asker = Stream::new(shared, settings, &head.method, respond, body);
+        async move {
+            // Names are in lower case here, whoever sent them.
+            let spelling = Spelling::default();
+            let error = match key {
+                None => {
+                    let served = self.serve(&mut asker, &mut head, clean, &spelling, &mut ctx);
+                    served.await
+                }
+                // On the heap, so that the others do not carry room for it.
+                Some(key) => {
+                    let served = self.websocket(&mut asker, &mut head, clean, &key, &mut ctx);
+                    Box::pin(served).await
+                }
+            };
+            let said = asker.finish();
+            let status = said.status.map_or(0, |status| status.as_u16());
+            self.report(&mut ctx, &head, status, said.body_bytes, error.as_deref());
+            match said.was_reset {
+                true => Ended::Reset,
+                false => Ended::Here,
             }
-            // On the heap, so that the others do not carry room for it.
-            Some(key) => {
-                let served = self.websocket(&mut asker, &mut head, clean, &key, &mut ctx);
-                Box::pin(served).await
-            }
-        };
-        let said = asker.finish();
-        let status = said.status.map_or(0, |status| status.as_u16());
-        self.report(&mut ctx, &head, status, said.body_bytes, error.as_deref());
-        match said.was_reset {
-            true => Ended::Reset,
-            false => Ended::Here,
         }
     }
 }

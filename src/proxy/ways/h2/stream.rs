@@ -40,7 +40,7 @@ pub struct Shared {
 
 pub struct Stream<'a> {
     shared: &'a Shared,
-    settings: &'a Settings,
+    settings: Arc<Settings>,
     respond: SendResponse<Bytes>,
     incoming: RecvStream,
     outgoing: Option<SendStream<Bytes>>,
@@ -49,7 +49,7 @@ pub struct Stream<'a> {
     ahead: VecDeque<Bytes>,
     /// Bytes that a replica has not taken yet.
     unreleased: usize,
-    trailers: HeaderMap,
+    trailers: Option<Box<HeaderMap>>,
     is_told_to_send: bool,
     reading: Pace,
     writing: Pace,
@@ -76,7 +76,7 @@ pub struct Said {
 impl<'a> Stream<'a> {
     pub fn new(
         shared: &'a Shared,
-        settings: &'a Settings,
+        settings: Arc<Settings>,
         method: &Method,
         respond: SendResponse<Bytes>,
         incoming: RecvStream,
@@ -90,7 +90,7 @@ impl<'a> Stream<'a> {
             phase: Cell::new(Phase::Answer),
             ahead: VecDeque::new(),
             unreleased: 0,
-            trailers: HeaderMap::new(),
+            trailers: None,
             is_told_to_send: false,
             reading: Pace::default(),
             writing: Pace::default(),
@@ -292,7 +292,9 @@ impl Asker for Stream<'_> {
                             if let Some(name) = &last
                                 && is_for_trailers(name)
                             {
-                                self.trailers.append(name.clone(), value);
+                                self.trailers
+                                    .get_or_insert_default()
+                                    .append(name.clone(), value);
                             }
                         }
                     }
@@ -317,7 +319,7 @@ impl Asker for Stream<'_> {
     }
 
     fn trailers(&mut self) -> HeaderMap {
-        std::mem::take(&mut self.trailers)
+        self.trailers.take().map_or_else(HeaderMap::new, |all| *all)
     }
 
     async fn whole_body(&mut self, length: usize) -> Result<BytesMut> {
