@@ -99,6 +99,7 @@ fn every_yaml_snippet_loads() {
     let folder = tempfile::tempdir().expect("a folder");
     let authority = Authority::new("root");
     authority.write(folder.path(), "example", &["example.com"]);
+    authority.write(folder.path(), "tidegate", &["tidegate.internal"]);
     for name in ["clients.pem", "ca.pem"] {
         fs::write(folder.path().join(name), &authority.pem).expect("written");
     }

@@ -330,7 +330,7 @@ async fn requests_of_a_lost_replica_are_taken_back() {
         (first.requests() == 1 && second.requests() == 1).then_some(())
     })
     .await;
-    // It hangs: its connections stay open, and nobody answers on them.
+    // Its connections stay open, and nobody answers on them: the replica hangs.
     first.stop_listening().await;
     until("the other has both", SOON, || async {
         (second.requests() == 2).then_some(())

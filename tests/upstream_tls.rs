@@ -66,7 +66,7 @@ impl Authority {
         (vec![signed.der().clone()], secret)
     }
 
-    /// What a replica with a certificate for `name` speaks; `asks`: it wants one of its clients.
+    /// TLS of a replica with a certificate for `name`; `asks`: clients need one, too.
     fn server(&self, name: &str, asks: bool, alpn: &[u8]) -> Arc<ServerConfig> {
         let (chain, key) = self.sign(name, None);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -89,14 +89,14 @@ impl Authority {
     }
 }
 
-/// A replica of HTTP/1 above TLS, which counts how it was connected to.
+/// Handshakes of a replica of HTTP/1 above TLS.
 #[derive(Default)]
 struct Counts {
     full: AtomicU32,
     resumed: AtomicU32,
 }
 
-/// It answers each request, and ends its connection where the target is `/last`.
+/// Answers each request, and ends the connection behind one for `/last`.
 async fn replica(config: Arc<ServerConfig>) -> (SocketAddr, Arc<Counts>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");

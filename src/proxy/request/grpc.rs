@@ -32,7 +32,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// What a request or an answer with these headers speaks, if it is gRPC.
+    /// Dialect of a request or an answer with these headers, if it is gRPC.
     pub fn of(headers: &HeaderMap) -> Option<Dialect> {
         let value = headers.get(header::CONTENT_TYPE)?.as_bytes();
         let forms = [Dialect::WebText, Dialect::Web, Dialect::Native];
