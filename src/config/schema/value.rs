@@ -32,7 +32,9 @@ pub fn value(value: &str) -> Value {
         return range(low, high);
     }
     match value {
-        "text or list" => json!({ "anyOf": [text, { "type": "array" }] }),
+        "text or list" | "name, URL or list of them" => {
+            json!({ "anyOf": [text, { "type": "array" }] })
+        }
         "mapping, or list of `KEY=VALUE`" => json!({ "type": ["object", "array"] }),
         _ if value.starts_with("size") => size(),
         _ if value.starts_with("mapping") => json!({ "type": "object" }),
