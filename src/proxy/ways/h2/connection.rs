@@ -43,7 +43,7 @@ const HEADER_OVERHEAD_BYTES: u64 = 32;
 const LEAVES_WITHIN: Duration = Duration::from_secs(2);
 
 /// Rounds of streams and connection in one turn of the task.
-const ROUNDS_MAX: usize = 8;
+const ROUNDS_MAX: usize = 4;
 
 /// Serves a client for as long as it is connected. `ahead` came already, the preface first.
 pub async fn serve(edge: &Edge, mut stream: Box<Guarded>, ahead: BytesMut) {
@@ -150,7 +150,9 @@ where
             }
             // The frames of these streams are written next, so their ringing for it is heard.
             self.of_connection.take();
-            ready!(self.poll_connection(&mut connection));
+            if self.poll_connection(&mut connection).is_ready() {
+                return Poll::Ready(());
+            }
             if !self.is_rung() {
                 if self.poll_idle(&mut connection).is_pending() {
                     return Poll::Pending;
