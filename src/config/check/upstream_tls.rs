@@ -80,11 +80,10 @@ pub fn upstream_tls(
         None => system_roots(at),
         typed => {
             let file = at.file("ca", typed);
-            let roots = file.as_ref().and_then(|(path, pem)| {
+            file.as_ref().and_then(|(path, pem)| {
                 hash.update(pem);
                 at.key("ca").accept(roots(path, pem))
-            });
-            roots
+            })
         }
     };
     let client = client(at, &keys, &mut hash);

@@ -14,6 +14,7 @@ mod stubs;
 mod text;
 mod tls;
 mod top;
+mod upstream;
 
 use super::{Config, Env, Flags, Overrides, Problems, Text, load};
 use crate::service::spec::Spec;

@@ -107,7 +107,9 @@ async fn begin(
                     end?;
                     ended = true;
                 }
-                pong = pings.ping(Ping::opaque()) => drop(pong?),
+                pong = pings.ping(Ping::opaque()) => {
+                    let _settled = pong?;
+                }
             }
             if ended {
                 return Ok(None);
