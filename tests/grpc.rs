@@ -129,7 +129,7 @@ async fn clients_of_grpc_web_get_trailers_in_the_body() {
     for chunked in [false, true] {
         let text = ask("/echo", "application/grpc-web+proto", MESSAGE, chunked).await;
         assert!(text.contains("application/grpc-web+proto"), "{text}");
-        assert!(text.contains("te: trailers"), "{text}");
+        assert!(text.contains("x-te: trailers"), "{text}");
         let (_, body) = text.split_once("\r\n\r\n").expect("a head");
         let lossy = String::from_utf8_lossy(&expected).into_owned();
         assert_eq!(unchunked(body), lossy);

@@ -4,7 +4,7 @@
 //! none: with a thousand of them under way, buffers of their own would be all that the cache has
 //! room for.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::cell::RefCell;
 use std::io;
 use std::pin::{Pin, pin};
@@ -54,13 +54,24 @@ pub fn poll_fill<R: AsyncRead + Unpin>(
     room: usize,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
+    poll_fill_up_to(usize::MAX, from, inbox, room, cx)
+}
+
+/// The same of at most so many bytes.
+pub fn poll_fill_up_to<R: AsyncRead + Unpin>(
+    most: usize,
+    from: &mut R,
+    inbox: &mut BytesMut,
+    room: usize,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
     if !inbox.is_empty() {
         inbox.reserve(room);
-        return poll_read(from, inbox, cx);
+        return poll_read(most, from, inbox, cx);
     }
     give_back(std::mem::take(inbox));
     let mut buffer = take();
-    let polled = poll_read(from, &mut buffer, cx);
+    let polled = poll_read(most, from, &mut buffer, cx);
     if buffer.len() >= SHORT_BYTES {
         *inbox = buffer;
     } else {
@@ -73,11 +84,13 @@ pub fn poll_fill<R: AsyncRead + Unpin>(
 }
 
 fn poll_read<R: AsyncRead + Unpin>(
+    most: usize,
     from: &mut R,
     into: &mut BytesMut,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
-    let mut read = pin!(from.read_buf(into));
+    let mut into = into.limit(most);
+    let mut read = pin!(from.read_buf(&mut into));
     Pin::as_mut(&mut read).poll(cx)
 }
 

@@ -225,9 +225,10 @@ async fn echo(
     mut respond: SendResponse<Bytes>,
 ) -> Option<()> {
     let mut answer = Response::new(());
-    for name in ["content-type", "te"] {
+    // An answer has no `TE`, and would lose it on its way.
+    for (name, as_name) in [("content-type", "content-type"), ("te", "x-te")] {
         if let Some(value) = head.headers.get(name) {
-            answer.headers_mut().insert(name, value.clone());
+            answer.headers_mut().insert(as_name, value.clone());
         }
     }
     let mut sent = respond.send_response(answer, false).ok()?;

@@ -93,8 +93,8 @@ pub fn is_failure(status: u32) -> bool {
     [UNKNOWN, INTERNAL, UNAVAILABLE, DATA_LOSS].contains(&status)
 }
 
-/// Makes an answer of the edge's own one that a client of gRPC understands, without a body. What
-/// is no refusal stays as it is: false.
+/// Makes an answer of the edge's own one that a client of gRPC understands, without a body.
+/// Answers that refuse nothing stay as they are: false.
 pub fn refuse(head: &mut ResponseHeader, dialect: Dialect) -> Result<bool> {
     if head.status.is_success() || head.status.is_informational() {
         return Ok(false);

@@ -31,6 +31,9 @@ use tokio::time::Instant;
 
 /// Bytes of an answer that the connection is given at once.
 const PART_BYTES: usize = 32 << 10;
+/// Bytes of an answer that are read ahead of a client which has no room for more yet. A connection
+/// may have a hundred such streams.
+const READ_AHEAD_BYTES: usize = 8 << 10;
 
 /// Common state of a connection's streams.
 pub struct Shared {
@@ -47,6 +50,8 @@ pub struct Stream<'a> {
     phase: Cell<Phase>,
     /// A body that was read before a replica was asked.
     ahead: VecDeque<Bytes>,
+    /// The last piece of the answer had to wait for room.
+    is_full: bool,
     /// Bytes that a replica has not taken yet.
     unreleased: usize,
     trailers: Option<Box<HeaderMap>>,
@@ -89,6 +94,7 @@ impl<'a> Stream<'a> {
             outgoing: None,
             phase: Cell::new(Phase::Answer),
             ahead: VecDeque::new(),
+            is_full: true,
             unreleased: 0,
             trailers: None,
             is_told_to_send: false,
@@ -167,6 +173,7 @@ impl<'a> Stream<'a> {
     /// Sends the head and the piece that wait, and with them the end.
     async fn send(&mut self, ends: bool) -> Result<()> {
         let mut piece = std::mem::take(&mut self.piece);
+        self.is_full = piece.is_empty() && self.is_full;
         self.begin(ends && piece.is_empty())?;
         while self.outgoing.is_some() && (!piece.is_empty() || ends && !self.is_ended) {
             let count = match piece.is_empty() {
@@ -216,6 +223,7 @@ impl<'a> Stream<'a> {
             }
             Poll::Pending if self.phase.get() == Phase::Tunnel => Poll::Pending,
             Poll::Pending => {
+                self.is_full = true;
                 let grace = self.settings.client_write_timeout;
                 let rate = self.settings.bounds.min_rate_bytes;
                 ready!(self.writing.poll_too_slow(cx, grace, rate));
@@ -400,6 +408,13 @@ impl Asker for Stream<'_> {
             self.is_ended = true;
         }
         Ok(())
+    }
+
+    fn room(&self) -> usize {
+        match self.is_full {
+            true => READ_AHEAD_BYTES,
+            false => usize::MAX,
+        }
     }
 
     async fn flush(&mut self) -> Result<()> {

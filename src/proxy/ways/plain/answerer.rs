@@ -41,8 +41,9 @@ pub trait Answerer: Send {
     /// Ends a body, of which the replica has taken everything; chunks have an end of their own.
     fn end(&mut self, trailers: &HeaderMap);
 
-    /// Reads more of the answer. Fails when there is no more and there should be.
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
+    /// Reads more of the answer, up to `most` bytes where they are read from a connection of its
+    /// own. Fails when there is no more and there should be.
+    fn poll_more(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<()>>;
 
     /// The head of the next answer, interim or final, if all of it was read. Filters may add
     /// `room` headers before the map grows.

@@ -56,6 +56,11 @@ pub trait Asker: Asking {
     /// Ends the answer.
     fn end(&mut self, trailers: HeaderMap) -> impl Future<Output = Result<()>> + Send;
 
+    /// Bytes of an answer that are worth reading ahead of the client.
+    fn room(&self) -> usize {
+        usize::MAX
+    }
+
     /// Sends what waits.
     fn flush(&mut self) -> impl Future<Output = Result<()>> + Send;
 }

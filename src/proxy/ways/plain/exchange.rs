@@ -206,7 +206,8 @@ impl<A: Asker> Exchange<'_, A> {
                 edge.heed_trailers(&trailers, ctx);
                 return self.asker.end(trailers).await;
             }
-            let heard = poll!(poll_fn(|cx| replica.poll_more(cx)));
+            let room = self.asker.room();
+            let heard = poll!(poll_fn(|cx| replica.poll_more(cx, room)));
             if !matches!(heard, Poll::Ready(Ok(()))) {
                 self.asker.flush().await?;
             }

@@ -29,7 +29,7 @@ impl Patience {
     ) -> Result<()> {
         let (mut due, mut moved) = (None, upload.written);
         poll_fn(|cx| {
-            if let Poll::Ready(read) = replica.poll_more(cx) {
+            if let Poll::Ready(read) = replica.poll_more(cx, asker.room()) {
                 return Poll::Ready(read);
             }
             let mut within = self.read;

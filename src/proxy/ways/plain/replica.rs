@@ -2,7 +2,7 @@
 
 use super::answerer::Answerer;
 use super::sending::{Request, send};
-use crate::proxy::buffers::{self, MORE_BYTES, poll_fill};
+use crate::proxy::buffers::{self, MORE_BYTES, poll_fill_up_to};
 use crate::proxy::http1::body::Body;
 use crate::proxy::http1::fields::has_token;
 use crate::proxy::http1::head::{self, Spelling};
@@ -118,10 +118,10 @@ impl Answerer for Http1Replica<'_> {
 
     fn end(&mut self, _trailers: &HeaderMap) {}
 
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    fn poll_more(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<()>> {
         self.poll_flush(cx);
         let link = &mut self.link;
-        let read = poll_fill(&mut link.stream, &mut link.inbox, MORE_BYTES, cx);
+        let read = poll_fill_up_to(most, &mut link.stream, &mut link.inbox, MORE_BYTES, cx);
         let read = ready!(read);
         let read = read.map_err(|error| {
             Error::because(ErrorType::ReadError, "reading an answer", error).into_up()

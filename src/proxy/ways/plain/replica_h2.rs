@@ -235,7 +235,7 @@ impl Answerer for H2Replica<'_> {
         }
     }
 
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    fn poll_more(&mut self, cx: &mut Context<'_>, _most: usize) -> Poll<Result<()>> {
         if let Some(lost) = &mut self.lost
             && lost.as_mut().poll(cx).is_ready()
         {

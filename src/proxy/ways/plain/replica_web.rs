@@ -119,13 +119,13 @@ impl Answerer for WebReplica<'_> {
         }
     }
 
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    fn poll_more(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<()>> {
         if self.is_request_broken {
             let what = "a body of gRPC-web that is not base64";
             let broken = Error::explain(ErrorType::InvalidHTTPHeader, what);
             return Poll::Ready(Err(broken.into_down()));
         }
-        self.inner.poll_more(cx)
+        self.inner.poll_more(cx, most)
     }
 
     fn head(&mut self, room: usize) -> Result<Option<(ResponseHeader, Spelling)>> {
