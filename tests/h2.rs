@@ -98,7 +98,7 @@ async fn many_requests_share_a_connection() {
         join_all(asked).await;
     }
     assert_eq!(web.requests(), 200);
-    let requests = "tidegate_http_requests_total{service=\"web\",method=\"POST\",code=\"2xx\"}";
+    let requests = "tidegate_http_requests_total{code=\"2xx\",method=\"POST\",service=\"web\"}";
     until("all are counted", SOON, || async {
         (edge.metric(requests).await == Some(200.0)).then_some(())
     })

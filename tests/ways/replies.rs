@@ -7,6 +7,8 @@ use super::row::Step::{
 };
 use super::row::{GET, HINTED, OK, Row, UNREAD, answers, chunked, get, post, row};
 
+const NO_PHRASE: &str = "HTTP/2 has no reason phrase";
+const STREAM: &str = "a stream that ends is another failure than a connection that does";
 const TRAILERS: &str = "Pingora's client drops the trailers of an answer";
 const EARLY: &str = "Pingora takes the rest of the body for one that broke off";
 const HEAD_WAITS: &str = "a head waits for the first of its body, which is found broken here";
@@ -182,9 +184,11 @@ fn broken() -> Vec<Row> {
             .steps([Send(GET.into()), Receive, Receive])
             .gets(&[103, 200]),
         row("closed-in-body")
+            .without(&[("h2", "the test's client forgets what came before a reset")])
             .replicas([vec![vec![Read, Write(cut), Close]], well()])
             .asks(GET),
         row("closed-in-chunk")
+            .without(&[("h2", "the test's client forgets what came before a reset")])
             .replicas([vec![vec![Read, Write(cut_chunk), Close]], well()])
             .asks(GET),
         row("answer-bad-chunk")
@@ -222,10 +226,13 @@ fn broken() -> Vec<Row> {
             .replica(vec![vec![Read, Write(cut), AwaitEnd]])
             .asks(GET),
         row("answer-500")
+            .differs(("h2", "client.0.answer.0.line", NO_PHRASE))
             .answered_by("HTTP/1.1 500 Oh No\r\ncontent-length: 3\r\n\r\nno\n")
             .asks(GET)
             .gets(&[500]),
         row("outlier-ejected")
+            .differs(("h2", "client.0.answer.0.line", NO_PHRASE))
+            .differs(("h2", "client.2.answer.0.line", NO_PHRASE))
             .with("    outlier_detection: { consecutive_5xx: 1 }\n")
             .replicas([
                 vec![answers("HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n")],
@@ -256,6 +263,7 @@ fn framed() -> Vec<Row> {
             .answered_by("HTTP/1.1 304 Not Modified\r\netag: \"a\"\r\ncontent-length: 5\r\n\r\n")
             .gets(&[304]),
         row("head-chunked")
+            .differs(("h2", "client.0.answer.0.head.transfer-encoding", "HTTP/2 has no chunks"))
             .asks("HEAD /@ HTTP/1.1\r\nhost: @\r\n\r\n")
             .answered_by("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"),
         row("head-without-framing")
@@ -286,6 +294,7 @@ fn framed() -> Vec<Row> {
             .asks(GET)
             .replica(vec![vec![Read, Write("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok"), Close]]),
         row("answer-with-hop-by-hop-headers")
+            .differs(("h2", "client.0.answer.0.line", NO_PHRASE))
             .asks(GET)
             .answered_by("HTTP/1.1 200 Fine\r\nconnection: x-hop\r\nx-hop: 1\r\nkeep-alive: timeout=5\r\nproxy-connection: x\r\nproxy-authenticate: y\r\nupgrade: h2c\r\nset-cookie: a\r\nset-cookie: b\r\ncontent-length: 2\r\n\r\nok"),
         row("answer-too-large").with(small).asks(GET).answered_by("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").gets(&[502]),
@@ -334,6 +343,7 @@ fn early() -> Vec<Row> {
             .steps([Send(early.clone()), Receive])
             .replica(vec![vec![Write(OK), AwaitEnd]]),
         row("early-refusal")
+            .differs(("h2", "client.0.answer.0.line", NO_PHRASE))
             .differs(("pingora", "record.0.error", EARLY))
             .differs(("pingora", "record.0.request_bytes", EARLY))
             .steps([Send(early.clone()), Receive])
@@ -367,18 +377,22 @@ fn left() -> Vec<Row> {
     );
     vec![
         row("client-gone-before-answer")
+            .differs(("h2", "record.0.error", STREAM))
             .replica(vec![vec![Read, AwaitEnd]])
             .steps([Send(GET.into()), AwaitRequests(1), Leave, AwaitClose])
             .gets(&[]),
         row("client-gone-before-answer-post")
+            .differs(("h2", "record.0.error", STREAM))
             .replica(vec![vec![Read, AwaitEnd]])
             .steps([Send(post("hello")), AwaitRequests(1), Leave, AwaitClose])
             .gets(&[]),
         row("client-gone-in-answer")
+            .differs(("h2", "record.0.error", STREAM))
             .replica(vec![vec![Read, Write(begun), AwaitEnd]])
             .steps([Send(GET.into()), ReceivePart("hello"), Leave, AwaitClose])
             .gets(&[]),
         row("client-gone-in-upload")
+            .differs(("h2", "record.0.error", STREAM))
             .replica(vec![vec![AwaitEnd]])
             .steps([Send(long), AwaitRequests(1), Leave, AwaitClose])
             .gets(&[]),
