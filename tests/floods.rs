@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 /// How long each flood goes on, if it may.
 const LASTS: Duration = Duration::from_secs(2);
-const CONNECTIONS: usize = 8;
+const CONNECTIONS: usize = 4;
 const GROWS_MAX: u64 = 60 << 20;
 
 const DATA: u8 = 0;

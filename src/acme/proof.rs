@@ -17,7 +17,7 @@ pub struct Prover {
 /// A proof that is there until it is withdrawn.
 pub enum Proof {
     Given(Given),
-    Published(Published),
+    Published(Box<Published>),
 }
 
 impl Prover {
@@ -45,7 +45,7 @@ impl Prover {
                 })?;
                 let value = authorization.dns_value();
                 let published = publish(dns, &self.resolver, name, &value).await?;
-                Ok(Proof::Published(published))
+                Ok(Proof::Published(Box::new(published)))
             }
         }
     }

@@ -106,10 +106,15 @@ pub async fn get(address: SocketAddr, path: &str) -> Answer {
 
 /// Sends `bytes` as they are and returns whatever comes back until the other side closes.
 pub async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&raw_bytes(address, bytes).await).into_owned()
+}
+
+/// The same of an answer that is no text.
+pub async fn raw_bytes(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     // The other side may refuse and close before it has read everything.
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
-    String::from_utf8_lossy(&answer).into_owned()
+    answer
 }

@@ -12,6 +12,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+/// Time for an answer beside floods, on a machine that runs other tests as well.
+const LATE: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(15);
 
 pub struct Client {
@@ -89,7 +91,7 @@ impl Client {
 
 impl Begun {
     pub async fn head(&mut self) -> Result<Response<RecvStream>, h2::Error> {
-        timeout(SOON, &mut self.answer).await.expect("in time")
+        timeout(LATE, &mut self.answer).await.expect("in time")
     }
 
     /// The whole answer, and its trailers.
