@@ -31,7 +31,7 @@ say("what runs and what happened is there");
 // Requests are counted and drawn.
 for (let at = 0; at < 30; at += 1) assert.equal((await fetch(`${EDGE}/api/v1/categories`)).status, 200);
 await page.locator(".chart .number b", { hasText: /^[1-9]/ }).first().waitFor();
-await page.waitForFunction(() => document.querySelector(".charts .line.main").getAttribute("d").includes("L"));
+await page.waitForFunction(() => document.querySelector(".charts .line.main")?.getAttribute("d")?.includes("L"));
 
 // A crash: its reason is told with what the replica said last, and another container takes the slot.
 const first = await board.tile(a).getAttribute("data-id");
