@@ -1,4 +1,4 @@
-//! What a request allocates on its whole way: from a client's connection to a replica's and back.
+//! Allocations of a request on its whole way: from a client's connection to a replica's and back.
 
 use crate::stage;
 use arc_swap::ArcSwap;
