@@ -2,6 +2,7 @@
 
 use crate::support::edge::Edge;
 use crate::support::h2::{Client, data};
+use crate::support::scripted::{hears, listen, request};
 use crate::support::until;
 use crate::support::upstream::Upstream;
 use bytes::Bytes;
@@ -13,7 +14,6 @@ use nix::sys::signal::Signal;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -26,44 +26,6 @@ async fn edge(address: SocketAddr, top: &str) -> Edge {
     .await;
     edge.ready().await;
     edge
-}
-
-async fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("bound");
-    (listener, address)
-}
-
-/// Reads until `part` has come, and returns all of it.
-async fn hears(stream: &mut TcpStream, part: &str) -> String {
-    let mut heard = Vec::new();
-    let reading = async {
-        loop {
-            let text = String::from_utf8_lossy(&heard).into_owned();
-            if text.contains(part) {
-                return text;
-            }
-            let count = stream.read_buf(&mut heard).await.expect("it is open");
-            assert!(count > 0, "closed after {text:?}, without {part:?}");
-        }
-    };
-    timeout(SOON, reading)
-        .await
-        .unwrap_or_else(|_| panic!("no {part:?} came"))
-}
-
-/// The next connection on which a request comes: health checks only connect.
-async fn request(listener: &TcpListener, part: &str) -> (TcpStream, String) {
-    let asked = async {
-        loop {
-            let (mut stream, _) = listener.accept().await.expect("accepted");
-            if stream.peek(&mut [0]).await.is_ok_and(|count| count > 0) {
-                let text = hears(&mut stream, part).await;
-                return (stream, text);
-            }
-        }
-    };
-    timeout(SOON, asked).await.expect("a request")
 }
 
 /// Waits until a client is told that its requests are served no more.

@@ -12,6 +12,7 @@ pub mod load;
 pub mod pebble;
 pub mod recorder;
 pub mod registry;
+pub mod scripted;
 pub mod sse;
 pub mod story;
 pub mod tls;
