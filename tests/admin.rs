@@ -217,7 +217,7 @@ async fn writing_needs_the_token_or_the_socket() {
     assert_eq!(answer.json()["changed"], "nothing changed");
     // The command line comes over the socket, and sends no token.
     assert_eq!(edge.tidegate(&["reload"]).await.code, Some(0));
-    assert_eq!(edge.metric(reloads).await, Some(2.0));
+    edge.counts(reloads, 2.0).await;
 
     edge.write("services: {}\n");
     let answer = reload(Some(format!("Bearer {token}"))).await;

@@ -65,7 +65,7 @@ async fn requests_are_held_until_who_slept_is_awake_from_nothing_and_from_a_paus
     })
     .await;
     let sleeping = "tidegate_replicas{service=\"web\",state=\"asleep\"}";
-    assert_eq!(edge.metric(sleeping).await, Some(1.0));
+    edge.counts(sleeping, 1.0).await;
 
     // From a pause: it is the very same one.
     let again = join_all((0..20).map(|_| ask(&edge, "web"))).await;

@@ -615,7 +615,7 @@ async fn reload_of_a_bad_file_says_why_and_the_old_one_stays() {
         &["not reloaded: the old configuration stays", "2 problems"],
     );
     assert_eq!(edge.get("/two").await.status, 200);
-    assert_eq!(edge.metric(failures).await, Some(1.0));
+    edge.counts(failures, 1.0).await;
     let last = "tidegate_config_last_reload_successful";
     assert_eq!(edge.metric(last).await, Some(0.0));
     edge.logs("`nonsense`").await;

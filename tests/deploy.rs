@@ -125,7 +125,7 @@ async fn a_broken_version_changes_nothing_and_says_why() {
     let (sent, failed) = load.stop().await;
     assert_eq!(failed, 0, "of {sent}\n{}", acts.edge.log());
     let rolled_back = "tidegate_rollouts_total{result=\"rolled_back\",service=\"acts\"}";
-    assert_eq!(acts.edge.metric(rolled_back).await, Some(2.0));
+    acts.edge.counts(rolled_back, 2.0).await;
     let status = acts.edge.tidegate(&["status"]).await;
     assert!(
         status.out.contains(" was rolled back to acts:latest "),

@@ -74,9 +74,10 @@ impl Site {
         assert_eq!(reloaded.code, Some(0), "{reloaded:?}");
     }
 
-    async fn handshakes(&self, result: &str, version: &str) -> Option<f64> {
+    /// Waits until this many handshakes are counted.
+    async fn counts(&self, result: &str, version: &str, count: usize) {
         let labels = format!("{{result=\"{result}\",version=\"{version}\"}}");
         let name = format!("tidegate_tls_handshakes_total{labels}");
-        self.edge.metric(&name).await
+        self.edge.counts(&name, count as f64).await;
     }
 }

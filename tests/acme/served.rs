@@ -96,7 +96,7 @@ async fn hosts_of_routes_are_ordered_while_the_first_visitor_waits_and_shown_eve
             status.out
         );
         let orders = r#"tidegate_acme_orders_total{result="success"}"#;
-        assert_eq!(served.edge.metric(orders).await, Some(1.0));
+        served.edge.counts(orders, 1.0).await;
         let answer = get(served.edge.admin, "/api/v1/certificates").await;
         let document = Document::of(&served.edge).await;
         document.allows("get", "/api/v1/certificates", &answer);

@@ -3,7 +3,6 @@
 use super::{SOON, Site};
 use crate::support::client::raw;
 use crate::support::tls::Client;
-use crate::support::until;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -21,7 +20,7 @@ async fn plain_http_is_answered_in_clear_with_a_hint() {
     );
     assert!(answer.contains("This port speaks HTTPS"), "{answer}");
     assert!(answer.contains("connection: close"), "{answer}");
-    assert_eq!(site.handshakes("plain_http", "none").await, Some(1.0));
+    site.counts("plain_http", "none", 1).await;
 }
 
 #[tokio::test]
@@ -36,10 +35,7 @@ async fn bytes_that_are_no_tls_are_refused_at_once() {
     // A record that begins like a hello and is none.
     let garbage = [&BEGUN[..], &[7; 600]].concat();
     let _ = timeout(SOON, raw(site.https, &garbage)).await.unwrap();
-    until("they are counted", SOON, || async {
-        (site.handshakes("not_tls", "none").await == Some(4.0)).then_some(())
-    })
-    .await;
+    site.counts("not_tls", "none", 4).await;
     assert_eq!(site.client().get("a.test", "/x").await.status, 200);
 }
 
@@ -55,10 +51,7 @@ async fn a_client_that_stops_in_the_midst_is_cut_off_in_time() {
         let _ = timeout(SOON, stream.read_to_end(&mut rest)).await.unwrap();
     }
     assert!(began.elapsed().as_millis() > 500, "{:?}", began.elapsed());
-    until("they are counted", SOON, || async {
-        (site.handshakes("timeout", "none").await == Some(2.0)).then_some(())
-    })
-    .await;
+    site.counts("timeout", "none", 2).await;
 }
 
 #[tokio::test]
@@ -68,10 +61,7 @@ async fn a_client_that_leaves_is_counted_and_said_at_level_debug() {
     let mut begun = TcpStream::connect(site.https).await.unwrap();
     begun.write_all(&BEGUN).await.unwrap();
     drop(begun);
-    until("they are counted", SOON, || async {
-        (site.handshakes("closed", "none").await == Some(2.0)).then_some(())
-    })
-    .await;
+    site.counts("closed", "none", 2).await;
     // More often than not, a browser or a balancer only looks whether somebody is there.
     let log = site.edge.log();
     let mut loud = log.lines().filter(|line| !line.contains("DEBUG"));

@@ -307,6 +307,14 @@ impl Edge {
         line.rsplit(' ').next()?.parse().ok()
     }
 
+    /// Waits until the metric has this value: much is counted after the client has its answer.
+    pub async fn counts(&self, name: &str, value: f64) {
+        until(&format!("{name} {value}"), START_WITHIN, || async {
+            (self.metric(name).await == Some(value)).then_some(())
+        })
+        .await;
+    }
+
     /// Waits for the line: the log comes through a pipe of its own, later than what it tells of.
     pub async fn logs(&self, text: &str) {
         until(text, START_WITHIN, || async {

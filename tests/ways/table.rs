@@ -1,8 +1,8 @@
 //! The table, sent down every way. Replicas must get the same, clients must get the same, and the
 //! same must be counted; the table names each intended difference with its reason.
 //!
-//! Each way has an edge process of its own, and each row a service of its own in it, so all rows
-//! run at once. The first way is the reference. A new way is one entry in `WAYS`, a new case one
+//! Each way has an edge process of its own, and each row a service of its own in it, so rows run
+//! beside each other. The first way is the reference. A new way is one entry in `WAYS`, a new case one
 //! row in `requests.rs` or `replies.rs`.
 
 use super::bridge;
@@ -17,13 +17,19 @@ use super::tls;
 use crate::support::edge::Edge;
 use crate::support::free_port;
 use crate::support::tls::{Authority, Client};
+use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::stream;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+/// Rows of a way that run beside each other: many more, and a step takes longer than the edge waits
+/// for a replica or for a client.
+const AT_ONCE: usize = 12;
 
 /// A way of requests through the edge.
 struct Way {
@@ -147,7 +153,7 @@ impl Way {
             })
     }
 
-    /// Plays all rows at once through an edge of their own.
+    /// Plays all rows through an edge of their own.
     async fn play(
         &self,
         rows: &[Row],
@@ -183,7 +189,7 @@ impl Way {
                 false => None,
             }
         });
-        let mut outcomes = join_all(playing).await;
+        let mut outcomes: Vec<Played> = stream::iter(playing).buffered(AT_ONCE).collect().await;
 
         let probes = outcomes.iter().flatten().flatten();
         let probes = probes.map(Outcome::connections_that_stay).sum::<usize>();
