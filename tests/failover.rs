@@ -257,7 +257,7 @@ async fn nobody_waits_for_a_full_replica_while_another_one_is_idle() {
     let (a, b) = (Upstream::start("A").await, Stuck::start());
     // The health check comes too late to help.
     let more = "    healthcheck: { type: tcp, interval: 60s, timeout: 30s }\n    \
-                connect_timeout: 1s\n    retries: { budget: 100% }\n";
+                connect_timeout: 3s\n    retries: { budget: 100% }\n";
     let edge = Edge::start(&legacy(&[a.address, b.address], more)).await;
     edge.shows("legacy", "0=ready 1=ready", SOON).await;
     let _queued = b.get_full().await;

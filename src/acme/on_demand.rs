@@ -24,14 +24,18 @@ impl Keeper {
             let _ = question.answer.send(comes);
             return;
         }
-        if !self.wanted.may_ask_for(name) || !self.is_in_control {
+        if !self.wanted.may_ask_for(name) {
             return;
         }
+        // One on disk is shown by whichever process is asked, while only one of them orders.
         let mut entry = Entry::new(self.wanted.authority(name));
         load(&self.store, name, &mut entry);
         if entry.held.is_some() {
             self.add(name.clone(), entry);
             let _ = question.answer.send(true);
+            return;
+        }
+        if !self.is_in_control {
             return;
         }
         match self.gate.pass(name, question.client, Instant::now()) {

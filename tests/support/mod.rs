@@ -19,6 +19,7 @@ pub mod tls;
 pub mod upstream;
 pub mod websocket;
 
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// Asks again and again until `check` has something to say; panics with `what` after `within`.
@@ -36,8 +37,21 @@ where
     }
 }
 
-/// A port that was free a moment ago.
+/// First of the ports that tests listen on: below those that the system gives to whoever asks for
+/// any, so nobody takes one between its choice and its use.
+const FIRST_PORT: u16 = 10_000;
+const PORTS: u16 = 10_000;
+
+/// A port that is free, and given to nobody else in this process.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("bound").port()
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let begin = std::process::id() % u32::from(PORTS);
+    for _ in 0..PORTS {
+        let given = u32::from(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = FIRST_PORT + ((begin + given) % u32::from(PORTS)) as u16;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port from {FIRST_PORT} on is free");
 }

@@ -208,7 +208,11 @@ impl Way {
             if let Some(Ok(outcome)) = outcome {
                 outcome.counted(row.name, &metrics);
                 let lines = lines.iter().filter(|line| is_of(line, row.name));
-                for (number, line) in lines.enumerate() {
+                let mut lines: Vec<&Value> = lines.collect();
+                // Of two requests that end together, either may be recorded first.
+                lines
+                    .sort_by_key(|line| (line["status"].as_u64(), line["response_bytes"].as_u64()));
+                for (number, line) in lines.into_iter().enumerate() {
                     outcome.record(number, line, &replicas.addresses);
                 }
             }
