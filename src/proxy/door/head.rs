@@ -1,6 +1,7 @@
 //! The time and size of a request's head as it arrives.
 
 use super::pace::Alarm;
+use crate::proxy::http1::head;
 use crate::proxy::hygiene::Limits;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -38,8 +39,7 @@ impl Head {
     /// Lines of a body that came along do not count, and are many.
     pub fn count(&mut self, came: &[u8]) {
         self.bytes += came.len() as u64;
-        let end = memchr::memmem::find(came, b"\r\n\r\n");
-        let of_head = end.map_or(came, |end| &came[..end + 4]);
+        let of_head = head::end(came, 0).map_or(came, |end| &came[..end]);
         self.lines += memchr::memchr_iter(b'\n', of_head).count();
     }
 

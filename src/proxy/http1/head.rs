@@ -3,18 +3,22 @@
 use crate::proxy::buffers;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
+use memchr::memmem::Finder;
 use pingora::http::{HeaderNameVariant, RequestHeader, ResponseHeader, header_value_from_raw};
 use pingora::protocols::http::authority::validate_request_authority;
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 /// Lines that fit, which is what Pingora takes.
 const LINES_MAX: usize = 256;
 
 /// Index just past the blank line, searching from `from`.
 pub fn end(text: &[u8], from: usize) -> Option<usize> {
+    // Made once: to prepare the search takes longer than to search a head.
+    static BLANK_LINE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
     let from = from.saturating_sub(3);
-    Some(from + memchr::memmem::find(&text[from..], b"\r\n\r\n")? + 4)
+    Some(from + BLANK_LINE.find(&text[from..])? + 4)
 }
 
 /// An answer's head that comes in pieces, and what was done about it.

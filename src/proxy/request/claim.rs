@@ -31,7 +31,7 @@ impl Edge {
             tokio::select! {
                 biased;
                 left = caller.left() => return Err(left),
-                () = hold::until_known(&self.reader, &route) => {}
+                () = Box::pin(hold::until_known(&self.reader, &route)) => {}
             }
             self.note(&route, arrival.counts, ctx.started);
         }
@@ -96,7 +96,8 @@ impl Edge {
         let waited = tokio::select! {
             biased;
             left = caller.left() => Err(left),
-            lease = hold::wait(&self.reader, route, ask, patience) => Ok(lease),
+            // On the heap, so that those who need not wait are moved without it.
+            lease = Box::pin(hold::wait(&self.reader, route, ask, patience)) => Ok(lease),
         };
         ctx.held += began.elapsed();
         match waited {

@@ -41,16 +41,8 @@ impl Edge {
                 let patience = self.patience(ctx);
                 let dial = Arc::new(Dial::new(lease.replica(), &target.forward, patience));
                 ctx.dial = Some(Arc::clone(&dial));
-                let turn = tokio::select! {
-                    biased;
-                    turn = dial.turn() => turn.map_err(|error| error.into_up())?,
-                    left = caller.left() => return Err(left),
-                };
-                if dial.has_waited() && caller.has_left() {
-                    return Err(caller::gone());
-                }
-                let dialled = dial.connect_in(turn).await;
-                dialled.map_err(|error| error.into_up())?
+                // On the heap, so that a request on a kept connection is moved without it.
+                Box::pin(dialled(caller, dial)).await?
             }
         };
         Ok(Link {
@@ -59,4 +51,18 @@ impl Edge {
             is_used,
         })
     }
+}
+
+/// A new connection, once it is its turn.
+async fn dialled(caller: &mut impl Caller, dial: Arc<Dial>) -> Result<ReplicaStream> {
+    let turn = tokio::select! {
+        biased;
+        turn = dial.turn() => turn.map_err(|error| error.into_up())?,
+        left = caller.left() => return Err(left),
+    };
+    if dial.has_waited() && caller.has_left() {
+        return Err(caller::gone());
+    }
+    let connected = dial.connect_in(turn).await;
+    connected.map_err(|error| error.into_up())
 }

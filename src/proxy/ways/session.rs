@@ -81,3 +81,20 @@ async fn through_pingora<A: HttpServerApp>(
     client.is_used = true;
     Some(client)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes<F>(
+        _: impl FnOnce(&'static Edge, &'static mut Client, usize, &'static ShutdownWatch) -> F,
+    ) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_request_takes_little_memory_and_is_moved_to_the_heap_quickly() {
+        let bytes = bytes(|edge, client, length, shutdown| edge.plain(client, length, shutdown));
+        assert!(bytes <= 6 << 10, "{bytes} bytes");
+    }
+}

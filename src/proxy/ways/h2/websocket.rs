@@ -179,8 +179,9 @@ impl Edge {
         key: &HeaderValue,
         ctx: &mut Context,
     ) -> Option<Box<Error>> {
-        let served = self.open_websocket(stream, head, clean, key, ctx).await;
-        tell_failure(stream, head, ctx, served).await
+        let opened = self.open_websocket(stream, head, clean, key, ctx).await;
+        let error = opened.err()?;
+        Some(tell_failure(stream, head, ctx, error).await)
     }
 
     async fn open_websocket(

@@ -5,7 +5,7 @@
 
 use super::answerer::Answerer;
 use super::asker::Asker;
-use super::outgoing::Outgoing;
+use super::outgoing::{Frames, Outgoing};
 use super::patience::Patience;
 use super::replica::Http1Replica;
 use super::replica_h2::H2Replica;
@@ -64,31 +64,8 @@ impl<A: Asker> Attempt for Exchange<'_, A> {
                 }
                 Ok(())
             }
-            Outgoing::Frames(request) => {
-                let permit = edge.open_stream(self.asker, request.used, ctx).await;
-                let permit = permit.map_err(Failed::unconnected)?;
-                let mut replica = H2Replica::new(permit, request);
-                let done = match request.web {
-                    None => self.ask_on(&mut replica, edge, ctx).await,
-                    Some(dialect) => {
-                        let mut web = WebReplica::new(replica, dialect);
-                        let done = Box::pin(self.ask_on(&mut web, edge, ctx)).await;
-                        replica = web.inner;
-                        done
-                    }
-                };
-                ctx.request_body_bytes += self.upload.bytes;
-                match done {
-                    Ok(_) => Ok(()),
-                    Err(error) => {
-                        let is_untouched = replica.is_untouched();
-                        if is_untouched {
-                            ctx.reach = Reach::Nowhere;
-                        }
-                        Err(self.failed(error, is_untouched || replica.was_idle()))
-                    }
-                }
-            }
+            // On the heap, so that a request to a replica of HTTP/1 is moved without it.
+            Outgoing::Frames(request) => Box::pin(self.ask_in_frames(request, edge, ctx)).await,
         }
     }
 }
@@ -102,6 +79,37 @@ impl<A: Asker> Exchange<'_, A> {
                 answer_began: self.asker.has_begun(),
                 body_is_kept: self.upload.is_kept(),
             }),
+        }
+    }
+
+    async fn ask_in_frames(
+        &mut self,
+        request: &Frames,
+        edge: &Edge,
+        ctx: &mut Context,
+    ) -> std::result::Result<(), Failed> {
+        let permit = edge.open_stream(self.asker, request.used, ctx).await;
+        let permit = permit.map_err(Failed::unconnected)?;
+        let mut replica = H2Replica::new(permit, request);
+        let done = match request.web {
+            None => self.ask_on(&mut replica, edge, ctx).await,
+            Some(dialect) => {
+                let mut web = WebReplica::new(replica, dialect);
+                let done = self.ask_on(&mut web, edge, ctx).await;
+                replica = web.inner;
+                done
+            }
+        };
+        ctx.request_body_bytes += self.upload.bytes;
+        match done {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let is_untouched = replica.is_untouched();
+                if is_untouched {
+                    ctx.reach = Reach::Nowhere;
+                }
+                Err(self.failed(error, is_untouched || replica.was_idle()))
+            }
         }
     }
 

@@ -49,8 +49,8 @@ impl Edge {
         spelling: &Spelling,
         ctx: &mut Context,
     ) -> Option<Box<Error>> {
-        let served = self.pass_on(asker, head, clean, spelling, ctx).await;
-        tell_failure(asker, head, ctx, served).await
+        let error = self.pass_on(asker, head, clean, spelling, ctx).await.err()?;
+        Some(Box::pin(tell_failure(asker, head, ctx, error)).await)
     }
 
     async fn pass_on<A: Asker>(
@@ -110,15 +110,14 @@ pub async fn tell_failure(
     asker: &mut impl Asker,
     request: &RequestHeader,
     ctx: &mut Context,
-    served: Result<()>,
-) -> Option<Box<Error>> {
-    let error = served.err()?;
+    error: Box<Error>,
+) -> Box<Error> {
     asker.end_connection();
     let is_grpc = || Dialect::of(&request.headers) == Some(Dialect::Native);
     if *error.esource() == ErrorSource::Upstream && asker.has_begun() && is_grpc() {
         // A reset would say less.
         let _ = asker.end(grpc::broken_off()).await;
-        return Some(error);
+        return error;
     }
     if !asker.has_begun()
         && let Ok(status) = StatusCode::from_u16(failure::status(&error))
@@ -126,7 +125,7 @@ pub async fn tell_failure(
     {
         log::debug!("the client left before it was told {status}: {error}");
     }
-    Some(error)
+    error
 }
 
 /// Answers instead of a service.
