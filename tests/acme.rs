@@ -4,6 +4,7 @@ mod keeper;
 mod named;
 mod on_demand;
 mod served;
+mod taken_over;
 
 use crate::support::pebble::{Behaviour, EAB_KEY_ID, Pebble};
 use crate::support::until;

@@ -18,6 +18,7 @@ mod folder;
 mod gate;
 mod handle;
 mod http;
+mod import;
 mod keeper;
 mod local;
 mod on_demand;
@@ -33,6 +34,7 @@ mod testing;
 mod wanted;
 
 pub use handle::{CertificateHandle, Orders, handle};
+pub use import::{Foreign, Import, NotTaken, TakenOver, Unreadable, read_source, take_over};
 pub use keeper::{Connections, Keeper, Tell};
 pub use local::root_pem;
 pub use store::Store;

@@ -6,8 +6,12 @@ use std::io::{self, Read, Seek};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+/// Advice to a process that wants to run.
+pub const TO_RUN: &str = "stop it, or give this one its own `state_dir` and `instance`";
+
 /// Locks the state folder: two processes must not share a socket, nor control the same containers.
-pub fn lock_state_dir(dir: &Path) -> Result<fs::File, StartError> {
+/// `hint` is the advice when another one has it.
+pub fn lock_state_dir(dir: &Path, hint: &str) -> Result<fs::File, StartError> {
     let explain = |error: io::Error| {
         StartError::System(format!(
             "cannot use the state folder {}: {error}\n  hint: set `state_dir` to a folder that \
@@ -35,8 +39,7 @@ pub fn lock_state_dir(dir: &Path) -> Result<fs::File, StartError> {
             let mut owner = String::new();
             let _ = file.read_to_string(&mut owner);
             Err(StartError::System(format!(
-                "another tidegate (process {}) runs with the state folder {}\n  hint: stop it, or \
-                 give this one its own `state_dir` and `instance`",
+                "another tidegate (process {}) runs with the state folder {}\n  hint: {hint}",
                 owner.trim(),
                 dir.display()
             )))

@@ -29,7 +29,7 @@ enum Command {
     /// Show the services of the running Tidegate and their replicas
     #[command(alias = "ps")]
     Status(status::Status),
-    /// Show certificates, until when they are valid, and the next order
+    /// Show certificates, until when they are valid, and the next order; or take over others'
     Certs(certs::Certs),
     /// Print the root of the local CA, or have this machine trust it
     Trust(trust::Trust),
@@ -71,7 +71,7 @@ pub fn main(registry: Registry, arguments: impl IntoIterator<Item = OsString>) -
         Command::Check(check) => check.run(&registry),
         Command::Plan(plan) => plan.run(&registry),
         Command::Status(status) => status.run(),
-        Command::Certs(certs) => certs.run(),
+        Command::Certs(certs) => certs.run(&registry),
         Command::Trust(trust) => trust.run(),
         Command::Top(top) => top.run(),
         Command::Events(events) => events.run(),

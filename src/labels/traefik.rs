@@ -12,7 +12,7 @@ pub fn read(labels: &[Label]) -> Translation {
     // Kinds of middleware by name.
     let mut middlewares: BTreeMap<&str, Option<&str>> = BTreeMap::new();
     let mut others: Vec<&str> = Vec::new();
-    let (mut has_tls, mut sticks, mut sleeps, mut is_watched) = (false, false, false, false);
+    let (mut sticks, mut sleeps, mut is_watched) = (false, false, false);
     for (key, value) in labels {
         // Traefik does not mind how its words are written.
         let lower = key.to_ascii_lowercase();
@@ -26,7 +26,14 @@ pub fn read(labels: &[Label]) -> Translation {
             ["traefik", "docker" | "swarm", "network"] => read.network = Some(value.clone()),
             ["traefik", "http", "routers", _, "rule"] => rules.push((key, value)),
             ["traefik", "http", "routers", _, "entrypoints" | "service"] => {}
-            ["traefik", "http", "routers", _, "tls", ..] => has_tls |= value != "false",
+            ["traefik", "http", "routers", _, "tls", rest @ ..] => match rest {
+                [] if value == "false" => {}
+                [] | ["certresolver"] => read.tls.push((rest.join("."), value.clone())),
+                [domain, "main" | "sans"] if domain.starts_with("domains[") => {
+                    read.tls.push((rest.join("."), value.clone()));
+                }
+                _ => others.push(key),
+            },
             ["traefik", "http", "routers", _, "middlewares"] => {
                 for name in value.split(',').map(str::trim) {
                     middlewares
@@ -96,10 +103,6 @@ pub fn read(labels: &[Label]) -> Translation {
     }
     let advised = [
         (
-            has_tls,
-            "not translated: TLS; a proxy in front of Tidegate has to terminate it",
-        ),
-        (
             sticks,
             "not translated: sticky sessions; `balance: { hash: { cookie: NAME } }` goes by a \
              cookie of the program's own",
@@ -132,7 +135,8 @@ fn instead_of(kind: &str) -> &'static str {
         "stripprefix" | "stripprefixregex" | "addprefix" | "replacepath" | "replacepathregex" => {
             "; paths arrive unchanged"
         }
-        "redirectscheme" | "redirectregex" => "; the program, or a proxy in front, has to redirect",
+        "redirectscheme" => "; `tls.redirect` is on by default",
+        "redirectregex" => "; the program, or a proxy in front, has to redirect",
         "retry" => "; `retries` is on by default",
         "inflightreq" => "; `container_concurrency` queues the requests above a limit",
         "circuitbreaker" => "; `outlier_detection` is on by default",
@@ -152,7 +156,11 @@ mod tests {
             ("traefik.docker.network", "edge"),
             ("traefik.http.routers.a.rule", "Host(`a.com`)"),
             ("traefik.http.routers.a.entrypoints", "websecure"),
-            ("traefik.http.routers.a.tls.certresolver", "le"),
+            ("traefik.http.routers.a.tls", "true"),
+            ("traefik.http.routers.a.tls.certResolver", "le"),
+            ("traefik.http.routers.a.tls.domains[0].main", "a.com"),
+            ("traefik.http.routers.a.tls.options", "modern@file"),
+            ("traefik.http.routers.b.tls", "false"),
             ("traefik.http.routers.a.middlewares", "auth, strip@file"),
             ("traefik.http.routers.a.priority", "7"),
             ("traefik.http.routers.b.rule", "Host(`b.com`)"),
@@ -176,6 +184,13 @@ mod tests {
         let keys: Value = serde_yaml::from_str(keys).unwrap();
         let found = Value::Mapping(read.keys.clone());
         assert_eq!(found, keys, "what can be said is");
+        let tls = [
+            ("", "true"),
+            ("certresolver", "le"),
+            ("domains[0].main", "a.com"),
+        ];
+        let tls = tls.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(read.tls, tls);
         assert_eq!(read.disabled_by(), None);
         assert_eq!(read.network.as_deref(), Some("edge"));
         let expected = [
@@ -183,9 +198,9 @@ mod tests {
             "Traefik's rule HostRegexp(`.+`)",
             "Traefik's middleware `auth` (basicauth): EVERYBODY HAS ACCESS HERE",
             "Traefik's middleware `strip@file`",
-            "TLS; a proxy in front",
             "sticky sessions",
             "Sablier",
+            "the label `traefik.http.routers.a.tls.options`",
             "the label `traefik.http.routers.a.priority`",
             "the label `traefik.tcp.routers.a.rule`",
             "the label `com.example.team`",

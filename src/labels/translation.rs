@@ -21,6 +21,8 @@ pub struct Translation {
     pub enabled: Option<(String, bool)>,
     /// Whether any rule says which requests are meant, translated or not.
     pub has_rules: bool,
+    /// Labels of Traefik's routers about TLS, from behind `tls`; the keys of a service have none.
+    pub tls: Vec<Label>,
     /// Labels that are not translated, and advice.
     pub remarks: Vec<String>,
 }
@@ -85,6 +87,7 @@ impl Translation {
         self.network = self.network.or(other.network);
         self.enabled = self.enabled.or(other.enabled);
         self.has_rules |= other.has_rules;
+        self.tls.extend(other.tls);
         self.remarks.extend(other.remarks);
         self
     }

@@ -12,15 +12,15 @@ use serde_json::Value;
 use std::net::SocketAddr;
 
 /// An edge whose listeners are where `pebble` asks.
-struct Served {
-    edge: Edge,
-    pebble: Pebble,
-    https: SocketAddr,
+pub struct Served {
+    pub edge: Edge,
+    pub pebble: Pebble,
+    pub https: SocketAddr,
     upstream: Upstream,
 }
 
 impl Served {
-    async fn prepare(behaviour: Behaviour) -> Served {
+    pub async fn prepare(behaviour: Behaviour) -> Served {
         let edge = Edge::prepare("");
         let mut pebble = Pebble::prepare(behaviour);
         pebble.http_port = edge.address.port();
@@ -33,7 +33,7 @@ impl Served {
         }
     }
 
-    fn write(&self, host: &str, tls: &str) {
+    pub fn write(&self, host: &str, tls: &str) {
         let yaml = format!(
             "tls:\n  listen: [\"{}\"]\n  email: ops@example.com\n  ca: {}\n  ca_root: {}\n  \
              resolvers: [\"{}\"]\n  challenge_ports: {{ http: {}, tls: {} }}\n{tls}services:\n  \
@@ -50,7 +50,7 @@ impl Served {
         self.edge.write(&yaml);
     }
 
-    async fn start(mut self) -> Served {
+    pub async fn start(mut self) -> Served {
         self.edge = self.edge.spawned().await;
         self.edge.ready().await;
         self
@@ -64,7 +64,7 @@ async fn shown(edge: &Edge, host: &str) -> Option<Value> {
     all.into_iter().find(|one| one["names"][0] == host)
 }
 
-async fn held(edge: &Edge, host: &str) -> Value {
+pub async fn held(edge: &Edge, host: &str) -> Value {
     until(&format!("{host} has a certificate"), SOON, || async {
         shown(edge, host).await.filter(|one| one["state"] == "held")
     })

@@ -18,7 +18,7 @@ pub struct CertificatesJson {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Certificate")]
 pub struct CertificateJson {
-    /// Names that it is valid for.
+    /// Names that it is valid for, the one of the entry first.
     pub names: Vec<String>,
     /// `held`, `expired` or `missing`.
     pub state: String,
@@ -76,6 +76,10 @@ fn of_report(report: &NameReport, now: SystemTime) -> CertificateJson {
             json.origin.clone_from(ca);
         }
         describe(&mut json, held, now);
+        // A certificate taken over may serve several names, each with an entry of its own.
+        let name = report.name.to_string();
+        json.names.retain(|other| *other != name);
+        json.names.insert(0, name);
     }
     json.ordering = report.is_ordering;
     json.on_demand = report.is_on_demand;

@@ -11,7 +11,7 @@ use crate::app::key::SealKey;
 use crate::app::listener::{bind, bound_unsent};
 use crate::app::socket_activation;
 use crate::app::start_error::{StartError, system};
-use crate::app::state_lock::{lock_state_dir, signed_by};
+use crate::app::state_lock::{TO_RUN, lock_state_dir, signed_by};
 use crate::config::Config;
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -53,7 +53,7 @@ impl Holdings {
         }
         let state_lock = match state_lock {
             Some(lock) => lock,
-            None => lock_state_dir(&config.state_dir)?,
+            None => lock_state_dir(&config.state_dir, TO_RUN)?,
         };
         let socket = engines::socket();
         let state_dir = &config.state_dir;

@@ -3,6 +3,7 @@
 use super::compose;
 use super::draft::Draft;
 use super::image;
+use super::question;
 use crate::cli::output::{self, FAILED, fail, print, print_json};
 use crate::config::{self, Env, Flags, Overrides};
 use crate::plugin::Registry;
@@ -25,6 +26,9 @@ pub struct Init {
     /// A Compose file to translate
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// E-mail for the certificate authority, where the Compose file names hosts
+    #[arg(long, value_name = "ADDRESS", requires = "from")]
+    email: Option<String>,
     /// File to write; `-`: standard output
     #[arg(short, long, value_name = "FILE", default_value = "tidegate.yaml")]
     out: PathBuf,
@@ -40,13 +44,16 @@ impl Init {
     pub fn run(self, registry: &Registry) -> ExitCode {
         let drafted = match (&self.image, &self.from) {
             (Some(image), _) => from_image(image),
-            (None, Some(file)) => from_compose(file),
+            (None, Some(file)) => from_compose(file, self.email.as_deref()),
             (None, None) => Err("name an image, or a Compose file with --from".to_owned()),
         };
-        let draft = match drafted {
+        let mut draft = match drafted {
             Ok(draft) => draft,
             Err(why) => return fail(FAILED, why),
         };
+        if let Some(tls) = draft.tls.as_mut().filter(|tls| tls.email.is_none()) {
+            tls.email = question::email(&tls.hosts);
+        }
         let text = draft.text();
         let problems = problems(&text, registry);
         if self.out == Path::new("-") {
@@ -65,7 +72,8 @@ impl Init {
             return print_json(&told);
         }
         let remarks: usize = draft.services.iter().map(|it| it.remarks.len()).sum();
-        let left = match remarks + draft.foot.len() {
+        let unfinished = draft.tls.iter().filter(|tls| !tls.is_complete()).count();
+        let left = match remarks + draft.foot.len() + unfinished {
             0 => String::new(),
             1 => "; read the comment in the file".to_owned(),
             many => format!("; read the {many} comments: they name untranslated keys"),
@@ -108,14 +116,15 @@ fn from_image(image: &str) -> Result<Draft, String> {
     Ok(draft)
 }
 
-fn from_compose(file: &Path) -> Result<Draft, String> {
+fn from_compose(file: &Path, email: Option<&str>) -> Result<Draft, String> {
     let shown = file.display();
     let text =
         std::fs::read_to_string(file).map_err(|error| format!("cannot read {shown}: {error}"))?;
     let absolute = std::path::absolute(file).map_err(|error| error.to_string())?;
     let folder = absolute.parent().unwrap_or(Path::new("/"));
     let env = compose::lookup(folder)?;
-    let mut draft = compose::draft(&text, folder, &env).map_err(|why| format!("{shown}: {why}"))?;
+    let draft = compose::draft(&text, folder, &env, email);
+    let mut draft = draft.map_err(|why| format!("{shown}: {why}"))?;
     draft.head = head(&shown.to_string());
     Ok(draft)
 }

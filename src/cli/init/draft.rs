@@ -2,10 +2,14 @@
 
 use std::fmt::Write;
 
+/// Address in a block that nobody has filled in yet.
+const EMAIL: &str = "you@example.com";
+
 #[derive(Default)]
 pub struct Draft {
     /// Comments above everything, one a line.
     pub head: Vec<String>,
+    pub tls: Option<TlsDraft>,
     pub services: Vec<DraftService>,
     /// Comments below everything.
     pub foot: Vec<String>,
@@ -17,6 +21,20 @@ pub struct DraftService {
     keys: Vec<DraftKey>,
     /// Comments on what is not translated.
     pub remarks: Vec<String>,
+}
+
+/// HTTPS with certificates that are ordered; a comment as long as something is missing.
+#[derive(Default)]
+pub struct TlsDraft {
+    /// Public hosts that get certificates.
+    pub hosts: Vec<String>,
+    pub email: Option<String>,
+    /// Source of the address, which may be empty.
+    pub email_from: String,
+    /// Name, text of the file and comment of each further key.
+    pub keys: Vec<(String, String, String)>,
+    /// Keys beside `email` that have to be filled in, each with its reason.
+    pub missing: Vec<String>,
 }
 
 struct DraftKey {
@@ -57,6 +75,44 @@ impl DraftService {
     pub fn has(&self, name: &str) -> bool {
         self.keys.iter().any(|key| key.name == name)
     }
+
+    /// Text of a key that is written in one line.
+    pub fn flow(&self, name: &str) -> Option<&str> {
+        let key = self.keys.iter().find(|key| key.name == name)?;
+        match &key.value {
+            DraftValue::Flow(text) => Some(text),
+            DraftValue::Block(_) => None,
+        }
+    }
+}
+
+impl TlsDraft {
+    pub fn is_complete(&self) -> bool {
+        self.email.is_some() && self.missing.is_empty()
+    }
+
+    fn write(&self, out: &mut String) {
+        let mut block = "tls:\n".to_owned();
+        let email = self.email.as_deref().unwrap_or(EMAIL);
+        write_key(&mut block, 2, "email", &quoted(email), &self.email_from);
+        for (name, value, why) in &self.keys {
+            write_key(&mut block, 2, name, value, why);
+        }
+        if self.is_complete() {
+            out.push_str(&block);
+            return;
+        }
+        let email = self.email.is_none();
+        let email = email.then(|| "`email`, the contact for the certificate authority".to_owned());
+        let missing: Vec<String> = email.into_iter().chain(self.missing.clone()).collect();
+        let sentence = format!(
+            "HTTPS for {}: fill in {}, and uncomment these lines.",
+            self.hosts.join(", "),
+            missing.join(", and ")
+        );
+        write_comment(out, 0, &sentence);
+        write_comment(out, 0, &block);
+    }
 }
 
 impl Draft {
@@ -64,6 +120,10 @@ impl Draft {
         let mut out = String::new();
         for line in &self.head {
             let _ = writeln!(out, "# {line}");
+        }
+        if let Some(tls) = &self.tls {
+            out.push('\n');
+            tls.write(&mut out);
         }
         out.push_str("\nservices:\n");
         for (index, service) in self.services.iter().enumerate() {

@@ -6,6 +6,7 @@ mod defaults;
 mod draft;
 mod health;
 mod image;
+mod question;
 mod yaml;
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ fn registry() -> Registry {
 }
 
 fn translated(text: &str) -> String {
-    let draft = compose::draft(text, Path::new("/home/me/shop"), &|_| None);
+    let draft = compose::draft(text, Path::new("/home/me/shop"), &|_| None, None);
     draft.unwrap_or_else(|why| panic!("{why}")).text()
 }
 
@@ -208,7 +208,7 @@ fn variables_of_files_are_taken_along() {
     .unwrap();
     let compose = "services: { web: { image: web, ports: [\"80:80\"], environment: [A=own, C], \
                    env_file: [web.env, { path: missing.env, required: false }] } }";
-    let draft = compose::draft(compose, folder.path(), &|_| None).unwrap();
+    let draft = compose::draft(compose, folder.path(), &|_| None, None).unwrap();
     let text = draft.text();
     let line = "    environment: {\"A\":\"own\",\"B\":\"two words\",\"C\":null} # in plain text; \
                 secrets belong under `secrets`\n";
@@ -229,7 +229,7 @@ fn a_file_that_is_none_of_composes_is_refused() {
             "none of its services can be translated\n  `db`: it has no port",
         ),
     ] {
-        let why = compose::draft(text, Path::new("/"), &|_| None)
+        let why = compose::draft(text, Path::new("/"), &|_| None, None)
             .err()
             .unwrap();
         assert!(why.contains(says), "{why}");
@@ -269,4 +269,152 @@ fn an_image_that_says_nothing_gets_a_file_that_runs() {
     let text = about_image("web", &ImageFacts::default()).text();
     assert_eq!(problems(&text, &registry()), None, "{text}");
     assert!(!text.contains("healthcheck"), "{text}");
+}
+
+const TRAEFIK: &str = r#"
+services:
+  traefik:
+    image: traefik:v3.1
+    command:
+      - --entrypoints.web.http.redirections.entrypoint.to=websecure
+      - --certificatesresolvers.le.acme.email=me@example.com
+      - --certificatesresolvers.le.acme.caserver=https://acme-staging-v02.api.letsencrypt.org/directory
+      - --certificatesresolvers.le.acme.dnschallenge.provider=cloudflare
+      - --certificatesresolvers.le.acme.dnschallenge.resolvers=1.1.1.1:53
+      - --certificatesresolvers.le.acme.keytype=RSA4096
+      - --certificatesresolvers.old.acme.email=old@example.com
+    ports: ["80:80", "443:443"]
+  blog:
+    image: ghost
+    labels:
+      - traefik.http.routers.blog.rule=Host(`blog.example.com`) || Host(`www.example.com`)
+      - traefik.http.routers.blog.tls.certresolver=le
+      - traefik.http.routers.blog.tls.domains[0].main=example.com
+      - traefik.http.routers.blog.tls.domains[0].sans=*.example.com
+"#;
+
+#[track_caller]
+fn has(text: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(
+            text.lines().any(|it| it == *line),
+            "{line} is not in\n{text}"
+        );
+    }
+}
+
+#[test]
+fn a_resolver_of_traefik_becomes_tls() {
+    let text = translated(TRAEFIK);
+    assert_eq!(problems(&text, &registry()), None, "{text}");
+    has(
+        &text,
+        &[
+            "tls:",
+            "  email: me@example.com # from Traefik's resolver `le`",
+            "  ca: [letsencrypt-staging] # nobody trusts its certificates; without this line, `letsencrypt`",
+            "  dns: { provider: cloudflare, token_file: /run/secrets/cloudflare_token } # write into this file, for Tidegate's user alone: Traefik's CF_DNS_API_TOKEN",
+            "  resolvers: [\"1.1.1.1:53\"]",
+            "  hosts: [example.com, \"*.example.com\"] # beyond the hosts of routes",
+            "# not translated: Traefik's resolver `old`; all hosts get certificates in the way of `le`",
+            "# not translated: Traefik's `--certificatesresolvers.le.acme.keytype=RSA4096`",
+            "# the certificates that Traefik holds can be taken over: `tidegate certs import acme.json`, before the first start",
+        ],
+    );
+    assert!(!text.contains("not translated: TLS"), "{text}");
+}
+
+/// The file without the `# ` before the lines of the block.
+fn uncommented(text: &str) -> String {
+    let is_block = |line: &str| line.starts_with("# tls:") || line.starts_with("#   ");
+    let lines = text.lines().map(|line| match is_block(line) {
+        true => &line[2..],
+        false => line,
+    });
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn without_an_address_tls_is_a_comment_that_is_right_once_it_is_filled_in() {
+    let labels = "services: { blog: { image: ghost, labels: [\"traefik.http.routers.b.rule=\
+                  Host(`blog.example.com`)\", traefik.http.routers.b.tls=true] } }";
+    let published = "services: { web: { image: web, ports: [\"80:80\", \"443:443\"], environment: \
+                     { VIRTUAL_HOST: blog.example.com } } }";
+    let companion = "services: { web: { image: web, environment: { VIRTUAL_HOST: blog.example.com, \
+                     LETSENCRYPT_HOST: blog.example.com } } }";
+    for compose in [labels, published, companion] {
+        let text = translated(compose);
+        assert_eq!(problems(&text, &registry()), None, "{text}");
+        has(
+            &text,
+            &[
+                "# HTTPS for blog.example.com: fill in `email`, the contact for the certificate authority, and uncomment these lines.",
+                "# tls:",
+                "#   email: you@example.com",
+            ],
+        );
+        let filled = uncommented(&text);
+        assert!(filled.contains("\ntls:\n  email: you@"), "{filled}");
+        assert_eq!(problems(&filled, &registry()), None, "{filled}");
+        let draft = compose::draft(compose, Path::new("/srv"), &|_| None, Some("a@example.com"));
+        let text = draft.unwrap_or_else(|why| panic!("{why}")).text();
+        assert_eq!(problems(&text, &registry()), None, "{text}");
+        has(&text, &["tls:", "  email: a@example.com"]);
+    }
+}
+
+#[test]
+fn an_address_of_a_companion_is_taken() {
+    let text = translated(
+        "services: { web: { image: web, environment: { VIRTUAL_HOST: a.example.com, \
+         LETSENCRYPT_HOST: a.example.com, LETSENCRYPT_EMAIL: me@example.com } } }",
+    );
+    has(&text, &["  email: me@example.com # from LETSENCRYPT_EMAIL"]);
+}
+
+#[test]
+fn hosts_that_no_authority_certifies_and_files_in_clear_get_no_tls() {
+    let private = translated(
+        "services: { web: { image: web, ports: [\"443:443\", \"80:80\"] }, nas: { image: nas, labels: \
+         [\"traefik.http.routers.n.rule=Host(`nas.local`)\", traefik.http.routers.n.tls=true] } }",
+    );
+    assert!(!private.contains("tls:\n"), "{private}");
+    let why = "# not translated: HTTPS; no route names a public host, and certificates are ordered for \
+               those: set `routes` and `tls: { email: … }`";
+    has(&private, &[why]);
+    let clear = translated(COMPOSE);
+    assert!(
+        !clear.contains("tls") && !clear.contains("HTTPS"),
+        "{clear}"
+    );
+}
+
+#[test]
+fn a_wildcard_without_dns_and_authorities_that_need_more_are_said() {
+    let text = translated(
+        r#"
+services:
+  web:
+    image: web
+    environment: { VIRTUAL_HOST: "*.example.com" }
+  traefik:
+    image: traefik
+    command: >-
+      --certificatesresolvers.le.acme.email=me@example.com
+      --certificatesresolvers.le.acme.dnschallenge.provider=acmedns
+      --certificatesresolvers.le.acme.caserver=https://acme.zerossl.com/v2/DV90
+      --certificatesresolvers.le.acme.dnschallenge.resolvers=ns.example.com
+"#,
+    );
+    assert_eq!(problems(&text, &registry()), None, "{text}");
+    has(
+        &text,
+        &[
+            "# HTTPS for *.example.com: fill in `dns`, which alone can prove `*.example.com`, and uncomment these lines.",
+            "#   email: me@example.com # from Traefik's resolver `le`",
+            "# not translated: Traefik's DNS provider `acmedns`, which is unknown here; names are proven by connections to ports 80 and 443",
+            "# not translated: Traefik's authority https://acme.zerossl.com/v2/DV90; with a key of your account there, `tls.ca` and `tls.eab` name it",
+            "# not translated: Traefik's DNS servers ns.example.com; `tls.resolvers` takes addresses with ports",
+        ],
+    );
 }

@@ -3,16 +3,17 @@
 use super::deploy::deploy;
 use super::environment::{environment, variable};
 use super::keys::mention_others;
+use super::labels::labels;
 use super::left::NotTranslated;
 use super::mounts::{networks, volumes};
-use super::ports::{Ports, ports, protocol};
+use super::ports::{Ports, is_https, ports, protocol};
 use super::project::Project;
 use crate::cli::init::defaults::PORT;
 use crate::cli::init::draft::{DraftService, quoted};
 use crate::cli::init::health::{Known, translate};
 use crate::cli::init::yaml::{flow, inline, items, names_of, text_of};
 use crate::config;
-use crate::labels::{Label, Translation, read_own, read_traefik};
+use crate::labels::{Translation, read_own, read_traefik};
 use serde_yaml::{Mapping, Value};
 
 /// Images of programs that Tidegate replaces.
@@ -119,9 +120,13 @@ pub fn translated(
         service.set("routes", routes, "from VIRTUAL_HOST");
     }
     for published in published {
-        service.remarks.push(format!(
-            "Compose published port {published}; clients connect to `listen` now, port 80"
-        ));
+        let now = match is_https(&published) {
+            true => "`tls.listen` is there with HTTPS",
+            false => "clients connect to `listen` now, port 80",
+        };
+        service
+            .remarks
+            .push(format!("Compose published port {published}; {now}"));
     }
     for port in ports.iter().filter(|other| **other != port) {
         service
@@ -187,27 +192,4 @@ fn health(keys: &Mapping, port: u16, labels: &Translation, service: &mut DraftSe
         service.insert("healthcheck", value, "");
     }
     service.remarks.extend(remark);
-}
-
-/// Labels of the containers, and those that a swarm would give to the service.
-fn labels(keys: &Mapping) -> Vec<Label> {
-    let of_swarm = keys.get("deploy").and_then(|deploy| deploy.get("labels"));
-    let mut pairs = Vec::new();
-    for labels in keys.get("labels").into_iter().chain(of_swarm) {
-        match labels {
-            Value::Mapping(labels) => {
-                let labels = labels.iter();
-                pairs.extend(labels.map(|(key, value)| (text_of(key), text_of(value))));
-            }
-            Value::Sequence(labels) => {
-                let labels = labels.iter().map(text_of);
-                pairs.extend(labels.map(|label| match label.split_once('=') {
-                    Some((key, value)) => (key.to_owned(), value.to_owned()),
-                    None => (label, String::new()),
-                }));
-            }
-            _ => {}
-        }
-    }
-    pairs
 }

@@ -54,15 +54,28 @@ pub fn environment(keys: &Mapping, project: &Project<'_>, service: &mut DraftSer
     );
 }
 
+/// Variables under `environment` that have a value.
+pub fn variables_of(keys: &Mapping) -> Vec<(String, String)> {
+    match keys.get("environment") {
+        Some(Value::Mapping(variables)) => {
+            let variables = variables.iter();
+            let variables = variables.map(|(name, value)| (text_of(name), text_of(value)));
+            variables.collect()
+        }
+        Some(Value::Sequence(variables)) => {
+            let variables = variables.iter().map(text_of);
+            let pairs = variables.filter_map(|variable| {
+                let (name, value) = variable.split_once('=')?;
+                Some((name.to_owned(), value.to_owned()))
+            });
+            pairs.collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// One variable under `environment`.
 pub fn variable(keys: &Mapping, name: &str) -> Option<String> {
-    match keys.get("environment")? {
-        Value::Mapping(variables) => variables.get(name).map(text_of),
-        Value::Sequence(variables) => variables.iter().find_map(|variable| {
-            let variable = text_of(variable);
-            let value = variable.strip_prefix(name)?.strip_prefix('=')?;
-            Some(value.to_owned())
-        }),
-        _ => None,
-    }
+    let mut variables = variables_of(keys).into_iter();
+    variables.find_map(|(own, value)| (own == name).then_some(value))
 }

@@ -1,6 +1,7 @@
 //! The file as a whole: its services, what stays with Compose, and keys at the top.
 
 use super::container::translated;
+use super::https::https;
 use super::left::{NotTranslated, leave};
 use super::project::Project;
 use super::variables::fill;
@@ -11,11 +12,13 @@ use crate::config;
 use serde_yaml::{Mapping, Value};
 use std::path::Path;
 
-/// Draft of the file's services. `folder` is the one that the file is in.
+/// Draft of the file's services. `folder` is the one that the file is in, `email` the contact for
+/// certificate authorities.
 pub fn draft(
     text: &str,
     folder: &Path,
     env: &dyn Fn(&str) -> Option<String>,
+    email: Option<&str>,
 ) -> Result<Draft, String> {
     let mut file: Value = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
     file.apply_merge().map_err(|error| error.to_string())?;
@@ -67,6 +70,7 @@ pub fn draft(
                 .to_owned(),
         );
     }
+    https(services, email, &mut draft);
     built(services, &mut draft);
     mention_names(services, &mut draft);
     leave(&left, &project, &mut draft);

@@ -2,13 +2,17 @@
 
 mod container;
 mod deploy;
+mod dns;
 mod environment;
 mod file;
+mod https;
 mod keys;
+mod labels;
 mod left;
 mod mounts;
 mod ports;
 mod project;
+mod resolver;
 mod variables;
 
 pub use file::draft;

@@ -48,6 +48,11 @@ pub fn ports(keys: &Mapping) -> Ports {
     ports
 }
 
+/// Whether a published port, as in `443` or `0.0.0.0:443`, is the one of HTTPS.
+pub fn is_https(published: &str) -> bool {
+    published.rsplit(':').next() == Some("443")
+}
+
 /// Protocol of a default port that is not HTTP.
 pub fn protocol(port: u16) -> Option<&'static str> {
     Some(match port {

@@ -1,33 +1,24 @@
-//! `tidegate certs`: certificates, until when they are valid, and the next order with its reason.
+//! The list: certificates, until when they are valid, and the next order with its reason.
 
-use super::arguments::Running;
-use super::output::{FAILED, fail, print, print_json};
-use super::table::{coarse, lines};
 use crate::admin::view::{CertificateJson, CertificatesJson};
-use clap::Args;
+use crate::cli::arguments::Running;
+use crate::cli::output::{FAILED, fail, print, print_json};
+use crate::cli::table::{coarse, lines};
 use std::fmt::Write;
 use std::process::ExitCode;
 
 /// Path of the API.
 pub const PATH: &str = "/api/v1/certificates";
 
-#[derive(Args)]
-pub struct Certs {
-    #[command(flatten)]
-    running: Running,
-}
-
-impl Certs {
-    pub fn run(self) -> ExitCode {
-        let client = match self.running.client() {
-            Ok(client) => client,
-            Err(code) => return code,
-        };
-        match client.get::<CertificatesJson>(PATH) {
-            Ok(all) if self.running.output.json => print_json(&all),
-            Ok(all) => print(table(&all)),
-            Err(error) => fail(FAILED, error),
-        }
+pub fn run(running: &Running) -> ExitCode {
+    let client = match running.client() {
+        Ok(client) => client,
+        Err(code) => return code,
+    };
+    match client.get::<CertificatesJson>(PATH) {
+        Ok(all) if running.output.json => print_json(&all),
+        Ok(all) => print(table(&all)),
+        Err(error) => fail(FAILED, error),
     }
 }
 
