@@ -24,7 +24,7 @@ SUITES = {
     "grpcio": 300,
     "grpc_js": 300,
     "autobahn": 1200,
-    "caddy_ca": 300,
+    "caddy_ca": 400,
     "clients": 300,
     "chromium": 300,
     "websockets_h2": 1200,

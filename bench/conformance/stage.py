@@ -108,7 +108,7 @@ class Edge:
 
     def is_ready(self):
         if self.process.poll() is not None:
-            raise RuntimeError(f"Tidegate ended:\n{self.stage.log('tidegate')[-2000:]}")
+            raise RuntimeError(f"Tidegate ended:\n{self.stage.log('tidegate')[-200:]}")
         return self.ask("/readyz")[0] == 200
 
     def ask(self, path):
@@ -252,7 +252,7 @@ def until(wanted, holds, because=lambda: "", within=START_WITHIN_SECONDS):
         except OSError:
             pass
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {within} s: {wanted}\n{because()[-2000:]}")
+            raise TimeoutError(f"not within {within} s: {wanted}\n{because().strip()[-200:]}")
         time.sleep(0.1)
 
 
