@@ -17,6 +17,7 @@ import time
 
 from stage import Stage
 
+# Modules of `suites`, and the seconds that each may take.
 SUITES = {
     "testssl": 600,
     "sslyze": 300,
@@ -47,10 +48,9 @@ def main():
         for finding in result["findings"]:
             print(f"    {finding}", flush=True)
     text = table(results, time.monotonic() - began)
+    print(f"\n{text}")
     if options.update:
         update(options.update, text)
-    else:
-        print(f"\n{text}")
     return 1 if any(result["findings"] for result in results) else 0
 
 
@@ -103,7 +103,8 @@ def in_own_process(name, options):
     with tempfile.TemporaryDirectory() as folder:
         into = pathlib.Path(folder) / "result.json"
         command = [sys.executable, __file__, str(options.binary), "--one", name, "--into", str(into)]
-        child = subprocess.Popen(command, start_new_session=True)
+        # Files of a suite that was ended go with this folder.
+        child = subprocess.Popen(command, start_new_session=True, env={**os.environ, "TMPDIR": folder})
         try:
             child.wait(SUITES[name])
             why = f"ended with {child.returncode} and without a result"
@@ -118,7 +119,7 @@ def in_own_process(name, options):
             child.wait()
         if into.exists():
             return json.loads(into.read_text())
-    return {"suite": name, "version": "-", "passed": 0, "findings": [why], "excepted": {}, "left_out": {}}
+    return {"suite": f"`{name}`", "version": "-", "passed": 0, "findings": [why], "excepted": {}, "left_out": {}}
 
 
 def line(result):

@@ -1,6 +1,7 @@
 """Caddy as a certificate authority: each challenge, a renewal, and the chain as a client checks it."""
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -33,7 +34,6 @@ https://localhost:{https} {{
     tls internal
     acme_server {{
         challenges {challenge}
-        resolvers 127.0.0.1:{dns}
         lifetime {lifetime}
     }}
 }}
@@ -41,7 +41,7 @@ https://localhost:{https} {{
 
 
 class Ca:
-    """A Caddy that issues, and a DNS server that leads every name to `address`."""
+    """A Caddy that issues, and a DNS server for Tidegate; for both `HOST` is at `address`."""
 
     def __init__(self, stage, caddy, challenge, address):
         self.dns, self.https = free_port(), free_port()
@@ -53,9 +53,18 @@ class Ca:
         folder = stage.folder / "caddy"
         file = stage.folder / "Caddyfile"
         file.write_text(CADDYFILE.format(
-            folder=folder, http=free_port(), https=self.https, challenge=challenge, dns=self.dns, lifetime=LIFETIME,
+            folder=folder, http=free_port(), https=self.https, challenge=challenge, lifetime=LIFETIME,
         ))
-        stage.process("caddy", caddy, "run", "--config", file, "--adapter", "caddyfile")
+        # Caddy resolves names as its system does, so it gets a file of hosts in a name space.
+        hosts = stage.folder / "hosts"
+        hosts.write_text(f"127.0.0.1 localhost\n{address} {HOST}\n")
+        rights = [] if os.geteuid() == 0 else ["--map-root-user"]
+        script = 'mount --bind "$1" /etc/hosts && shift && exec "$@"'
+        stage.process(
+            "caddy", "unshare", "--mount", *rights, "sh", "-c", script, "sh", hosts,
+            caddy, "run", "--config", file, "--adapter", "caddyfile",
+            env={**os.environ, "XDG_DATA_HOME": str(stage.folder), "XDG_CONFIG_HOME": str(stage.folder)},
+        )
         self.root = folder / "pki/authorities/local/root.crt"
         until("Caddy issues", self.is_ready, lambda: stage.log("caddy"))
 
