@@ -95,8 +95,8 @@ class Fuzzer:
             return self.violate(f"head {bytes(self.inbox[:begin]).hex()}")
         if len(self.inbox) < begin + size:
             return False
-        payload = bytes(self.inbox[begin:begin + size])
-        del self.inbox[:begin + size]
+        payload = bytes(self.inbox[begin : begin + size])
+        del self.inbox[: begin + size]
         self.take(first & 0xF, bool(first & 0x80), payload)
         return True
 
@@ -156,7 +156,7 @@ class Fuzzer:
     def sendMessage(self, payload, isBinary=False, fragmentSize=None, sync=False, doNotCompress=False):
         payload = raw(payload)
         size = fragmentSize or self.autoFragmentSize or max(len(payload), 1)
-        parts = [payload[at:at + size] for at in range(0, len(payload), size)] or [b""]
+        parts = [payload[at : at + size] for at in range(0, len(payload), size)] or [b""]
         for at, part in enumerate(parts):
             opcode = 0 if at else 2 if isBinary else 1
             self.sendFrame(opcode=opcode, payload=part, fin=at == len(parts) - 1)
@@ -183,7 +183,7 @@ class Fuzzer:
         mask = os.urandom(4)
         data = start + mask + masked(payload, mask)
         for at in range(0, len(data), chopsize or len(data)):
-            self.transport.write(data[at:at + (chopsize or len(data))])
+            self.transport.write(data[at : at + (chopsize or len(data))])
 
     def sendClose(self, code=None, reason=None):
         self.sendCloseFrame(code, reason.encode() if reason else None)
@@ -236,7 +236,7 @@ def head(opcode, is_last, rsv, size):
 
 
 def masked(payload, mask):
-    whole = (mask * (len(payload) // 4 + 1))[:len(payload)]
+    whole = (mask * (len(payload) // 4 + 1))[: len(payload)]
     mixed = int.from_bytes(payload, "big") ^ int.from_bytes(whole, "big")
     return mixed.to_bytes(len(payload), "big")
 

@@ -127,9 +127,23 @@ class Authority:
         self.folder = folder
         self.root = folder / "root.pem"
         self.openssl(
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-subj", "/CN=Conformance root", "-days", "365", "-keyout", "root.key", "-out", "root.pem",
-            "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            "/CN=Conformance root",
+            "-days",
+            "365",
+            "-keyout",
+            "root.key",
+            "-out",
+            "root.pem",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
         )
 
     def certificate(self, name, *hosts):
@@ -145,12 +159,35 @@ class Authority:
             f"crlDistributionPoints=URI:http://{HOST}/revoked.crl\n"
         )
         self.openssl(
-            "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-subj", f"/CN={hosts[0]}", "-keyout", f"{name}.key", "-out", f"{name}.csr",
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            f"/CN={hosts[0]}",
+            "-keyout",
+            f"{name}.key",
+            "-out",
+            f"{name}.csr",
         )
         self.openssl(
-            "x509", "-req", "-in", f"{name}.csr", "-CA", "root.pem", "-CAkey", "root.key",
-            "-days", "90", "-sha256", "-extfile", f"{name}.ext", "-out", f"{name}.pem",
+            "x509",
+            "-req",
+            "-in",
+            f"{name}.csr",
+            "-CA",
+            "root.pem",
+            "-CAkey",
+            "root.key",
+            "-days",
+            "90",
+            "-sha256",
+            "-extfile",
+            f"{name}.ext",
+            "-out",
+            f"{name}.pem",
         )
         return {"cert": str(self.folder / f"{name}.pem"), "key": str(self.folder / f"{name}.key")}
 
@@ -259,8 +296,14 @@ def until(wanted, holds, because=lambda: "", within=START_WITHIN_SECONDS):
 def run(*command, within=60, **options):
     """Output of a command that must succeed."""
     done = subprocess.run(
-        [str(part) for part in command], timeout=within, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", **options,
+        [str(part) for part in command],
+        timeout=within,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        **options,
     )
     if done.returncode != 0:
         raise RuntimeError(f"{command[0]} ended with {done.returncode}: {done.stdout[-1500:]}")

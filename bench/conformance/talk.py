@@ -22,9 +22,15 @@ def generated(stage):
     """The modules of talk.proto, as (messages, services)."""
     folder = stage.folder / "generated"
     folder.mkdir()
-    code = protoc.main([
-        "protoc", f"--proto_path={PROTO.parent}", f"--python_out={folder}", f"--grpc_python_out={folder}", str(PROTO),
-    ])
+    code = protoc.main(
+        [
+            "protoc",
+            f"--proto_path={PROTO.parent}",
+            f"--python_out={folder}",
+            f"--grpc_python_out={folder}",
+            str(PROTO),
+        ]
+    )
     if code != 0:
         raise RuntimeError(f"protoc ended with {code}")
     sys.path.insert(0, str(folder))
@@ -121,14 +127,16 @@ class Server:
 def site(stage, server, authority, host):
     """A Tidegate in front of that server, with TLS and in clear."""
     pair = authority.certificate("site", host, "localhost")
-    return stage.edge({
-        "tls": {"certificates": [pair], "redirect": False},
-        "services": {
-            "talk": {
-                "addresses": [f"127.0.0.1:{server.port}"],
-                "protocol": "h2",
-                "routes": [{"host": host}],
-                "healthcheck": {"type": "grpc", "interval": "200ms"},
+    return stage.edge(
+        {
+            "tls": {"certificates": [pair], "redirect": False},
+            "services": {
+                "talk": {
+                    "addresses": [f"127.0.0.1:{server.port}"],
+                    "protocol": "h2",
+                    "routes": [{"host": host}],
+                    "healthcheck": {"type": "grpc", "interval": "200ms"},
+                },
             },
-        },
-    })
+        }
+    )

@@ -16,9 +16,17 @@ END_HEADERS, PADDED, WITH_PRIORITY = 0x4, 0x8, 0x20
 NO_ERROR, PROTOCOL, INTERNAL, FLOW_CONTROL, SETTINGS_TIMEOUT, STREAM_CLOSED, FRAME_SIZE, REFUSED = range(8)
 COMPRESSION, CALM = 0x9, 0xB
 CODES = {
-    NO_ERROR: "NO_ERROR", PROTOCOL: "PROTOCOL_ERROR", INTERNAL: "INTERNAL_ERROR", FLOW_CONTROL: "FLOW_CONTROL_ERROR",
-    SETTINGS_TIMEOUT: "SETTINGS_TIMEOUT", STREAM_CLOSED: "STREAM_CLOSED", FRAME_SIZE: "FRAME_SIZE_ERROR",
-    REFUSED: "REFUSED_STREAM", 0x8: "CANCEL", COMPRESSION: "COMPRESSION_ERROR", CALM: "ENHANCE_YOUR_CALM",
+    NO_ERROR: "NO_ERROR",
+    PROTOCOL: "PROTOCOL_ERROR",
+    INTERNAL: "INTERNAL_ERROR",
+    FLOW_CONTROL: "FLOW_CONTROL_ERROR",
+    SETTINGS_TIMEOUT: "SETTINGS_TIMEOUT",
+    STREAM_CLOSED: "STREAM_CLOSED",
+    FRAME_SIZE: "FRAME_SIZE_ERROR",
+    REFUSED: "REFUSED_STREAM",
+    0x8: "CANCEL",
+    COMPRESSION: "COMPRESSION_ERROR",
+    CALM: "ENHANCE_YOUR_CALM",
 }
 MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE = 0x3, 0x4, 0x5
 WITHIN_SECONDS = 5
@@ -119,7 +127,7 @@ class Wire:
                 size = int.from_bytes(self.inbox[:3], "big")
                 if len(self.inbox) >= 9 + size:
                     kind, flags, stream = struct.unpack(">BBI", self.inbox[3:9])
-                    payload, self.inbox = self.inbox[9:9 + size], self.inbox[9 + size:]
+                    payload, self.inbox = self.inbox[9 : 9 + size], self.inbox[9 + size :]
                     return self.note((kind, flags, stream, payload))
             left = deadline - time.monotonic()
             if left <= 0 or self.is_closed:
@@ -217,7 +225,9 @@ class Wire:
 
     def answers(self, stream, status="200"):
         """The whole answer has this status; returns its body."""
-        self.until(lambda got: got[2] == stream and got[0] in [HEADERS, DATA] and got[1] & END_STREAM, f"answer {stream}")
+        self.until(
+            lambda got: got[2] == stream and got[0] in [HEADERS, DATA] and got[1] & END_STREAM, f"answer {stream}"
+        )
         found = self.heads[stream][0][":status"]
         assert found == status, f"status {found}"
         return b"".join(got[3] for got in self.frames if got[0] == DATA and got[2] == stream)

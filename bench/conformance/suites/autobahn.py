@@ -33,8 +33,14 @@ class Transport(asyncio.Protocol):
     def connection_made(self, transport):
         self.transport = transport
         lines = [
-            b"GET / HTTP/1.1", b"Host: " + HOST.encode(), b"Upgrade: websocket", b"Connection: Upgrade",
-            b"Sec-WebSocket-Key: " + self.key, b"Sec-WebSocket-Version: 13", b"", b"",
+            b"GET / HTTP/1.1",
+            b"Host: " + HOST.encode(),
+            b"Upgrade: websocket",
+            b"Connection: Upgrade",
+            b"Sec-WebSocket-Key: " + self.key,
+            b"Sec-WebSocket-Version: 13",
+            b"",
+            b"",
         ]
         transport.write(b"\r\n".join(lines))
 

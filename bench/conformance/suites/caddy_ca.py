@@ -46,23 +46,56 @@ class Ca:
     def __init__(self, stage, caddy, challenge, address):
         self.dns, self.https = free_port(), free_port()
         stage.process(
-            "dns", "pebble-challtestsrv", "-defaultIPv4", address, "-defaultIPv6", "", "-http01", "", "-https01", "",
-            "-tlsalpn01", "", "-dns01", f"127.0.0.1:{self.dns}", "-management", f"127.0.0.1:{free_port()}",
+            "dns",
+            "pebble-challtestsrv",
+            "-defaultIPv4",
+            address,
+            "-defaultIPv6",
+            "",
+            "-http01",
+            "",
+            "-https01",
+            "",
+            "-tlsalpn01",
+            "",
+            "-dns01",
+            f"127.0.0.1:{self.dns}",
+            "-management",
+            f"127.0.0.1:{free_port()}",
         )
         until("names resolve", self.resolves, lambda: stage.log("dns"))
         folder = stage.folder / "caddy"
         file = stage.folder / "Caddyfile"
-        file.write_text(CADDYFILE.format(
-            folder=folder, http=free_port(), https=self.https, challenge=challenge, lifetime=LIFETIME,
-        ))
+        file.write_text(
+            CADDYFILE.format(
+                folder=folder,
+                http=free_port(),
+                https=self.https,
+                challenge=challenge,
+                lifetime=LIFETIME,
+            )
+        )
         # Caddy resolves names as its system does, so it gets a file of hosts in a name space.
         hosts = stage.folder / "hosts"
         hosts.write_text(f"127.0.0.1 localhost\n{address} {HOST}\n")
         rights = [] if os.geteuid() == 0 else ["--map-root-user"]
         script = 'mount --bind "$1" /etc/hosts && shift && exec "$@"'
         stage.process(
-            "caddy", "unshare", "--mount", *rights, "sh", "-c", script, "sh", hosts,
-            caddy, "run", "--config", file, "--adapter", "caddyfile",
+            "caddy",
+            "unshare",
+            "--mount",
+            *rights,
+            "sh",
+            "-c",
+            script,
+            "sh",
+            hosts,
+            caddy,
+            "run",
+            "--config",
+            file,
+            "--adapter",
+            "caddyfile",
             env={**os.environ, "XDG_DATA_HOME": str(stage.folder), "XDG_CONFIG_HOME": str(stage.folder)},
         )
         self.root = folder / "pki/authorities/local/root.crt"
@@ -98,26 +131,35 @@ def run(stage):
 def issue(binary, outcome, caddy, challenge, address):
     with Stage(binary) as stage:
         ca = Ca(stage, caddy, challenge, address)
-        edge = stage.edge({
-            "listen": [f"{address}:80"],
-            "tls": {
-                "listen": [f"{address}:443"],
-                "email": "ops@example.com",
-                "ca": f"https://localhost:{ca.https}/acme/local/directory",
-                "ca_root": str(ca.root),
-                "resolvers": [f"127.0.0.1:{ca.dns}"],
-                "challenges": [challenge],
-            },
-            "services": {"web": service(Site(stage).address, routes=[{"host": HOST}])},
-        })
+        edge = stage.edge(
+            {
+                "listen": [f"{address}:80"],
+                "tls": {
+                    "listen": [f"{address}:443"],
+                    "email": "ops@example.com",
+                    "ca": f"https://localhost:{ca.https}/acme/local/directory",
+                    "ca_root": str(ca.root),
+                    "resolvers": [f"127.0.0.1:{ca.dns}"],
+                    "challenges": [challenge],
+                },
+                "services": {"web": service(Site(stage).address, routes=[{"host": HOST}])},
+            }
+        )
         why = lambda: stage.log("tidegate")
         with outcome.check(f"{challenge}: a certificate that clients trust"):
             until("a certificate", lambda: serial(address, ca), why, ORDER_WITHIN_SECONDS)
         first = serial(address, ca)
         with outcome.check(f"{challenge}: a page over HTTPS by curl"):
             said = command(
-                "curl", "--silent", "--show-error", "--fail", "--cacert", ca.root,
-                "--resolve", f"{HOST}:443:{address}", f"https://{HOST}/",
+                "curl",
+                "--silent",
+                "--show-error",
+                "--fail",
+                "--cacert",
+                ca.root,
+                "--resolve",
+                f"{HOST}:443:{address}",
+                f"https://{HOST}/",
             )
             assert "Conformance" in said, said
         with outcome.check(f"{challenge}: the certificate is listed as held"):

@@ -29,24 +29,34 @@ def run(stage):
     echo = free_port()
     stage.process("echo", sys.executable, ROOT / "bench/conformance/echo.py", echo)
     pair = Authority(stage.folder).certificate("site", HOST)
-    edge = stage.edge({
-        "tls": {"certificates": [pair]},
-        "plugins": ["replica-header"],
-        "services": {
-            "acts": {"addresses": replicas, "healthcheck": {"path": "/api/v1/_health"}},
-            "echo": service(f"127.0.0.1:{echo}", routes=[{"path": "/echo"}]),
-        },
-    })
+    edge = stage.edge(
+        {
+            "tls": {"certificates": [pair]},
+            "plugins": ["replica-header"],
+            "services": {
+                "acts": {"addresses": replicas, "healthcheck": {"path": "/api/v1/_health"}},
+                "echo": service(f"127.0.0.1:{echo}", routes=[{"path": "/echo"}]),
+            },
+        }
+    )
     photo = stage.folder / "photo.png"
     photo.write_bytes(png(640, 480))
     shots = ROOT / "target/screenshots"
     environment = {
-        **os.environ, "BASE": f"https://{HOST}:{edge.https}", "HOST": HOST, "KEY": key_hash(pair["cert"]),
-        "PHOTO": str(photo), "SHOTS": str(shots),
+        **os.environ,
+        "BASE": f"https://{HOST}:{edge.https}",
+        "HOST": HOST,
+        "KEY": key_hash(pair["cert"]),
+        "PHOTO": str(photo),
+        "SHOTS": str(shots),
     }
     done = subprocess.run(
-        ["node", ROOT / "bench/conformance/browse.mjs"], env=environment, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=200,
+        ["node", ROOT / "bench/conformance/browse.mjs"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=200,
     )
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     version = next((line["version"] for line in lines if "version" in line), "-")
@@ -68,7 +78,11 @@ def key_hash(certificate):
 def png(width, height):
     """A photo of noise, which no program can make much smaller."""
     rows = b"".join(b"\0" + random.randbytes(3 * width) for _ in range(height))
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    ]
     whole = b"\x89PNG\r\n\x1a\n"
     for name, body in chunks:
         whole += struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))

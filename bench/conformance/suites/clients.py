@@ -33,9 +33,20 @@ def by_curl(outcome, stage, edge, authority):
     def curl(*arguments, port=edge.https, scheme="https", path="/"):
         got = stage.folder / "got"
         said = command(
-            "curl", "--silent", "--show-error", "--fail", "--cacert", authority.root, "--output", got,
-            "--write-out", "%{http_version} %{response_code}", "--connect-to", f"{HOST}:{port}:127.0.0.1:{port}",
-            *arguments, f"{scheme}://{HOST}:{port}{path}",
+            "curl",
+            "--silent",
+            "--show-error",
+            "--fail",
+            "--cacert",
+            authority.root,
+            "--output",
+            got,
+            "--write-out",
+            "%{http_version} %{response_code}",
+            "--connect-to",
+            f"{HOST}:{port}:127.0.0.1:{port}",
+            *arguments,
+            f"{scheme}://{HOST}:{port}{path}",
         )
         return said, got.read_bytes()
 
@@ -89,10 +100,14 @@ def by_nghttp(outcome, edge):
         statuses = re.findall(r"^\s*\d+\s+\+\S+\s+\+\S+\s+\S+\s+(\d+)\s+\S+\s+\S+$", said, re.M)
         assert statuses == ["200"] * 50, said[-300:]
     with outcome.check("nghttp: a small window"):
-        said = command("nghttp", "--no-verify-peer", "--window-bits=10", "--connection-window-bits=10", f"{url}/bytes/200000")
+        said = command(
+            "nghttp", "--no-verify-peer", "--window-bits=10", "--connection-window-bits=10", f"{url}/bytes/200000"
+        )
         assert said.count("x") == 200_000, len(said)
     with outcome.check("nghttp: trailers and padding"):
-        said = command("nghttp", "--no-verify-peer", "--padding=100", "--trailer=x-end: yes", "--data=/etc/services", f"{url}/echo")
+        said = command(
+            "nghttp", "--no-verify-peer", "--padding=100", "--trailer=x-end: yes", "--data=/etc/services", f"{url}/echo"
+        )
         assert "tcp" in said, said[:200]
     with outcome.check("nghttp: CONTINUATION"):
         said = command("nghttp", "--no-verify-peer", "--continuation", "--header=x-long: " + "a" * 9000, f"{url}/")
@@ -108,6 +123,8 @@ def by_h2load(outcome, edge):
     ]:
         with outcome.check(f"h2load: {shown}"):
             said = command("h2load", *arguments, f"https://localhost:{edge.https}/bytes/1000", within=120)
-            counts = re.search(r"(\d+) total, \d+ started, \d+ done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", said)
+            counts = re.search(
+                r"(\d+) total, \d+ started, \d+ done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", said
+            )
             assert counts and counts[1] == counts[2] and counts.groups()[2:] == ("0", "0", "0"), counts and counts[0]
             assert f"{counts[1]} 2xx" in said, said[-300:]

@@ -22,12 +22,20 @@ def run(stage):
     outcome = Outcome(version)
     for way, port in [("TLS", edge.https), ("clear", edge.http)]:
         environment = {
-            **os.environ, "PACKAGES": str(packages), "PROTO": str(talk.PROTO), "HOST": HOST,
-            "ADDRESS": f"127.0.0.1:{port}", "ROOT": str(authority.root) if way == "TLS" else "",
+            **os.environ,
+            "PACKAGES": str(packages),
+            "PROTO": str(talk.PROTO),
+            "HOST": HOST,
+            "ADDRESS": f"127.0.0.1:{port}",
+            "ROOT": str(authority.root) if way == "TLS" else "",
         }
         done = subprocess.run(
-            ["node", str(ROOT / "bench/conformance/talk.mjs")], env=environment, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=120,
+            ["node", str(ROOT / "bench/conformance/talk.mjs")],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         for result in results:

@@ -23,6 +23,7 @@ def case(name):
     def add(function):
         CASES.append((name, function))
         return function
+
     return add
 
 
@@ -113,13 +114,17 @@ def both_empty(talker):
 
 @case("300 calls at once on one channel")
 def many(talker):
-    calls = [talker.stub.Unary.future(talker.ask(payload=str(at).encode(), pause_ms=200), timeout=60) for at in range(300)]
+    calls = [
+        talker.stub.Unary.future(talker.ask(payload=str(at).encode(), pause_ms=200), timeout=60) for at in range(300)
+    ]
     assert [call.result().payload for call in calls] == [str(at).encode() for at in range(300)]
 
 
 @case("messages compressed by gzip")
 def gzip(talker):
-    answer = talker.stub.Unary(talker.ask(payload=bytes(1 << 20)), timeout=WITHIN_SECONDS, compression=grpc.Compression.Gzip)
+    answer = talker.stub.Unary(
+        talker.ask(payload=bytes(1 << 20)), timeout=WITHIN_SECONDS, compression=grpc.Compression.Gzip
+    )
     assert answer.payload == bytes(1 << 20)
 
 
@@ -219,13 +224,18 @@ for shown, pairs in [
     ("text", [("x-head-a", "one"), ("x-tail-a", "two")]),
     ("bytes", [("x-head-a-bin", bytes(range(256))), ("x-tail-a-bin", b"\0\xff,")]),
     ("an empty value", [("x-head-a", ""), ("x-tail-a-bin", b"")]),
-    ("one name several times", [("x-head-a", "one"), ("x-head-a", "two"), ("x-tail-b-bin", b"1"), ("x-tail-b-bin", b"2")]),
+    (
+        "one name several times",
+        [("x-head-a", "one"), ("x-head-a", "two"), ("x-tail-b-bin", b"1"), ("x-tail-b-bin", b"2")],
+    ),
     ("a value of 6000 bytes", [("x-head-a", "a" * 6000)]),
     ("forty names", [(f"x-tail-{at}", str(at)) for at in range(40)]),
 ]:
+
     def metadata(talker, pairs=pairs):
         found = echoed(talker, pairs)
         assert sorted(found) == sorted(pairs), found
+
     CASES.append((f"metadata: {shown}", metadata))
 
 
@@ -233,6 +243,7 @@ for shown, pairs in [
 
 
 for code in CODES:
+
     def unary_error(talker, code=code):
         error = talker.fails(code, lambda: talker.unary(code=code.value[0], message=f"as {code.name}"))
         assert error.details() == f"as {code.name}", error.details()
@@ -241,7 +252,9 @@ for code in CODES:
         got = []
 
         def read():
-            got.extend(talker.stub.Down(talker.ask(count=3, code=code.value[0], message="after three"), timeout=WITHIN_SECONDS))
+            got.extend(
+                talker.stub.Down(talker.ask(count=3, code=code.value[0], message="after three"), timeout=WITHIN_SECONDS)
+            )
 
         error = talker.fails(code, read)
         assert error.details() == "after three", error.details()
@@ -329,7 +342,9 @@ def run(stage):
     often = [("grpc.keepalive_time_ms", 1000), ("grpc.http2.max_pings_without_data", 0)]
     options = [*talk.OPTIONS, *often]
     channels = {
-        "TLS": grpc.secure_channel(f"127.0.0.1:{edge.https}", secrets, [*options, ("grpc.ssl_target_name_override", HOST)]),
+        "TLS": grpc.secure_channel(
+            f"127.0.0.1:{edge.https}", secrets, [*options, ("grpc.ssl_target_name_override", HOST)]
+        ),
         "clear": grpc.insecure_channel(f"127.0.0.1:{edge.http}", [*options, ("grpc.default_authority", HOST)]),
     }
     for way, channel in channels.items():

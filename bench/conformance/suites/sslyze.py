@@ -25,18 +25,26 @@ def run(stage):
     report = stage.folder / "report.json"
     done = subprocess.run(
         [
-            TOOLS / "python/bin/sslyze", "--mozilla_config=intermediate", "--early_data",
-            f"--certinfo_ca_file={authority.root}", f"--json_out={report}",
+            TOOLS / "python/bin/sslyze",
+            "--mozilla_config=intermediate",
+            "--early_data",
+            f"--certinfo_ca_file={authority.root}",
+            f"--json_out={report}",
             f"{HOST}:{edge.https}{{127.0.0.1}}",
         ],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=250,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=250,
     )
     # Lines with a star are the differences from the profile.
     said = done.stdout.partition("COMPLIANCE AGAINST")[2]
     outcome.add("profile", done.returncode == 0 and ": OK" in said, said or done.stderr)
     results = json.loads(report.read_text())["server_scan_results"][0]["scan_result"]
     for name, attempt in results.items():
-        outcome.add(f"{name} completed", attempt["status"] in ["COMPLETED", "NOT_SCHEDULED"], str(attempt["error_reason"]))
+        outcome.add(
+            f"{name} completed", attempt["status"] in ["COMPLETED", "NOT_SCHEDULED"], str(attempt["error_reason"])
+        )
     for name, key in UNHARMED.items():
         result = results[name]["result"]
         outcome.add(f"{name}: {key}", result and result[key] is False, str(result))

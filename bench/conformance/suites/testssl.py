@@ -32,10 +32,24 @@ def run(stage):
     # The exit code counts findings of any severity.
     done = subprocess.run(
         [
-            program, "--quiet", "--color", "0", "--warnings", "off", "--ip", "127.0.0.1",
-            "--add-ca", str(authority.root), "--jsonfile", str(report), f"{HOST}:{edge.https}",
+            program,
+            "--quiet",
+            "--color",
+            "0",
+            "--warnings",
+            "off",
+            "--ip",
+            "127.0.0.1",
+            "--add-ca",
+            str(authority.root),
+            "--jsonfile",
+            str(report),
+            f"{HOST}:{edge.https}",
         ],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=WITHIN_SECONDS,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_SECONDS,
     )
     version = subprocess.run([program, "--version"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     outcome = Outcome(re.search(r"testssl(?:\.sh)?\s+(\S+)", version.stdout)[1])

@@ -62,10 +62,17 @@ class Stream(asyncio.Protocol):
             self.fuzzer.violation = "SETTINGS without ENABLE_CONNECT_PROTOCOL"
             return self.abort()
         self.stream = self.h2.get_next_available_stream_id()
-        self.h2.send_headers(self.stream, [
-            (":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "https"), (":path", "/"),
-            (":authority", HOST), ("sec-websocket-version", "13"),
-        ])
+        self.h2.send_headers(
+            self.stream,
+            [
+                (":method", "CONNECT"),
+                (":protocol", "websocket"),
+                (":scheme", "https"),
+                (":path", "/"),
+                (":authority", HOST),
+                ("sec-websocket-version", "13"),
+            ],
+        )
         self.flush()
 
     def connection_lost(self, _):
@@ -112,9 +119,7 @@ def run(stage):
 
     async def connect(fuzzer):
         loop = asyncio.get_running_loop()
-        await loop.create_connection(
-            lambda: Stream(fuzzer), "127.0.0.1", edge.https, ssl=context, server_hostname=HOST
-        )
+        await loop.create_connection(lambda: Stream(fuzzer), "127.0.0.1", edge.https, ssl=context, server_hostname=HOST)
 
     outcome = Outcome(importlib.metadata.version("autobahntestsuite"))
     asyncio.run(fuzzer.play_all(outcome, cases, connect, autobahn.AT_ONCE))
