@@ -5,7 +5,7 @@ CARGO_HOME ?= $(HOME)/.cargo
 export PATH := $(CARGO_HOME)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run load build image container-image deb deb-test test engines loom fuzz deny chaos attack bench bench-instructions bench-scale bench-streams bench-secured micro mutants simulate replay fmt lint clean-containers
+.PHONY: help run load build image container-image deb deb-test test engines loom fuzz deny chaos attack bench bench-instructions bench-scale bench-streams bench-secured conformance micro mutants simulate replay fmt lint clean-containers
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -103,6 +103,12 @@ bench-secured: ## Measure TLS beside HAProxy, nginx and Caddy
 	cargo build --release
 	cargo build --release -p compare
 	target/release/secured target/release/tidegate $(SECURED)
+
+conformance: ## Run other people's suites against Tidegate: TLS, HTTP/2, gRPC, WebSockets, ACME, a browser
+	@scripts/setup --conformance --no-docker
+	cargo build --release
+	cargo build --release -p acts
+	scripts/conformance target/release/tidegate $(CONFORMANCE)
 
 micro: ## Measure single steps: hygiene, routes, filters, claims, metrics, snapshots, plans, the control loop
 	cargo bench -p micro -- $(MICRO)

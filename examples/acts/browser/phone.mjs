@@ -5,11 +5,11 @@ import { chromium } from "playwright-core";
 
 const WITHIN_MS = 30_000;
 
-export async function open() {
+export async function open(more = []) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     // In a container there is no other user to give fewer rights to.
-    args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+    args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", ...more],
   });
 }
 
