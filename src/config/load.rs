@@ -10,11 +10,12 @@ use super::problem::Problems;
 use super::report::ProblemReport;
 use super::shape::what;
 use super::text::Text;
+use super::variables::VariableSources;
 use super::yaml;
 use crate::plugin::Registry;
 use crate::service::store::Reader;
 use serde_yaml::{Mapping, Value};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Loads `source`, with `overrides` written over it. Fails with every problem at once.
 ///
@@ -26,7 +27,8 @@ pub fn load(
     reader: Reader,
     previous: Option<&Config>,
 ) -> Result<Config, Problems> {
-    let mut tree = match yaml::parse(&source.content) {
+    let sources = VariableSources::beside(Path::new(&source.name), &overrides.env);
+    let mut tree = match yaml::parse(&source.content, &sources) {
         Ok(tree) => tree,
         Err(error) => {
             let report = ProblemReport::new(&source.name, ValueOrigins::default());
@@ -53,15 +55,20 @@ pub fn load(
         );
         return report.finish(None);
     }
-    let config = file(&at, tree.value, &overrides.env, registry, reader, previous);
-    report.finish(config)
+    let config = file(&at, tree.value, &sources, registry, reader, previous);
+    let (beside, errors) = sources.problems();
+    report.line_errors(&beside, errors);
+    report.finish(config.map(|config| Config {
+        variables: sources.used(),
+        ..config
+    }))
 }
 
 /// State folder of `source`, whatever else is wrong with it: commands that talk to the running
 /// process need it also with a bad file.
 pub fn state_dir(source: &Text, env: &Env) -> PathBuf {
     let named = env.get("TIDEGATE_STATE_DIR");
-    let named = named.or_else(|| typed(source, "state_dir"));
+    let named = named.or_else(|| typed(source, "state_dir", env));
     let named = named.map(PathBuf::from).filter(|path| path.is_absolute());
     named
         .or_else(|| default_state_dir(is_root(), env))
@@ -71,11 +78,12 @@ pub fn state_dir(source: &Text, env: &Env) -> PathBuf {
 /// Instance of `source`, whatever else is wrong with it.
 pub fn instance(source: &Text, env: &Env) -> String {
     let named = env.get("TIDEGATE_INSTANCE");
-    let named = named.or_else(|| typed(source, "instance"));
+    let named = named.or_else(|| typed(source, "instance", env));
     named.unwrap_or_else(|| DEFAULT_INSTANCE.to_owned())
 }
 
-fn typed(source: &Text, key: &str) -> Option<String> {
-    let tree = yaml::parse(&source.content).ok()?;
+fn typed(source: &Text, key: &str, env: &Env) -> Option<String> {
+    let sources = VariableSources::beside(Path::new(&source.name), env);
+    let tree = yaml::parse(&source.content, &sources).ok()?;
     Some(tree.value.get(key)?.as_str()?.to_owned())
 }

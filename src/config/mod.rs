@@ -6,7 +6,7 @@
 //!                                                  report --> Problems
 //! ```
 //!
-//! A text is found and parsed, and flags and environment variables are written over it. Each
+//! A text is found and parsed, its variables are filled in from `env` and `.env`, and flags and environment variables are written over it. Each
 //! subject in `check/` reads its keys, checks their values and fills in what was left out. Every
 //! problem is collected on the way, with its line and a hint. `schema/` describes the same keys to
 //! editors, and `diff` compares two configurations for a reload.
@@ -16,6 +16,9 @@ mod checked;
 mod complaint;
 mod diff;
 mod env;
+mod env_file;
+mod filled;
+mod interpolate;
 mod keys;
 mod load;
 mod name;
@@ -30,6 +33,8 @@ mod server;
 mod shape;
 mod suggestion;
 mod text;
+mod value_size;
+mod variables;
 mod yaml;
 
 #[cfg(test)]
@@ -48,3 +53,4 @@ pub use problem::{Problem, Problems};
 pub use schema::schema;
 pub use server::{ClientLimits, Server};
 pub use text::{Text, find};
+pub use variables::{UsedVariable, VariableOrigin};

@@ -1,6 +1,8 @@
 //! Origins of values: key paths with their lines, flags or variables.
 
+use super::filled::Filling;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Origin of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,20 @@ pub enum ValueOrigin {
 struct OriginMark {
     place: ValueOrigin,
     text: Option<String>,
+    filling: Option<Arc<Filling>>,
+    /// Whether the variables in it could not be filled in, which was reported.
+    is_unfilled: bool,
+}
+
+impl OriginMark {
+    fn at(place: ValueOrigin) -> Self {
+        OriginMark {
+            place,
+            text: None,
+            filling: None,
+            is_unfilled: false,
+        }
+    }
 }
 
 /// Origins by key path.
@@ -47,20 +63,15 @@ impl ValueOrigins {
     /// Records that the value at `path` comes from a flag or an environment variable.
     pub fn give(&mut self, path: &str, origin: &'static str) {
         self.0.retain(|other, _| !within(other, path));
-        let mark = OriginMark {
-            place: ValueOrigin::Given(origin),
-            text: None,
-        };
+        let mark = OriginMark::at(ValueOrigin::Given(origin));
         self.0.insert(path.to_owned(), mark);
     }
 
     /// Records the line of `path`, unless there is one.
     pub fn add(&mut self, path: &str, line: usize) {
         // The first of two equal keys is the one that is kept.
-        self.0.entry(path.to_owned()).or_insert(OriginMark {
-            place: ValueOrigin::Line(line),
-            text: None,
-        });
+        let mark = OriginMark::at(ValueOrigin::Line(line));
+        self.0.entry(path.to_owned()).or_insert(mark);
     }
 
     /// Records the scalar at `path` as it was typed.
@@ -68,6 +79,31 @@ impl ValueOrigins {
         if let Some(mark) = self.0.get_mut(path) {
             mark.text.get_or_insert_with(|| text.to_owned());
         }
+    }
+
+    /// Records the variables of the scalar at `path`; `None`: they could not be filled in.
+    pub fn fill(&mut self, path: &str, filling: Option<Filling>) {
+        if let Some(mark) = self.0.get_mut(path) {
+            mark.is_unfilled |= filling.is_none();
+            mark.filling = mark.filling.take().or(filling.map(Arc::new));
+        }
+    }
+
+    pub fn is_unfilled(&self, path: &str) -> bool {
+        self.0.get(path).is_some_and(|mark| mark.is_unfilled)
+    }
+
+    /// Variables in the scalar at `path`.
+    pub fn filling(&self, path: &str) -> Option<&Filling> {
+        self.0.get(path)?.filling.as_deref()
+    }
+
+    /// Variables at `path` and below.
+    pub fn fillings<'o>(&'o self, path: &'o str) -> impl Iterator<Item = &'o Filling> {
+        let below = self.0.range(path.to_owned()..);
+        let below = below.take_while(move |(inner, _)| inner.starts_with(path));
+        let below = below.filter(move |(inner, _)| path.is_empty() || within(inner, path));
+        below.filter_map(|(_, mark)| mark.filling.as_deref())
     }
 
     /// Copies the origins below `from` to `to`.

@@ -1,5 +1,6 @@
 //! Collection of problems, and the places that they belong to.
 
+use super::env_file::LineError;
 use super::origins::{ValueOrigin, ValueOrigins, join};
 use super::problem::{Problem, Problems};
 use super::yaml::SyntaxError;
@@ -37,8 +38,21 @@ impl ProblemReport {
             column: error.column,
             path: error.path,
             message: error.message,
-            hint: None,
+            hint: error.hint,
         });
+    }
+
+    /// Reports bad lines of a file of variables.
+    pub fn line_errors(&self, file: &str, errors: &[LineError]) {
+        let problems = errors.iter().map(|error| Problem {
+            origin: file.to_owned(),
+            line: error.line,
+            column: None,
+            path: String::new(),
+            message: error.message.clone(),
+            hint: error.hint.clone(),
+        });
+        self.problems.borrow_mut().extend(problems);
     }
 
     /// Reports a problem with a flag or an environment variable.
@@ -135,8 +149,19 @@ impl<'a> At<'a> {
         self.push(written.first().unwrap_or(self), message, Some(hint));
     }
 
-    fn push(&self, shown: &At<'_>, message: String, hint: Option<String>) {
-        let (origin, line) = match self.report.places.of(&shown.path) {
+    fn push(&self, shown: &At<'_>, mut message: String, mut hint: Option<String>) {
+        let places = &self.report.places;
+        if places.is_unfilled(&shown.path) {
+            return;
+        }
+        for filling in places.fillings(&shown.path) {
+            message = filling.cover(&message);
+            hint = hint.map(|hint| filling.cover(&hint));
+        }
+        if let Some(filling) = places.filling(&shown.path) {
+            message = format!("{message} ({})", filling.origins());
+        }
+        let (origin, line) = match places.of(&shown.path) {
             Some(ValueOrigin::Line(line)) => (self.report.file.clone(), Some(line)),
             Some(ValueOrigin::Given(origin)) => (origin.to_owned(), None),
             None => (self.report.file.clone(), None),

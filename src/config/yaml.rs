@@ -3,7 +3,10 @@
 //! One pass over the parser's events makes both, so that they cannot disagree. Keys are always
 //! text, whatever they look like: `80: x` has the key "80".
 
+use super::filled::filled;
 use super::origins::{ValueOrigin, ValueOrigins, join};
+use super::value_size::{Size, size};
+use super::variables::VariableSources;
 use saphyr::{Scalar, ScalarStyle, Tag};
 use saphyr_parser::{Event, Marker, Parser};
 use serde_yaml::{Mapping, Value};
@@ -25,6 +28,7 @@ pub struct SyntaxError {
     pub column: Option<usize>,
     pub path: String,
     pub message: String,
+    pub hint: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -35,8 +39,10 @@ pub struct Tree {
     pub errors: Vec<SyntaxError>,
 }
 
-pub fn parse(text: &str) -> Result<Tree, SyntaxError> {
-    let mut builder = Builder::default();
+/// Parses `text`, and fills in the variables of each value. They come after the parser, so that no
+/// value can add a key.
+pub fn parse(text: &str, sources: &VariableSources) -> Result<Tree, SyntaxError> {
+    let mut builder = Builder::new(sources);
     if !text.is_empty() {
         builder.tree.places.add("", 1);
     }
@@ -73,6 +79,7 @@ impl SyntaxError {
             column: Some(marker.col() + 1),
             path: String::new(),
             message: message.into(),
+            hint: None,
         }
     }
 
@@ -100,8 +107,8 @@ enum Content {
     },
 }
 
-#[derive(Default)]
-struct Builder {
+struct Builder<'v> {
+    sources: &'v VariableSources,
     tree: Tree,
     open: Vec<Open>,
     anchors: HashMap<usize, (Value, String)>,
@@ -111,7 +118,20 @@ struct Builder {
     line: usize,
 }
 
-impl Builder {
+impl<'v> Builder<'v> {
+    fn new(sources: &'v VariableSources) -> Self {
+        Builder {
+            sources,
+            tree: Tree::default(),
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            documents: 0,
+            nodes: 0,
+            bytes: 0,
+            line: 0,
+        }
+    }
+
     fn event(&mut self, event: Event<'_>, marker: &Marker) -> Result<(), SyntaxError> {
         match event {
             Event::DocumentStart(_) => {
@@ -131,7 +151,10 @@ impl Builder {
                 let bytes = path.len() + text.len();
                 self.count(Size { nodes: 0, bytes }, marker)?;
                 self.tree.places.add(&path, self.line);
-                let value = self.scalar(text, style, tag, &path, marker);
+                let value = match text.contains('$') {
+                    true => self.filled(&text, style, tag, &path, marker)?,
+                    false => self.scalar(text, style, tag, &path, marker),
+                };
                 self.add(value, anchor, path, marker)?;
             }
             Event::SequenceStart(anchor, tag) => {
@@ -260,6 +283,49 @@ impl Builder {
         }
     }
 
+    /// A scalar with a dollar in it. Its value is read as if it had been typed here: without quotes,
+    /// a number is a number.
+    fn filled(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        tag: Option<Cow<'_, Tag>>,
+        path: &str,
+        marker: &Marker,
+    ) -> Result<Value, SyntaxError> {
+        let (value, filling) = match filled(text, self.sources) {
+            Ok(filled) => filled,
+            Err(error) => {
+                self.tree.places.fill(path, None);
+                let hint = error.hint();
+                let error = SyntaxError::new(marker, error.message()).at(path);
+                self.tree.errors.push(SyntaxError {
+                    column: None,
+                    hint,
+                    ..error
+                });
+                return Ok(Value::String(text.to_owned()));
+            }
+        };
+        let bytes = value.len();
+        self.count(Size { nodes: 0, bytes }, marker)?;
+        let Some(filling) = filling else {
+            return Ok(self.scalar(Cow::Owned(value), style, tag, path, marker));
+        };
+        self.tree.places.fill(path, Some(filling));
+        let typed = self.scalar(Cow::Borrowed(&value), style, tag, path, marker);
+        let is_same = match &typed {
+            Value::Bool(typed) => typed.to_string() == value,
+            Value::Number(typed) => typed.to_string() == value,
+            _ => false,
+        };
+        Ok(match is_same {
+            true => typed,
+            // Neither the zeros of `007` nor those of `1.10` are lost, and an empty one is no gap.
+            false => Value::String(value),
+        })
+    }
+
     /// Reports a tag that is not one of YAML's core schema.
     fn custom(&mut self, tag: Option<&Tag>, path: &str, marker: &Marker) {
         let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) else {
@@ -334,6 +400,7 @@ impl Builder {
                     column: None,
                     path: from,
                     message: "`<<` takes a mapping, as in `<<: *anchor`".to_owned(),
+                    hint: None,
                 });
                 continue;
             };
@@ -371,34 +438,4 @@ impl Builder {
         }
         Ok(())
     }
-}
-
-/// Memory that a value takes, in bytes, with the paths of everything in it.
-#[derive(Clone, Copy, Default)]
-struct Size {
-    nodes: usize,
-    bytes: usize,
-}
-
-fn size(value: &Value, path_bytes: usize) -> Size {
-    let parts: Vec<(&Value, usize)> = match value {
-        Value::Sequence(items) => items.iter().map(|item| (item, "[0]".len())).collect(),
-        Value::Mapping(entries) => entries
-            .iter()
-            .map(|(key, value)| (value, 1 + key.as_str().map_or(0, str::len)))
-            .collect(),
-        _ => Vec::new(),
-    };
-    let text = value.as_str().map_or(0, str::len);
-    let own = Size {
-        nodes: 1,
-        bytes: path_bytes + text,
-    };
-    parts.into_iter().fold(own, |sum, (part, step)| {
-        let part = size(part, path_bytes + step);
-        Size {
-            nodes: sum.nodes + part.nodes,
-            bytes: sum.bytes + part.bytes,
-        }
-    })
 }

@@ -6,10 +6,10 @@ use super::image::image_name;
 use super::secrets::secrets;
 use super::value::{self, ValueError, port, text};
 use super::volumes::{networks, volumes};
-use crate::config::env::Env;
 use crate::config::report::At;
 use crate::config::scalar::Scalar;
 use crate::config::shape::Shape;
+use crate::config::variables::VariableSources;
 use crate::service::spec::Template;
 use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
@@ -57,13 +57,13 @@ pub fn template(
     at: &At<'_>,
     keys: &mut ContainerKeys,
     first_port: Option<u16>,
-    env: &Env,
+    sources: &VariableSources,
 ) -> Option<Template> {
     let image = at.optional("image", keys.image.as_ref(), image_name);
     let port_inside = at.read("port", keys.port.as_ref(), PORT, port);
     let command = command_line(&at.key("command"), keys.command.take());
     let entrypoint = command_line(&at.key("entrypoint"), keys.entrypoint.take());
-    let mut environment = environment(&at.key("environment"), keys.environment.take(), env);
+    let mut environment = environment(&at.key("environment"), keys.environment.take(), sources);
     let secrets = secrets(&at.key("secrets"), keys.secrets.take(), &mut environment);
     let volumes = volumes(&at.key("volumes"), keys.volumes.take());
     let networks = networks(&at.key("networks"), keys.networks.take());

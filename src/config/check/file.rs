@@ -12,11 +12,11 @@ use super::tls::{tls, tls_listen};
 use super::value::{addresses, count, size};
 use super::{claims, ports};
 use crate::config::checked::Config;
-use crate::config::env::Env;
 use crate::config::report::At;
 use crate::config::scalar::Scalar;
 use crate::config::server::Server;
 use crate::config::shape::Shape;
+use crate::config::variables::VariableSources;
 use crate::plugin::Registry;
 use crate::service::store::Reader;
 use serde::Deserialize;
@@ -72,7 +72,7 @@ impl Shape for FileKeys {
 pub fn file(
     at: &At<'_>,
     value: Value,
-    env: &Env,
+    sources: &VariableSources,
     registry: &Registry,
     reader: Reader,
     previous: Option<&Config>,
@@ -114,14 +114,14 @@ pub fn file(
         DEFAULT_INSTANCE.into(),
         instance,
     );
-    let state_dir = state_dir(at, keys.state_dir.as_ref(), env);
+    let state_dir = state_dir(at, keys.state_dir.as_ref(), sources.env());
     let server = server(at, &mut keys, &both);
     let plugins = installer.global(&at.key("plugins"), keys.plugins);
     let in_services = at.key("services");
     let (services, outlines) = match keys.services {
         // A value that is no mapping was reported already.
         None if has_services => (None, Vec::new()),
-        typed => services(&in_services, typed.unwrap_or_default(), env, &installer),
+        typed => services(&in_services, typed.unwrap_or_default(), sources, &installer),
     };
     claims::conflicts(&in_services, &outlines);
     let tls = match keys.tls {
@@ -142,6 +142,7 @@ pub fn file(
         services: services?,
         plugins,
         background: installer.background.into_inner(),
+        variables: Vec::new(),
     })
 }
 

@@ -13,11 +13,11 @@ use super::scale::{self, Scaling, scaler};
 use super::update::update;
 use super::value::{self, mapping, maybe_zero_duration};
 use crate::config::checked::ServiceConfig;
-use crate::config::env::Env;
 use crate::config::keys::keys_of;
 use crate::config::report::At;
 use crate::config::scalar::Scalar;
 use crate::config::shape::Shape;
+use crate::config::variables::VariableSources;
 use crate::service::spec::{Bounds, ServiceName, Source, Spec};
 use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
@@ -86,7 +86,7 @@ pub fn service(
     at: &At<'_>,
     name: &ServiceName,
     mut typed: Mapping,
-    env: &Env,
+    sources: &VariableSources,
     installer: &Installer<'_>,
 ) -> CheckedService {
     at.accept(value::name(name.as_str(), "a service"));
@@ -152,7 +152,7 @@ pub fn service(
             );
         }
         let first_port = first_port(at, &container);
-        source = template(at, &mut container, first_port, env).map(Source::Container);
+        source = template(at, &mut container, first_port, sources).map(Source::Container);
         let in_scale = at.key("scale");
         let scale = mapping(&in_scale, keys.scale.take(), "{ min: 1, max: 10 }");
         let limit = forward.as_ref().and_then(|it| it.container_concurrency);

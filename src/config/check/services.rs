@@ -4,9 +4,9 @@ use super::outline::Outline;
 use super::plugins::Installer;
 use super::service::{CheckedService, service};
 use crate::config::checked::ServiceConfig;
-use crate::config::env::Env;
 use crate::config::report::At;
 use crate::config::shape::what;
+use crate::config::variables::VariableSources;
 use crate::service::spec::ServiceName;
 use serde_yaml::{Mapping, Value};
 
@@ -15,7 +15,7 @@ const SERVICES_MAX: usize = 1000;
 pub fn services(
     at: &At<'_>,
     typed: Mapping,
-    env: &Env,
+    sources: &VariableSources,
     installer: &Installer<'_>,
 ) -> (Option<Vec<ServiceConfig>>, Vec<Outline>) {
     if typed.is_empty() {
@@ -44,7 +44,7 @@ pub fn services(
                 return (None, Outline::unknown(name));
             }
         };
-        let CheckedService { service, outline } = service(&at, &name, typed, env, installer);
+        let CheckedService { service, outline } = service(&at, &name, typed, sources, installer);
         (service, outline)
     });
     let (services, outlines): (Vec<_>, Vec<_>) = checked.unzip();

@@ -15,6 +15,7 @@ mod text;
 mod tls;
 mod top;
 mod upstream;
+mod variables;
 
 use super::{Config, Env, Flags, Overrides, Problems, Text, load};
 use crate::service::spec::Spec;
