@@ -143,6 +143,10 @@ impl<'t> Reader<'t> {
                 value
             }
         };
+        if value.contains('\0') {
+            let message = format!("the value of `{name}` has a NUL character in it");
+            return Err((message, None));
+        }
         Ok(Some((name, value)))
     }
 

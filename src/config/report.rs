@@ -44,15 +44,21 @@ impl ProblemReport {
 
     /// Reports bad lines of a file of variables.
     pub fn line_errors(&self, file: &str, errors: &[LineError]) {
-        let problems = errors.iter().map(|error| Problem {
-            origin: file.to_owned(),
-            line: error.line,
-            column: None,
-            path: String::new(),
-            message: error.message.clone(),
-            hint: error.hint.clone(),
-        });
-        self.problems.borrow_mut().extend(problems);
+        let mut problems = self.problems.borrow_mut();
+        for error in errors {
+            let problem = Problem {
+                origin: file.to_owned(),
+                line: error.line,
+                column: None,
+                path: String::new(),
+                message: error.message.clone(),
+                hint: error.hint.clone(),
+            };
+            // Several services may name one file.
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
     }
 
     /// Reports a problem with a flag or an environment variable.
@@ -124,6 +130,11 @@ impl<'a> At<'a> {
             let rest = problem.path.strip_prefix(&self.path);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         })
+    }
+
+    /// Reports bad lines of a file of variables that is named here.
+    pub fn line_errors(&self, file: &str, errors: &[LineError]) {
+        self.report.line_errors(file, errors);
     }
 
     /// Scalar here as the user typed it, before YAML made `1.10` a number.

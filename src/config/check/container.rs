@@ -1,6 +1,7 @@
 //! The template of a service's containers.
 
 use super::command::command_line;
+use super::env_file::env_file;
 use super::environment::environment;
 use super::image::image_name;
 use super::secrets::secrets;
@@ -13,6 +14,7 @@ use crate::config::variables::VariableSources;
 use crate::service::spec::Template;
 use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
+use std::collections::btree_map::Entry;
 
 const FIRST_PORT: u16 = 8000;
 const PORT: u16 = 80;
@@ -37,6 +39,8 @@ pub struct ContainerKeys {
     pub entrypoint: Option<Value>,
     /// A mapping or a list of `KEY=VALUE`.
     pub environment: Option<Value>,
+    /// A file of variables, or a list of them.
+    pub env_file: Option<Value>,
     /// Variables, and the files that hold their values.
     pub secrets: Option<Mapping>,
     pub volumes: Option<Vec<Value>>,
@@ -64,7 +68,14 @@ pub fn template(
     let command = command_line(&at.key("command"), keys.command.take());
     let entrypoint = command_line(&at.key("entrypoint"), keys.entrypoint.take());
     let mut environment = environment(&at.key("environment"), keys.environment.take(), sources);
-    let secrets = secrets(&at.key("secrets"), keys.secrets.take(), &mut environment);
+    let mut secrets = secrets(&at.key("secrets"), keys.secrets.take(), &mut environment);
+    for (name, value) in env_file(&at.key("env_file"), keys.env_file.take(), sources) {
+        // Passwords are in such files, too, so their values are in no label either.
+        if let Entry::Vacant(free) = environment.entry(name) {
+            secrets.insert(free.key().clone());
+            free.insert(value);
+        }
+    }
     let volumes = volumes(&at.key("volumes"), keys.volumes.take());
     let networks = networks(&at.key("networks"), keys.networks.take());
     let user = at.optional("user", keys.user.as_ref(), user);

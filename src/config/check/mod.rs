@@ -14,6 +14,7 @@ mod command;
 mod concurrency;
 pub mod container;
 mod dns;
+mod env_file;
 mod environment;
 pub mod file;
 pub mod forward;

@@ -59,7 +59,7 @@ fn typed(value: &str) -> Value {
         return range(low, high);
     }
     match value {
-        "text or list" | "name, URL or list of them" => {
+        "text or list" | "path or list" | "name, URL or list of them" => {
             json!({ "anyOf": [text, { "type": "array" }] })
         }
         "mapping, or list of `KEY=VALUE`" => json!({ "type": ["object", "array"] }),

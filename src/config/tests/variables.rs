@@ -1,6 +1,8 @@
 //! `${VARIABLES}` in the file, from the environment and from `.env` beside it.
 
-use super::super::{Config, Flags, Overrides, Problems, Text, VariableOrigin, load, state_dir};
+use super::super::{
+    Config, Flags, Overrides, Problems, Text, VariableOrigin, diff, load, state_dir,
+};
 use super::{check, compare, env, spec, stubs, web};
 use crate::service::store::store;
 use std::fs;
@@ -186,4 +188,69 @@ fn the_state_folder_may_have_variables() {
 fn aliases_bring_their_variables_along() {
     let spec = spec("services: {web: {image: &i 'a:$GREETING', environment: {I: *i}}}");
     assert_eq!(spec.template().unwrap().environment["I"], "a:hello");
+}
+
+#[test]
+fn files_of_variables_are_read_and_a_change_is_a_change_of_the_service() {
+    let folder = folder_with("NAME=tide");
+    let write = |name: &str, content: &str| fs::write(folder.path().join(name), content).unwrap();
+    write(
+        "app.env",
+        "\u{feff}export A=file # c\nB='$NAME'\nC=\"$NAME\"\nGREETING\nPASSWORD=hunter2\n",
+    );
+    write("more.env", "B=more\n");
+    let yaml = web("environment: { A: own }
+env_file: [app.env, { path: more.env, required: true }, { path: none.env, required: false }]");
+    let load = || load_in(folder.path(), &yaml).unwrap_or_else(|it| panic!("{it}"));
+    let config = load();
+    let template = config.services[0].spec.template().unwrap();
+    let variables = template.environment.iter();
+    let variables: Vec<_> = variables.map(|(name, it)| format!("{name}={it}")).collect();
+    let expected = [
+        "A=own",
+        "B=more",
+        "C=tide",
+        "GREETING=hello",
+        "PASSWORD=hunter2",
+    ];
+    assert_eq!(variables, expected);
+    assert!(!template.to_label().contains("hunter2"));
+    assert!(diff(&config, &load()).is_empty());
+    write("app.env", "PASSWORD=hunter3\n");
+    let changed = diff(&config, &load()).to_string();
+    assert!(changed.contains("1 service changed: web"), "{changed}");
+    assert!(!changed.contains("hunter"), "{changed}");
+}
+
+#[test]
+fn files_of_variables_are_checked() {
+    let folder = folder_with("");
+    fs::write(folder.path().join("app.env"), "A=1\nB=\"hunter2\nC=$NONE\n").unwrap();
+    let yaml = "
+services:
+  a: { image: a, env_file: none.env, routes: [path: /a] }
+  b: { image: b, first_port: 9000, env_file: [app.env, { required: false }, { path: ., format: raw }] }
+  c: { image: c, first_port: 9100, routes: [path: /c], env_file: app.env }
+";
+    let problems = load_in(folder.path(), yaml).err().unwrap();
+    let folder = folder.path().display();
+    compare(
+        &problems,
+        yaml,
+        &format!(
+            "
+            {folder}/app.env:2: a quote is opened and not closed
+              hint: close it, or put the whole value into quotes of the other kind
+            {folder}/edge.yaml:3: services.a.env_file: there is no file `{folder}/none.env`
+              hint: write `{{ path: FILE, required: false }}` for one that may be missing
+            {folder}/app.env:3: the variable `NONE` is not set
+              hint: set it in the environment or in `.env` beside the file, or give it a default: `${{NONE:-…}}`; `$$` stands for a dollar
+            {folder}/edge.yaml:4: services.b.env_file[1]: `path` is missing
+              hint: as in `{{ path: app.env }}`
+            {folder}/edge.yaml:4: services.b.env_file[2]: unknown key `format`
+              hint: leave it out: single quotes keep a value as it stands
+            {folder}/edge.yaml:4: services.b.env_file[2].path: cannot read `{folder}/.`: it is a folder
+            "
+        ),
+    );
 }
