@@ -9,7 +9,7 @@ use super::proxies::proxies;
 use super::services::services;
 use super::timeouts::timeouts;
 use super::tls::{tls, tls_listen};
-use super::value::{addresses, count, size};
+use super::value::{addresses, count, is_extension, size};
 use super::{claims, ports};
 use crate::config::checked::Config;
 use crate::config::report::At;
@@ -71,12 +71,15 @@ impl Shape for FileKeys {
 /// Checks the whole file; `None` after a problem.
 pub fn file(
     at: &At<'_>,
-    value: Value,
+    mut value: Value,
     sources: &VariableSources,
     registry: &Registry,
     reader: Reader,
     previous: Option<&Config>,
 ) -> Option<Config> {
+    if let Value::Mapping(keys) = &mut value {
+        keys.retain(|key, _| !is_extension(key));
+    }
     let has_services = value.get("services").is_some_and(|value| !value.is_null());
     let mut keys: FileKeys = at.shape(value);
     let installer = Installer {

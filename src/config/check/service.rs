@@ -90,6 +90,7 @@ pub fn service(
     installer: &Installer<'_>,
 ) -> CheckedService {
     at.accept(value::name(name.as_str(), "a service"));
+    typed.retain(|key, _| !value::is_extension(key));
     // A value that does not fit is missing from the shape, and was reported already.
     let is_given = |key: &str| typed.get(key).is_some_and(|value| !value.is_null());
     let is_fixed = is_given("addresses");

@@ -277,6 +277,11 @@ pub fn mapping(at: &At<'_>, typed: Option<Value>, example: &str) -> Option<Mappi
     }
 }
 
+/// Whether a key is the user's own: a place for anchors, which nothing reads.
+pub fn is_extension(key: &Value) -> bool {
+    key.as_str().is_some_and(|key| key.starts_with("x-"))
+}
+
 /// Checks a name; the hint has one that it could have been.
 pub fn name(typed: &str, what: &str) -> Result<(), ValueError> {
     if is_name(typed) {

@@ -29,6 +29,8 @@ pub struct FilePart {
     inside: &'static [(&'static str, Inside)],
     /// Whether other keys are allowed, because they belong to a plugin.
     pub is_open: bool,
+    /// Whether keys that begin with `x-` are allowed.
+    pub has_extensions: bool,
 }
 
 impl FilePart {
@@ -58,10 +60,12 @@ const fn part(shapes: &'static [fn() -> &'static [&'static str]]) -> FilePart {
         shapes,
         inside: &[],
         is_open: false,
+        has_extensions: false,
     }
 }
 
 pub const FILE: &FilePart = &FilePart {
+    has_extensions: true,
     inside: &[
         ("tls", Inside::One(TLS)),
         ("admin", Inside::OrOff(&part(&[keys_of::<AdminKeys>]))),
@@ -95,6 +99,7 @@ const TLS: &FilePart = &FilePart {
 };
 
 pub const SERVICE: &FilePart = &FilePart {
+    has_extensions: true,
     inside: &[
         ("routes", Inside::List(&part(&[keys_of::<RouteKeys>]))),
         ("healthcheck", Inside::One(HEALTH)),
