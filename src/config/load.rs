@@ -4,17 +4,14 @@ use super::check::file::file;
 use super::check::instance::{DEFAULT_INSTANCE, default_state_dir, is_root};
 use super::checked::Config;
 use super::env::Env;
-use super::origins::ValueOrigins;
+use super::include::{Whole, gather};
 use super::overrides::Overrides;
 use super::problem::Problems;
 use super::report::ProblemReport;
-use super::shape::what;
 use super::text::Text;
 use super::variables::VariableSources;
-use super::yaml;
 use crate::plugin::Registry;
 use crate::service::store::Reader;
-use serde_yaml::{Mapping, Value};
 use std::path::{Path, PathBuf};
 
 /// Loads `source`, with `overrides` written over it. Fails with every problem at once.
@@ -28,33 +25,23 @@ pub fn load(
     previous: Option<&Config>,
 ) -> Result<Config, Problems> {
     let sources = VariableSources::beside(Path::new(&source.name), &overrides.env);
-    let mut tree = match yaml::parse(&source.content, &sources) {
-        Ok(tree) => tree,
-        Err(error) => {
-            let report = ProblemReport::new(&source.name, ValueOrigins::default());
-            report.syntax_error(error);
-            return report.finish(None);
-        }
-    };
-    if tree.value.is_null() {
-        tree.value = Value::Mapping(Mapping::new());
-    }
+    let Whole {
+        files,
+        mut tree,
+        is_broken,
+    } = gather(source, &sources);
     let misplaced = overrides.apply(&mut tree);
-    let report = ProblemReport::new(&source.name, tree.places);
+    let report = ProblemReport::new(files, tree.places);
     for error in tree.errors {
         report.syntax_error(error);
+    }
+    if is_broken {
+        return report.finish(None);
     }
     for misplaced in misplaced {
         misplaced.report(&report);
     }
     let at = report.root();
-    if !tree.value.is_mapping() {
-        at.error_hint(
-            format!("expected a mapping, found {}", what(&tree.value)),
-            "begin with `services:`",
-        );
-        return report.finish(None);
-    }
     let config = file(&at, tree.value, &sources, registry, reader, previous);
     let (beside, errors) = sources.problems();
     report.line_errors(&beside, errors);
@@ -84,6 +71,6 @@ pub fn instance(source: &Text, env: &Env) -> String {
 
 fn typed(source: &Text, key: &str, env: &Env) -> Option<String> {
     let sources = VariableSources::beside(Path::new(&source.name), env);
-    let tree = yaml::parse(&source.content, &sources).ok()?;
-    Some(tree.value.get(key)?.as_str()?.to_owned())
+    let whole = gather(source, &sources);
+    Some(whole.tree.value.get(key)?.as_str()?.to_owned())
 }

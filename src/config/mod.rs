@@ -18,6 +18,7 @@ mod diff;
 mod env;
 mod env_file;
 mod filled;
+mod include;
 mod interpolate;
 mod keys;
 mod load;

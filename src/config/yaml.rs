@@ -24,6 +24,8 @@ const BYTES_MAX: usize = 16 << 20;
 /// A problem with the text, such as a key that is given twice or invalid YAML.
 #[derive(Debug)]
 pub struct SyntaxError {
+    /// Number of the file; the one that includes the others is 0.
+    pub file: usize,
     pub line: usize,
     pub column: Option<usize>,
     pub path: String,
@@ -41,13 +43,14 @@ pub struct Tree {
 
 /// Parses `text`, and fills in the variables of each value. They come after the parser, so that no
 /// value can add a key.
-pub fn parse(text: &str, sources: &VariableSources) -> Result<Tree, SyntaxError> {
-    let mut builder = Builder::new(sources);
+pub fn parse(text: &str, file: usize, sources: &VariableSources) -> Result<Tree, SyntaxError> {
+    let mut builder = Builder::new(file, sources);
     if !text.is_empty() {
         builder.tree.places.add("", 1);
     }
     let lines = text.lines().count().max(1);
     let bounded = |mut error: SyntaxError| {
+        error.file = file;
         // The parser's end of file may be a line of its own.
         if error.line > lines {
             let last = text.lines().last().unwrap_or_default();
@@ -75,6 +78,7 @@ pub fn parse(text: &str, sources: &VariableSources) -> Result<Tree, SyntaxError>
 impl SyntaxError {
     fn new(marker: &Marker, message: impl Into<String>) -> Self {
         SyntaxError {
+            file: 0,
             line: marker.line(),
             column: Some(marker.col() + 1),
             path: String::new(),
@@ -119,10 +123,13 @@ struct Builder<'v> {
 }
 
 impl<'v> Builder<'v> {
-    fn new(sources: &'v VariableSources) -> Self {
+    fn new(file: usize, sources: &'v VariableSources) -> Self {
         Builder {
             sources,
-            tree: Tree::default(),
+            tree: Tree {
+                places: ValueOrigins::of_file(file),
+                ..Tree::default()
+            },
             open: Vec::new(),
             anchors: HashMap::new(),
             documents: 0,
@@ -244,7 +251,7 @@ impl<'v> Builder<'v> {
         *key = Some(text.to_owned());
         if entries.contains_key(text) {
             let message = match self.tree.places.of(&path) {
-                Some(ValueOrigin::Line(first)) => {
+                Some(ValueOrigin::Line { line: first, .. }) => {
                     format!("`{text}` is given twice, first on line {first}")
                 }
                 _ => format!("`{text}` is given twice"),
@@ -392,10 +399,11 @@ impl<'v> Builder<'v> {
         for (source, from) in sources {
             let Value::Mapping(source) = source else {
                 let line = match self.tree.places.of(&from) {
-                    Some(ValueOrigin::Line(line)) => line,
+                    Some(ValueOrigin::Line { line, .. }) => line,
                     _ => self.line,
                 };
                 self.tree.errors.push(SyntaxError {
+                    file: 0,
                     line,
                     column: None,
                     path: from,

@@ -36,6 +36,9 @@ const THREADS_MAX: u32 = 1024;
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileKeys {
+    /// Listed for hints and the schema; the files are gathered before.
+    #[expect(dead_code)]
+    pub include: Option<Value>,
     pub listen: Option<Vec<Value>>,
     pub tls: Option<Mapping>,
     /// A mapping, or `off`.

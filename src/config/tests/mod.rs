@@ -5,6 +5,7 @@ mod claims;
 mod containers;
 mod diffs;
 mod failover;
+mod include;
 mod overrides;
 mod plugins;
 mod properties;

@@ -229,7 +229,7 @@ fn unknown_keys_come_with_what_was_meant() {
         edge.yaml:4: unknown key `image`
           hint: move it under `services`, as in `services: { web: { … } }`
         edge.yaml:5: unknown key `colour`
-          hint: the keys here are `listen`, `tls`, `admin`, `instance`, `state_dir`, `threads`, `timeouts`, `max_header_size`, `limits`, `trusted_proxies`, `proxy_protocol`, `max_concurrent_starts`, `services`, `plugins`
+          hint: the keys here are `include`, `listen`, `tls`, `admin`, `instance`, `state_dir`, `threads`, `timeouts`, `max_header_size`, `limits`, `trusted_proxies`, `proxy_protocol`, `max_concurrent_starts`, `services`, `plugins`
         edge.yaml:6: admin: unknown key `lisen`
           hint: did you mean `listen`?
         ",
