@@ -44,7 +44,7 @@ pub struct ContainerKeys {
     /// Variables, and the files that hold their values.
     pub secrets: Option<Mapping>,
     pub volumes: Option<Vec<Value>>,
-    pub networks: Option<Vec<Value>>,
+    pub networks: Option<Value>,
     pub user: Option<Scalar>,
     pub cpus: Option<Scalar>,
     pub memory: Option<Scalar>,
@@ -64,7 +64,7 @@ pub fn template(
     sources: &VariableSources,
 ) -> Option<Template> {
     let image = at.optional("image", keys.image.as_ref(), image_name);
-    let port_inside = at.read("port", keys.port.as_ref(), PORT, port);
+    let port_inside = at.read("port", keys.port.as_ref(), PORT, port_inside);
     let command = command_line(&at.key("command"), keys.command.take());
     let entrypoint = command_line(&at.key("entrypoint"), keys.entrypoint.take());
     let mut environment = environment(&at.key("environment"), keys.environment.take(), sources);
@@ -96,6 +96,25 @@ pub fn template(
         user,
         nano_cpus,
         memory_bytes: memory.map(|bytes| bytes as i64),
+    })
+}
+
+/// The port inside the container; Compose's pair of ports has it behind the colon.
+fn port_inside(typed: &Scalar) -> Result<u16, ValueError> {
+    port(typed).map_err(|error| {
+        let typed = typed.to_string();
+        let inside = typed.rsplit(':').next().unwrap_or_default();
+        let inside = inside.split('/').next().unwrap_or_default();
+        match inside.parse::<u16>() {
+            Ok(inside) if typed.contains([':', '/']) => ValueError::hint(
+                error.message,
+                format!(
+                    "write the port inside the container alone: `port: {inside}`; clients connect \
+                     to `listen`"
+                ),
+            ),
+            _ => error,
+        }
     })
 }
 

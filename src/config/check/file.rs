@@ -6,7 +6,7 @@ use super::instance::{DEFAULT_INSTANCE, instance, state_dir};
 use super::limits::limits;
 use super::plugins::Installer;
 use super::proxies::proxies;
-use super::services::services;
+use super::services::{services, services_of, stray_services};
 use super::timeouts::timeouts;
 use super::tls::{tls, tls_listen};
 use super::value::{addresses, count, is_extension, size};
@@ -15,7 +15,7 @@ use crate::config::checked::Config;
 use crate::config::report::At;
 use crate::config::scalar::Scalar;
 use crate::config::server::Server;
-use crate::config::shape::Shape;
+use crate::config::shape::{Shape, what};
 use crate::config::variables::VariableSources;
 use crate::plugin::Registry;
 use crate::service::store::Reader;
@@ -39,7 +39,7 @@ pub struct FileKeys {
     /// Listed for hints and the schema; the files are gathered before.
     #[expect(dead_code)]
     pub include: Option<Value>,
-    pub listen: Option<Vec<Value>>,
+    pub listen: Option<Value>,
     pub tls: Option<Mapping>,
     /// A mapping, or `off`.
     pub admin: Option<Value>,
@@ -52,7 +52,7 @@ pub struct FileKeys {
     pub trusted_proxies: Option<Vec<Value>>,
     pub proxy_protocol: Option<Vec<Value>>,
     pub max_concurrent_starts: Option<Scalar>,
-    pub services: Option<Mapping>,
+    pub services: Option<Value>,
     pub plugins: Option<Vec<Value>>,
 }
 
@@ -80,10 +80,11 @@ pub fn file(
     reader: Reader,
     previous: Option<&Config>,
 ) -> Option<Config> {
+    let mut strays = false;
     if let Value::Mapping(keys) = &mut value {
         keys.retain(|key, _| !is_extension(key));
+        strays = stray_services(at, keys);
     }
-    let has_services = value.get("services").is_some_and(|value| !value.is_null());
     let mut keys: FileKeys = at.shape(value);
     let installer = Installer {
         registry,
@@ -125,9 +126,14 @@ pub fn file(
     let plugins = installer.global(&at.key("plugins"), keys.plugins);
     let in_services = at.key("services");
     let (services, outlines) = match keys.services {
-        // A value that is no mapping was reported already.
-        None if has_services => (None, Vec::new()),
-        typed => services(&in_services, typed.unwrap_or_default(), sources, &installer),
+        // Services in a wrong place were reported already.
+        None if strays => (None, Vec::new()),
+        typed => {
+            let typed = services_of(&in_services, typed);
+            typed.map_or((None, Vec::new()), |typed| {
+                services(&in_services, typed, sources, &installer)
+            })
+        }
     };
     claims::conflicts(&in_services, &outlines);
     let tls = match keys.tls {
@@ -152,8 +158,28 @@ pub fn file(
     })
 }
 
-fn listen(at: &At<'_>, typed: Option<Vec<Value>>) -> Vec<SocketAddr> {
-    let typed = typed.unwrap_or_else(|| vec![LISTEN.into()]);
+fn listen(at: &At<'_>, typed: Option<Value>) -> Vec<SocketAddr> {
+    let typed = match typed {
+        None => vec![LISTEN.into()],
+        Some(Value::Sequence(typed)) => typed,
+        Some(other) => {
+            let shown = match &other {
+                Value::String(text) => text.trim_start_matches(':').to_owned(),
+                Value::Number(number) => number.to_string(),
+                _ => String::new(),
+            };
+            let meant = match (shown.parse::<u16>(), shown.parse::<SocketAddr>()) {
+                (Ok(port), _) => format!("0.0.0.0:{port}"),
+                (_, Ok(address)) => address.to_string(),
+                _ => LISTEN.to_owned(),
+            };
+            at.error_hint(
+                format!("expected a list, found {}", what(&other)),
+                format!("write `listen: [\"{meant}\"]`"),
+            );
+            return Vec::new();
+        }
+    };
     if typed.is_empty() {
         at.error_hint(
             "is empty",

@@ -17,6 +17,7 @@ mod dns;
 mod env_file;
 mod environment;
 pub mod file;
+mod foreign_keys;
 pub mod forward;
 pub mod health;
 pub mod hold;

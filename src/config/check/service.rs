@@ -3,8 +3,9 @@
 use super::addresses::fixed;
 use super::concurrency::as_target;
 use super::container::{ContainerKeys, first_port, template};
+use super::foreign_keys;
 use super::forward::{self, ForwardKeys};
-use super::health::health;
+use super::health::{health, health_keys};
 use super::image::pull;
 use super::outline::Outline;
 use super::plugins::Installer;
@@ -49,36 +50,7 @@ pub struct ServiceKeys {
 
 impl Shape for ServiceKeys {
     fn elsewhere(key: &str) -> Option<&'static str> {
-        match key {
-            "min"
-            | "max"
-            | "policy"
-            | "requests_per_replica"
-            | "spare"
-            | "idle_timeout"
-            | "stop_after" => Some("move it under `scale`"),
-            "interval" | "timeout" | "start_period" => Some("move it under `healthcheck`"),
-            "host" | "path" => Some("move it under `routes`, as in `routes: [{ path: /api }]`"),
-            "deploy" | "replicas" => {
-                Some("use `scale: { min: …, max: … }`; `update_config` belongs to the service")
-            }
-            "pull_policy" => Some("use `pull`"),
-            "rollback_config" => Some("leave it out: a rollback takes the same steps"),
-            "parallelism" | "order" | "delay" | "monitor" | "failure_action" => {
-                Some("move it under `update_config`")
-            }
-            "build" => Some("build the image first, and name it with `image`"),
-            "restart" => Some("leave it out: replicas that fail are always replaced"),
-            "container_name" => Some("leave it out: replicas are named after service and port"),
-            "ports" | "expose" => {
-                Some("`port` is the port inside the container; host ports start at `first_port`")
-            }
-            "mem_limit" => Some("use `memory`"),
-            "lb_policy" | "strategy" | "load_balancing" => Some("use `balance`"),
-            "sticky" => Some("use `balance: { hash: { cookie: … } }`"),
-            "concurrency" | "hard_limit" | "maxconn" => Some("use `container_concurrency`"),
-            _ => None,
-        }
+        foreign_keys::hint(key)
     }
 }
 
@@ -110,7 +82,7 @@ pub fn service(
     };
     let default = if is_fixed { "tcp" } else { "answers" };
     let in_health = at.key("healthcheck");
-    let typed = mapping(&in_health, keys.healthcheck.take(), "{ type: tcp }");
+    let typed = health_keys(&in_health, keys.healthcheck.take());
     let forward = forward::forward(at, forward);
     let upstream = forward.as_ref().map(|forward| forward.upstream.clone());
     let upstream = upstream.unwrap_or_default();

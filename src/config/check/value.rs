@@ -200,11 +200,27 @@ pub fn size(range: RangeInclusive<u64>) -> impl Fn(&Scalar) -> Result<u64, Value
         if range.contains(&bytes) {
             return Ok(bytes);
         }
-        Err(ValueError::new(format!(
+        let message = format!(
             "expected {} to {}, found `{shown}`",
             ByteSize::b(*range.start()).display().iec(),
             ByteSize::b(*range.end()).display().iec()
-        )))
+        );
+        let number = shown.trim().parse::<u64>().ok();
+        let units = ["KiB", "MiB", "GiB"].into_iter().zip([10, 20, 30]);
+        let mut meant = units.filter(|(_, power)| {
+            let bytes = number.and_then(|number| number.checked_mul(1 << power));
+            bytes.is_some_and(|bytes| range.contains(&bytes))
+        });
+        Err(match meant.next() {
+            Some((unit, _)) => ValueError::hint(
+                message,
+                format!(
+                    "a number alone counts bytes: write `{}{unit}`",
+                    shown.trim()
+                ),
+            ),
+            None => ValueError::new(message),
+        })
     }
 }
 

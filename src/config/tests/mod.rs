@@ -6,6 +6,7 @@ mod containers;
 mod diffs;
 mod failover;
 mod include;
+mod mistakes;
 mod overrides;
 mod plugins;
 mod properties;
