@@ -7,11 +7,15 @@ use crate::plugin::Registry;
 use crate::service::store;
 use clap::Args;
 use serde::Serialize;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 #[derive(Args)]
 pub struct Check {
+    /// The configuration, as with `-c`
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    path: Option<PathBuf>,
     #[command(flatten)]
     file: ConfigFile,
     #[command(flatten)]
@@ -30,7 +34,7 @@ struct Checked<'a> {
 
 impl Check {
     pub fn run(self, registry: &Registry) -> ExitCode {
-        let (name, result) = match config::find(self.file.config, &Env::process()) {
+        let (name, result) = match config::find(self.path.or(self.file.config), &Env::process()) {
             Ok(text) => {
                 let (_writer, reader) = store::store();
                 let overrides = Overrides::new(Flags::default(), Env::process());

@@ -48,7 +48,7 @@ pub use diff::{Change, Diff, diff};
 pub use env::Env;
 pub use load::{instance, load, state_dir};
 pub use name::name_of;
-pub use overrides::{Flags, Overrides};
+pub use overrides::{Flags, Overrides, listen_address};
 pub use plugged::Plugged;
 pub use problem::{Problem, Problems};
 pub use schema::schema;

@@ -176,7 +176,7 @@ impl Overrides {
             return Some(("--listen", addresses.collect()));
         }
         let (origin, listed) = self.variable("TIDEGATE_LISTEN")?;
-        let addresses = listed.split(',').map(|address| address.trim().to_owned());
+        let addresses = listed.split(',').map(listen_address);
         Some((origin, addresses.collect()))
     }
 
@@ -192,6 +192,16 @@ impl Overrides {
 
     fn variable(&self, name: &'static str) -> Option<Given<String>> {
         Some((name, self.env.get(name)?))
+    }
+}
+
+/// An address to listen on as flags and variables give it: a port alone is one of every interface.
+pub fn listen_address(typed: &str) -> String {
+    let typed = typed.trim();
+    let port = typed.strip_prefix(':').unwrap_or(typed);
+    match port.parse::<u16>() {
+        Ok(port) => format!("0.0.0.0:{port}"),
+        Err(_) => typed.to_owned(),
     }
 }
 

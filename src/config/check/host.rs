@@ -13,8 +13,8 @@ pub fn host_of(typed: &Scalar) -> Result<String, ValueError> {
     let hint = match (scheme, port, path) {
         ("", "", "") if !rest.contains(['/', ':']) => None,
         (_, "", "") if !scheme.is_empty() => Some(format!("leave the scheme out: `{name}`")),
-        ("", _, "") => Some(format!("leave the port out: `{name}`")),
-        (_, _, "") => Some(format!("leave scheme and port out: `{name}`")),
+        ("", _, "") if rest.contains(':') => Some(format!("leave the port out: `{name}`")),
+        (_, _, "") if !scheme.is_empty() => Some(format!("leave scheme and port out: `{name}`")),
         _ => Some(format!("write `host: {name}` and `path: /{path}`")),
     };
     if let Some(hint) = hint {
