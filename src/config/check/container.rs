@@ -16,7 +16,6 @@ use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 use std::collections::btree_map::Entry;
 
-const FIRST_PORT: u16 = 8000;
 const PORT: u16 = 80;
 /// Docker's lower limit.
 const MEMORY_BYTES_MIN: u64 = 6 << 20;
@@ -52,15 +51,18 @@ pub struct ContainerKeys {
 
 impl Shape for ContainerKeys {}
 
-pub fn first_port(at: &At<'_>, keys: &ContainerKeys) -> Option<u16> {
-    at.read("first_port", keys.first_port.as_ref(), FIRST_PORT, port)
+/// First host port; the inner `None`: to be chosen.
+pub fn first_port(at: &At<'_>, keys: &ContainerKeys) -> Option<Option<u16>> {
+    at.read("first_port", keys.first_port.as_ref(), None, |typed| {
+        port(typed).map(Some)
+    })
 }
 
 /// The template; `None` after a problem.
 pub fn template(
     at: &At<'_>,
     keys: &mut ContainerKeys,
-    first_port: Option<u16>,
+    first_port: Option<Option<u16>>,
     sources: &VariableSources,
 ) -> Option<Template> {
     let image = at.optional("image", keys.image.as_ref(), image_name);
@@ -86,7 +88,8 @@ pub fn template(
         image: image?,
         image_id: None,
         port: port_inside?,
-        first_port: first_port?,
+        // Chosen when the ports of all services are known.
+        first_port: first_port?.unwrap_or_default(),
         command,
         entrypoint,
         environment: environment.into(),

@@ -23,6 +23,7 @@ use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 
 const LISTEN: &str = "0.0.0.0:80";
@@ -125,7 +126,7 @@ pub fn file(
     let server = server(at, &mut keys, &both);
     let plugins = installer.global(&at.key("plugins"), keys.plugins);
     let in_services = at.key("services");
-    let (services, outlines) = match keys.services {
+    let (mut services, mut outlines) = match keys.services {
         // Services in a wrong place were reported already.
         None if strays => (None, Vec::new()),
         typed => {
@@ -141,6 +142,13 @@ pub fn file(
         Some(typed) => tls(&in_tls, typed, secure, &outlines).map(Some),
     };
     let ours: Vec<SocketAddr> = both.into_iter().chain(admin.flatten()).collect();
+    ports::choose(&mut outlines, &ours, previous);
+    for (service, outline) in services.iter_mut().flatten().zip(&outlines) {
+        if let Some(first) = outline.ports.and_then(|ports| ports.first) {
+            let spec = Arc::make_mut(&mut service.spec);
+            spec.set_first_port(first);
+        }
+    }
     ports::conflicts(&in_services, &outlines, &ours);
     loops(&in_services, services.as_deref().unwrap_or_default(), &ours);
     Some(Config {

@@ -7,7 +7,7 @@ use super::foreign_keys;
 use super::forward::{self, ForwardKeys};
 use super::health::{health, health_keys};
 use super::image::pull;
-use super::outline::Outline;
+use super::outline::{Outline, Ports};
 use super::plugins::Installer;
 use super::route::routes;
 use super::scale::{self, Scaling, scaler};
@@ -134,7 +134,10 @@ pub fn service(
             scale::scale(&in_scale, name, typed, installer)
         });
         let (scale, plugged) = scale.unwrap_or((None, None));
-        ports = first_port.zip(scale.as_ref().map(|scale| scale.bounds.max));
+        let count = scale.as_ref().map(|scale| scale.bounds.max);
+        ports = first_port
+            .zip(count)
+            .map(|(first, count)| Ports { first, count });
         scaling = scale.zip(plugged);
     }
 
