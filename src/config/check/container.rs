@@ -11,7 +11,7 @@ use crate::config::report::At;
 use crate::config::scalar::Scalar;
 use crate::config::shape::Shape;
 use crate::config::variables::VariableSources;
-use crate::service::spec::Template;
+use crate::service::spec::{ContainerSettings, Template};
 use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 use std::collections::btree_map::Entry;
@@ -63,6 +63,7 @@ pub fn template(
     at: &At<'_>,
     keys: &mut ContainerKeys,
     first_port: Option<Option<u16>>,
+    settings: ContainerSettings,
     sources: &VariableSources,
 ) -> Option<Template> {
     let image = at.optional("image", keys.image.as_ref(), image_name);
@@ -99,6 +100,7 @@ pub fn template(
         user,
         nano_cpus,
         memory_bytes: memory.map(|bytes| bytes as i64),
+        settings,
     })
 }
 

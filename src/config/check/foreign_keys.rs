@@ -54,8 +54,8 @@ pub fn hint(key: &str) -> Option<&'static str> {
             "use `networks: [NAME]`; replicas cannot share the host's network, because each needs \
              an address of its own"
         }
-        "gpus" => "leave it out: containers get no GPUs",
-        "labels" => "leave it out: routes, health checks and plugins have keys of their own here",
+        "privileged" => "leave it out, and give what is needed: `cap_add`, `devices`",
+        "dns" | "dns_search" => "leave it out: containers resolve names as their network does",
         _ => return None,
     })
 }

@@ -11,6 +11,7 @@ use super::outline::{Outline, Ports};
 use super::plugins::Installer;
 use super::route::routes;
 use super::scale::{self, Scaling, scaler};
+use super::settings::{SettingsKeys, settings};
 use super::update::update;
 use super::value::{self, mapping, maybe_zero_duration};
 use crate::config::checked::ServiceConfig;
@@ -68,12 +69,23 @@ pub fn service(
     let is_fixed = is_given("addresses");
     let has_image = is_given("image");
     let has_routes = is_given("routes");
-    let for_containers = keys_of::<ContainerKeys>().iter().chain(FOR_CONTAINERS);
-    let given = for_containers.copied().filter(|key| is_given(key));
+    let for_containers = [
+        keys_of::<ContainerKeys>(),
+        keys_of::<SettingsKeys>(),
+        FOR_CONTAINERS,
+    ]
+    .concat();
+    let given = for_containers.into_iter().filter(|key| is_given(key));
     let given: Vec<&str> = given.collect();
     let mut container: ContainerKeys = at.part(&mut typed);
+    let settings_keys: SettingsKeys = at.part(&mut typed);
     let forward: ForwardKeys = at.part(&mut typed);
-    let known = [keys_of::<ContainerKeys>(), keys_of::<ForwardKeys>()].concat();
+    let known = [
+        keys_of::<ContainerKeys>(),
+        keys_of::<SettingsKeys>(),
+        keys_of::<ForwardKeys>(),
+    ]
+    .concat();
     let mut keys: ServiceKeys = at.shape_beside(Value::Mapping(typed), &known);
 
     let routes = match keys.routes.take() {
@@ -125,7 +137,8 @@ pub fn service(
             );
         }
         let first_port = first_port(at, &container);
-        source = template(at, &mut container, first_port, sources).map(Source::Container);
+        let settings = settings(at, settings_keys);
+        source = template(at, &mut container, first_port, settings, sources).map(Source::Container);
         let in_scale = at.key("scale");
         let scale = mapping(&in_scale, keys.scale.take(), "{ min: 1, max: 10 }");
         let limit = forward.as_ref().and_then(|it| it.container_concurrency);

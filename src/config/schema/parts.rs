@@ -16,6 +16,7 @@ use crate::config::check::retries::RetriesKeys;
 use crate::config::check::route::RouteKeys;
 use crate::config::check::scale::ScaleKeys;
 use crate::config::check::service::ServiceKeys;
+use crate::config::check::settings::SettingsKeys;
 use crate::config::check::timeouts::TimeoutsKeys;
 use crate::config::check::tls::TlsKeys;
 use crate::config::check::update::UpdateKeys;
@@ -122,6 +123,7 @@ pub const SERVICE: &FilePart = &FilePart {
     ],
     ..part(&[
         keys_of::<ContainerKeys>,
+        keys_of::<SettingsKeys>,
         keys_of::<ForwardKeys>,
         keys_of::<ServiceKeys>,
     ])

@@ -59,10 +59,12 @@ fn typed(value: &str) -> Value {
         return range(low, high);
     }
     match value {
-        "text or list" | "path or list" | "name, URL or list of them" => {
-            json!({ "anyOf": [text, { "type": "array" }] })
+        "text or list" | "path or list" | "name, URL or list of them" | "`all`, number or list" => {
+            json!({ "anyOf": [any(), { "type": "array" }] })
         }
-        "mapping, or list of `KEY=VALUE`" => json!({ "type": ["object", "array"] }),
+        "mapping, or list of `KEY=VALUE`" | "list of `NAME:ADDRESS`, or mapping" => {
+            json!({ "type": ["object", "array"] })
+        }
         _ if value.starts_with("size") => size(),
         _ if value.starts_with("mapping") => json!({ "type": "object" }),
         _ => any(),

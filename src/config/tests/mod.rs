@@ -11,6 +11,7 @@ mod overrides;
 mod plugins;
 mod properties;
 mod services;
+mod settings;
 mod sleep;
 mod stubs;
 mod text;
