@@ -221,15 +221,21 @@ impl Misplaced {
     }
 }
 
-/// A service that only the command line names. The path of its health check comes from the
-/// specification that Tidegate descends from; images without it answer 404, which passes.
+/// A service that only the command line names. The path of its health check and its policy come
+/// from the specification that Tidegate descends from; images without the path answer 404, which
+/// passes.
 fn default_service() -> Value {
     let health = [
         ("type".into(), "answers".into()),
         ("path".into(), "/api/v1/_health".into()),
     ];
-    let health = Value::Mapping(health.into_iter().collect());
-    Value::Mapping([("healthcheck".into(), health)].into_iter().collect())
+    let scale = [("policy".into(), "requests".into())];
+    let keys = [
+        ("healthcheck", Value::Mapping(health.into_iter().collect())),
+        ("scale", Value::Mapping(scale.into_iter().collect())),
+    ];
+    let keys = keys.into_iter().map(|(key, value)| (key.into(), value));
+    Value::Mapping(keys.collect())
 }
 
 fn entry<'v>(value: &'v mut Value, key: &str) -> Option<&'v mut Value> {

@@ -10,7 +10,7 @@ use super::image::pull;
 use super::outline::{Outline, Ports};
 use super::plugins::Installer;
 use super::route::routes;
-use super::scale::{self, Scaling, scaler};
+use super::scale::{self, Scaling, implied_policy, scaler};
 use super::settings::{SettingsKeys, settings};
 use super::update::update;
 use super::value::{self, mapping, maybe_zero_duration};
@@ -140,10 +140,11 @@ pub fn service(
         let settings = settings(at, settings_keys);
         source = template(at, &mut container, first_port, settings, sources).map(Source::Container);
         let in_scale = at.key("scale");
-        let scale = mapping(&in_scale, keys.scale.take(), "{ min: 1, max: 10 }");
+        let scale = mapping(&in_scale, keys.scale.take(), "{ min: 1, max: 4 }");
         let limit = forward.as_ref().and_then(|it| it.container_concurrency);
         let scale = scale.map(|mut typed| {
-            as_target(&in_scale, &mut typed, limit);
+            let implied = implied_policy(&typed, installer.registry);
+            as_target(&in_scale, &mut typed, limit, implied);
             scale::scale(&in_scale, name, typed, installer)
         });
         let (scale, plugged) = scale.unwrap_or((None, None));

@@ -3,6 +3,7 @@
 mod balance;
 mod claims;
 mod containers;
+mod default_scaling;
 mod diffs;
 mod failover;
 mod include;

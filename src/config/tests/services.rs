@@ -157,7 +157,7 @@ fn bounds_do_not_cross() {
         &web("scale: 3"),
         "
         edge.yaml:4: services.web.scale: expected a mapping, found `3`
-          hint: as in `{ min: 1, max: 10 }`
+          hint: as in `{ min: 1, max: 4 }`
         ",
     );
 }
