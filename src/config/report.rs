@@ -3,7 +3,7 @@
 use super::env_file::LineError;
 use super::origins::{ValueOrigin, ValueOrigins, join};
 use super::problem::{Problem, Problems};
-use super::yaml::SyntaxError;
+use super::syntax_error::SyntaxError;
 use std::cell::RefCell;
 use std::path::Path;
 

@@ -254,3 +254,12 @@ services:
         ),
     );
 }
+
+#[test]
+fn no_tag_shows_a_value() {
+    let folder = folder_with("PORT=hunter2\n");
+    let problems = load_in(folder.path(), &web("port: !!int $PORT"))
+        .err()
+        .unwrap();
+    assert!(!problems.to_string().contains("hunter2"), "{problems}");
+}
