@@ -190,7 +190,7 @@ async fn wrong_usage_is_2() {
         &["run", "--listen", "here"],
         &["run", "--min", "-1"],
         &["run", "-c"],
-        &["check", "extra"],
+        &["check", "edge.yaml", "extra"],
         &["status", "--rm"],
     ] {
         let ran = tidegate(arguments).await;

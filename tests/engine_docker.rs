@@ -61,6 +61,15 @@ async fn a_container_is_made_as_the_template_says_and_hardened() {
         template.user = Some("1234".into());
         template.memory_bytes = Some(64 << 20);
         template.nano_cpus = Some(500_000_000);
+        template
+            .settings
+            .labels
+            .insert("team".into(), "shop".into());
+        template.settings.hostname = Some("shop".into());
+        template
+            .settings
+            .tmpfs
+            .insert("/scratch".into(), "size=64k".into());
     });
     let id = bench.start(21010).await.unwrap();
     let address = bench.only().await.addresses[0];
@@ -75,6 +84,14 @@ async fn a_container_is_made_as_the_template_says_and_hardened() {
         ("{{.HostConfig.RestartPolicy.Name}}", "no"),
         ("{{.HostConfig.SecurityOpt}}", "[no-new-privileges]"),
         ("{{.HostConfig.PidsLimit}}", "4096"),
+        ("{{.HostConfig.LogConfig.Type}}", "json-file"),
+        (
+            "{{json .HostConfig.LogConfig.Config}}",
+            "{\"max-file\":\"3\",\"max-size\":\"10m\"}",
+        ),
+        ("{{json .HostConfig.Tmpfs}}", "{\"/scratch\":\"size=64k\"}"),
+        ("{{.Config.Hostname}}", "shop"),
+        ("{{index .Config.Labels \"team\"}}", "shop"),
         ("{{index .Config.Labels \"io.tidegate.managed\"}}", "true"),
         ("{{index .Config.Labels \"io.tidegate.port\"}}", "8080"),
     ] {

@@ -25,8 +25,8 @@ pub struct ServiceFlags {
     /// The port on which the program listens inside the container
     #[arg(long, value_name = "N")]
     pub port: Option<u16>,
-    /// The address to listen on, as in 0.0.0.0:80; repeatable
-    #[arg(long, value_name = "ADDR")]
+    /// The address to listen on, as in 0.0.0.0:80, or a port alone for every interface; repeatable
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub listen: Vec<SocketAddr>,
     /// The path that a healthy replica answers with 200, or `tcp`: a connection is enough
     /// [default: any answer below 500]
@@ -58,6 +58,13 @@ pub struct OutputForm {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+fn listen_address(typed: &str) -> Result<SocketAddr, String> {
+    let typed = config::listen_address(typed);
+    typed.parse().map_err(|_| {
+        "expected an IP address and a port, as in 0.0.0.0:8080, or a port alone".to_owned()
+    })
 }
 
 impl ConfigFile {

@@ -1,12 +1,14 @@
 //! The list of commands.
 
 use super::arguments::OutputForm;
+use super::output::{WRONG_USAGE, complain};
 use super::{
-    certs, check, completions, deploy, events, explain, init, logs, man, plan, reload, replace,
-    run, scale, schema, simulate, status, top, trust, version,
+    certs, check, completions, deploy, events, explain, foreign_commands, init, logs, man, plan,
+    reload, replace, run, scale, schema, simulate, status, top, trust, version,
 };
 use crate::plugin::Registry;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -66,7 +68,9 @@ enum Command {
 
 /// Parses the command line and runs the command.
 pub fn main(registry: Registry, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match Cli::parse_from(arguments).command {
+    let matches = command().try_get_matches_from(arguments);
+    let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+    match cli.unwrap_or_else(|error| refuse(&error)).command {
         Command::Run(run) => run.run(registry),
         Command::Check(check) => check.run(&registry),
         Command::Plan(plan) => plan.run(&registry),
@@ -84,8 +88,94 @@ pub fn main(registry: Registry, arguments: impl IntoIterator<Item = OsString>) -
         Command::Simulate(simulate) => simulate.run(&registry),
         Command::Init(init) => init.run(&registry),
         Command::Schema => schema::run(&registry),
-        Command::Completions(completions) => completions.run(Cli::command()),
-        Command::Man(man) => man.run(Cli::command()),
+        Command::Completions(completions) => completions.run(command()),
+        Command::Man(man) => man.run(command()),
         Command::Version(output) => version::run(&output),
+    }
+}
+
+/// The command line, with `-f FILE` for `-c FILE` wherever `-f` means nothing else.
+fn command() -> clap::Command {
+    let mut command = Cli::command();
+    let has_file = |command: &clap::Command| {
+        let mut arguments = command.get_arguments();
+        arguments.any(|argument| argument.get_id() == "config")
+            && command
+                .get_arguments()
+                .all(|argument| argument.get_short() != Some('f'))
+    };
+    let names = command
+        .get_subcommands()
+        .filter(|command| has_file(command));
+    let names: Vec<String> = names.map(|command| command.get_name().to_owned()).collect();
+    for name in names {
+        command = command.mut_subcommand(name, |command| {
+            command.mut_arg("config", |argument| argument.visible_short_alias('f'))
+        });
+    }
+    command
+}
+
+/// Ends the process for a wrong command line. Names of other programs' commands come with what to
+/// type here, instead of the name that looks most alike.
+fn refuse(error: &clap::Error) -> ! {
+    if error.kind() == ErrorKind::InvalidSubcommand
+        && let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand)
+        && let Some(hint) = foreign_commands::hint(typed)
+    {
+        complain(format_args!(
+            "tidegate: there is no command `{typed}`\n  hint: {hint}"
+        ));
+        std::process::exit(i32::from(WRONG_USAGE));
+    }
+    error.exit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_file_may_follow_check_and_f() {
+        let parses = |line: &str| {
+            let words = line.split_whitespace().map(OsString::from);
+            command().try_get_matches_from(words).is_ok()
+        };
+        for line in [
+            "tidegate check edge.yaml",
+            "tidegate check -f edge.yaml",
+            "tidegate run -f edge.yaml --listen 8080",
+            "tidegate status -f edge.yaml web",
+            "tidegate logs -f web",
+            "tidegate events -f -c edge.yaml",
+            "tidegate init",
+        ] {
+            assert!(parses(line), "{line}");
+        }
+        for line in [
+            "tidegate check a.yaml -c b.yaml",
+            "tidegate run edge.yaml",
+            "tidegate stop",
+        ] {
+            assert!(!parses(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn commands_of_other_programs_lead_to_ours() {
+        for name in [
+            "stop", "start", "restart", "up", "down", "ls", "validate", "rollback",
+        ] {
+            assert!(foreign_commands::hint(name).is_some(), "{name}");
+        }
+        // A name of ours never gets here.
+        for command in command().get_subcommands() {
+            assert_eq!(foreign_commands::hint(command.get_name()), None);
+        }
     }
 }

@@ -9,6 +9,7 @@ mod completions;
 mod deploy;
 mod events;
 mod explain;
+mod foreign_commands;
 mod init;
 mod logs;
 mod man;

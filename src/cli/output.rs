@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Failed while running.
 pub const FAILED: u8 = 1;
+/// Wrong usage, as clap has it.
+pub const WRONG_USAGE: u8 = 2;
 /// Bad configuration, as in `sysexits.h`.
 pub const BAD_CONFIGURATION: u8 = 64;
 /// `plan` would change something.

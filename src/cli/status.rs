@@ -22,6 +22,9 @@ const LAST_WORDS: usize = 3;
 
 #[derive(Args)]
 pub struct Status {
+    /// Only this service
+    #[arg(value_name = "SERVICE")]
+    service: Option<String>,
     #[command(flatten)]
     running: Running,
 }
@@ -32,7 +35,13 @@ impl Status {
             Ok(client) => client,
             Err(code) => return code,
         };
-        match client.get::<Overview>("/api/v1/services") {
+        let overview = client.get::<Overview>("/api/v1/services");
+        let overview = match overview.map(|overview| self.chosen(overview)) {
+            Ok(Ok(overview)) => Ok(overview),
+            Ok(Err(why)) => return fail(FAILED, why),
+            Err(error) => Err(error),
+        };
+        match overview {
             Ok(overview) if self.running.output.json => print_json(&overview),
             Ok(overview) => {
                 // A process of an older version has none.
@@ -40,6 +49,27 @@ impl Status {
                 print(table(&overview) + &certs::summary(&certificates))
             }
             Err(error) => fail(FAILED, error),
+        }
+    }
+}
+
+impl Status {
+    /// The overview of the service that was asked for.
+    fn chosen(&self, mut overview: Overview) -> Result<Overview, String> {
+        let Some(wanted) = &self.service else {
+            return Ok(overview);
+        };
+        let names = overview.services.iter().map(|it| it.name.to_string());
+        let names: Vec<String> = names.collect();
+        overview
+            .services
+            .retain(|it| it.name.to_string() == *wanted);
+        match overview.services.is_empty() {
+            true => Err(format!(
+                "there is no service `{wanted}`; there are: {}",
+                names.join(", ")
+            )),
+            false => Ok(overview),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::plugged::Plugged;
 use super::server::Server;
+use super::variables::UsedVariable;
 use crate::certs::{Held, TlsSettings};
 use crate::plugin::{Background, Probe, Scaler};
 use crate::service::spec::Spec;
@@ -29,6 +30,8 @@ pub struct Config {
     pub plugins: Vec<Arc<Plugged>>,
     /// Tasks of newly installed plugins, which are not running yet.
     pub background: Vec<(Arc<Plugged>, Background)>,
+    /// Variables that the file refers to.
+    pub variables: Vec<UsedVariable>,
 }
 
 impl Config {

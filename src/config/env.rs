@@ -21,7 +21,12 @@ impl Env {
 
     /// Value of a variable; `None` also for an empty one, as `${NAME:-}` treats it.
     pub fn get(&self, name: &str) -> Option<String> {
-        (self.0)(name).filter(|value| !value.is_empty())
+        self.lookup(name).filter(|value| !value.is_empty())
+    }
+
+    /// Value of a variable, which may be empty.
+    pub fn lookup(&self, name: &str) -> Option<String> {
+        (self.0)(name)
     }
 }
 

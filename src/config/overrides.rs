@@ -176,7 +176,7 @@ impl Overrides {
             return Some(("--listen", addresses.collect()));
         }
         let (origin, listed) = self.variable("TIDEGATE_LISTEN")?;
-        let addresses = listed.split(',').map(|address| address.trim().to_owned());
+        let addresses = listed.split(',').map(listen_address);
         Some((origin, addresses.collect()))
     }
 
@@ -192,6 +192,16 @@ impl Overrides {
 
     fn variable(&self, name: &'static str) -> Option<Given<String>> {
         Some((name, self.env.get(name)?))
+    }
+}
+
+/// An address to listen on as flags and variables give it: a port alone is one of every interface.
+pub fn listen_address(typed: &str) -> String {
+    let typed = typed.trim();
+    let port = typed.strip_prefix(':').unwrap_or(typed);
+    match port.parse::<u16>() {
+        Ok(port) => format!("0.0.0.0:{port}"),
+        Err(_) => typed.to_owned(),
     }
 }
 
@@ -211,15 +221,21 @@ impl Misplaced {
     }
 }
 
-/// A service that only the command line names. The path of its health check comes from the
-/// specification that Tidegate descends from; images without it answer 404, which passes.
+/// A service that only the command line names. The path of its health check and its policy come
+/// from the specification that Tidegate descends from; images without the path answer 404, which
+/// passes.
 fn default_service() -> Value {
     let health = [
         ("type".into(), "answers".into()),
         ("path".into(), "/api/v1/_health".into()),
     ];
-    let health = Value::Mapping(health.into_iter().collect());
-    Value::Mapping([("healthcheck".into(), health)].into_iter().collect())
+    let scale = [("policy".into(), "requests".into())];
+    let keys = [
+        ("healthcheck", Value::Mapping(health.into_iter().collect())),
+        ("scale", Value::Mapping(scale.into_iter().collect())),
+    ];
+    let keys = keys.into_iter().map(|(key, value)| (key.into(), value));
+    Value::Mapping(keys.collect())
 }
 
 fn entry<'v>(value: &'v mut Value, key: &str) -> Option<&'v mut Value> {

@@ -66,7 +66,7 @@ pub(super) fn find_among(
     Ok(Text::built_in())
 }
 
-fn read(path: &Path) -> std::io::Result<Text> {
+pub(super) fn read(path: &Path) -> std::io::Result<Text> {
     let mut content = String::new();
     let file = File::open(path)?;
     let bytes = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut content)?;
@@ -80,7 +80,14 @@ fn read(path: &Path) -> std::io::Result<Text> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error, hint: &str) -> Problems {
-    let why = match error.kind() {
+    let why = reason_unreadable(error);
+    let message = format!("cannot read the configuration: {why}");
+    Problems::whole(path.display().to_string(), message, Some(hint.to_owned()))
+}
+
+/// Reason why a file cannot be read, in words.
+pub(super) fn reason_unreadable(error: &std::io::Error) -> String {
+    match error.kind() {
         ErrorKind::NotFound => "there is no such file".to_owned(),
         ErrorKind::PermissionDenied => "reading it is not permitted".to_owned(),
         ErrorKind::IsADirectory => "it is a folder".to_owned(),
@@ -89,7 +96,5 @@ fn unreadable(path: &Path, error: &std::io::Error, hint: &str) -> Problems {
             format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20)
         }
         _ => error.to_string(),
-    };
-    let message = format!("cannot read the configuration: {why}");
-    Problems::whole(path.display().to_string(), message, Some(hint.to_owned()))
+    }
 }

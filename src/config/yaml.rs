@@ -3,7 +3,11 @@
 //! One pass over the parser's events makes both, so that they cannot disagree. Keys are always
 //! text, whatever they look like: `80: x` has the key "80".
 
+use super::filled::filled;
 use super::origins::{ValueOrigin, ValueOrigins, join};
+use super::syntax_error::SyntaxError;
+use super::value_size::{Size, size};
+use super::variables::VariableSources;
 use saphyr::{Scalar, ScalarStyle, Tag};
 use saphyr_parser::{Event, Marker, Parser};
 use serde_yaml::{Mapping, Value};
@@ -18,15 +22,6 @@ const NODES_MAX: usize = 100_000;
 /// largest file.
 const BYTES_MAX: usize = 16 << 20;
 
-/// A problem with the text, such as a key that is given twice or invalid YAML.
-#[derive(Debug)]
-pub struct SyntaxError {
-    pub line: usize,
-    pub column: Option<usize>,
-    pub path: String,
-    pub message: String,
-}
-
 #[derive(Debug, Default)]
 pub struct Tree {
     pub value: Value,
@@ -35,13 +30,16 @@ pub struct Tree {
     pub errors: Vec<SyntaxError>,
 }
 
-pub fn parse(text: &str) -> Result<Tree, SyntaxError> {
-    let mut builder = Builder::default();
+/// Parses `text`, and fills in the variables of each value. They come after the parser, so that no
+/// value can add a key.
+pub fn parse(text: &str, file: usize, sources: &VariableSources) -> Result<Tree, SyntaxError> {
+    let mut builder = Builder::new(file, sources);
     if !text.is_empty() {
         builder.tree.places.add("", 1);
     }
     let lines = text.lines().count().max(1);
     let bounded = |mut error: SyntaxError| {
+        error.file = file;
         // The parser's end of file may be a line of its own.
         if error.line > lines {
             let last = text.lines().last().unwrap_or_default();
@@ -52,10 +50,14 @@ pub fn parse(text: &str) -> Result<Tree, SyntaxError> {
     };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
-            bounded(SyntaxError::new(
-                error.marker(),
-                format!("not valid YAML: {}", error.info()),
-            ))
+            let line = text.lines().nth(error.marker().line().saturating_sub(1));
+            let has_braces = line.is_some_and(|line| line.contains("${"));
+            let message = format!("not valid YAML: {}", error.info());
+            bounded(SyntaxError {
+                hint: has_braces
+                    .then(|| "inside of `{ }` and `[ ]`, put `${…}` in quotes".to_owned()),
+                ..SyntaxError::new(error.marker(), message)
+            })
         })?;
         builder.line = span.start.line().min(lines);
         builder.event(event, &span.start).map_err(bounded)?;
@@ -64,24 +66,6 @@ pub fn parse(text: &str) -> Result<Tree, SyntaxError> {
         errors: builder.tree.errors.into_iter().map(bounded).collect(),
         ..builder.tree
     })
-}
-
-impl SyntaxError {
-    fn new(marker: &Marker, message: impl Into<String>) -> Self {
-        SyntaxError {
-            line: marker.line(),
-            column: Some(marker.col() + 1),
-            path: String::new(),
-            message: message.into(),
-        }
-    }
-
-    fn at(self, path: impl Into<String>) -> Self {
-        SyntaxError {
-            path: path.into(),
-            ..self
-        }
-    }
 }
 
 /// A list or mapping that is still open.
@@ -100,8 +84,8 @@ enum Content {
     },
 }
 
-#[derive(Default)]
-struct Builder {
+struct Builder<'v> {
+    sources: &'v VariableSources,
     tree: Tree,
     open: Vec<Open>,
     anchors: HashMap<usize, (Value, String)>,
@@ -111,7 +95,23 @@ struct Builder {
     line: usize,
 }
 
-impl Builder {
+impl<'v> Builder<'v> {
+    fn new(file: usize, sources: &'v VariableSources) -> Self {
+        Builder {
+            sources,
+            tree: Tree {
+                places: ValueOrigins::of_file(file),
+                ..Tree::default()
+            },
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            documents: 0,
+            nodes: 0,
+            bytes: 0,
+            line: 0,
+        }
+    }
+
     fn event(&mut self, event: Event<'_>, marker: &Marker) -> Result<(), SyntaxError> {
         match event {
             Event::DocumentStart(_) => {
@@ -131,7 +131,10 @@ impl Builder {
                 let bytes = path.len() + text.len();
                 self.count(Size { nodes: 0, bytes }, marker)?;
                 self.tree.places.add(&path, self.line);
-                let value = self.scalar(text, style, tag, &path, marker);
+                let value = match text.contains('$') {
+                    true => self.filled(&text, style, tag, &path, marker)?,
+                    false => self.scalar(text, style, tag, &path, marker),
+                };
                 self.add(value, anchor, path, marker)?;
             }
             Event::SequenceStart(anchor, tag) => {
@@ -221,7 +224,7 @@ impl Builder {
         *key = Some(text.to_owned());
         if entries.contains_key(text) {
             let message = match self.tree.places.of(&path) {
-                Some(ValueOrigin::Line(first)) => {
+                Some(ValueOrigin::Line { line: first, .. }) => {
                     format!("`{text}` is given twice, first on line {first}")
                 }
                 _ => format!("`{text}` is given twice"),
@@ -258,6 +261,55 @@ impl Builder {
                 Value::Null
             }
         }
+    }
+
+    /// A scalar with a dollar in it. Its value is read as if it had been typed here: without quotes,
+    /// a number is a number.
+    fn filled(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        tag: Option<Cow<'_, Tag>>,
+        path: &str,
+        marker: &Marker,
+    ) -> Result<Value, SyntaxError> {
+        let (value, filling) = match filled(text, self.sources) {
+            Ok(filled) => filled,
+            Err(error) => {
+                self.tree.places.fill(path, None);
+                let hint = error.hint();
+                let error = SyntaxError::new(marker, error.message()).at(path);
+                self.tree.errors.push(SyntaxError {
+                    column: None,
+                    hint,
+                    ..error
+                });
+                return Ok(Value::String(text.to_owned()));
+            }
+        };
+        let bytes = value.len();
+        self.count(Size { nodes: 0, bytes }, marker)?;
+        let Some(filling) = filling else {
+            return Ok(self.scalar(Cow::Owned(value), style, tag, path, marker));
+        };
+        self.tree.places.fill(path, Some(filling));
+        self.custom(tag.as_deref(), path, marker);
+        // A tag is not applied: its message would show the value.
+        let style = match tag {
+            None => style,
+            Some(_) => ScalarStyle::DoubleQuoted,
+        };
+        let typed = self.scalar(Cow::Borrowed(&value), style, None, path, marker);
+        let is_same = match &typed {
+            Value::Bool(typed) => typed.to_string() == value,
+            Value::Number(typed) => typed.to_string() == value,
+            _ => false,
+        };
+        Ok(match is_same {
+            true => typed,
+            // Neither the zeros of `007` nor those of `1.10` are lost, and an empty one is no gap.
+            false => Value::String(value),
+        })
     }
 
     /// Reports a tag that is not one of YAML's core schema.
@@ -326,14 +378,16 @@ impl Builder {
         for (source, from) in sources {
             let Value::Mapping(source) = source else {
                 let line = match self.tree.places.of(&from) {
-                    Some(ValueOrigin::Line(line)) => line,
+                    Some(ValueOrigin::Line { line, .. }) => line,
                     _ => self.line,
                 };
                 self.tree.errors.push(SyntaxError {
+                    file: 0,
                     line,
                     column: None,
                     path: from,
                     message: "`<<` takes a mapping, as in `<<: *anchor`".to_owned(),
+                    hint: None,
                 });
                 continue;
             };
@@ -371,34 +425,4 @@ impl Builder {
         }
         Ok(())
     }
-}
-
-/// Memory that a value takes, in bytes, with the paths of everything in it.
-#[derive(Clone, Copy, Default)]
-struct Size {
-    nodes: usize,
-    bytes: usize,
-}
-
-fn size(value: &Value, path_bytes: usize) -> Size {
-    let parts: Vec<(&Value, usize)> = match value {
-        Value::Sequence(items) => items.iter().map(|item| (item, "[0]".len())).collect(),
-        Value::Mapping(entries) => entries
-            .iter()
-            .map(|(key, value)| (value, 1 + key.as_str().map_or(0, str::len)))
-            .collect(),
-        _ => Vec::new(),
-    };
-    let text = value.as_str().map_or(0, str::len);
-    let own = Size {
-        nodes: 1,
-        bytes: path_bytes + text,
-    };
-    parts.into_iter().fold(own, |sum, (part, step)| {
-        let part = size(part, path_bytes + step);
-        Size {
-            nodes: sum.nodes + part.nodes,
-            bytes: sum.bytes + part.bytes,
-        }
-    })
 }

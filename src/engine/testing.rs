@@ -45,6 +45,7 @@ pub fn containers(name: &str) -> Spec {
         user: None,
         secrets: Default::default(),
         nano_cpus: None,
+        settings: Default::default(),
         memory_bytes: None,
     };
     service(name, Source::Container(template))

@@ -4,7 +4,7 @@ use super::compose;
 use super::draft::Draft;
 use super::image;
 use super::question;
-use crate::cli::output::{self, FAILED, fail, print, print_json};
+use crate::cli::output::{self, FAILED, WRONG_USAGE, fail, print, print_json};
 use crate::config::{self, Env, Flags, Overrides};
 use crate::plugin::Registry;
 use crate::service::store;
@@ -17,11 +17,7 @@ use std::process::ExitCode;
 #[derive(Args)]
 pub struct Init {
     /// The image to run; pulled when it is not on this machine
-    #[arg(
-        value_name = "IMAGE",
-        required_unless_present = "from",
-        conflicts_with = "from"
-    )]
+    #[arg(value_name = "IMAGE", conflicts_with = "from")]
     image: Option<String>,
     /// A Compose file to translate
     #[arg(long, value_name = "FILE")]
@@ -45,7 +41,7 @@ impl Init {
         let drafted = match (&self.image, &self.from) {
             (Some(image), _) => from_image(image),
             (None, Some(file)) => from_compose(file, self.email.as_deref()),
-            (None, None) => Err("name an image, or a Compose file with --from".to_owned()),
+            (None, None) => return offer(&self.out),
         };
         let mut draft = match drafted {
             Ok(draft) => draft,
@@ -100,6 +96,43 @@ impl Init {
             }
             _ => format!("cannot write {out}: {error}"),
         })
+    }
+}
+
+/// Names that Compose looks for.
+const COMPOSE_FILES: [&str; 4] = [
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.yml",
+    "docker-compose.yaml",
+];
+
+/// Without a source: says what the Compose file of this folder would become, and what to type.
+fn offer(out: &Path) -> ExitCode {
+    let found = COMPOSE_FILES
+        .into_iter()
+        .find(|name| Path::new(name).is_file());
+    fail(WRONG_USAGE, offered(found.map(Path::new), out))
+}
+
+/// Message for a folder with this Compose file.
+pub fn offered(compose: Option<&Path>, out: &Path) -> String {
+    let Some(file) = compose else {
+        return "name an image, as in `tidegate init nginx`, or a Compose file, as in \
+                `tidegate init --from compose.yaml`; there is none in this folder"
+            .to_owned();
+    };
+    let shown = file.display();
+    match from_compose(file, None) {
+        Ok(draft) => {
+            let services: Vec<&str> = draft.services.iter().map(|it| it.name.as_str()).collect();
+            format!(
+                "{shown} is here\n  hint: `tidegate init --from {shown}` writes {} with {}",
+                out.display(),
+                services.join(", ")
+            )
+        }
+        Err(why) => format!("name an image, as in `tidegate init nginx`; {why}"),
     }
 }
 

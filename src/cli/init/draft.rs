@@ -158,6 +158,8 @@ impl Draft {
 
 fn write_key(out: &mut String, indent: usize, name: &str, value: &str, why: &str) {
     let space = if value.is_empty() { "" } else { " " };
+    // Variables were filled in already.
+    let value = value.replace('$', "$$");
     let why = match why {
         "" => String::new(),
         why => format!(" # {why}"),

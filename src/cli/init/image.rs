@@ -1,6 +1,6 @@
 //! From an image's own metadata to a configuration.
 
-use super::defaults::{FIRST_PORT, MORE, ONE_COPY, PORT};
+use super::defaults::{FIRST_PORT, MAX, MORE, ONE_COPY, PORT};
 use super::draft::{Draft, DraftService, list, quoted};
 use super::health;
 use crate::app::{self, ImageFacts};
@@ -54,10 +54,11 @@ pub fn about_image(image: &str, facts: &ImageFacts) -> Draft {
         service.insert("healthcheck", healthcheck, "");
     }
     service.remarks.extend(remark);
-    let (scale, why) = match volumes.as_slice() {
-        [] => ("{ min: 1, max: 10 }", MORE),
-        _ => ("{ min: 1, max: 1 }", ONE_COPY),
+    let (max, why) = match volumes.as_slice() {
+        [] => (MAX, MORE),
+        _ => (1, ONE_COPY),
     };
+    let scale = format!("{{ min: 1, max: {max} }}");
     service.set("scale", scale, why);
     Draft {
         services: vec![service],

@@ -1,4 +1,4 @@
-use super::command::problems;
+use super::command::{offered, problems};
 use super::compose;
 use super::image::about_image;
 use crate::app::ImageFacts;
@@ -78,7 +78,7 @@ fn a_compose_file_is_translated_and_what_cannot_be_is_said() {
         "      path: /up # GET must answer 200",
         "      interval: 5s",
         "      start_period: 1m30s",
-        "    scale: { min: 2, max: 10 } # more with more traffic",
+        "    scale: { min: 2, max: 4 } # more with more requests at work (policy `concurrency`)",
         "    cpus: 0.5",
         "    memory: \"256M\"",
         "      order: start-first",
@@ -164,7 +164,7 @@ services:
     port: 8080 # inside the container
     first_port: 8100 # replicas use 127.0.0.1, from this port upward
     volumes: [shop_pages:/pages:ro] # every replica shares them; the names are Compose's, so their data stays
-    scale: { min: 1, max: 10 } # more with more traffic
+    scale: { min: 1, max: 4 } # more with more requests at work (policy `concurrency`)
     networks: [shop_default] # the network of Compose's services
     # Compose published port 8080; clients connect to `listen` now, port 80
     # not translated: `depends_on`; requests wait until a replica is ready
@@ -177,7 +177,7 @@ services:
     first_port: 8200 # replicas use 127.0.0.1, from this port upward
     routes: [{ host: a.example.com }, { host: b.example.com }] # from VIRTUAL_HOST
     environment: [\"VIRTUAL_HOST=a.example.com, b.example.com\",\"VIRTUAL_PORT=8080\"]
-    scale: { min: 1, max: 10 } # more with more traffic
+    scale: { min: 1, max: 4 } # more with more requests at work (policy `concurrency`)
     networks: [shop_default] # the network of Compose's services
 
   routed:
@@ -185,7 +185,7 @@ services:
     port: 80 # assumed: the port that the program listens on inside the container
     first_port: 8300 # replicas use 127.0.0.1, from this port upward
     routes: [{ host: shop.example.com }] # from the labels for Traefik
-    scale: { min: 1, max: 10 } # more with more traffic
+    scale: { min: 1, max: 4 } # more with more requests at work (policy `concurrency`)
     networks: [shop_default] # the network of Compose's services
 
 # `extra` is left out: runs with the profile debug only
@@ -417,4 +417,25 @@ services:
             "# not translated: Traefik's DNS servers ns.example.com; `tls.resolvers` takes addresses with ports",
         ],
     );
+}
+
+#[test]
+fn without_a_source_the_compose_file_here_is_offered() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("compose.yaml");
+    std::fs::write(&file, COMPOSE).unwrap();
+    let out = Path::new("tidegate.yaml");
+    let offer = offered(Some(&file), out);
+    let shown = file.display();
+    assert_eq!(
+        offer,
+        format!(
+            "{shown} is here\n  hint: `tidegate init --from {shown}` writes tidegate.yaml with \
+             web-front, api, admin, built"
+        )
+    );
+    let nothing = offered(None, out);
+    assert!(nothing.contains("tidegate init nginx"), "{nothing}");
+    std::fs::write(&file, "a: b").unwrap();
+    assert!(offered(Some(&file), out).contains("`services:` is missing"));
 }

@@ -25,9 +25,14 @@ pub fn container_concurrency(at: &At<'_>, typed: Option<&Scalar>) -> Option<Opti
 }
 
 /// Makes the limit the default target of the policy `concurrency`, and reports a higher target.
-pub fn as_target(at: &At<'_>, scale: &mut Mapping, limit: Option<u32>) {
+/// `implied` is the policy of a `scale` that names none.
+pub fn as_target(at: &At<'_>, scale: &mut Mapping, limit: Option<u32>, implied: &str) {
     let Some(limit) = limit else { return };
-    if scale.get("policy").and_then(Value::as_str) != Some("concurrency") {
+    let policy = match (scale.get("policy"), scale.get("policies")) {
+        (None | Some(Value::Null), None | Some(Value::Null)) => Some(implied),
+        (policy, _) => policy.and_then(Value::as_str),
+    };
+    if policy != Some("concurrency") {
         return;
     }
     match scale.get("target").and_then(Value::as_u64) {

@@ -1,20 +1,21 @@
 //! The template of a service's containers.
 
 use super::command::command_line;
+use super::env_file::env_file;
 use super::environment::environment;
 use super::image::image_name;
 use super::secrets::secrets;
 use super::value::{self, ValueError, port, text};
 use super::volumes::{networks, volumes};
-use crate::config::env::Env;
 use crate::config::report::At;
 use crate::config::scalar::Scalar;
 use crate::config::shape::Shape;
-use crate::service::spec::Template;
+use crate::config::variables::VariableSources;
+use crate::service::spec::{ContainerSettings, Template};
 use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
+use std::collections::btree_map::Entry;
 
-const FIRST_PORT: u16 = 8000;
 const PORT: u16 = 80;
 /// Docker's lower limit.
 const MEMORY_BYTES_MIN: u64 = 6 << 20;
@@ -37,10 +38,12 @@ pub struct ContainerKeys {
     pub entrypoint: Option<Value>,
     /// A mapping or a list of `KEY=VALUE`.
     pub environment: Option<Value>,
+    /// A file of variables, or a list of them.
+    pub env_file: Option<Value>,
     /// Variables, and the files that hold their values.
     pub secrets: Option<Mapping>,
     pub volumes: Option<Vec<Value>>,
-    pub networks: Option<Vec<Value>>,
+    pub networks: Option<Value>,
     pub user: Option<Scalar>,
     pub cpus: Option<Scalar>,
     pub memory: Option<Scalar>,
@@ -48,23 +51,34 @@ pub struct ContainerKeys {
 
 impl Shape for ContainerKeys {}
 
-pub fn first_port(at: &At<'_>, keys: &ContainerKeys) -> Option<u16> {
-    at.read("first_port", keys.first_port.as_ref(), FIRST_PORT, port)
+/// First host port; the inner `None`: to be chosen.
+pub fn first_port(at: &At<'_>, keys: &ContainerKeys) -> Option<Option<u16>> {
+    at.read("first_port", keys.first_port.as_ref(), None, |typed| {
+        port(typed).map(Some)
+    })
 }
 
 /// The template; `None` after a problem.
 pub fn template(
     at: &At<'_>,
     keys: &mut ContainerKeys,
-    first_port: Option<u16>,
-    env: &Env,
+    first_port: Option<Option<u16>>,
+    settings: ContainerSettings,
+    sources: &VariableSources,
 ) -> Option<Template> {
     let image = at.optional("image", keys.image.as_ref(), image_name);
-    let port_inside = at.read("port", keys.port.as_ref(), PORT, port);
+    let port_inside = at.read("port", keys.port.as_ref(), PORT, port_inside);
     let command = command_line(&at.key("command"), keys.command.take());
     let entrypoint = command_line(&at.key("entrypoint"), keys.entrypoint.take());
-    let mut environment = environment(&at.key("environment"), keys.environment.take(), env);
-    let secrets = secrets(&at.key("secrets"), keys.secrets.take(), &mut environment);
+    let mut environment = environment(&at.key("environment"), keys.environment.take(), sources);
+    let mut secrets = secrets(&at.key("secrets"), keys.secrets.take(), &mut environment);
+    for (name, value) in env_file(&at.key("env_file"), keys.env_file.take(), sources) {
+        // Passwords are in such files, too, so their values are in no label either.
+        if let Entry::Vacant(free) = environment.entry(name) {
+            secrets.insert(free.key().clone());
+            free.insert(value);
+        }
+    }
     let volumes = volumes(&at.key("volumes"), keys.volumes.take());
     let networks = networks(&at.key("networks"), keys.networks.take());
     let user = at.optional("user", keys.user.as_ref(), user);
@@ -75,7 +89,8 @@ pub fn template(
         image: image?,
         image_id: None,
         port: port_inside?,
-        first_port: first_port?,
+        // Chosen when the ports of all services are known.
+        first_port: first_port?.unwrap_or_default(),
         command,
         entrypoint,
         environment: environment.into(),
@@ -85,6 +100,26 @@ pub fn template(
         user,
         nano_cpus,
         memory_bytes: memory.map(|bytes| bytes as i64),
+        settings,
+    })
+}
+
+/// The port inside the container; Compose's pair of ports has it behind the colon.
+fn port_inside(typed: &Scalar) -> Result<u16, ValueError> {
+    port(typed).map_err(|error| {
+        let typed = typed.to_string();
+        let inside = typed.rsplit(':').next().unwrap_or_default();
+        let inside = inside.split('/').next().unwrap_or_default();
+        match inside.parse::<u16>() {
+            Ok(inside) if typed.contains([':', '/']) => ValueError::hint(
+                error.message,
+                format!(
+                    "write the port inside the container alone: `port: {inside}`; clients connect \
+                     to `listen`"
+                ),
+            ),
+            _ => error,
+        }
     })
 }
 

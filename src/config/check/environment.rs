@@ -1,14 +1,18 @@
 //! Variables of a container.
 
 use super::value::texts;
-use crate::config::env::Env;
 use crate::config::report::At;
 use crate::config::shape::kind;
+use crate::config::variables::VariableSources;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-pub fn environment(at: &At<'_>, typed: Option<Value>, env: &Env) -> BTreeMap<String, String> {
+pub fn environment(
+    at: &At<'_>,
+    typed: Option<Value>,
+    sources: &VariableSources,
+) -> BTreeMap<String, String> {
     let pairs: Vec<(At<'_>, String, Option<String>)> = match typed {
         None => Vec::new(),
         Some(Value::Mapping(entries)) => entries
@@ -41,6 +45,7 @@ pub fn environment(at: &At<'_>, typed: Option<Value>, env: &Env) -> BTreeMap<Str
             Vec::new()
         }
     };
+    let of_sources = |key: &str| sources.lookup(key).filter(|value| !value.is_empty());
     let mut environment = BTreeMap::new();
     for (at, key, value) in pairs {
         if key.is_empty() || key.contains(['=', '\0']) || key.contains(char::is_whitespace) {
@@ -52,7 +57,7 @@ pub fn environment(at: &At<'_>, typed: Option<Value>, env: &Env) -> BTreeMap<Str
             at.error(format!("`{name}` cannot be the name of a variable"));
             continue;
         }
-        let Some(value) = value.or_else(|| env.get(&key)) else {
+        let Some(value) = value.or_else(|| of_sources(&key)) else {
             at.error_hint(
                 format!("`{key}` has no value here, nor in Tidegate's own environment"),
                 format!("set `{key}` before Tidegate starts, or write a value (`\"\"` for none)"),

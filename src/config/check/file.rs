@@ -6,23 +6,24 @@ use super::instance::{DEFAULT_INSTANCE, instance, state_dir};
 use super::limits::limits;
 use super::plugins::Installer;
 use super::proxies::proxies;
-use super::services::services;
+use super::services::{services, services_of, stray_services};
 use super::timeouts::timeouts;
 use super::tls::{tls, tls_listen};
-use super::value::{addresses, count, size};
+use super::value::{addresses, count, is_extension, size};
 use super::{claims, ports};
 use crate::config::checked::Config;
-use crate::config::env::Env;
 use crate::config::report::At;
 use crate::config::scalar::Scalar;
 use crate::config::server::Server;
-use crate::config::shape::Shape;
+use crate::config::shape::{Shape, what};
+use crate::config::variables::VariableSources;
 use crate::plugin::Registry;
 use crate::service::store::Reader;
 use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 
 const LISTEN: &str = "0.0.0.0:80";
@@ -36,7 +37,10 @@ const THREADS_MAX: u32 = 1024;
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileKeys {
-    pub listen: Option<Vec<Value>>,
+    /// Listed for hints and the schema; the files are gathered before.
+    #[expect(dead_code)]
+    pub include: Option<Value>,
+    pub listen: Option<Value>,
     pub tls: Option<Mapping>,
     /// A mapping, or `off`.
     pub admin: Option<Value>,
@@ -49,7 +53,7 @@ pub struct FileKeys {
     pub trusted_proxies: Option<Vec<Value>>,
     pub proxy_protocol: Option<Vec<Value>>,
     pub max_concurrent_starts: Option<Scalar>,
-    pub services: Option<Mapping>,
+    pub services: Option<Value>,
     pub plugins: Option<Vec<Value>>,
 }
 
@@ -71,13 +75,17 @@ impl Shape for FileKeys {
 /// Checks the whole file; `None` after a problem.
 pub fn file(
     at: &At<'_>,
-    value: Value,
-    env: &Env,
+    mut value: Value,
+    sources: &VariableSources,
     registry: &Registry,
     reader: Reader,
     previous: Option<&Config>,
 ) -> Option<Config> {
-    let has_services = value.get("services").is_some_and(|value| !value.is_null());
+    let mut strays = false;
+    if let Value::Mapping(keys) = &mut value {
+        keys.retain(|key, _| !is_extension(key));
+        strays = stray_services(at, keys);
+    }
     let mut keys: FileKeys = at.shape(value);
     let installer = Installer {
         registry,
@@ -114,14 +122,19 @@ pub fn file(
         DEFAULT_INSTANCE.into(),
         instance,
     );
-    let state_dir = state_dir(at, keys.state_dir.as_ref(), env);
+    let state_dir = state_dir(at, keys.state_dir.as_ref(), sources.env());
     let server = server(at, &mut keys, &both);
     let plugins = installer.global(&at.key("plugins"), keys.plugins);
     let in_services = at.key("services");
-    let (services, outlines) = match keys.services {
-        // A value that is no mapping was reported already.
-        None if has_services => (None, Vec::new()),
-        typed => services(&in_services, typed.unwrap_or_default(), env, &installer),
+    let (mut services, mut outlines) = match keys.services {
+        // Services in a wrong place were reported already. Overrides put an empty mapping here.
+        Some(Value::Mapping(none)) if strays && none.is_empty() => (None, Vec::new()),
+        typed => {
+            let typed = services_of(&in_services, typed);
+            typed.map_or((None, Vec::new()), |typed| {
+                services(&in_services, typed, sources, &installer)
+            })
+        }
     };
     claims::conflicts(&in_services, &outlines);
     let tls = match keys.tls {
@@ -129,6 +142,13 @@ pub fn file(
         Some(typed) => tls(&in_tls, typed, secure, &outlines).map(Some),
     };
     let ours: Vec<SocketAddr> = both.into_iter().chain(admin.flatten()).collect();
+    ports::choose(&mut outlines, &ours, previous);
+    for (service, outline) in services.iter_mut().flatten().zip(&outlines) {
+        if let Some(first) = outline.ports.and_then(|ports| ports.first) {
+            let spec = Arc::make_mut(&mut service.spec);
+            spec.set_first_port(first);
+        }
+    }
     ports::conflicts(&in_services, &outlines, &ours);
     loops(&in_services, services.as_deref().unwrap_or_default(), &ours);
     Some(Config {
@@ -142,11 +162,32 @@ pub fn file(
         services: services?,
         plugins,
         background: installer.background.into_inner(),
+        variables: Vec::new(),
     })
 }
 
-fn listen(at: &At<'_>, typed: Option<Vec<Value>>) -> Vec<SocketAddr> {
-    let typed = typed.unwrap_or_else(|| vec![LISTEN.into()]);
+fn listen(at: &At<'_>, typed: Option<Value>) -> Vec<SocketAddr> {
+    let typed = match typed {
+        None => vec![LISTEN.into()],
+        Some(Value::Sequence(typed)) => typed,
+        Some(other) => {
+            let shown = match &other {
+                Value::String(text) => text.trim_start_matches(':').to_owned(),
+                Value::Number(number) => number.to_string(),
+                _ => String::new(),
+            };
+            let meant = match (shown.parse::<u16>(), shown.parse::<SocketAddr>()) {
+                (Ok(port), _) => format!("0.0.0.0:{port}"),
+                (_, Ok(address)) => address.to_string(),
+                _ => LISTEN.to_owned(),
+            };
+            at.error_hint(
+                format!("expected a list, found {}", what(&other)),
+                format!("write `listen: [\"{meant}\"]`"),
+            );
+            return Vec::new();
+        }
+    };
     if typed.is_empty() {
         at.error_hint(
             "is empty",

@@ -1,7 +1,7 @@
 //! Health checks: their timing, and the plugin that makes them.
 
 use super::plugins::{Installer, Scope};
-use super::value::{count, duration};
+use super::value::{count, duration, mapping};
 use crate::config::keys::keys_of;
 use crate::config::plugged::Plugged;
 use crate::config::report::At;
@@ -9,7 +9,7 @@ use crate::config::scalar::Scalar;
 use crate::config::shape::Shape;
 use crate::service::spec::{HealthTiming, ServiceName, Upstream};
 use serde::Deserialize;
-use serde_yaml::Mapping;
+use serde_yaml::{Mapping, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,55 @@ pub struct HealthKeys {
 }
 
 impl Shape for HealthKeys {}
+
+/// Keys of the health check; `None` after a problem. A path alone is taken for one in the hint.
+pub fn health_keys(at: &At<'_>, typed: Option<Value>) -> Option<Mapping> {
+    let example = match &typed {
+        Some(Value::String(path)) if path.starts_with('/') => format!("{{ path: {path} }}"),
+        _ => "{ type: tcp }".to_owned(),
+    };
+    let mut keys = mapping(at, typed, &example)?;
+    for (key, value) in compose_keys(&mut keys) {
+        let (message, hint) = match key {
+            "test" => (
+                "is a command, and no command is run in containers".to_owned(),
+                format!(
+                    "replicas are asked over the network: `path: {}`",
+                    path_in(&value).unwrap_or("/")
+                ),
+            ),
+            "disable" => (
+                "replicas are always checked".to_owned(),
+                "use `type: tcp`, for which a connection is enough".to_owned(),
+            ),
+            _ => (
+                format!("unknown key `{key}`"),
+                "leave it out: a new replica is checked ten times a second".to_owned(),
+            ),
+        };
+        at.key(key).error_hint(message, hint);
+    }
+    Some(keys)
+}
+
+/// Takes out the keys of Compose's health checks that have no meaning here.
+fn compose_keys(keys: &mut Mapping) -> Vec<(&'static str, Value)> {
+    let foreign = ["test", "disable", "start_interval"].into_iter();
+    foreign
+        .filter_map(|key| Some((key, keys.shift_remove(key)?)))
+        .collect()
+}
+
+/// Path of the first URL in a command.
+fn path_in(command: &Value) -> Option<&str> {
+    let words: Vec<&str> = match command {
+        Value::Sequence(words) => words.iter().filter_map(Value::as_str).collect(),
+        other => vec![other.as_str()?],
+    };
+    let (_, rest) = words.iter().find_map(|word| word.split_once("://"))?;
+    let url = rest.split([' ', '"', '\'', '?']).next()?;
+    url.find('/').map(|start| &url[start..])
+}
 
 pub fn health(
     at: &At<'_>,

@@ -7,16 +7,17 @@ pub fn host_of(typed: &Scalar) -> Result<String, ValueError> {
     let typed = typed.to_string();
     let message = format!("expected a host name, found `{typed}`");
     let host = typed.to_ascii_lowercase();
-    if let Some((_, rest)) = host.split_once("://") {
-        let hint = format!("leave the scheme out: `{rest}`");
-        return Err(ValueError::hint(message, hint));
-    }
-    if let Some((host, path)) = host.split_once('/') {
-        let hint = format!("write `host: {host}` and `path: /{path}`");
-        return Err(ValueError::hint(message, hint));
-    }
-    if let Some((host, _)) = host.split_once(':') {
-        let hint = format!("leave the port out: `{host}`");
+    let (scheme, rest) = host.split_once("://").unwrap_or(("", &host));
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (name, port) = authority.split_once(':').unwrap_or((authority, ""));
+    let hint = match (scheme, port, path) {
+        ("", "", "") if !rest.contains(['/', ':']) => None,
+        (_, "", "") if !scheme.is_empty() => Some(format!("leave the scheme out: `{name}`")),
+        ("", _, "") if rest.contains(':') => Some(format!("leave the port out: `{name}`")),
+        (_, _, "") if !scheme.is_empty() => Some(format!("leave scheme and port out: `{name}`")),
+        _ => Some(format!("write `host: {name}` and `path: /{path}`")),
+    };
+    if let Some(hint) = hint {
         return Err(ValueError::hint(message, hint));
     }
     if host == "*" {

@@ -6,8 +6,15 @@ use crate::service::spec::{RouteSpec, ServiceName};
 pub struct Outline {
     pub name: ServiceName,
     pub routes: Option<Vec<RouteSpec>>,
-    /// First host port, and the number of ports.
-    pub ports: Option<(u16, u32)>,
+    pub ports: Option<Ports>,
+}
+
+/// Host ports of a service.
+#[derive(Clone, Copy)]
+pub struct Ports {
+    /// `None`: to be chosen.
+    pub first: Option<u16>,
+    pub count: u32,
 }
 
 impl Outline {

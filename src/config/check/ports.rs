@@ -1,6 +1,7 @@
-//! Conflicts over host ports.
+//! Host ports: the choice of those that no key names, and conflicts.
 
-use super::outline::Outline;
+use super::outline::{Outline, Ports};
+use crate::config::checked::Config;
 use crate::config::report::At;
 use crate::service::spec::{LAST_PORT, ServiceName};
 use std::net::SocketAddr;
@@ -23,8 +24,64 @@ impl PortRange<'_> {
     }
 }
 
+/// First port that is chosen.
+const FIRST_PORT: u32 = 8000;
+/// Distance of chosen ranges, so that a larger `max` moves no other service.
+const STEP: usize = 100;
+
+/// Chooses the first port of each service that names none: the one that it has had, or the next
+/// range from 8000 that is free.
+///
+/// Services take their turn in the order of the file, so a service that is added at the end moves
+/// no other one.
+pub fn choose(services: &mut [Outline], ours: &[SocketAddr], previous: Option<&Config>) {
+    let before = |name: &ServiceName| {
+        let mut services = previous?.services.iter();
+        let service = services.find(|service| service.spec.name == *name)?;
+        Some(service.spec.template()?.first_port)
+    };
+    for index in 0..services.len() {
+        let first = before(&services[index].name);
+        choose_one(services, index, ours, first.map(u32::from).into_iter());
+    }
+    for index in 0..services.len() {
+        let aligned = (FIRST_PORT..=u32::from(LAST_PORT)).step_by(STEP);
+        let any = FIRST_PORT..=u32::from(LAST_PORT);
+        choose_one(services, index, ours, aligned.chain(any));
+    }
+}
+
+/// Takes the first of `starts` at which the ports of one service are free, if it has none yet.
+fn choose_one(
+    services: &mut [Outline],
+    index: usize,
+    ours: &[SocketAddr],
+    starts: impl Iterator<Item = u32>,
+) {
+    let Some(Ports { first: None, count }) = services[index].ports else {
+        return;
+    };
+    let taken: Vec<PortRange<'_>> = services.iter().filter_map(ports).collect();
+    let mut ranges = starts.map(|first| PortRange {
+        service: &services[index].name,
+        first,
+        last: first + count - 1,
+    });
+    let free = ranges.find(|range| range.is_free(taken.iter(), ours));
+    let first = free.and_then(|range| u16::try_from(range.first).ok());
+    services[index].ports = Some(Ports { first, count });
+}
+
 /// Reports ranges that exceed the last port, that overlap, or that contain a listener of Tidegate.
 pub fn conflicts(at: &At<'_>, services: &[Outline], ours: &[SocketAddr]) {
+    for service in services {
+        if let Some(Ports { first: None, count }) = service.ports {
+            at.key(service.name.as_str()).error_hint(
+                format!("{count} host ports in a row are free nowhere"),
+                "lower `scale.max` of some services",
+            );
+        }
+    }
     let taken: Vec<PortRange<'_>> = services.iter().filter_map(ports).collect();
     // With what hints give away, so that no two give the same.
     let mut promised = taken.clone();
@@ -76,8 +133,8 @@ pub fn conflicts(at: &At<'_>, services: &[Outline], ours: &[SocketAddr]) {
 }
 
 fn ports(service: &Outline) -> Option<PortRange<'_>> {
-    let (first, count) = service.ports?;
-    let first = u32::from(first);
+    let Ports { first, count } = service.ports?;
+    let first = u32::from(first?);
     Some(PortRange {
         service: &service.name,
         first,
@@ -91,6 +148,16 @@ impl PortRange<'_> {
         let is_here = address.ip().is_unspecified() || address.ip().is_loopback();
         let port = u32::from(address.port());
         is_here && self.overlaps(port, port)
+    }
+
+    fn is_free<'p>(
+        self,
+        mut others: impl Iterator<Item = &'p PortRange<'p>>,
+        ours: &[SocketAddr],
+    ) -> bool {
+        self.last <= u32::from(LAST_PORT)
+            && others.all(|other| !other.overlaps(self.first, self.last))
+            && ours.iter().all(|address| !self.overlaps_ours(*address))
     }
 }
 
@@ -113,9 +180,5 @@ fn next_free<'s>(
         last: first + wanted.count() - 1,
         ..wanted
     });
-    ranges.find(|range| {
-        range.last <= u32::from(LAST_PORT)
-            && others().all(|other| !other.overlaps(range.first, range.last))
-            && ours.iter().all(|address| !range.overlaps_ours(*address))
-    })
+    ranges.find(|range| range.is_free(others(), ours))
 }

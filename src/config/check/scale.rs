@@ -7,7 +7,8 @@ use crate::config::plugged::Plugged;
 use crate::config::report::At;
 use crate::config::scalar::Scalar;
 use crate::config::shape::Shape;
-use crate::plugin::{Combined, Scaler};
+use crate::config::suggestion::did_you_mean;
+use crate::plugin::{Combined, Registry, Scaler};
 use crate::service::spec::{Bounds, ServiceName, SleepTerms};
 use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
@@ -15,7 +16,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const MIN: u32 = 1;
+/// Default of `max` where a policy, or a key of one, is named.
 const MAX: u32 = 10;
+/// Default of `max` where nothing is said about the policy.
+const MAX_IMPLIED: u32 = 4;
+/// Policy of a service that says nothing about it.
+const IMPLIED: &str = "concurrency";
+/// Policy whose keys need no name; the specification that Tidegate descends from has it.
+const COUNTED: &str = "requests";
+const COUNTED_KEYS: [&str; 3] = ["interval", "requests_per_replica", "exclude"];
 /// Most replicas, and most fixed addresses, of a service.
 pub const REPLICAS_MAX: u32 = 1000;
 /// Default time for which replicas stay paused.
@@ -37,6 +46,17 @@ pub struct ScaleKeys {
 
 impl Shape for ScaleKeys {}
 
+/// Policy of a `scale` that names none, by its keys.
+pub fn implied_policy(typed: &Mapping, registry: &Registry) -> &'static str {
+    let mut keys = typed.keys().filter_map(Value::as_str);
+    let is_there = registry.names().any(|name| name == IMPLIED);
+    // A slip in a key is to be reported as one of its own policy.
+    match is_there && !keys.any(|key| did_you_mean(key, COUNTED_KEYS).is_some()) {
+        true => IMPLIED,
+        false => COUNTED,
+    }
+}
+
 /// Bounds, spare replicas and sleep, whatever the policy.
 pub struct Scaling {
     pub bounds: Bounds,
@@ -50,19 +70,23 @@ pub fn scale(
     mut typed: Mapping,
     installer: &Installer<'_>,
 ) -> (Option<Scaling>, Option<Vec<Arc<Plugged>>>) {
+    let implied = implied_policy(&typed, installer.registry);
     let has_list = typed.get("policies").is_some_and(|list| !list.is_null());
     let mut keys: ScaleKeys = at.part(&mut typed);
     let bound = count(1..=REPLICAS_MAX);
     let (min, sleep) = least(at, &keys);
-    let max = at.read("max", keys.max.as_ref(), MAX, &bound);
+    let max_default = match implied == IMPLIED && keys.policy.is_none() && !has_list {
+        true => MAX_IMPLIED,
+        false => MAX,
+    };
+    let max = at.read("max", keys.max.as_ref(), max_default, &bound);
     let spare = at.read("spare", keys.spare.as_ref(), 0, count(0..=REPLICAS_MAX));
     let plugged = match has_list {
         true => policies(at, name, &mut keys, &typed, installer),
         false => {
             let policy = keys.policy.as_ref();
             let scope = Scope::Scaler(name);
-            let named =
-                installer.named(at, policy, "requests", typed, scope, keys_of::<ScaleKeys>());
+            let named = installer.named(at, policy, implied, typed, scope, keys_of::<ScaleKeys>());
             named.map(|plugged| vec![plugged])
         }
     };

@@ -3,21 +3,23 @@
 use super::addresses::fixed;
 use super::concurrency::as_target;
 use super::container::{ContainerKeys, first_port, template};
+use super::foreign_keys;
 use super::forward::{self, ForwardKeys};
-use super::health::health;
+use super::health::{health, health_keys};
 use super::image::pull;
-use super::outline::Outline;
+use super::outline::{Outline, Ports};
 use super::plugins::Installer;
 use super::route::routes;
-use super::scale::{self, Scaling, scaler};
+use super::scale::{self, Scaling, implied_policy, scaler};
+use super::settings::{SettingsKeys, settings};
 use super::update::update;
 use super::value::{self, mapping, maybe_zero_duration};
 use crate::config::checked::ServiceConfig;
-use crate::config::env::Env;
 use crate::config::keys::keys_of;
 use crate::config::report::At;
 use crate::config::scalar::Scalar;
 use crate::config::shape::Shape;
+use crate::config::variables::VariableSources;
 use crate::service::spec::{Bounds, ServiceName, Source, Spec};
 use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
@@ -49,36 +51,7 @@ pub struct ServiceKeys {
 
 impl Shape for ServiceKeys {
     fn elsewhere(key: &str) -> Option<&'static str> {
-        match key {
-            "min"
-            | "max"
-            | "policy"
-            | "requests_per_replica"
-            | "spare"
-            | "idle_timeout"
-            | "stop_after" => Some("move it under `scale`"),
-            "interval" | "timeout" | "start_period" => Some("move it under `healthcheck`"),
-            "host" | "path" => Some("move it under `routes`, as in `routes: [{ path: /api }]`"),
-            "deploy" | "replicas" => {
-                Some("use `scale: { min: …, max: … }`; `update_config` belongs to the service")
-            }
-            "pull_policy" => Some("use `pull`"),
-            "rollback_config" => Some("leave it out: a rollback takes the same steps"),
-            "parallelism" | "order" | "delay" | "monitor" | "failure_action" => {
-                Some("move it under `update_config`")
-            }
-            "build" => Some("build the image first, and name it with `image`"),
-            "restart" => Some("leave it out: replicas that fail are always replaced"),
-            "container_name" => Some("leave it out: replicas are named after service and port"),
-            "ports" | "expose" => {
-                Some("`port` is the port inside the container; host ports start at `first_port`")
-            }
-            "mem_limit" => Some("use `memory`"),
-            "lb_policy" | "strategy" | "load_balancing" => Some("use `balance`"),
-            "sticky" => Some("use `balance: { hash: { cookie: … } }`"),
-            "concurrency" | "hard_limit" | "maxconn" => Some("use `container_concurrency`"),
-            _ => None,
-        }
+        foreign_keys::hint(key)
     }
 }
 
@@ -86,21 +59,33 @@ pub fn service(
     at: &At<'_>,
     name: &ServiceName,
     mut typed: Mapping,
-    env: &Env,
+    sources: &VariableSources,
     installer: &Installer<'_>,
 ) -> CheckedService {
     at.accept(value::name(name.as_str(), "a service"));
+    typed.retain(|key, _| !value::is_extension(key));
     // A value that does not fit is missing from the shape, and was reported already.
     let is_given = |key: &str| typed.get(key).is_some_and(|value| !value.is_null());
     let is_fixed = is_given("addresses");
     let has_image = is_given("image");
     let has_routes = is_given("routes");
-    let for_containers = keys_of::<ContainerKeys>().iter().chain(FOR_CONTAINERS);
-    let given = for_containers.copied().filter(|key| is_given(key));
+    let for_containers = [
+        keys_of::<ContainerKeys>(),
+        keys_of::<SettingsKeys>(),
+        FOR_CONTAINERS,
+    ]
+    .concat();
+    let given = for_containers.into_iter().filter(|key| is_given(key));
     let given: Vec<&str> = given.collect();
     let mut container: ContainerKeys = at.part(&mut typed);
+    let settings_keys: SettingsKeys = at.part(&mut typed);
     let forward: ForwardKeys = at.part(&mut typed);
-    let known = [keys_of::<ContainerKeys>(), keys_of::<ForwardKeys>()].concat();
+    let known = [
+        keys_of::<ContainerKeys>(),
+        keys_of::<SettingsKeys>(),
+        keys_of::<ForwardKeys>(),
+    ]
+    .concat();
     let mut keys: ServiceKeys = at.shape_beside(Value::Mapping(typed), &known);
 
     let routes = match keys.routes.take() {
@@ -109,7 +94,7 @@ pub fn service(
     };
     let default = if is_fixed { "tcp" } else { "answers" };
     let in_health = at.key("healthcheck");
-    let typed = mapping(&in_health, keys.healthcheck.take(), "{ type: tcp }");
+    let typed = health_keys(&in_health, keys.healthcheck.take());
     let forward = forward::forward(at, forward);
     let upstream = forward.as_ref().map(|forward| forward.upstream.clone());
     let upstream = upstream.unwrap_or_default();
@@ -152,16 +137,21 @@ pub fn service(
             );
         }
         let first_port = first_port(at, &container);
-        source = template(at, &mut container, first_port, env).map(Source::Container);
+        let settings = settings(at, settings_keys);
+        source = template(at, &mut container, first_port, settings, sources).map(Source::Container);
         let in_scale = at.key("scale");
-        let scale = mapping(&in_scale, keys.scale.take(), "{ min: 1, max: 10 }");
+        let scale = mapping(&in_scale, keys.scale.take(), "{ min: 1, max: 4 }");
         let limit = forward.as_ref().and_then(|it| it.container_concurrency);
         let scale = scale.map(|mut typed| {
-            as_target(&in_scale, &mut typed, limit);
+            let implied = implied_policy(&typed, installer.registry);
+            as_target(&in_scale, &mut typed, limit, implied);
             scale::scale(&in_scale, name, typed, installer)
         });
         let (scale, plugged) = scale.unwrap_or((None, None));
-        ports = first_port.zip(scale.as_ref().map(|scale| scale.bounds.max));
+        let count = scale.as_ref().map(|scale| scale.bounds.max);
+        ports = first_port
+            .zip(count)
+            .map(|(first, count)| Ports { first, count });
         scaling = scale.zip(plugged);
     }
 

@@ -104,6 +104,9 @@ pub fn count(range: RangeInclusive<u32>) -> impl Fn(&Scalar) -> Result<u32, Valu
 pub fn boolean(typed: &Scalar) -> Result<bool, ValueError> {
     match typed {
         Scalar::Bool(value) => Ok(*value),
+        // From a variable, or in quotes.
+        Scalar::Text(text) if text == "true" => Ok(true),
+        Scalar::Text(text) if text == "false" => Ok(false),
         other => Err(ValueError::new(format!(
             "expected `true` or `false`, found `{other}`"
         ))),
@@ -200,11 +203,27 @@ pub fn size(range: RangeInclusive<u64>) -> impl Fn(&Scalar) -> Result<u64, Value
         if range.contains(&bytes) {
             return Ok(bytes);
         }
-        Err(ValueError::new(format!(
+        let message = format!(
             "expected {} to {}, found `{shown}`",
             ByteSize::b(*range.start()).display().iec(),
             ByteSize::b(*range.end()).display().iec()
-        )))
+        );
+        let number = shown.trim().parse::<u64>().ok();
+        let units = ["KiB", "MiB", "GiB"].into_iter().zip([10, 20, 30]);
+        let mut meant = units.filter(|(_, power)| {
+            let bytes = number.and_then(|number| number.checked_mul(1 << power));
+            bytes.is_some_and(|bytes| range.contains(&bytes))
+        });
+        Err(match meant.next() {
+            Some((unit, _)) => ValueError::hint(
+                message,
+                format!(
+                    "a number alone counts bytes: write `{}{unit}`",
+                    shown.trim()
+                ),
+            ),
+            None => ValueError::new(message),
+        })
     }
 }
 
@@ -275,6 +294,11 @@ pub fn mapping(at: &At<'_>, typed: Option<Value>, example: &str) -> Option<Mappi
             None
         }
     }
+}
+
+/// Whether a key is the user's own: a place for anchors, which nothing reads.
+pub fn is_extension(key: &Value) -> bool {
+    key.as_str().is_some_and(|key| key.starts_with("x-"))
 }
 
 /// Checks a name; the hint has one that it could have been.

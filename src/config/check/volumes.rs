@@ -2,6 +2,7 @@
 
 use super::value::{ValueError, texts};
 use crate::config::report::At;
+use crate::config::shape::what;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 
@@ -70,14 +71,30 @@ fn volume(typed: &str) -> Result<(String, String), ValueError> {
     Ok((typed.to_owned(), target))
 }
 
-pub fn networks(at: &At<'_>, typed: Option<Vec<Value>>) -> Vec<String> {
+pub fn networks(at: &At<'_>, typed: Option<Value>) -> Vec<String> {
     let mut networks: Vec<String> = Vec::new();
-    for (at, network) in texts(at, typed.unwrap_or_default()) {
-        if matches!(network.as_str(), "host" | "none") || network.starts_with("container:") {
+    let items = match typed {
+        None => Vec::new(),
+        Some(Value::Sequence(items)) => items,
+        Some(Value::String(name)) if is_mode(&name) => {
+            no_mode(at, &name);
+            return networks;
+        }
+        Some(other) => {
+            let names = match &other {
+                Value::Mapping(names) => names.keys().filter_map(Value::as_str).collect(),
+                other => vec![other.as_str().unwrap_or("front")],
+            };
             at.error_hint(
-                format!("replicas cannot run on the network `{network}`"),
-                "each needs an address of its own: name a bridge network",
+                format!("expected a list, found {}", what(&other)),
+                format!("as in `networks: [{}]`", names.join(", ")),
             );
+            return networks;
+        }
+    };
+    for (at, network) in texts(at, items) {
+        if is_mode(&network) {
+            no_mode(&at, &network);
         } else if !is_docker_name(&network) {
             at.error(format!("expected the name of a network, found `{network}`"));
         } else if networks.contains(&network) {
@@ -87,6 +104,18 @@ pub fn networks(at: &At<'_>, typed: Option<Vec<Value>>) -> Vec<String> {
         }
     }
     networks
+}
+
+/// Whether a name stands for a way to do without a network of one's own.
+fn is_mode(network: &str) -> bool {
+    matches!(network, "host" | "none") || network.starts_with("container:")
+}
+
+fn no_mode(at: &At<'_>, network: &str) {
+    at.error_hint(
+        format!("replicas cannot run on the network `{network}`"),
+        "each needs an address of its own: name a bridge network",
+    );
 }
 
 fn is_docker_name(name: &str) -> bool {

@@ -52,11 +52,16 @@ impl Words<'_> {
             (key.to_owned(), schema)
         });
         let properties: Map<String, Value> = properties.collect();
-        json!({
+        let mut schema = json!({
             "type": "object",
             "properties": properties,
             "additionalProperties": part.is_open,
-        })
+        });
+        if part.has_extensions {
+            // Not every editor resolves `<<` before it looks.
+            schema["patternProperties"] = json!({ "^(x-.*|<<)$": {} });
+        }
+        schema
     }
 
     fn inside(&self, inside: &Inside, path: &str) -> Value {
@@ -122,6 +127,22 @@ mod tests {
                 }
                 Some(Inside::Plugins) | None => drop(found.insert(inner)),
             }
+        }
+    }
+
+    #[test]
+    fn keys_of_the_users_own_are_allowed_at_the_top_and_on_a_service() {
+        let schema = schema(std::iter::empty());
+        let validator = jsonschema::draft202012::new(&schema).expect("a schema");
+        for (file, is_valid) in [
+            (
+                json!({ "x-a": 1, "services": { "web": { "x-b": [] } } }),
+                true,
+            ),
+            (json!({ "y-a": 1 }), false),
+            (json!({ "timeouts": { "x-a": 1 } }), false),
+        ] {
+            assert_eq!(validator.is_valid(&file), is_valid, "{file}");
         }
     }
 

@@ -16,6 +16,7 @@ use crate::config::check::retries::RetriesKeys;
 use crate::config::check::route::RouteKeys;
 use crate::config::check::scale::ScaleKeys;
 use crate::config::check::service::ServiceKeys;
+use crate::config::check::settings::SettingsKeys;
 use crate::config::check::timeouts::TimeoutsKeys;
 use crate::config::check::tls::TlsKeys;
 use crate::config::check::update::UpdateKeys;
@@ -29,6 +30,8 @@ pub struct FilePart {
     inside: &'static [(&'static str, Inside)],
     /// Whether other keys are allowed, because they belong to a plugin.
     pub is_open: bool,
+    /// Whether keys that begin with `x-` are allowed.
+    pub has_extensions: bool,
 }
 
 impl FilePart {
@@ -58,10 +61,12 @@ const fn part(shapes: &'static [fn() -> &'static [&'static str]]) -> FilePart {
         shapes,
         inside: &[],
         is_open: false,
+        has_extensions: false,
     }
 }
 
 pub const FILE: &FilePart = &FilePart {
+    has_extensions: true,
     inside: &[
         ("tls", Inside::One(TLS)),
         ("admin", Inside::OrOff(&part(&[keys_of::<AdminKeys>]))),
@@ -95,6 +100,7 @@ const TLS: &FilePart = &FilePart {
 };
 
 pub const SERVICE: &FilePart = &FilePart {
+    has_extensions: true,
     inside: &[
         ("routes", Inside::List(&part(&[keys_of::<RouteKeys>]))),
         ("healthcheck", Inside::One(HEALTH)),
@@ -117,6 +123,7 @@ pub const SERVICE: &FilePart = &FilePart {
     ],
     ..part(&[
         keys_of::<ContainerKeys>,
+        keys_of::<SettingsKeys>,
         keys_of::<ForwardKeys>,
         keys_of::<ServiceKeys>,
     ])

@@ -5,8 +5,35 @@ use serde_json::{Map, Value, json};
 const DURATION: &str = r"^\s*([0-9]+(\.[0-9]+)?\s*[a-zA-Zµ]+\s*)+$";
 const SIZE: &str = r"^\s*[0-9]+(\.[0-9]+)?\s*([kKmMgGtT]i?)?[bB]?\s*$";
 
-/// Schema of a value, from its description in the reference.
+/// A reference to a variable somewhere in the text.
+const VARIABLE: &str = r"\$[A-Za-z_{]";
+
+/// Schema of a value, from its description in the reference. Text with a variable in it fits
+/// wherever a single value does.
 pub fn value(value: &str) -> Value {
+    let mut schema = typed(value);
+    match schema.get_mut("items") {
+        Some(items) => *items = or_variable(items.take()),
+        None => schema = or_variable(schema),
+    }
+    schema
+}
+
+fn or_variable(schema: Value) -> Value {
+    let is_any_text = schema == json!({ "type": "string" }) || schema == any();
+    let is_mapping = schema["type"] == "object";
+    match is_any_text || is_mapping {
+        true => schema,
+        false => json!({ "anyOf": [schema, { "type": "string", "pattern": VARIABLE }] }),
+    }
+}
+
+/// Text that may look like a number.
+fn any() -> Value {
+    json!({ "type": ["string", "integer"] })
+}
+
+fn typed(value: &str) -> Value {
     let text = json!({ "type": "string" });
     if let Some(items) = value.strip_prefix("list of ") {
         let items = match items.starts_with("addresses and networks") {
@@ -32,14 +59,15 @@ pub fn value(value: &str) -> Value {
         return range(low, high);
     }
     match value {
-        "text or list" | "name, URL or list of them" => {
-            json!({ "anyOf": [text, { "type": "array" }] })
+        "text or list" | "path or list" | "name, URL or list of them" | "`all`, number or list" => {
+            json!({ "anyOf": [any(), { "type": "array" }] })
         }
-        "mapping, or list of `KEY=VALUE`" => json!({ "type": ["object", "array"] }),
+        "mapping, or list of `KEY=VALUE`" | "list of `NAME:ADDRESS`, or mapping" => {
+            json!({ "type": ["object", "array"] })
+        }
         _ if value.starts_with("size") => size(),
         _ if value.starts_with("mapping") => json!({ "type": "object" }),
-        // Names may look like numbers.
-        _ => json!({ "type": ["string", "integer"] }),
+        _ => any(),
     }
 }
 
@@ -123,11 +151,11 @@ mod tests {
     #[test]
     fn words_for_values_are_understood() {
         let integer = json!({ "type": "integer", "minimum": 1, "maximum": 10 });
-        assert_eq!(value("1 to 10"), integer);
+        assert_eq!(typed("1 to 10"), integer);
         let number = json!({ "type": "number", "minimum": 0.5, "maximum": 2.0 });
-        assert_eq!(value("0.5 to 2"), number);
+        assert_eq!(typed("0.5 to 2"), number);
         assert_eq!(
-            value("`a`, `b-c` or `d`"),
+            typed("`a`, `b-c` or `d`"),
             json!({ "enum": ["a", "b-c", "d"] })
         );
         let either = value("`a`, `{ b: c }` or `{ b: { d: NAME } }`");
@@ -143,12 +171,27 @@ mod tests {
             assert_eq!(validator.is_valid(&example), is_valid, "{example}");
         }
         assert_eq!(value("mapping of names to files")["type"], "object");
-        assert_eq!(value("1 KiB to 1 MiB"), size());
+        assert_eq!(typed("1 KiB to 1 MiB"), size());
         assert_eq!(
             value("`name`, `1000` or `1000:1000`")["type"],
             json!(["string", "integer"])
         );
         assert_eq!(value("list of addresses")["type"], "array");
-        assert_eq!(value("duration, also `0s`")["pattern"], DURATION);
+        assert_eq!(typed("duration, also `0s`")["pattern"], DURATION);
+        for (described, example, is_valid) in [
+            ("1 to 10", json!("${COUNT:-3}"), true),
+            ("1 to 10", json!("three"), false),
+            ("`true` or `false`", json!("$FLAG"), true),
+            ("list of addresses", json!(["0.0.0.0:${PORT}"]), true),
+            ("list of addresses", json!(["0.0.0.0"]), false),
+            ("mapping", json!("$X"), false),
+        ] {
+            let validator = jsonschema::draft202012::new(&value(described)).expect("a schema");
+            assert_eq!(
+                validator.is_valid(&example),
+                is_valid,
+                "{described}: {example}"
+            );
+        }
     }
 }

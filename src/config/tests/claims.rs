@@ -1,6 +1,7 @@
 //! Claims of services: routes and host ports.
 
-use super::{check, good, spec, web};
+use super::{check, good, reload, spec, try_load, web};
+use crate::config::Config;
 
 #[test]
 fn routes_are_normalised() {
@@ -111,8 +112,8 @@ fn host_ports_suffice_and_do_not_meet() {
         ");
     check(
         "services:
-  a: {image: a, routes: [path: /a]}
-  b: {image: b, routes: [path: /b]}
+  a: {image: a, routes: [path: /a], first_port: 8000}
+  b: {image: b, routes: [path: /b], first_port: 8000}
   c: {image: c, routes: [path: /c], first_port: 8010}
   d: {image: d, routes: [path: /d], first_port: 9175}
 ",
@@ -123,9 +124,63 @@ fn host_ports_suffice_and_do_not_meet() {
           hint: the next free range: `first_port: 9181`
         ",
     );
-    check(&format!("listen: [0.0.0.0:8003]\n{}", web("")), "
-        edge.yaml:3: services.web: host ports 8000 to 8009 overlap with `0.0.0.0:8003`, where Tidegate listens
+    check(&format!("listen: [0.0.0.0:8003]\n{}", web("first_port: 8000")), "
+        edge.yaml:5: services.web: host ports 8000 to 8009 overlap with `0.0.0.0:8003`, where Tidegate listens
           hint: the next free range: `first_port: 8004`
         ");
-    good(&format!("listen: [10.0.0.1:8003]\n{}", web("")));
+    good(&format!(
+        "listen: [10.0.0.1:8003]\n{}",
+        web("first_port: 8000")
+    ));
+}
+
+/// First ports of the services, in their order.
+fn first_ports(config: &Config) -> Vec<u16> {
+    let services = config.services.iter();
+    let templates = services.filter_map(|service| service.spec.template());
+    templates.map(|template| template.first_port).collect()
+}
+
+#[test]
+fn first_ports_that_are_left_out_are_chosen_and_stay() {
+    let file = |names: &[&str], more: &str| {
+        let services = names.iter().map(|name| {
+            format!("  {name}: {{image: web, routes: [path: /{name}], scale: {{max: 10}}}}\n")
+        });
+        format!(
+            "listen: [0.0.0.0:8203]\nservices:\n{}{more}",
+            services.collect::<String>()
+        )
+    };
+    let first = good(&file(&["a", "b", "c"], ""));
+    assert_eq!(first_ports(&first), [8000, 8100, 8300]);
+    let reloaded = reload(&file(&["new", "c", "a"], ""), Some(&first))
+        .ok()
+        .unwrap();
+    assert_eq!(first_ports(&reloaded), [8100, 8300, 8000]);
+    // A range that a key gives to another service is given up.
+    let taken = "  d: {image: web, routes: [path: /d], scale: {max: 1}, first_port: 8009}\n";
+    let reloaded = reload(&file(&["a", "b"], taken), Some(&first))
+        .ok()
+        .unwrap();
+    assert_eq!(first_ports(&reloaded), [8300, 8100, 8009]);
+    assert_eq!(first_ports(&good(&file(&["a"], taken))), [8100, 8009]);
+}
+
+#[test]
+fn there_is_room_for_hundreds_of_services_but_not_for_any() {
+    let file = |count: usize, max: usize| {
+        let services = (0..count).map(|index| {
+            format!("  s{index}: {{image: web, routes: [path: /{index}], scale: {{max: {max}}}}}\n")
+        });
+        format!("services:\n{}", services.collect::<String>())
+    };
+    let ports = first_ports(&good(&file(700, 10)));
+    assert_eq!((ports[0], ports[575]), (8000, 65500));
+    assert_eq!(ports[576], 8010);
+    let problems = try_load(&file(60, 1000)).err().unwrap().to_string();
+    assert!(
+        problems.contains("1000 host ports in a row are free nowhere"),
+        "{problems}"
+    );
 }

@@ -3,18 +3,24 @@
 mod balance;
 mod claims;
 mod containers;
+mod default_scaling;
 mod diffs;
 mod failover;
+mod foreign_words;
+mod include;
+mod mistakes;
 mod overrides;
 mod plugins;
 mod properties;
 mod services;
+mod settings;
 mod sleep;
 mod stubs;
 mod text;
 mod tls;
 mod top;
 mod upstream;
+mod variables;
 
 use super::{Config, Env, Flags, Overrides, Problems, Text, load};
 use crate::service::spec::Spec;

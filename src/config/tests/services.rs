@@ -157,7 +157,7 @@ fn bounds_do_not_cross() {
         &web("scale: 3"),
         "
         edge.yaml:4: services.web.scale: expected a mapping, found `3`
-          hint: as in `{ min: 1, max: 10 }`
+          hint: as in `{ min: 1, max: 4 }`
         ",
     );
 }
@@ -263,7 +263,7 @@ fn unknown_keys_of_a_service_come_with_what_was_meant() {
         edge.yaml:7: services.web: unknown key `restart`
           hint: leave it out: replicas that fail are always replaced
         edge.yaml:8: services.web: unknown key `foo`
-          hint: the keys here are `image`, `pull`, `port`, `first_port`, `command`, `entrypoint`, `environment`, `secrets`, `volumes`, `networks`, `user`, `cpus`, `memory`, `balance`, `protocol`, `upstream_tls`, `slow_start`, `container_concurrency`, `connect_timeout`, `read_timeout`, `write_timeout`, `tunnel_idle_timeout`, `max_request_body`, `max_response_body`, `hold`, `waiting_page`, `retries`, `outlier_detection`, `addresses`, `routes`, `healthcheck`, `scale`, `stop_grace_period`, `update_config`, `plugins`
+          hint: the keys here are `image`, `pull`, `port`, `first_port`, `command`, `entrypoint`, `environment`, `env_file`, `secrets`, `volumes`, `networks`, `user`, `cpus`, `memory`, `logging`, `labels`, `working_dir`, `hostname`, `extra_hosts`, `tmpfs`, `read_only`, `cap_add`, `cap_drop`, `devices`, `shm_size`, `init`, `stop_signal`, `ulimits`, `sysctls`, `security_opt`, `pids_limit`, `gpus`, `balance`, `protocol`, `upstream_tls`, `slow_start`, `container_concurrency`, `connect_timeout`, `read_timeout`, `write_timeout`, `tunnel_idle_timeout`, `max_request_body`, `max_response_body`, `hold`, `waiting_page`, `retries`, `outlier_detection`, `addresses`, `routes`, `healthcheck`, `scale`, `stop_grace_period`, `update_config`, `plugins`
         edge.yaml:9: services.web.healthcheck: unknown key `intervall`
           hint: did you mean `interval`?
         edge.yaml:10: services.web.scale: unknown key `mni`
@@ -300,8 +300,6 @@ services:
           hint: did you mean `http`?
         edge.yaml:8: services.web.plugins[0]: unknown plugin `limt`
           hint: did you mean `limit`?
-        edge.yaml:9: services.api: host ports 8000 to 8009 overlap with those of `web`, 8000 to 8001
-          hint: the next free range: `first_port: 8002`
         edge.yaml:10: services.api.image: expected a single value, found a list
         edge.yaml:11: services.api.environment.SECRET: `SECRET` has no value here, nor in Tidegate's own environment
           hint: set `SECRET` before Tidegate starts, or write a value (`""` for none)

@@ -89,6 +89,49 @@ services:
 }
 
 #[test]
+fn keys_that_begin_with_x_are_the_users_own() {
+    let yaml = "
+x-common: &common
+  image: shop:1
+  memory: 64MiB
+  environment: &env { A: 1 }
+x-list: [1, {a: b}]
+services:
+  a:
+    <<: *common
+    x-note: anything
+  b:
+    <<: *common
+    first_port: 8100
+    routes: [{path: /b}]
+    environment:
+      <<: *env
+      B: 2
+";
+    let config = good(yaml);
+    let template = |index: usize| config.services[index].spec.template().unwrap().clone();
+    assert_eq!(template(0).image, "shop:1");
+    assert_eq!(template(1).memory_bytes, Some(64 << 20));
+    assert_eq!(template(1).environment.len(), 2);
+    check(
+        &yaml.replace("64MiB", "much"),
+        "
+        edge.yaml:4: services.a.memory: expected a size, found `much`
+          hint: write a number and a unit, as in `64KiB`, `256m` or `1GiB`
+        edge.yaml:4: services.b.memory: expected a size, found `much`
+          hint: write a number and a unit, as in `64KiB`, `256m` or `1GiB`
+        ",
+    );
+    check(
+        "timeouts: {x-a: 1}\nservices: {web: {image: web}}",
+        "
+        edge.yaml:1: timeouts: unknown key `x-a`
+          hint: the keys here are `header`, `keepalive`, `client_read`, `client_write`, `drain`
+        ",
+    );
+}
+
+#[test]
 fn what_would_fill_the_memory_or_the_stack_is_refused() {
     for depth in [100, 100_000] {
         let deep = format!("a: {}", "[".repeat(depth));

@@ -4,6 +4,7 @@ use super::daemon::{Daemon, LOOK_TIMEOUT};
 use super::error::{CallFailure, failed};
 use super::json::target;
 use super::labels;
+use super::settings::{limits, security_opt};
 use crate::engine::{EngineError, ErrorKind};
 use crate::service::replica::ReplicaId;
 use crate::service::spec::{Slot, Spec, Template, Version};
@@ -86,8 +87,12 @@ impl Daemon {
             ..container(spec, &version.template, slot)
         };
         let create = |name: String| {
+            // Ours win; the file has none of their names.
+            let mut labels: HashMap<String, String> = HashMap::new();
+            labels.extend(version.template.settings.labels.clone());
+            labels.extend(labels::sealed(&own, &name, seal));
             let body = ContainerCreateBody {
-                labels: Some(labels::sealed(&own, &name, seal)),
+                labels: Some(labels),
                 ..body.clone()
             };
             let options = CreateContainerOptions {
@@ -196,7 +201,7 @@ fn volume_of(bind: &str) -> Option<&str> {
 }
 
 /// Settings of the service, and those that every container gets: no restarts by Docker, no new
-/// privileges, a limit of processes.
+/// privileges, a limit of processes, logs that are rotated.
 fn container(spec: &Spec, template: &Template, slot: Slot) -> ContainerCreateBody {
     let inside = format!("{}/tcp", template.port);
     let published = PortBinding {
@@ -210,6 +215,7 @@ fn container(spec: &Spec, template: &Template, slot: Slot) -> ContainerCreateBod
         .iter()
         .cloned()
         .partition(|volume| volume.contains(':'));
+    let settings = &template.settings;
     let host_config = HostConfig {
         binds: Some(binds),
         memory: template.memory_bytes,
@@ -220,9 +226,9 @@ fn container(spec: &Spec, template: &Template, slot: Slot) -> ContainerCreateBod
             name: Some(RestartPolicyNameEnum::NO),
             maximum_retry_count: None,
         }),
-        security_opt: Some(vec!["no-new-privileges".into()]),
-        pids_limit: Some(PIDS_LIMIT),
-        ..Default::default()
+        security_opt: Some(security_opt(settings)),
+        pids_limit: Some(settings.pids_limit.unwrap_or(PIDS_LIMIT)),
+        ..limits(settings)
     };
     let networking_config = network.map(|name| NetworkingConfig {
         endpoints_config: Some(HashMap::from([(name.clone(), EndpointSettings::default())])),
@@ -239,6 +245,9 @@ fn container(spec: &Spec, template: &Template, slot: Slot) -> ContainerCreateBod
         }),
         env: Some(environment.collect()),
         user: template.user.clone(),
+        working_dir: settings.working_dir.clone(),
+        hostname: settings.hostname.clone(),
+        stop_signal: settings.stop_signal.clone(),
         exposed_ports: Some(vec![inside]),
         volumes: Some(anonymous),
         stop_timeout: i64::try_from(grace.as_millis().div_ceil(1_000)).ok(),

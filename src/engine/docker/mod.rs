@@ -35,6 +35,7 @@ mod version;
 
 #[cfg(test)]
 mod scripted;
+mod settings;
 
 pub use daemon::IdentityCheck;
 pub use engine::Docker;

@@ -24,5 +24,8 @@ pub fn changed_keys(before: &Template, after: &Template) -> Vec<&'static str> {
         ("memory", before.memory_bytes != after.memory_bytes),
     ];
     let changed = keys.into_iter().filter(|(_, differs)| *differs);
-    changed.map(|(key, _)| key).collect()
+    let changed = changed.map(|(key, _)| key);
+    changed
+        .chain(before.settings.changed(&after.settings))
+        .collect()
 }

@@ -69,6 +69,13 @@ impl Spec {
             Source::Addresses(_) => None,
         }
     }
+
+    /// Sets the first host port of a container service.
+    pub fn set_first_port(&mut self, first_port: u16) {
+        if let Source::Container(template) = &mut self.source {
+            template.first_port = first_port;
+        }
+    }
 }
 
 /// The origin of a service's replicas.

@@ -3,6 +3,7 @@
 use super::environment::Environment;
 use super::image::ImageId;
 use super::name::SpecHash;
+use super::settings::ContainerSettings;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -32,6 +33,8 @@ pub struct Template {
     /// In billionths of a core, as Docker's `NanoCpus`.
     pub nano_cpus: Option<i64>,
     pub memory_bytes: Option<i64>,
+    #[serde(default, skip_serializing_if = "ContainerSettings::is_default")]
+    pub settings: ContainerSettings,
 }
 
 /// The last host port.

@@ -1,6 +1,6 @@
 //! Replicas, limits and updates.
 
-use crate::cli::init::defaults::{MORE, ONE_COPY};
+use crate::cli::init::defaults::{MAX, MORE, ONE_COPY};
 use crate::cli::init::draft::{DraftService, DraftValue, quoted};
 use crate::cli::init::yaml::{flow, text_of};
 use serde_yaml::{Mapping, Value};
@@ -14,7 +14,7 @@ pub fn deploy(keys: &Mapping, writes: bool, service: &mut DraftService) {
     if replicas == 1 && writes {
         service.set("scale", "{ min: 1, max: 1 }", ONE_COPY);
     } else {
-        let max = replicas.max(10);
+        let max = replicas.max(MAX);
         service.set("scale", format!("{{ min: {replicas}, max: {max} }}"), MORE);
     }
     for (key, path) in [("cpus", "cpus"), ("memory", "memory")] {
