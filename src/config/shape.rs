@@ -186,16 +186,20 @@ fn find<'v>(value: &'v mut Value, path: &str) -> Option<&'v mut Value> {
             let item = items.get_mut(index.parse::<usize>().ok()?)?;
             find(item, rest.strip_prefix('.').unwrap_or(rest))
         }
-        // Keys may have dots in them.
-        Value::Mapping(entries) if entries.contains_key(path) => entries.get_mut(path),
-        Value::Mapping(entries) => entries.iter_mut().find_map(|(key, inner)| {
-            let rest = path.strip_prefix(key.as_str()?)?;
-            match rest.strip_prefix('.') {
-                Some(rest) => find(inner, rest),
-                None if rest.starts_with('[') => find(inner, rest),
-                None => None,
+        Value::Mapping(entries) => {
+            // Keys may have dots in them.
+            if entries.contains_key(path) {
+                return entries.get_mut(path);
             }
-        }),
+            entries.iter_mut().find_map(|(key, inner)| {
+                let rest = path.strip_prefix(key.as_str()?)?;
+                match rest.strip_prefix('.') {
+                    Some(rest) => find(inner, rest),
+                    None if rest.starts_with('[') => find(inner, rest),
+                    None => None,
+                }
+            })
+        }
         _ => None,
     }
 }
