@@ -133,14 +133,14 @@ impl Keeper {
             }
             Command::Rest(reply) => {
                 self.is_in_control = false;
+                // Given a second time before orders take theirs along: the CA may ask meanwhile.
+                self.mirror.refresh(&self.answers());
                 for name in self.tasks.stop().await {
                     if let Some(entry) = self.names.get_mut(&name) {
                         entry.is_ordering = false;
                         entry.is_advised = false;
                     }
                 }
-                // Orders have taken their answers along, and the next process needs them.
-                self.mirror.clear();
                 self.mirror.refresh(&self.answers());
                 let _ = reply.send(());
             }

@@ -19,10 +19,15 @@ pub struct Challenges {
 #[derive(Clone, Debug, Default)]
 struct Answers {
     /// HTTP-01: key authorizations by token.
-    http: HashMap<String, Arc<str>>,
+    http: Given<Arc<str>>,
     /// TLS-ALPN-01: certificates by name in lower case.
-    tls: HashMap<String, Arc<CertifiedKey>>,
+    tls: Given<Arc<CertifiedKey>>,
+    last_id: u64,
 }
+
+/// The same answer may be given twice: by an order, and by a process that looks after it when the
+/// order is handed over. Each has an id, and the last one counts.
+type Given<T> = HashMap<String, Vec<(u64, T)>>;
 
 /// An answer that is given until this is dropped.
 #[derive(Debug)]
@@ -30,6 +35,7 @@ struct Answers {
 pub struct AnsweredChallenge {
     challenges: Challenges,
     key: AnswerKey,
+    id: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -42,54 +48,77 @@ impl Challenges {
     /// Answers HTTP-01 for `token` with `key_authorization`.
     pub fn answer_http(&self, token: &str, key_authorization: &str) -> AnsweredChallenge {
         let value: Arc<str> = key_authorization.into();
-        self.change(|answers| {
-            answers.http.insert(token.to_owned(), Arc::clone(&value));
+        let id = self.change(|answers| {
+            answers.last_id += 1;
+            let given = answers.http.entry(token.to_owned()).or_default();
+            given.push((answers.last_id, Arc::clone(&value)));
         });
-        self.answered(AnswerKey::Http(token.to_owned()))
+        self.answered(AnswerKey::Http(token.to_owned()), id)
     }
 
     /// Answers TLS-ALPN-01 for the server name `name` with `certificate`. For an IP address the
     /// server name is its name below `in-addr.arpa` or `ip6.arpa`.
     pub fn answer_tls(&self, name: &str, certificate: Arc<CertifiedKey>) -> AnsweredChallenge {
         let name = name.to_ascii_lowercase();
-        self.change(|answers| {
-            answers.tls.insert(name.clone(), Arc::clone(&certificate));
+        let id = self.change(|answers| {
+            answers.last_id += 1;
+            let given = answers.tls.entry(name.clone()).or_default();
+            given.push((answers.last_id, Arc::clone(&certificate)));
         });
-        self.answered(AnswerKey::Tls(name))
+        self.answered(AnswerKey::Tls(name), id)
     }
 
     /// Key authorization for the token of an HTTP-01 request.
     pub fn http(&self, token: &str) -> Option<Arc<str>> {
-        self.shared.load().http.get(token).cloned()
+        last(&self.shared.load().http, token)
     }
 
     /// Certificate for the server name, in lower case, of a TLS-ALPN-01 hello.
     pub fn tls(&self, name: &str) -> Option<Arc<CertifiedKey>> {
-        self.shared.load().tls.get(name).cloned()
+        last(&self.shared.load().tls, name)
     }
 
-    fn change(&self, change: impl Fn(&mut Answers)) {
+    /// Returns the last id after the change.
+    fn change(&self, change: impl Fn(&mut Answers)) -> u64 {
+        let mut id = 0;
         self.shared.rcu(|answers| {
             let mut answers = Answers::clone(answers);
             change(&mut answers);
+            id = answers.last_id;
             answers
         });
+        id
     }
 
-    fn answered(&self, key: AnswerKey) -> AnsweredChallenge {
+    fn answered(&self, key: AnswerKey, id: u64) -> AnsweredChallenge {
         AnsweredChallenge {
             challenges: self.clone(),
             key,
+            id,
+        }
+    }
+}
+
+fn last<T: Clone>(given: &Given<T>, key: &str) -> Option<T> {
+    let (_, value) = given.get(key)?.last()?;
+    Some(value.clone())
+}
+
+fn remove<T>(given: &mut Given<T>, key: &str, id: u64) {
+    if let Some(values) = given.get_mut(key) {
+        values.retain(|(given, _)| *given != id);
+        if values.is_empty() {
+            given.remove(key);
         }
     }
 }
 
 impl Drop for AnsweredChallenge {
     fn drop(&mut self) {
-        let key = &self.key;
-        self.challenges.change(|answers| match key {
-            AnswerKey::Http(token) => drop(answers.http.remove(token)),
-            AnswerKey::Tls(name) => drop(answers.tls.remove(name)),
+        let id = self.id;
+        self.challenges.change(|answers| match &self.key {
+            AnswerKey::Http(token) => remove(&mut answers.http, token, id),
+            AnswerKey::Tls(name) => remove(&mut answers.tls, name, id),
         });
     }
 }
@@ -115,5 +144,19 @@ mod tests {
         assert!(challenges.tls("a.test").is_some());
         drop(second);
         assert!(challenges.tls("a.test").is_none());
+    }
+
+    #[test]
+    fn an_answer_that_two_give_is_there_until_both_have_gone() {
+        let challenges = Challenges::default();
+        let order = challenges.answer_http("token", "token.thumbprint");
+        let mirror = challenges.answer_http("token", "token.thumbprint");
+        drop(order);
+        assert!(challenges.http("token").is_some());
+        let next = challenges.answer_http("token", "token.thumbprint");
+        drop(mirror);
+        assert!(challenges.http("token").is_some());
+        drop(next);
+        assert!(challenges.http("token").is_none());
     }
 }

@@ -49,7 +49,10 @@ impl Edge {
         spelling: &Spelling,
         ctx: &mut Context,
     ) -> Option<Box<Error>> {
-        let error = self.pass_on(asker, head, clean, spelling, ctx).await.err()?;
+        let error = self
+            .pass_on(asker, head, clean, spelling, ctx)
+            .await
+            .err()?;
         Some(Box::pin(tell_failure(asker, head, ctx, error)).await)
     }
 
