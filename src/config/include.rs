@@ -5,9 +5,10 @@
 
 use super::origins::{ValueOrigin, ValueOrigins, join};
 use super::shape::what;
+use super::syntax_error::SyntaxError;
 use super::text::{Text, read, reason_unreadable};
 use super::variables::VariableSources;
-use super::yaml::{SyntaxError, Tree, parse};
+use super::yaml::{Tree, parse};
 use serde_yaml::{Mapping, Value};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};

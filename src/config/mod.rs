@@ -33,6 +33,7 @@ mod schema;
 mod server;
 mod shape;
 mod suggestion;
+mod syntax_error;
 mod text;
 mod value_size;
 mod variables;

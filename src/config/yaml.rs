@@ -5,6 +5,7 @@
 
 use super::filled::filled;
 use super::origins::{ValueOrigin, ValueOrigins, join};
+use super::syntax_error::SyntaxError;
 use super::value_size::{Size, size};
 use super::variables::VariableSources;
 use saphyr::{Scalar, ScalarStyle, Tag};
@@ -20,18 +21,6 @@ const NODES_MAX: usize = 100_000;
 /// Bytes of texts and of the paths to them, with those that aliases stand for; four times the
 /// largest file.
 const BYTES_MAX: usize = 16 << 20;
-
-/// A problem with the text, such as a key that is given twice or invalid YAML.
-#[derive(Debug)]
-pub struct SyntaxError {
-    /// Number of the file; the one that includes the others is 0.
-    pub file: usize,
-    pub line: usize,
-    pub column: Option<usize>,
-    pub path: String,
-    pub message: String,
-    pub hint: Option<String>,
-}
 
 #[derive(Debug, Default)]
 pub struct Tree {
@@ -73,26 +62,6 @@ pub fn parse(text: &str, file: usize, sources: &VariableSources) -> Result<Tree,
         errors: builder.tree.errors.into_iter().map(bounded).collect(),
         ..builder.tree
     })
-}
-
-impl SyntaxError {
-    fn new(marker: &Marker, message: impl Into<String>) -> Self {
-        SyntaxError {
-            file: 0,
-            line: marker.line(),
-            column: Some(marker.col() + 1),
-            path: String::new(),
-            message: message.into(),
-            hint: None,
-        }
-    }
-
-    fn at(self, path: impl Into<String>) -> Self {
-        SyntaxError {
-            path: path.into(),
-            ..self
-        }
-    }
 }
 
 /// A list or mapping that is still open.
@@ -320,7 +289,13 @@ impl<'v> Builder<'v> {
             return Ok(self.scalar(Cow::Owned(value), style, tag, path, marker));
         };
         self.tree.places.fill(path, Some(filling));
-        let typed = self.scalar(Cow::Borrowed(&value), style, tag, path, marker);
+        self.custom(tag.as_deref(), path, marker);
+        // A tag is not applied: its message would show the value.
+        let style = match tag {
+            None => style,
+            Some(_) => ScalarStyle::DoubleQuoted,
+        };
+        let typed = self.scalar(Cow::Borrowed(&value), style, None, path, marker);
         let is_same = match &typed {
             Value::Bool(typed) => typed.to_string() == value,
             Value::Number(typed) => typed.to_string() == value,
