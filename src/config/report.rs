@@ -160,6 +160,11 @@ impl<'a> At<'a> {
         self.report.places.text(&self.path)
     }
 
+    /// Whether the scalar here has a variable in it.
+    pub fn has_variable(&self) -> bool {
+        self.report.places.filling(&self.path).is_some()
+    }
+
     pub fn error(&self, message: impl Into<String>) {
         self.push(self, message.into(), None);
     }

@@ -60,6 +60,7 @@ impl At<'_> {
         mut read: impl FnMut(&Value) -> Result<T, Misfit>,
     ) -> Option<T> {
         let mut removed: Vec<String> = Vec::new();
+        let mut recasts: Vec<String> = Vec::new();
         loop {
             let misfit = match read(&value) {
                 Ok(read) => return Some(read),
@@ -67,6 +68,14 @@ impl At<'_> {
             };
             let complaint = Complaint::new(&misfit.message);
             let mut path = misfit.path;
+            let place = self.inner(&path);
+            if place.has_variable()
+                && !recasts.contains(&path)
+                && find(&mut value, &path).is_some_and(|value| recast(value, place.text()))
+            {
+                recasts.push(path);
+                continue;
+            }
             match &complaint {
                 // Present but wrong, and reported already.
                 Complaint::Missing(key) if removed.contains(&inside(&path, key)) => return None,
@@ -147,6 +156,51 @@ fn inside(path: &str, key: &str) -> String {
     match path {
         "." | "" => key.to_owned(),
         _ => format!("{path}.{key}"),
+    }
+}
+
+/// Turns text into a number or a truth value, or back: a variable has no type of its own, and its
+/// place decides.
+fn recast(value: &mut Value, typed: Option<&str>) -> bool {
+    let other = match (&*value, typed) {
+        (Value::String(text), _) => {
+            let truth = || text.parse().ok().map(Value::Bool);
+            let whole = || text.parse::<i64>().ok().map(Value::from);
+            let number = || text.parse::<f64>().ok().map(Value::from);
+            truth().or_else(whole).or_else(number)
+        }
+        (Value::Number(_) | Value::Bool(_), Some(typed)) => Some(typed.into()),
+        _ => None,
+    };
+    let Some(other) = other else { return false };
+    *value = other;
+    true
+}
+
+/// Value at `path`, as in `a.b[0]`.
+fn find<'v>(value: &'v mut Value, path: &str) -> Option<&'v mut Value> {
+    match value {
+        value if path.is_empty() => Some(value),
+        Value::Sequence(items) => {
+            let (index, rest) = path.strip_prefix('[')?.split_once(']')?;
+            let item = items.get_mut(index.parse::<usize>().ok()?)?;
+            find(item, rest.strip_prefix('.').unwrap_or(rest))
+        }
+        Value::Mapping(entries) => {
+            // Keys may have dots in them.
+            if entries.contains_key(path) {
+                return entries.get_mut(path);
+            }
+            entries.iter_mut().find_map(|(key, inner)| {
+                let rest = path.strip_prefix(key.as_str()?)?;
+                match rest.strip_prefix('.') {
+                    Some(rest) => find(inner, rest),
+                    None if rest.starts_with('[') => find(inner, rest),
+                    None => None,
+                }
+            })
+        }
+        _ => None,
     }
 }
 

@@ -50,10 +50,14 @@ pub fn parse(text: &str, file: usize, sources: &VariableSources) -> Result<Tree,
     };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
-            bounded(SyntaxError::new(
-                error.marker(),
-                format!("not valid YAML: {}", error.info()),
-            ))
+            let line = text.lines().nth(error.marker().line().saturating_sub(1));
+            let has_braces = line.is_some_and(|line| line.contains("${"));
+            let message = format!("not valid YAML: {}", error.info());
+            bounded(SyntaxError {
+                hint: has_braces
+                    .then(|| "inside of `{ }` and `[ ]`, put `${…}` in quotes".to_owned()),
+                ..SyntaxError::new(error.marker(), message)
+            })
         })?;
         builder.line = span.start.line().min(lines);
         builder.event(event, &span.start).map_err(bounded)?;

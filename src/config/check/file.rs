@@ -127,8 +127,8 @@ pub fn file(
     let plugins = installer.global(&at.key("plugins"), keys.plugins);
     let in_services = at.key("services");
     let (mut services, mut outlines) = match keys.services {
-        // Services in a wrong place were reported already.
-        None if strays => (None, Vec::new()),
+        // Services in a wrong place were reported already. Overrides put an empty mapping here.
+        Some(Value::Mapping(none)) if strays && none.is_empty() => (None, Vec::new()),
         typed => {
             let typed = services_of(&in_services, typed);
             typed.map_or((None, Vec::new()), |typed| {

@@ -203,7 +203,7 @@ pub fn ulimits(at: &At<'_>, typed: Option<Value>) -> BTreeMap<String, Ulimit> {
     for (name, value) in entries {
         let name = name.as_str().unwrap_or_default().to_owned();
         let at = at.key(&name);
-        let keys = match value {
+        let (soft, hard) = match value {
             Value::Mapping(_) => {
                 let keys: UlimitKeys = at.shape(value);
                 for (key, given) in [("soft", &keys.soft), ("hard", &keys.hard)] {
@@ -211,18 +211,17 @@ pub fn ulimits(at: &At<'_>, typed: Option<Value>) -> BTreeMap<String, Ulimit> {
                         at.error(format!("`{key}` is missing"));
                     }
                 }
-                keys
+                (
+                    at.optional("soft", keys.soft.as_ref(), limit),
+                    at.optional("hard", keys.hard.as_ref(), limit),
+                )
             }
             value => {
                 let one = at.scalar(&value);
-                UlimitKeys {
-                    soft: one.clone(),
-                    hard: one,
-                }
+                let one = one.and_then(|typed| at.accept(limit(&typed)));
+                (one, one)
             }
         };
-        let limit = |typed: Option<&Scalar>| at.accept(limit(typed?));
-        let (soft, hard) = (limit(keys.soft.as_ref()), limit(keys.hard.as_ref()));
         let Some((soft, hard)) = soft.zip(hard) else {
             continue;
         };

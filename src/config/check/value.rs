@@ -104,6 +104,9 @@ pub fn count(range: RangeInclusive<u32>) -> impl Fn(&Scalar) -> Result<u32, Valu
 pub fn boolean(typed: &Scalar) -> Result<bool, ValueError> {
     match typed {
         Scalar::Bool(value) => Ok(*value),
+        // From a variable, or in quotes.
+        Scalar::Text(text) if text == "true" => Ok(true),
+        Scalar::Text(text) if text == "false" => Ok(false),
         other => Err(ValueError::new(format!(
             "expected `true` or `false`, found `{other}`"
         ))),

@@ -176,8 +176,8 @@ fn there_is_room_for_hundreds_of_services_but_not_for_any() {
         format!("services:\n{}", services.collect::<String>())
     };
     let ports = first_ports(&good(&file(700, 10)));
-    assert_eq!((ports[0], ports[574]), (8000, 65400));
-    assert_eq!(ports[575], 8010);
+    assert_eq!((ports[0], ports[575]), (8000, 65500));
+    assert_eq!(ports[576], 8010);
     let problems = try_load(&file(60, 1000)).err().unwrap().to_string();
     assert!(
         problems.contains("1000 host ports in a row are free nowhere"),

@@ -243,6 +243,7 @@ fn networks_are_checked() {
         &web("networks: {front: {}}"),
         "
         edge.yaml:4: services.web.networks: expected a list, found a mapping
+          hint: as in `networks: [front]`
         ",
     );
 }

@@ -113,7 +113,7 @@ fn problems_name_the_file_that_they_are_in() {
         "
         DIR/conf.d/1.yaml:6: services.b.user: the variable `NONE` is not set
           hint: set it in the environment or in `.env` beside the file, or give it a default: `${NONE:-…}`; `$$` stands for a dollar
-        DIR/conf.d/2.yaml:2:1: not valid YAML: while parsing a node, did not find expected node content
+        DIR/conf.d/2.yaml:1:12: not valid YAML: while parsing a node, did not find expected node content
         ",
     );
     check(

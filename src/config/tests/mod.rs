@@ -6,6 +6,7 @@ mod containers;
 mod default_scaling;
 mod diffs;
 mod failover;
+mod foreign_words;
 mod include;
 mod mistakes;
 mod overrides;

@@ -272,3 +272,17 @@ fn a_named_file_must_be_readable() {
          hint: check the path behind `-c`\n1 problem",
     );
 }
+
+#[test]
+fn a_port_alone_to_listen_on_is_one_of_every_interface() {
+    for (typed, expected) in [
+        ("8080", "0.0.0.0:8080"),
+        (":8080", "0.0.0.0:8080"),
+        (" 127.0.0.1:1 ", "127.0.0.1:1"),
+        ("[::1]:1", "[::1]:1"),
+        ("70000", "70000"),
+        ("here", "here"),
+    ] {
+        assert_eq!(crate::config::listen_address(typed), expected);
+    }
+}

@@ -300,8 +300,6 @@ services:
           hint: did you mean `http`?
         edge.yaml:8: services.web.plugins[0]: unknown plugin `limt`
           hint: did you mean `limit`?
-        edge.yaml:9: services.api: host ports 8000 to 8009 overlap with those of `web`, 8000 to 8001
-          hint: the next free range: `first_port: 8002`
         edge.yaml:10: services.api.image: expected a single value, found a list
         edge.yaml:11: services.api.environment.SECRET: `SECRET` has no value here, nor in Tidegate's own environment
           hint: set `SECRET` before Tidegate starts, or write a value (`""` for none)

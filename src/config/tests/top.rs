@@ -130,7 +130,10 @@ fn addresses_to_listen_on_are_an_ip_and_a_port() {
     );
     check(
         &with_web("listen: 80"),
-        "edge.yaml:2: listen: expected a list, found `80`",
+        r#"
+        edge.yaml:2: listen: expected a list, found `80`
+          hint: write `listen: ["0.0.0.0:80"]`
+        "#,
     );
     check(
         &with_web("listen: [1.1.1.1:80, 1.1.1.1:80]"),
@@ -194,6 +197,7 @@ max_concurrent_starts: many
         edge.yaml:5: timeouts.client_write: expected a duration, found `soon`
           hint: write a number and a unit, as in `500ms`, `10s` or `1m30s`
         edge.yaml:6: max_header_size: expected 1.0 KiB to 1.0 MiB, found `1`
+          hint: a number alone counts bytes: write `1KiB`
         edge.yaml:7: max_concurrent_starts: expected a whole number from 1 to 100, found `many`
         ",
     );
@@ -252,7 +256,10 @@ fn without_a_service_there_is_nothing_to_do() {
         ");
     check(
         "services: [web]\n",
-        "edge.yaml:1: services: expected a mapping, found a list",
+        "
+        edge.yaml:1: services: expected a mapping, found a list
+          hint: names are keys: `services: { web: { image: … } }`
+        ",
     );
     check(
         "services:\n  web: nginx\n",
@@ -277,6 +284,7 @@ fn limits_and_trust_are_checked() {
         edge.yaml:2: limits.connections: expected a whole number from 1 to 1000000, found `0`
         edge.yaml:2: limits.headers: expected a whole number from 1 to 256, found `300`
         edge.yaml:2: limits.target: expected 256 B to 1.0 MiB, found `1`
+          hint: a number alone counts bytes: write `1KiB`
         edge.yaml:2: limits.min_rate: expected a size, found `fast`
           hint: write a number and a unit, as in `64KiB`, `256m` or `1GiB`
         edge.yaml:3: trusted_proxies[0]: expected an address or a network, found `10.0.0.0/33`

@@ -26,7 +26,9 @@ fn folder_with(dotenv: &str) -> tempfile::TempDir {
 
 #[test]
 fn every_value_may_have_variables() {
-    let folder = folder_with("TAG=1.10\nPORT=8080\nGREETING=lost\nMAX=3\nWAIT=2s\nZIP=007\n");
+    let folder = folder_with(
+        "TAG=1.10\nPORT=8080\nREAD_ONLY=true\nGREETING=lost\nMAX=3\nWAIT=2s\nZIP=007\n",
+    );
     let yaml = "
 listen: ['0.0.0.0:${PORT}']
 services:
@@ -35,9 +37,15 @@ services:
     port: ${PORT}
     user: $ZIP
     command: [say, $GREETING, '$$HOME', \"${NAME:-you}\"]
-    environment: { TAG: $TAG, ZIP: '${ZIP}', NONE: ${NONE-}, COST: $$5, WAIT: }
+    environment:
+      TAG: $TAG
+      ZIP: '${ZIP}'
+      NONE: ${NONE-}
+      COST: $$5
+      WAIT:
     stop_grace_period: ${WAIT}
-    scale: { max: ${MAX} }
+    scale: { max: '${MAX}', requests_per_replica: '${MAX}' }
+    read_only: '${READ_ONLY}'
     routes: [{ host: '${HOST:-shop}.example.com' }]
 ";
     let config = load_in(folder.path(), yaml).unwrap_or_else(|it| panic!("{it}"));
@@ -60,6 +68,7 @@ services:
     );
     assert_eq!(spec.stop_grace_period.as_secs(), 2);
     assert_eq!(spec.bounds.max, 3);
+    assert!(template.settings.read_only);
     assert_eq!(spec.routes[0].host.as_deref(), Some("shop.example.com"));
 
     let from = |name: &str| {
@@ -78,7 +87,7 @@ services:
 #[test]
 fn a_value_cannot_add_keys() {
     let folder = folder_with("IMAGE='web\n    port: 1'\nLIST='[a, b]'\n");
-    let yaml = "services: {web: {image: web, environment: {A: $IMAGE, B: ${LIST}}}}";
+    let yaml = "services: {web: {image: web, environment: {A: $IMAGE, B: '${LIST}'}}}";
     let config = load_in(folder.path(), yaml).unwrap_or_else(|it| panic!("{it}"));
     let environment = &config.services[0].spec.template().unwrap().environment;
     assert_eq!(environment["A"], "web\n    port: 1");
@@ -120,7 +129,8 @@ services:
 #[test]
 fn problems_name_the_variable_and_its_file_but_no_value() {
     let folder = folder_with("PORT=hunter2\nHOST=https://hunter2.example.com/x\nMAX=a\n");
-    let yaml = web("port: ${PORT}\nroutes: [{host: $HOST}]\nscale: {max: ${MAX}}\nmemory: x$PORT");
+    let yaml =
+        web("port: ${PORT}\nroutes: [{host: $HOST}]\nscale: {max: '${MAX}'}\nmemory: x$PORT");
     let problems = load_in(folder.path(), &yaml).err().unwrap();
     let shown = problems.to_string();
     assert!(!shown.contains("hunter2"), "{shown}");
@@ -238,17 +248,17 @@ services:
         yaml,
         &format!(
             "
-            {folder}/app.env:2: a quote is opened and not closed
-              hint: close it, or put the whole value into quotes of the other kind
             {folder}/edge.yaml:3: services.a.env_file: there is no file `{folder}/none.env`
               hint: write `{{ path: FILE, required: false }}` for one that may be missing
-            {folder}/app.env:3: the variable `NONE` is not set
-              hint: set it in the environment or in `.env` beside the file, or give it a default: `${{NONE:-…}}`; `$$` stands for a dollar
             {folder}/edge.yaml:4: services.b.env_file[1]: `path` is missing
               hint: as in `{{ path: app.env }}`
             {folder}/edge.yaml:4: services.b.env_file[2]: unknown key `format`
               hint: leave it out: single quotes keep a value as it stands
             {folder}/edge.yaml:4: services.b.env_file[2].path: cannot read `{folder}/.`: it is a folder
+            {folder}/app.env:2: a quote is opened and not closed
+              hint: close it, or put the whole value into quotes of the other kind
+            {folder}/app.env:3: the variable `NONE` is not set
+              hint: set it in the environment or in `.env` beside the file, or give it a default: `${{NONE:-…}}`; `$$` stands for a dollar
             "
         ),
     );
@@ -261,4 +271,35 @@ fn no_tag_shows_a_value() {
         .err()
         .unwrap();
     assert!(!problems.to_string().contains("hunter2"), "{problems}");
+}
+
+#[test]
+fn the_place_of_a_variable_decides_on_its_type() {
+    let folder = folder_with("COUNT=7\nNAME=7\nWRONG=hunter2\n");
+    let yaml = |count: &str| {
+        format!(
+            "plugins: [{{access-log: {{format: json}}}}, {{request-id: {{header: \"$NAME\"}}}}]
+services: {{web: {{image: web, scale: {{requests_per_replica: \"{count}\"}}}}}}"
+        )
+    };
+    let good = yaml("${COUNT}");
+    load_in(folder.path(), &good).unwrap_or_else(|it| panic!("{it}"));
+    load_in(folder.path(), &good.replace("\"$NAME\"", "$NAME")).unwrap_or_else(|it| panic!("{it}"));
+    let problems = load_in(folder.path(), &yaml("${WRONG}"))
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        problems.contains("found `${WRONG}` (`WRONG` comes from"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn braces_want_quotes_around_a_variable() {
+    check(
+        "services: {web: {image: web, environment: {A: ${B}}}}",
+        "edge.yaml:1:48: not valid YAML: while parsing a flow mapping, did not find expected ',' or '}'
+           hint: inside of `{ }` and `[ ]`, put `${…}` in quotes",
+    );
 }
