@@ -47,6 +47,8 @@ pub use check::image::check_image;
 pub use checked::{Config, ServiceConfig, TlsConfig};
 pub use diff::{Change, Diff, diff};
 pub use env::Env;
+pub use env_file::parse as parse_env_file;
+pub use interpolate::{FillError, fill as fill_in};
 pub use load::{instance, load, state_dir};
 pub use name::name_of;
 pub use overrides::{Flags, Overrides, listen_address};

@@ -1,7 +1,10 @@
 //! `${VARIABLES}` in a Compose file.
 
+use crate::cli::output::complain;
+use crate::config::{self, FillError};
 use serde_yaml::Value;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// Looks variables up in this process, then in the `.env` beside the Compose file.
@@ -13,17 +16,22 @@ pub fn lookup(folder: &Path) -> Result<impl Fn(&str) -> Option<String> + use<>, 
     })
 }
 
-/// Variables of a `.env` file; none when there is no file.
+/// Variables of a `.env` file; none when there is no file. A bad line is named, and loses only
+/// itself.
 pub fn of_file(file: &Path) -> Result<BTreeMap<String, String>, String> {
     let shown = file.display();
-    match dotenvy::from_path_iter(file) {
-        Ok(variables) => {
-            let variables: Result<_, dotenvy::Error> = variables.collect();
-            variables.map_err(|error| format!("{shown}: {error}"))
-        }
-        Err(error) if error.not_found() => Ok(BTreeMap::new()),
-        Err(error) => Err(format!("cannot read {shown}: {error}")),
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(format!("cannot read {shown}: {error}")),
+    };
+    let read = config::parse_env_file(&text, &|name| std::env::var(name).ok());
+    for error in &read.errors {
+        let line = error.line.unwrap_or(1);
+        complain(format_args!("{shown}:{line}: {}; left out", error.message));
     }
+    let values = read.values.into_iter();
+    Ok(values.map(|(name, it)| (name, it.value)).collect())
 }
 
 /// Replaces variables by their values; returns those that have none.
@@ -48,34 +56,28 @@ fn fill_in(value: &mut Value, env: &dyn Fn(&str) -> Option<String>, missing: &mu
     }
 }
 
+/// As Compose does, a variable that is not set becomes nothing.
 fn filled(text: &str, env: &dyn Fn(&str) -> Option<String>, missing: &mut Vec<String>) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        out.push_str(before);
-        if let Some(after) = after.strip_prefix('$') {
-            out.push('$');
-            rest = after;
-            continue;
-        }
-        let (inside, left) = match after.strip_prefix('{').and_then(|it| it.split_once('}')) {
-            Some(braced) => braced,
-            None => {
-                let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                after.split_at(after.find(|c| !is_name(c)).unwrap_or(after.len()))
-            }
+    let mut blank: Vec<String> = Vec::new();
+    loop {
+        let lookup = |name: &str| {
+            let is_blank = blank.iter().any(|other| other == name);
+            env(name).or_else(|| is_blank.then(String::new))
         };
-        rest = left;
-        let end = inside.find([':', '-', '?', '+']).unwrap_or(inside.len());
-        let (name, otherwise) = inside.split_at(end);
-        let otherwise = otherwise.strip_prefix(':').unwrap_or(otherwise);
-        match (env(name), otherwise.strip_prefix('-')) {
-            (Some(value), _) => out.push_str(&value),
-            (None, Some(default)) => out.push_str(default),
-            (None, None) => missing.push(name.to_owned()),
+        match config::fill_in(text, &lookup) {
+            Ok(filled) => return filled,
+            Err(FillError::Unset(name)) => {
+                missing.push(name.clone());
+                blank.push(name);
+            }
+            Err(error) => {
+                if let FillError::Required { name, .. } = error {
+                    missing.push(name);
+                }
+                return text.to_owned();
+            }
         }
     }
-    out + rest
 }
 
 #[cfg(test)]
@@ -91,11 +93,27 @@ mod tests {
             ("${PORT:-80}:${PORT-81}", "80:81"),
             ("$$TAG costs $$1", "$TAG costs $1"),
             ("<${NONE}>", "<>"),
+            ("${PORT:-${TAG}}", "2"),
+            ("${TAG:+a}${PORT:+b}", "a"),
         ] {
             let mut value = Value::from(text);
             let missing = fill(&mut value, &env);
             assert_eq!(value.as_str(), Some(expected));
             assert_eq!(!missing.is_empty(), text.contains("NONE"), "{text}");
         }
+        let mut value = Value::from("${NAME:?who}");
+        assert_eq!(fill(&mut value, &env), ["NAME"]);
+    }
+
+    #[test]
+    fn a_bad_line_of_a_file_loses_only_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(".env");
+        assert_eq!(of_file(&file), Ok(BTreeMap::new()));
+        std::fs::write(&file, "A=1\nnot a variable\nB=\"x\\n\"\n").unwrap();
+        let values = of_file(&file).unwrap();
+        assert_eq!(values["A"], "1");
+        assert_eq!(values["B"], "x\n");
+        assert_eq!(values.len(), 2);
     }
 }
