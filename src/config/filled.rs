@@ -65,12 +65,15 @@ impl Filling {
 
     /// Whether a quoted part of a message has a value in it, or a piece of one.
     fn tells(&self, part: &str) -> bool {
+        // Hints have examples such as `host: NAME`, of which only a word is of the value.
         let part = part.to_lowercase();
+        let words = || part.split_whitespace().chain([part.as_str()]);
         let within = |inner: &str, outer: &str| inner.len() >= PART_MIN && outer.contains(inner);
         self.used.iter().any(|used| {
             // Hosts and sizes are shown in lower case.
             let value = used.value.to_lowercase();
-            !value.is_empty() && (part == value || within(&value, &part) || within(&part, &value))
+            let tells = |word: &str| word == value || within(&value, word) || within(word, &value);
+            !value.is_empty() && words().any(tells)
         })
     }
 

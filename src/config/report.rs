@@ -190,7 +190,8 @@ impl<'a> At<'a> {
         }
         for filling in places.fillings(&shown.path) {
             message = filling.cover(&message);
-            hint = hint.map(|hint| filling.cover(&hint));
+            // A hint about the value would show what is around the covered part.
+            hint = hint.filter(|hint| filling.cover(hint) == *hint);
         }
         if let Some(filling) = places.filling(&shown.path) {
             message = format!("{message} ({})", filling.origins());

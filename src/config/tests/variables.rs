@@ -143,7 +143,6 @@ fn problems_name_the_variable_and_its_file_but_no_value() {
             "
             {file}:4: services.web.port: expected a port from 1 to 65535, found `${{PORT}}` (`PORT` comes from {dotenv}:1)
             {file}:5: services.web.routes[0].host: expected a host name, found `$HOST` (`HOST` comes from {dotenv}:2)
-              hint: leave the scheme out: `$HOST`
             {file}:6: services.web.scale.max: expected a whole number from 1 to 1000, found `${{MAX}}` (`MAX` comes from {dotenv}:3)
             {file}:7: services.web.memory: expected a size, found `x$PORT` (`PORT` comes from {dotenv}:1)
               hint: write a number and a unit, as in `64KiB`, `256m` or `1GiB`
