@@ -63,7 +63,7 @@ impl Status {
         let names: Vec<String> = names.collect();
         overview
             .services
-            .retain(|it| it.name.to_string() == *wanted);
+            .retain(|it| it.name.as_str() == wanted.as_str());
         match overview.services.is_empty() {
             true => Err(format!(
                 "there is no service `{wanted}`; there are: {}",

@@ -58,7 +58,7 @@ pub fn parse(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> EnvFile {
         line: 1,
     };
     let mut read = EnvFile::default();
-    while reader.to_statement() {
+    while reader.skip_to_statement() {
         let (line, start) = (reader.line, reader.rest);
         match reader.statement(lookup, &read.values) {
             Ok(Some((name, value))) => drop(read.values.insert(name, FileVariable { value, line })),
@@ -92,7 +92,7 @@ fn fault(message: impl Into<String>, hint: &str) -> Fault {
 
 impl<'t> Reader<'t> {
     /// Skips blank lines and comments; `false` at the end.
-    fn to_statement(&mut self) -> bool {
+    fn skip_to_statement(&mut self) -> bool {
         loop {
             let start = self.rest.trim_start();
             let skipped = &self.rest[..self.rest.len() - start.len()];

@@ -39,7 +39,7 @@ pub enum IssuedBy {
 impl IssuedBy {
     /// The authority, where the configuration or this program has a name for it.
     pub fn ca(&self, settings: &AcmeSettings) -> Option<Ca> {
-        let known = settings.ca.iter().chain(&Ca::NAMED);
+        let mut known = settings.ca.iter().chain(&Ca::NAMED);
         let is_it = |ca: &&Ca| match (self, ca.directory()) {
             (IssuedBy::Url(url), Some(directory)) => {
                 host(url).is_some_and(|found| Some(found) == host(directory))
@@ -47,7 +47,7 @@ impl IssuedBy {
             (IssuedBy::Folder(folder), Some(directory)) => *folder == caddy_folder(directory),
             (IssuedBy::Unknown, _) | (_, None) => false,
         };
-        known.cloned().find(|ca| is_it(&ca))
+        known.find(is_it).cloned()
     }
 
     /// Whether the certificate comes from an authority of Caddy's own, which browsers distrust.
