@@ -3,7 +3,9 @@
 use crate::edge::Kind;
 use crate::promise::Promise;
 use crate::wire::Jam;
+use clap::ValueEnum;
 use nix::sys::signal::Signal;
+use serde::Serialize;
 
 pub struct Event {
     pub name: &'static str,
@@ -29,6 +31,19 @@ pub struct Needs {
     pub wire: bool,
     /// A log that nobody reads.
     pub stalled_log: bool,
+    /// A client over HTTPS.
+    pub https: bool,
+}
+
+/// Protocol of the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Over {
+    /// HTTP/1.1 in clear
+    #[default]
+    H1,
+    /// HTTP/2 over TLS
+    H2,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,6 +56,7 @@ pub enum Happening {
     DeployBroken,
     Drain,
     Reloads,
+    Renewals,
     Tunnels,
     DockerStop,
     DockerKill,
@@ -69,6 +85,7 @@ const fn event(name: &'static str, about: &'static str, happening: Happening) ->
             echo: false,
             wire: false,
             stalled_log: false,
+            https: false,
         },
         with_peer: true,
         happening,
@@ -97,6 +114,14 @@ impl Event {
     const fn held(self) -> Event {
         let needs = Needs {
             held: true,
+            ..self.needs
+        };
+        Event { needs, ..self }
+    }
+
+    const fn over_https(self) -> Event {
+        let needs = Needs {
+            https: true,
             ..self.needs
         };
         Event { needs, ..self }
@@ -134,9 +159,10 @@ impl Event {
         Event { needs, ..self }
     }
 
-    /// A peer that runs no containers has nothing to say to scaling or rolling.
-    pub fn applies_to(&self, kind: Kind) -> bool {
-        kind == Kind::Tidegate || self.with_peer
+    /// A peer that runs no containers has nothing to say to scaling or rolling, and certificates
+    /// matter to HTTPS alone.
+    pub fn applies_to(&self, kind: Kind, over: Over) -> bool {
+        (kind == Kind::Tidegate || self.with_peer) && (over == Over::H2 || !self.needs.https)
     }
 }
 
@@ -173,6 +199,13 @@ pub static EVENTS: &[Event] = &[
     .tidegate(),
     event("drain", "`tidegate drain` of one replica", H::Drain).tidegate(),
     event("reload-20", "20 reloads without a change", H::Reloads),
+    event(
+        "renew-20",
+        "20 new certificates, over HTTPS alone",
+        H::Renewals,
+    )
+    .tidegate()
+    .over_https(),
     event(
         "websocket",
         "400 WebSockets opened during 20 reloads",

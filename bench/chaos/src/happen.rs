@@ -14,6 +14,8 @@ use tokio::time::{Instant, sleep};
 
 const RELOADS: u32 = 20;
 const BETWEEN_RELOADS: Duration = Duration::from_millis(250);
+/// Longer than the edge takes to look at its files again.
+const BETWEEN_RENEWALS: Duration = Duration::from_millis(700);
 /// Time of a broken version before the return to the old one.
 const BROKEN_FOR: Duration = Duration::from_secs(5);
 const SCALED_TO: u32 = 5;
@@ -96,6 +98,10 @@ impl Event {
             Happening::Reloads => {
                 let reloads = reloads(&mut scene.edge, self.replicas);
                 eye.through(PATIENCE, as_it_was, reloads).await
+            }
+            Happening::Renewals => {
+                let renewals = renewals(&scene.edge);
+                eye.through(PATIENCE, as_it_was, renewals).await
             }
             Happening::EngineRestarts(signal) => {
                 let Some(engine) = &mut scene.engine else {
@@ -383,6 +389,17 @@ async fn reloads(edge: &mut Edge, replicas: u32) -> Result<Told, String> {
             Edge::Haproxy(edge) => edge.reload().await?,
         }
         sleep(BETWEEN_RELOADS).await;
+    }
+    Ok(done())
+}
+
+async fn renewals(edge: &Edge) -> Result<Told, String> {
+    let Edge::Tidegate(edge) = edge else {
+        return Err(NOT_WITH_PEERS.to_owned());
+    };
+    for _ in 0..RELOADS {
+        edge.renew()?;
+        sleep(BETWEEN_RENEWALS).await;
     }
     Ok(done())
 }

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod authority;
 mod docker;
 mod edge;
 mod engine;
@@ -21,7 +22,7 @@ mod wire;
 
 use clap::{Parser, ValueEnum};
 use edge::{Haproxy, Kind};
-use events::{EVENTS, Event};
+use events::{EVENTS, Event, Over};
 use phase::Conditions;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,6 +52,9 @@ struct Arguments {
     /// Which of the two to break things behind
     #[arg(long, value_enum, default_value_t)]
     edge: Which,
+    /// Protocol of the client; HAProxy is measured with h1 alone
+    #[arg(long, value_enum, default_value_t)]
+    over: Over,
     /// Requests a second
     #[arg(long, default_value_t = 300.0, value_parser = rate)]
     rate: f64,
@@ -135,11 +139,16 @@ async fn run(arguments: Arguments) -> Result<bool, String> {
         rate: arguments.rate,
         seconds: Duration::from_secs(arguments.seconds),
         port: arguments.port,
+        over: arguments.over,
         logs: arguments.logs,
         long: arguments.long,
     };
     load::more_files().map_err(|why| format!("raising the limit of open files: {why}"))?;
-    let kinds = arguments.edge.kinds();
+    let kinds = match (arguments.edge, conditions.over) {
+        (Which::Both, Over::H2) => Which::Tidegate.kinds(),
+        (Which::Haproxy, Over::H2) => return Err("HAProxy is measured with h1 alone".to_owned()),
+        (which, _) => which.kinds(),
+    };
     // Missing things are better reported now than after four minutes.
     edge::image_present().await?;
     let mut peers = Vec::new();
@@ -149,7 +158,10 @@ async fn run(arguments: Arguments) -> Result<bool, String> {
     let mut results = Results::new(&conditions, peers, arguments.rounds).await?;
     for round in 1..=arguments.rounds {
         for &kind in kinds {
-            for event in events.iter().filter(|event| event.applies_to(kind)) {
+            for event in events
+                .iter()
+                .filter(|event| event.applies_to(kind, conditions.over))
+            {
                 let row = phase::run(kind, event, round, &conditions)
                     .await
                     .map_err(|why| format!("{} {}: {why}", kind.as_str(), event.name))?;

@@ -3,7 +3,7 @@
 use crate::docker::Docker;
 use crate::edge::{Edge, Haproxy, Kind, NEIGHBOUR, Setup, Tidegate, all_ready};
 use crate::engine::Engine;
-use crate::events::Event;
+use crate::events::{Event, Over};
 use crate::happen::Scene;
 use crate::happened::Strength;
 use crate::load::{Load, MIX};
@@ -27,6 +27,7 @@ pub struct Conditions {
     pub rate: f64,
     pub seconds: Duration,
     pub port: u16,
+    pub over: Over,
     pub logs: Option<PathBuf>,
     /// Takes the time that slow events need.
     pub long: bool,
@@ -39,7 +40,7 @@ pub async fn run(
     conditions: &Conditions,
 ) -> Result<Row, String> {
     let mut scene = start(kind, event, conditions).await?;
-    let load = Load::start(scene.edge.address(), conditions.rate, &MIX);
+    let load = Load::start(scene.edge.target()?, conditions.rate, &MIX);
     sleep(BEFORE + a_moment()).await;
     let happened = event.happen(&mut scene).await;
     if happened.is_err() {
@@ -99,6 +100,7 @@ async fn start(kind: Kind, event: &Event, conditions: &Conditions) -> Result<Sce
         held: event.needs.held,
         echo: echo.as_ref().map(|echo| echo.address),
         logs_requests: conditions.logs.is_some(),
+        over: conditions.over,
     };
     let edge = match kind {
         Kind::Tidegate => Edge::Tidegate(Tidegate::start(setup).await?),

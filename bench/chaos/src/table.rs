@@ -2,7 +2,7 @@
 
 use crate::docker::Docker;
 use crate::edge::Kind;
-use crate::events::Event;
+use crate::events::{Event, Over};
 use crate::happened::Strength;
 use crate::phase::Conditions;
 use crate::row::{Row, human, ms};
@@ -12,6 +12,7 @@ use std::fs;
 use std::path::Path;
 
 const BEGIN: &str = "<!-- chaos: written by `chaos --update` -->";
+const BEGIN_H2: &str = "<!-- chaos over h2: written by `chaos --over h2 --update` -->";
 const BEGIN_SHORT: &str = "<!-- chaos, in short: written by `chaos --update` -->";
 const END: &str = "<!-- chaos: end -->";
 
@@ -26,6 +27,7 @@ pub enum Form {
 pub struct Results {
     machine: String,
     peers: Vec<String>,
+    over: Over,
     rate: f64,
     rounds: u32,
     pub rows: Vec<Row>,
@@ -112,6 +114,7 @@ impl Results {
         Ok(Results {
             machine: Docker::default().run(&info).await?,
             peers,
+            over: conditions.over,
             rate: conditions.rate,
             rounds,
             rows: Vec::new(),
@@ -233,9 +236,10 @@ impl Results {
     pub fn update(&self, file: &Path) -> Result<(), String> {
         let failed = |why| format!("writing the table into {}: {why}", file.display());
         let text = fs::read_to_string(file).map_err(|why| failed(why.to_string()))?;
-        let (begin, table) = match text.contains(BEGIN_SHORT) {
-            true => (BEGIN_SHORT, self.short()),
-            false => (BEGIN, self.markdown()),
+        let (begin, table) = match (text.contains(BEGIN_SHORT), self.over) {
+            (_, Over::H2) => (BEGIN_H2, self.markdown()),
+            (true, Over::H1) => (BEGIN_SHORT, self.short()),
+            (false, Over::H1) => (BEGIN, self.markdown()),
         };
         let parts = text
             .split_once(begin)
@@ -251,7 +255,7 @@ impl Results {
 pub fn list(events: &[Event]) -> String {
     let mut text = String::new();
     for event in events {
-        let peer = match event.applies_to(Kind::Haproxy) {
+        let peer = match event.applies_to(Kind::Haproxy, Over::H1) {
             true => " (HAProxy, too)",
             false => "",
         };

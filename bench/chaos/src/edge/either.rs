@@ -3,7 +3,7 @@
 use super::eye::Eye;
 use super::haproxy::Haproxy;
 use super::tidegate::Tidegate;
-use std::net::SocketAddr;
+use crate::load::Target;
 use std::path::Path;
 
 /// The edge under test.
@@ -13,10 +13,14 @@ pub enum Edge {
 }
 
 impl Edge {
-    pub fn address(&self) -> SocketAddr {
+    /// Where the client's requests go.
+    pub fn target(&self) -> Result<Target, String> {
         match self {
-            Edge::Tidegate(edge) => edge.address,
-            Edge::Haproxy(edge) => edge.address,
+            Edge::Tidegate(edge) => edge.target(),
+            Edge::Haproxy(edge) => Ok(Target {
+                address: edge.address,
+                tls: None,
+            }),
         }
     }
 

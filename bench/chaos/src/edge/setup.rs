@@ -1,6 +1,7 @@
 //! Settings that an edge is started with.
 
 use crate::docker::Docker;
+use crate::events::Over;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -20,4 +21,5 @@ pub struct Setup {
     /// The server behind `tunnels::PATH`, if there is one.
     pub echo: Option<SocketAddr>,
     pub logs_requests: bool,
+    pub over: Over,
 }

@@ -7,6 +7,9 @@ use super::held::Held;
 use super::replica::{ANSWER_DELAY_MS, IMAGE};
 use super::setup::Setup;
 use super::stalled::Stalled;
+use crate::authority::{Authority, CERTIFICATE, KEY};
+use crate::events::Over;
+use crate::load::Target;
 use crate::tunnels;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -35,6 +38,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 pub struct Tidegate {
     pub address: SocketAddr,
+    https: SocketAddr,
     admin: SocketAddr,
     first_port: u16,
     instance: String,
@@ -42,6 +46,8 @@ pub struct Tidegate {
     held: Option<Held>,
     stalled: Option<Stalled>,
     child: Option<Child>,
+    /// Who signs its certificates, with HTTPS.
+    authority: Option<Box<Authority>>,
     folder: TempDir,
 }
 
@@ -64,13 +70,20 @@ impl Tidegate {
     pub async fn start(setup: Setup) -> Result<Tidegate, String> {
         let folder = TempDir::with_prefix("chaos-").map_err(|why| why.to_string())?;
         let address = ([127, 0, 0, 1], setup.port).into();
-        let held = setup.held.then(|| Held::bind(address)).transpose();
+        let https = SocketAddr::from(([127, 0, 0, 1], setup.port + 2));
+        let authority = match setup.over {
+            Over::H1 => None,
+            Over::H2 => Some(Box::new(Authority::new()?)),
+        };
+        let of_client = if authority.is_some() { https } else { address };
+        let held = setup.held.then(|| Held::bind(of_client)).transpose();
         let stalled = match setup.stalls {
             true => Some(Stalled::make(folder.path().join("log.pipe"))?),
             false => None,
         };
         let mut edge = Tidegate {
             address,
+            https,
             admin: ([127, 0, 0, 1], setup.port + 1).into(),
             first_port: setup.port + 10,
             instance: format!("chaos-{}-{}", std::process::id(), setup.port),
@@ -78,14 +91,37 @@ impl Tidegate {
             stalled,
             setup,
             child: None,
+            authority,
             folder,
         };
+        if edge.authority.is_some() {
+            edge.renew()?;
+        }
         edge.write(&Wish {
             replicas: edge.setup.replicas,
             ..Wish::default()
         })?;
         edge.spawn()?;
         Ok(edge)
+    }
+
+    pub fn target(&self) -> Result<Target, String> {
+        Ok(match &self.authority {
+            None => Target {
+                address: self.address,
+                tls: None,
+            },
+            Some(authority) => Target {
+                address: self.https,
+                tls: Some(authority.client()?),
+            },
+        })
+    }
+
+    /// Puts another certificate in the place of its own.
+    pub fn renew(&self) -> Result<(), String> {
+        let authority = self.authority.as_ref().ok_or("it speaks no TLS")?;
+        authority.write(self.folder.path())
     }
 
     pub fn eye(&self) -> Eye {
@@ -106,6 +142,14 @@ impl Tidegate {
              ACTS_ANSWER_DELAY_MS: \"{ANSWER_DELAY_MS}\"\n",
             self.address, self.admin, self.instance, self.first_port,
         );
+        if self.authority.is_some() {
+            let tls = format!(
+                "tls: {{ listen: [\"{}\"], redirect: false, \
+                 certificates: [{{ cert: {CERTIFICATE}, key: {KEY} }}] }}\n",
+                self.https
+            );
+            text.insert_str(0, &tls);
+        }
         if let Some((name, value)) = wish.environment {
             text += &format!("      {name}: \"{value}\"\n");
         }

@@ -1,32 +1,27 @@
 //! One request and its answer, on a connection of its own or a used one.
 
 use super::mix::Ask;
+use super::target::{Target, io_failure, is_untouched};
+use super::upload::Upload;
 use http_body_util::BodyExt;
-use hyper::body::{Body, Bytes, Frame, SizeHint};
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST};
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, Response, StatusCode};
+use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::error::Error;
-use std::io::ErrorKind;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 /// Counted from when the request was due.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Between the halves of a slow upload.
-const PAUSE: Duration = Duration::from_millis(60);
 /// A connection that was idle for longer is left alone, long before servers tend to close it.
 const IDLE_MAX: Duration = Duration::from_secs(20);
 const IDLE_CONNECTIONS_MAX: usize = 256;
+/// How often a request is repeated that an edge has not touched.
+const TRIES_MAX: u32 = 5;
 /// Says which replica answered; without it, the edge itself did.
 const REPLICA_HEADER: &str = "x-acts-replica";
 
@@ -77,20 +72,23 @@ impl std::fmt::Display for Failure {
 
 #[derive(Clone)]
 pub struct Client {
-    address: SocketAddr,
+    target: Target,
     idle: Arc<Mutex<Vec<Idle>>>,
+    /// The connection of HTTP/2 that requests share.
+    shared: Arc<tokio::sync::Mutex<Option<http2::SendRequest<Upload>>>>,
 }
 
 struct Idle {
-    sender: SendRequest<Upload>,
+    sender: http1::SendRequest<Upload>,
     since: Instant,
 }
 
 impl Client {
-    pub fn new(address: SocketAddr) -> Client {
+    pub fn new(target: Target) -> Client {
         Client {
-            address,
+            target,
             idle: Arc::default(),
+            shared: Arc::default(),
         }
     }
 
@@ -103,57 +101,101 @@ impl Client {
     }
 
     async fn exchange(&self, number: u64, ask: &Ask, reused: &mut bool) -> Outcome {
+        if let Some(tls) = &self.target.tls {
+            let response = self.by_http2(number, ask, reused, tls).await?;
+            return received(response, ask).await;
+        }
+        let (response, sender) = self.by_http1(number, ask, reused).await?;
+        let outcome = received(response, ask).await;
+        if !ask.fresh && !matches!(outcome, Err(Failure::ShortBody | Failure::Reset)) {
+            self.give_back(sender);
+        }
+        outcome
+    }
+
+    async fn by_http1(
+        &self,
+        number: u64,
+        ask: &Ask,
+        reused: &mut bool,
+    ) -> Result<(Response<Incoming>, http1::SendRequest<Upload>), Failure> {
         let mut request = self.request(number, ask)?;
-        let (response, sender) = loop {
+        loop {
             let used = if ask.fresh { None } else { self.take().await };
             *reused = used.is_some();
             let mut sender = match used {
                 Some(sender) => sender,
-                None => self.connect().await?,
+                None => self.target.http1().await?,
             };
             match sender.try_send_request(request).await {
-                Ok(response) => break (response, sender),
+                Ok(response) => return Ok((response, sender)),
                 // A connection that closed while it was idle, with nothing sent, is no failure.
                 Err(mut error) => match error.take_message() {
                     Some(unsent) if *reused => request = unsent,
                     _ => return Err(failure(error.error(), Failure::Closed)),
                 },
             }
-        };
-        let (head, body) = response.into_parts();
-        let by_replica = head.headers.contains_key(REPLICA_HEADER);
-        let body = body
-            .collect()
-            .await
-            .map_err(|error| failure(&error, Failure::ShortBody))?
-            .to_bytes();
-        if !ask.fresh {
-            self.give_back(sender);
         }
-        if head.status != StatusCode::OK {
-            let code = head.status.as_u16();
-            return Err(Failure::Status { code, by_replica });
+    }
+
+    async fn by_http2(
+        &self,
+        number: u64,
+        ask: &Ask,
+        reused: &mut bool,
+        tls: &Arc<ClientConfig>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let mut tries = 0;
+        loop {
+            let mut sender = match ask.fresh {
+                true => self.target.http2(tls).await?,
+                false => self.share(tls, reused).await?,
+            };
+            tries += 1;
+            match sender.send_request(self.request(number, ask)?).await {
+                Ok(response) => return Ok(response),
+                Err(error) if tries < TRIES_MAX && is_untouched(&error) => {}
+                Err(error) => return Err(failure(&error, Failure::Closed)),
+            }
         }
-        if ask.body_bytes > 0 && echoed(&body) != Some(ask.body_bytes) {
-            return Err(Failure::WrongBody);
+    }
+
+    /// The shared connection, or a new one in its place.
+    async fn share(
+        &self,
+        tls: &Arc<ClientConfig>,
+        reused: &mut bool,
+    ) -> Result<http2::SendRequest<Upload>, Failure> {
+        let mut shared = self.shared.lock().await;
+        if let Some(sender) = &mut *shared
+            && sender.ready().await.is_ok()
+        {
+            *reused = true;
+            return Ok(sender.clone());
         }
-        Ok(())
+        *reused = false;
+        let sender = self.target.http2(tls).await?;
+        Ok(shared.insert(sender).clone())
     }
 
     fn request(&self, number: u64, ask: &Ask) -> Result<Request<Upload>, Failure> {
         let joint = if ask.path.contains('?') { '&' } else { '?' };
         // The number finds it again in the edge's logs.
-        let mut request = Request::builder()
-            .method(ask.method)
-            .uri(format!("{}{joint}request={number}", ask.path))
-            .header(HOST, self.address.to_string());
+        let path = format!("{}{joint}request={number}", ask.path);
+        let host = self.target.address;
+        let is_http2 = self.target.tls.is_some();
+        let mut request = Request::builder().method(ask.method);
+        request = match is_http2 {
+            true => request.uri(format!("https://{host}{path}")),
+            false => request.uri(path).header(HOST, host.to_string()),
+        };
         if ask.body_bytes > 0 {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         if ask.filler_bytes > 0 {
             request = request.header("x-filler", "f".repeat(ask.filler_bytes));
         }
-        if ask.fresh {
+        if ask.fresh && !is_http2 {
             request = request.header(CONNECTION, "close");
         }
         request
@@ -161,26 +203,8 @@ impl Client {
             .map_err(|why| Failure::Other(why.to_string()))
     }
 
-    async fn connect(&self) -> Result<SendRequest<Upload>, Failure> {
-        let stream =
-            TcpStream::connect(self.address)
-                .await
-                .map_err(|error| match error.kind() {
-                    ErrorKind::ConnectionRefused => Failure::Refused,
-                    ErrorKind::ConnectionReset => Failure::Reset,
-                    _ => Failure::Other(error.to_string()),
-                })?;
-        // Halves of a body are to leave when they are sent.
-        let _ = stream.set_nodelay(true);
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| failure(&error, Failure::Closed))?;
-        tokio::spawn(connection);
-        Ok(sender)
-    }
-
     /// The connection that was used last and is still open.
-    async fn take(&self) -> Option<SendRequest<Upload>> {
+    async fn take(&self) -> Option<http1::SendRequest<Upload>> {
         loop {
             let mut idle = self.idle().pop()?;
             if idle.since.elapsed() < IDLE_MAX && idle.sender.ready().await.is_ok() {
@@ -189,7 +213,7 @@ impl Client {
         }
     }
 
-    fn give_back(&self, sender: SendRequest<Upload>) {
+    fn give_back(&self, sender: http1::SendRequest<Upload>) {
         let mut idle = self.idle();
         if !sender.is_closed() && idle.len() < IDLE_CONNECTIONS_MAX {
             let since = Instant::now();
@@ -202,16 +226,31 @@ impl Client {
     }
 }
 
+/// Reads an answer, and looks whether it is the right one.
+async fn received(response: Response<Incoming>, ask: &Ask) -> Outcome {
+    let (head, body) = response.into_parts();
+    let by_replica = head.headers.contains_key(REPLICA_HEADER);
+    let body = body
+        .collect()
+        .await
+        .map_err(|error| failure(&error, Failure::ShortBody))?
+        .to_bytes();
+    if head.status != StatusCode::OK {
+        let code = head.status.as_u16();
+        return Err(Failure::Status { code, by_replica });
+    }
+    if ask.body_bytes > 0 && echoed(&body) != Some(ask.body_bytes) {
+        return Err(Failure::WrongBody);
+    }
+    Ok(())
+}
+
 /// Hyper's error in a user's words; `ended`: the meaning of an early end of the connection here.
-fn failure(error: &hyper::Error, ended: Failure) -> Failure {
+pub fn failure(error: &hyper::Error, ended: Failure) -> Failure {
     let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            return match error.kind() {
-                ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Failure::Reset,
-                ErrorKind::UnexpectedEof => ended,
-                _ => Failure::Other(error.to_string()),
-            };
+            return io_failure(error, ended);
         }
         cause = error.source();
     }
@@ -230,59 +269,4 @@ fn echoed(answer: &[u8]) -> Option<usize> {
     }
     let echo: Echo = serde_json::from_slice(answer).ok()?;
     Some(echo.body_length)
-}
-
-/// A body of one piece or two.
-struct Upload {
-    pieces: VecDeque<Bytes>,
-    pause: Option<Pin<Box<Sleep>>>,
-}
-
-impl Upload {
-    fn new(ask: &Ask) -> Upload {
-        let mut pieces = VecDeque::new();
-        if ask.body_bytes > 0 {
-            let quotes = r#"{"f":""}"#.len();
-            let filler = "f".repeat(ask.body_bytes.saturating_sub(quotes));
-            let mut body = Bytes::from(format!(r#"{{"f":"{filler}"}}"#));
-            if ask.slow {
-                pieces.push_back(body.split_to(body.len() / 2));
-            }
-            pieces.push_back(body);
-        }
-        Upload {
-            pieces,
-            pause: None,
-        }
-    }
-}
-
-impl Body for Upload {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if let Some(pause) = &mut self.pause {
-            ready!(pause.as_mut().poll(cx));
-            self.pause = None;
-        }
-        let Some(piece) = self.pieces.pop_front() else {
-            return Poll::Ready(None);
-        };
-        if !self.pieces.is_empty() {
-            self.pause = Some(Box::pin(sleep(PAUSE)));
-        }
-        Poll::Ready(Some(Ok(Frame::data(piece))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.pieces.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.pieces.iter().map(|piece| piece.len() as u64).sum())
-    }
 }

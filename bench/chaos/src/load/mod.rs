@@ -5,14 +5,16 @@
 
 mod exchange;
 mod mix;
+mod target;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 pub use exchange::{Failure, Outcome};
 pub use mix::{Ask, MIX};
+pub use target::Target;
 
 use exchange::Client;
-use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -54,11 +56,11 @@ pub struct Load {
 }
 
 impl Load {
-    pub fn start(address: SocketAddr, rate: f64, mix: &'static [Ask]) -> Load {
+    pub fn start(target: Target, rate: f64, mix: &'static [Ask]) -> Load {
         let (stop, stopped) = watch::channel(false);
         let began = Instant::now();
         let mut driver = JoinSet::new();
-        driver.spawn(drive(address, rate, mix, began, stopped));
+        driver.spawn(drive(target, rate, mix, began, stopped));
         Load {
             began,
             stop,
@@ -78,13 +80,13 @@ impl Load {
 }
 
 async fn drive(
-    address: SocketAddr,
+    target: Target,
     rate: f64,
     mix: &'static [Ask],
     began: Instant,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<Sent, String> {
-    let client = Client::new(address);
+    let client = Client::new(target);
     let mut in_flight = JoinSet::new();
     let mut samples = Vec::new();
     let mut late_max = Duration::ZERO;

@@ -1,6 +1,6 @@
 //! The client in front of a server that fails on purpose.
 
-use super::{Ask, Failure, Load, MIX, Sent};
+use super::{Ask, Failure, Load, MIX, Sent, Target};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +21,8 @@ const fn ask(path: &'static str) -> Ask {
 }
 
 async fn send(address: SocketAddr, rate: f64, mix: &'static [Ask], time: Duration) -> Sent {
-    let load = Load::start(address, rate, mix);
+    let target = Target { address, tls: None };
+    let load = Load::start(target, rate, mix);
     sleep(time).await;
     load.stop().await.expect("a report")
 }
