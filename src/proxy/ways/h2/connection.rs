@@ -80,9 +80,11 @@ pub async fn serve(edge: &Edge, mut stream: Box<Guarded>, ahead: BytesMut) {
     let mut ending = pin!(edge.in_flight.ending());
     let mut listens = false;
     poll_fn(|cx| {
-        // The flag says the same; this sees to it that the task is woken.
+        // The flag says the same; this sees to it that the task is woken. Polled once, because a
+        // client that comes while the process ends finds it ready.
         if !listens {
-            listens = ending.as_mut().poll(cx).is_pending();
+            listens = true;
+            let _ = ending.as_mut().poll(cx);
         }
         if edge.in_flight.ends_connections() {
             all.leave();
