@@ -1,7 +1,8 @@
 //! One request and its answer, on a connection of its own or a used one.
 
+use super::failure::{Failure, PATIENCE, failure, is_untouched};
 use super::mix::Ask;
-use super::target::{Target, io_failure, is_untouched};
+use super::target::Target;
 use super::upload::Upload;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -9,14 +10,11 @@ use hyper::client::conn::{http1, http2};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST};
 use hyper::{Request, Response, StatusCode};
 use rustls::ClientConfig;
-use serde::{Deserialize, Serialize};
-use std::error::Error;
+use serde::Deserialize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// Counted from when the request was due.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// A connection that was idle for longer is left alone, long before servers tend to close it.
 const IDLE_MAX: Duration = Duration::from_secs(20);
 const IDLE_CONNECTIONS_MAX: usize = 256;
@@ -26,49 +24,6 @@ const TRIES_MAX: u32 = 5;
 const REPLICA_HEADER: &str = "x-acts-replica";
 
 pub type Outcome = Result<(), Failure>;
-
-/// Everything that a user would not call an answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Failure {
-    /// Nobody listened.
-    Refused,
-    /// The connection was reset before the answer was complete.
-    Reset,
-    /// The connection ended before the answer began.
-    Closed,
-    /// The connection ended in the middle of the answer.
-    ShortBody,
-    /// The answer is complete, and is not what was asked for.
-    WrongBody,
-    TimedOut,
-    Status {
-        code: u16,
-        by_replica: bool,
-    },
-    Other(String),
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Failure::Refused => f.write_str("connection refused"),
-            Failure::Reset => f.write_str("connection reset"),
-            Failure::Closed => f.write_str("closed without an answer"),
-            Failure::ShortBody => f.write_str("answer cut short"),
-            Failure::WrongBody => f.write_str("wrong answer"),
-            Failure::TimedOut => write!(f, "no answer within {} s", PATIENCE.as_secs()),
-            Failure::Status { code, by_replica } => {
-                write!(
-                    f,
-                    "{code} by the {}",
-                    if *by_replica { "replica" } else { "edge" }
-                )
-            }
-            Failure::Other(why) => f.write_str(why),
-        }
-    }
-}
 
 #[derive(Clone)]
 pub struct Client {
@@ -243,21 +198,6 @@ async fn received(response: Response<Incoming>, ask: &Ask) -> Outcome {
         return Err(Failure::WrongBody);
     }
     Ok(())
-}
-
-/// Hyper's error in a user's words; `ended`: the meaning of an early end of the connection here.
-pub fn failure(error: &hyper::Error, ended: Failure) -> Failure {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            return io_failure(error, ended);
-        }
-        cause = error.source();
-    }
-    if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-        return ended;
-    }
-    Failure::Other(error.to_string())
 }
 
 /// How much of a body `_echo` says it got.

@@ -4,13 +4,15 @@
 //! have come during it, and not only by those who were already there.
 
 mod exchange;
+mod failure;
 mod mix;
 mod target;
 #[cfg(test)]
 mod tests;
 mod upload;
 
-pub use exchange::{Failure, Outcome};
+pub use exchange::Outcome;
+pub use failure::Failure;
 pub use mix::{Ask, MIX};
 pub use target::Target;
 

@@ -1,13 +1,12 @@
 //! The edge as the client sees it, and connections to it.
 
-use super::exchange::{Failure, failure};
+use super::failure::{Failure, failure, io_failure};
 use super::upload::Upload;
 use crate::authority;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use std::error::Error;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -58,34 +57,4 @@ impl Target {
         let _ = stream.set_nodelay(true);
         Ok(stream)
     }
-}
-
-/// An error of a connection in a user's words; `ended`: the meaning of its early end here.
-pub fn io_failure(error: &std::io::Error, ended: Failure) -> Failure {
-    match error.kind() {
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Failure::Reset,
-        ErrorKind::UnexpectedEof => ended,
-        _ => Failure::Other(error.to_string()),
-    }
-}
-
-/// Whether the edge has said that it did nothing about a request, which every client may then
-/// repeat (RFC 9113, 8.7): its stream was refused, or came after those that GOAWAY names. A request
-/// that never left is another one.
-pub fn is_untouched(error: &hyper::Error) -> bool {
-    if error.is_canceled() || error.is_closed() {
-        return true;
-    }
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            return match error.reason() {
-                Some(h2::Reason::REFUSED_STREAM) => error.is_reset() && error.is_remote(),
-                Some(h2::Reason::NO_ERROR) => error.is_go_away() && error.is_remote(),
-                _ => false,
-            };
-        }
-        cause = error.source();
-    }
-    false
 }
