@@ -14,6 +14,7 @@ use nix::sys::signal::Signal;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -322,6 +323,32 @@ async fn a_process_that_leaves_says_goodbye_and_finishes_what_is_under_way() {
     drop(answer);
     busy.ended().await;
     assert_eq!(edge.ended(SOON).await, Some(0));
+}
+
+#[tokio::test]
+async fn a_client_that_begins_while_the_process_leaves_is_told_to_go() {
+    let web = Upstream::start("A").await;
+    let mut edge = edge(web.address, "").await;
+    let late = TcpStream::connect(edge.address).await.unwrap();
+    let busy = Client::connect(edge.address).await;
+    let mut begun = busy
+        .begin(Request::get("http://web.example/begun"), true)
+        .await;
+    let mut answer = begun.head().await.unwrap();
+    edge.signal(Signal::SIGTERM);
+    is_told_to_leave(&busy).await;
+    let late = Client::over(&Builder::new(), late).await;
+    is_told_to_leave(&late).await;
+    drop(late);
+    web.release();
+    while let Some(piece) = data(answer.body_mut()).await {
+        piece.unwrap();
+    }
+    drop(begun);
+    drop(answer);
+    busy.ended().await;
+    assert_eq!(edge.ended(SOON).await, Some(0));
+    assert!(!edge.log().contains("panicked"), "{}", edge.log());
 }
 
 #[tokio::test]
