@@ -46,7 +46,7 @@ pub struct Tidegate {
     held: Option<Held>,
     stalled: Option<Stalled>,
     child: Option<Child>,
-    /// Who signs its certificates, with HTTPS.
+    /// Signs its certificates, with HTTPS.
     authority: Option<Box<Authority>>,
     folder: TempDir,
 }
